@@ -1,0 +1,1 @@
+"""A job queue: leased, fenced, at least once."""

@@ -1,0 +1,432 @@
+"""The seams of the core as data and protocols: what a driver, a store and a worker owe each other.
+
+Times are seconds as floats, counted from now; instants are aware UTC datetimes unless said otherwise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from onqueue.config import ConnectionConfig
+
+JobId: TypeAlias = str
+"""32 hexadecimal digits."""
+
+ONCE_WINDOW = 86_400.0
+"""Seconds for which a push made `once` is remembered: above any pause of a relay or of a retry."""
+
+Capability: TypeAlias = Literal[
+    "delay", "leases", "locks", "once", "park", "pause", "size", "forget", "knows", "runs-inline"
+]
+"""What a driver may declare in `supports`; "leases" means that it renews them while a job runs."""
+
+BurialKind: TypeAlias = Literal["exit", "death", "timeout", "lapsed"]
+OutboxState: TypeAlias = Literal["pending", "dispatched", "done", "failed"]
+
+
+@dataclass(slots=True, frozen=True)
+class Message:
+    """What a driver stores; `once` > 0 refuses an id seen before for that many seconds."""
+
+    id: JobId
+    queue: str
+    payload: bytes
+    delay: float = 0.0
+    once: float = 0.0
+
+
+@dataclass(slots=True)
+class ReservedJob:
+    """What a consumer hands to the worker.
+
+    `attempts` were spent before this reservation; `doom` is "" or "timeout" (to be failed
+    instead of run).
+    """
+
+    id: JobId
+    queue: str
+    payload: bytes
+    attempts: int = 0
+    exceptions: int = 0
+    deaths: int = 0
+    doom: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class QueueSize:
+    """How many jobs of one queue are in which state."""
+
+    ready: int = 0
+    delayed: int = 0
+    reserved: int = 0
+    parked: int = 0
+
+    @property
+    def total(self) -> int:
+        """All jobs of the queue that have no outcome yet."""
+        return self.ready + self.delayed + self.reserved + self.parked
+
+
+@dataclass(slots=True, frozen=True)
+class Turn:
+    """What one trip of a consumer brought.
+
+    `next_due` is seconds until the next delayed job of its queues (None: there is none);
+    `refused` are the ids in `done` that this holder no longer held.
+    """
+
+    jobs: list[ReservedJob]
+    next_due: float | None
+    refused: list[JobId]
+
+
+@dataclass(slots=True, frozen=True)
+class Burial:
+    """Why a holder ends, and what becomes of the job it had in flight.
+
+    `delay` is seconds until that job is ready again; `doom` is written to its state. Only
+    "death" adds one to the job's deaths; only "exit" gives its attempt back.
+    """
+
+    kind: BurialKind
+    delay: float = 0.0
+    doom: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class FailedJob:
+    """A job that failed for good; `job` is its name on the wire."""
+
+    id: JobId
+    connection: str
+    queue: str
+    job: str
+    payload: bytes
+    error_type: str
+    error: str
+    traceback: str
+    attempts: int
+    failed_at: datetime
+    tenant: str | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class OutboxRecord:
+    """A job as it is written to the outbox."""
+
+    message: Message
+    connection: str
+    job: str
+    tenant: str | None = None
+    durable: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class PendingJob:
+    """A row of the outbox that a relay or a reconciler may push."""
+
+    id: JobId
+    connection: str
+    queue: str
+    job: str
+    payload: bytes
+    available_at: datetime
+    durable: bool
+    pushes: int = 0
+    tenant: str | None = None
+
+
+class Clock(Protocol):
+    """Where all time comes from."""
+
+    def now(self) -> datetime:
+        """Return the instant as an aware UTC datetime."""
+        ...
+
+    def time(self) -> float:
+        """Return seconds since the Unix epoch."""
+        ...
+
+    def monotonic(self) -> float:
+        """Return seconds of a clock that never goes backwards."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return after that many seconds."""
+        ...
+
+
+class Queue(Protocol):
+    """The dispatch side of a connection. Every method may raise `BrokerUnavailable`."""
+
+    @property
+    def name(self) -> str:
+        """The connection's name."""
+        ...
+
+    @property
+    def config(self) -> ConnectionConfig:
+        """The connection's settings."""
+        ...
+
+    @property
+    def supports(self) -> frozenset[str]:
+        """What the driver can do, out of `Capability`."""
+        ...
+
+    def push(self, message: Message) -> bool:
+        """Store the job; False when its id is known already (`once`)."""
+        ...
+
+    def push_many(self, messages: Sequence[Message]) -> int:
+        """Store the jobs in one round trip; return how many were new."""
+        ...
+
+    def size(self, queue: str) -> QueueSize:
+        """Return the queue's counts."""
+        ...
+
+    def queues(self) -> list[str]:
+        """Return the names of the queues that have or had jobs, sorted."""
+        ...
+
+    def clear(self, queue: str) -> int:
+        """Remove the ready and delayed jobs; return how many there were."""
+        ...
+
+    def forget(self, job_id: JobId) -> bool:
+        """Remove a waiting job; False when it is not waiting."""
+        ...
+
+    def knows(self, ids: Sequence[JobId]) -> set[JobId]:
+        """Return those of the ids that are waiting, delayed, parked or reserved."""
+        ...
+
+    def pause(self, queue: str | None, reason: str = "", until: float | None = None) -> None:
+        """Stop hand-outs of one queue or (None) of all; `until` is seconds since the epoch."""
+        ...
+
+    def resume(self, queue: str | None) -> None:
+        """Undo `pause` for the same queue or (None) for the whole connection."""
+        ...
+
+    def paused(self) -> dict[str, str]:
+        """Return paused queues with their reasons; the whole connection bears the name ""."""
+        ...
+
+    def check(self) -> None:
+        """Raise `BrokerUnavailable` or `BrokerMisconfigured` when jobs would not be safe."""
+        ...
+
+    def close(self) -> None:
+        """Give back sockets and files; the queue may be used again and reconnects then."""
+        ...
+
+
+class Locks(Protocol):
+    """Locks owned by (holder, job id): they end with the holder's lease at the latest."""
+
+    def acquire(self, key: str, owner: JobId, expire_after: float | None) -> bool:
+        """Take the lock; True when it is the owner's now (also when it was before)."""
+        ...
+
+    def release(self, key: str, owner: JobId) -> bool:
+        """Give the lock back and wake one job parked for it; False when it is another's."""
+        ...
+
+
+class Consumer(Protocol):
+    """The child's side of a connection, one per child process. False means: lease lost."""
+
+    @property
+    def holder(self) -> str:
+        """The identity under which this consumer reserves."""
+        ...
+
+    def turn(self, want: int, done: Sequence[JobId]) -> Turn:
+        """Confirm the finished jobs and reserve up to `want`; raises `LeaseLost`."""
+        ...
+
+    def mark(self, done: JobId | None, started: JobId) -> None:
+        """Write down that one job is done and the next has started; nobody waits for it."""
+        ...
+
+    def ack(self, job: ReservedJob) -> bool:
+        """Remove a job that has ended well."""
+        ...
+
+    def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
+        """Give the job back for later, with these new absolute counters."""
+        ...
+
+    def fail(self, job: ReservedJob) -> bool:
+        """Remove a job that has failed; the failed store was written before."""
+        ...
+
+    def give_back(self, ids: Sequence[JobId]) -> None:
+        """Return jobs that never started to the front of their queues, in order."""
+        ...
+
+    def park(self, job: ReservedJob, lock: str) -> bool:
+        """Let the job wait for the lock, in order; False when the lock is free by now."""
+        ...
+
+    def wait(self, timeout: float, wakeup_fd: int) -> None:
+        """Block until a job may be ready, `wakeup_fd` is readable or the time is over."""
+        ...
+
+    def locks(self) -> Locks:
+        """Return the locks of this holder."""
+        ...
+
+    def close(self) -> None:
+        """Give back the connection; what is held stays held until the holder is buried."""
+        ...
+
+
+class Leases(Protocol):
+    """The parent's side of a connection."""
+
+    def open(self) -> str:
+        """Register a new holder and return its token."""
+        ...
+
+    def renew(self, holder: str) -> float | None:
+        """Return the seconds of lease counted from when the request was sent; None: lost."""
+        ...
+
+    def give_back(self, holder: str, ids: Sequence[JobId]) -> list[JobId]:
+        """Return unstarted jobs of a holder to their queues; return which it still held."""
+        ...
+
+    def bury(self, holder: str, cause: Burial) -> list[ReservedJob]:
+        """End a holder, requeue all it held, and return what was in flight."""
+        ...
+
+    def reap(self) -> tuple[int, float | None]:
+        """Bury lapsed holders; return how many, and the seconds to the next expiry."""
+        ...
+
+    def payload(self, job_id: JobId) -> bytes | None:
+        """Return the stored payload, None when the job is gone."""
+        ...
+
+    def close(self) -> None:
+        """Give back the connection."""
+        ...
+
+
+class WorkableQueue(Queue, Protocol):
+    """A connection that a worker process can serve."""
+
+    def consumer(self, holder: str, queues: Sequence[str]) -> Consumer:
+        """Return the child's side, working under a holder that `leases` opened."""
+        ...
+
+    def leases(self) -> Leases:
+        """Return the parent's side, with a connection of its own."""
+        ...
+
+
+class FailedJobs(Protocol):
+    """The store of jobs that failed for good."""
+
+    def record(self, failed: FailedJob) -> None:
+        """Write the job down; doing it twice for one id and attempt is harmless."""
+        ...
+
+    def all(
+        self, *, queue: str | None = None, limit: int = 50, after: str | None = None
+    ) -> list[FailedJob]:
+        """Return the newest first; `after` is the id of the last one seen."""
+        ...
+
+    def find(self, job_id: JobId) -> FailedJob | None:
+        """Return one job or None."""
+        ...
+
+    def forget(self, job_id: JobId) -> bool:
+        """Delete one; False when it was not there."""
+        ...
+
+    def flush(self, older_than: float | None = None) -> int:
+        """Delete all (or those older than so many seconds); return how many."""
+        ...
+
+    def retry(self, job_id: JobId, push: Callable[[FailedJob, str], bool]) -> bool:
+        """Push the job once under a token that survives a crash, then delete it."""
+        ...
+
+
+class Transaction(Protocol):
+    """An open transaction of the application, as the dispatcher sees it."""
+
+    @property
+    def connection(self) -> Any:
+        """The handle on which an outbox row becomes part of the transaction."""
+        ...
+
+    def after_commit(self, callback: Callable[[], None]) -> None:
+        """Call back once when the outermost transaction committed, never when rolled back.
+
+        What the callback raises is logged and goes no further: the commit stands.
+        """
+        ...
+
+
+class Transactions(Protocol):
+    """Tells whether a transaction is open here and now."""
+
+    def current(self) -> Transaction | None:
+        """Return the open transaction of this context, None when there is none."""
+        ...
+
+
+class Outbox(Protocol):
+    """Jobs written with the business transaction. `connection` None: one of the outbox's own."""
+
+    def add(
+        self,
+        connection: Any | None,
+        message: Message,
+        *,
+        connection_name: str,
+        job: str,
+        tenant: str | None,
+        durable: bool,
+    ) -> None:
+        """Write one job as pending."""
+        ...
+
+    def add_many(self, connection: Any | None, records: Sequence[OutboxRecord]) -> None:
+        """Write several jobs as pending, in one statement."""
+        ...
+
+    def mark_dispatched(self, ids: Sequence[JobId]) -> None:
+        """Tell that the broker has them: rows not durable are deleted, durable ones kept."""
+        ...
+
+    def mark_outcome(self, job_id: JobId, outcome: Literal["done", "failed"]) -> None:
+        """Tell how a durable job ended; unknown ids are no error."""
+        ...
+
+    def state(self, job_id: JobId) -> OutboxState | None:
+        """Return the row's state, None when there is no row."""
+        ...
+
+    def pending(self, limit: int, older_than: float) -> list[PendingJob]:
+        """Return the oldest rows that wait for their push for more than so many seconds."""
+        ...
+
+    def prune(self, older_than: float) -> int:
+        """Delete ended rows older than so many seconds; return how many."""
+        ...
+
+
+Context: TypeAlias = "Mapping[str, str]"
+"""What travels beside a job's data: tenant, trace."""

@@ -1,0 +1,1 @@
+"""Backends: one module or package each, loaded when a connection names it."""

@@ -1,0 +1,281 @@
+"""What can go wrong, each with its data and a message that says what to do."""
+
+from __future__ import annotations
+
+from difflib import get_close_matches
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Return ", did you mean 'x'?" for the known name most like this one, or "" without any."""
+    matches = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
+    return f", did you mean {matches[0]!r}?" if matches else ""
+
+
+class OnQueueError(Exception):
+    """The root of all errors of the core."""
+
+
+# ---- settings ----
+
+
+class ConfigurationError(OnQueueError):
+    """Settings that cannot be used; `problems` lists all of them."""
+
+    def __init__(self, subject: str, problems: Sequence[str]) -> None:
+        """Keep the problems, one sentence each."""
+        self.subject = subject
+        self.problems = tuple(problems)
+        super().__init__(f"{subject} cannot be used: " + "; ".join(self.problems))
+
+
+class UnknownConnection(OnQueueError):
+    """A connection nobody configured."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        """Name the configured ones."""
+        self.name = name
+        names = sorted(known)
+        super().__init__(
+            f"There is no connection {name!r}{nearest(name, names)} "
+            f"(configured: {', '.join(map(repr, names)) or 'none'})"
+        )
+
+
+class NoCurrentManager(OnQueueError):
+    """A job was dispatched before the process said which queues it uses."""
+
+    def __init__(self) -> None:
+        """Say how to set it."""
+        super().__init__(
+            "No QueueManager is in use in this process: call onqueue.use(manager) at start-up"
+        )
+
+
+class UnsupportedByDriver(OnQueueError):
+    """A job needs something its connection's driver cannot do."""
+
+    def __init__(self, job: str, connection: str, driver: str, need: str) -> None:
+        """Name what is missing."""
+        self.job, self.connection, self.driver, self.need = job, connection, driver, need
+        super().__init__(
+            f"Job {job!r} needs {need}, which driver {driver!r} of connection {connection!r} "
+            "cannot do: choose another connection for it"
+        )
+
+
+class RetryAfterTooShort(OnQueueError):
+    """A connection would hand a job out again while it is still allowed to run."""
+
+    def __init__(self, connection: str, retry_after: float, subject: str, timeout: float) -> None:
+        """Name both figures, in seconds."""
+        self.connection, self.retry_after, self.timeout = connection, retry_after, timeout
+        super().__init__(
+            f"retry_after ({retry_after:g} s) of connection {connection!r} must be above the "
+            f"timeout of {subject} ({timeout:g} s), or the job runs twice: raise retry_after, "
+            "lower the timeout or use a connection that renews leases"
+        )
+
+
+# ---- job classes ----
+
+
+class JobDefinitionError(OnQueueError, TypeError):
+    """A job class that cannot be right; raised when the class is made."""
+
+
+class UnknownJob(OnQueueError):
+    """A name on the wire that no class of this process bears."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        """Suggest the nearest registered name."""
+        self.name = name
+        super().__init__(
+            f"No job is registered under the name {name!r}{nearest(name, known)} "
+            "(import its module, or register the old name as an alias)"
+        )
+
+
+class NotRunning(OnQueueError):
+    """Something that only a running job can do was asked of one that is not running."""
+
+    def __init__(self, job: str, what: str) -> None:
+        """Name the job and what was asked."""
+        super().__init__(f"{what!r} of job {job!r} exists only while a worker runs it")
+
+
+# ---- payloads ----
+
+
+class PayloadError(OnQueueError):
+    """A payload that cannot be written or read."""
+
+
+class UnserializableArgument(PayloadError, TypeError):
+    """An argument that cannot travel; `path` tells where inside the value it sits."""
+
+    def __init__(self, job: str, field: str, path: str, type_name: str, why: str) -> None:
+        """Name job, field, place, type and what to do."""
+        self.job, self.field, self.path, self.type_name = job, field, path, type_name
+        super().__init__(f"Field {path!r} of job {job!r} cannot travel ({type_name}): {why}")
+
+
+class PayloadTooLarge(PayloadError, ValueError):
+    """A payload above the connection's `max_payload`."""
+
+    def __init__(self, job: str, size: int, limit: int) -> None:
+        """Name both figures, in bytes."""
+        self.job, self.size, self.limit = job, size, limit
+        super().__init__(
+            f"The payload of job {job!r} has {size} bytes, allowed are {limit}: store the data "
+            "and pass its key, or raise max_payload of the connection"
+        )
+
+
+class UnreadablePayload(PayloadError):
+    """Bytes that are no payload, or one that does not fit its class."""
+
+
+class NewerPayload(PayloadError):
+    """A payload written by a newer version of the core or of the job class."""
+
+    def __init__(self, job: str, version: int, known: int) -> None:
+        """Name both versions."""
+        self.job, self.version, self.known = job, version, known
+        super().__init__(
+            f"The payload of job {job!r} has version {version}, this process knows {known}: "
+            "it waits for a worker with newer code"
+        )
+
+
+class MissingModel(OnQueueError):
+    """A referenced record was gone when its job ran."""
+
+    def __init__(self, type_name: str, key: object) -> None:
+        """Name the type and the key."""
+        self.type_name, self.key = type_name, key
+        super().__init__(f"{type_name} {key!r} no longer exists")
+
+
+# ---- brokers ----
+
+
+class BrokerError(OnQueueError):
+    """A broker that did not do what it was asked."""
+
+
+class BrokerUnavailable(BrokerError):
+    """The broker could not be reached, or did not answer in time."""
+
+    def __init__(self, connection: str, address: str, why: str) -> None:
+        """Name the connection, where its broker should be, and what happened."""
+        self.connection, self.address = connection, address
+        super().__init__(
+            f"The broker of connection {connection!r} at {address} cannot be reached: {why}. "
+            "Check that it runs and that the address is right"
+        )
+
+    def __reduce__(self) -> tuple[type[OnQueueError], tuple[str]]:
+        """Travel as the plain message: the parts are not needed on the other side."""
+        return (BrokerError, (str(self),))
+
+
+class BrokerFull(BrokerError):
+    """The broker has no memory left for another job; nothing was stored."""
+
+    def __init__(self, connection: str, address: str, why: str) -> None:
+        """Name the connection and what the broker said."""
+        self.connection, self.address = connection, address
+        super().__init__(
+            f"The broker of connection {connection!r} at {address} takes no more jobs: {why}. "
+            "Give it more memory or let workers empty its queues"
+        )
+
+
+class BrokerMisconfigured(BrokerError):
+    """The broker answers, but jobs would not be safe in it."""
+
+    def __init__(self, connection: str, address: str, why: str) -> None:
+        """Name the connection and what must be changed."""
+        self.connection, self.address = connection, address
+        super().__init__(
+            f"The broker of connection {connection!r} at {address} is not safe for jobs: {why}"
+        )
+
+
+class LeaseLost(OnQueueError):
+    """The holder's lease ended: another worker may run the job by now, so stop."""
+
+    def __init__(self, holder: str, job_id: str = "") -> None:
+        """Name the holder and, where known, the job."""
+        self.holder, self.job_id = holder, job_id
+        subject = f" for job {job_id!r}" if job_id else ""
+        super().__init__(f"Holder {holder!r} lost its lease{subject}: its work no longer counts")
+
+
+class NotWithSync(OnQueueError):
+    """A job asked for something that has no meaning while it runs inside its dispatcher."""
+
+
+# ---- why a job failed ----
+
+
+class JobFailure(OnQueueError):
+    """The root of what the core itself fails a job with."""
+
+
+class MaxAttemptsExceeded(JobFailure):
+    """All attempts were spent without an outcome."""
+
+    def __init__(self, job: str, attempts: int, tries: int) -> None:
+        """Name both figures."""
+        self.job, self.attempts, self.tries = job, attempts, tries
+        super().__init__(f"Job {job!r} has spent {attempts} attempts of {tries} without an end")
+
+
+class RetryUntilPassed(JobFailure):
+    """The job's `retry_until` was over before it could be run (again)."""
+
+    def __init__(self, job: str, until: str) -> None:
+        """Name the deadline (ISO 8601)."""
+        self.job, self.until = job, until
+        super().__init__(f"Job {job!r} may not run after {until}")
+
+
+class TimeoutExceeded(JobFailure):
+    """The job ran longer than its `timeout`."""
+
+    def __init__(self, job: str, timeout: float) -> None:
+        """Name the limit, in seconds (0: not known any more)."""
+        self.job, self.timeout = job, timeout
+        allowed = f" of {timeout:g} s" if timeout else ""
+        super().__init__(f"Job {job!r} ran longer than its timeout{allowed}")
+
+
+class JobPoisoned(JobFailure):
+    """The job killed its process too often."""
+
+    def __init__(self, job: str, deaths: int) -> None:
+        """Name how often."""
+        self.job, self.deaths = job, deaths
+        super().__init__(f"Job {job!r} killed its worker process {deaths} times: it is poisoned")
+
+
+class ManuallyFailed(JobFailure):
+    """`self.fail()` was called without an error, or with a plain message."""
+
+
+class JobTimedOut(BaseException):
+    """Raised inside a running job at its soft timeout; `except Exception` does not catch it."""
+
+    def __init__(self, timeout: float) -> None:
+        """Keep the limit, in seconds."""
+        self.timeout = timeout
+        super().__init__(f"The job ran longer than {timeout:g} s")
+
+
+class JobInterrupted(BaseException):
+    """Raised inside a running job that must end now; its attempt is not spent."""

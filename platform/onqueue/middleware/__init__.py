@@ -1,0 +1,1 @@
+"""What may wrap a job's `handle`."""
