@@ -1,0 +1,1 @@
+"""The event platform: conferences, orders, attendees, and what happens to their money."""
