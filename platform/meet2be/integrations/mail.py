@@ -1,0 +1,66 @@
+"""The seam between the platform and whatever carries its mail.
+
+A delivery has two halves, because SMTP has no idempotency: once the message itself has left, a lost
+answer does not tell whether it was taken. ``prepare`` opens the transaction, where every failure may be
+repeated; a failure inside ``transmit`` is :class:`DeliveryUncertain`, and nobody sends again on their own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from meet2be.errors import Meet2BeError
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What a transport needs: two bare addresses and the finished message."""
+
+    from_addr: str
+    to_addr: str
+    content: bytes
+
+
+class MailTransport(Protocol):
+    """Something that takes a message in two halves; see the module's head."""
+
+    def prepare(self, envelope: Envelope) -> None:
+        """Open the transaction; raises ``DeliveryDeferred`` or ``DeliveryRefused``."""
+
+    def transmit(self, envelope: Envelope) -> str:
+        """Send the prepared message and return the server's words; may raise ``DeliveryUncertain``."""
+
+    def close(self) -> None:
+        """Say goodbye to the server, if one is connected."""
+
+
+class MailError(Meet2BeError):
+    """Root of this package's errors."""
+
+
+class DeliveryDeferred(MailError):
+    """The server said "later" or could not be reached; nothing of the message left, so repeating is safe."""
+
+    def __init__(self, address: str, code: int, text: str) -> None:
+        self.address, self.code, self.text = address, code, text
+        super().__init__(f"mail to '{address}' was put off ({code or 'no answer'}): {text}")
+
+
+class DeliveryRefused(MailError):
+    """The server refused this recipient or message for good; a repeat would be refused again."""
+
+    def __init__(self, address: str, code: int, text: str) -> None:
+        self.address, self.code, self.text = address, code, text
+        super().__init__(f"mail to '{address}' was refused ({code}): {text}")
+
+
+class DeliveryUncertain(MailError):
+    """The message left and no answer came back: it may or may not have been taken."""
+
+    def __init__(self, address: str, text: str) -> None:
+        self.address, self.text = address, text
+        super().__init__(
+            f"mail to '{address}' was sent but not acknowledged ({text}); it may have arrived: "
+            "look for its Message-ID at the mail server before sending it again"
+        )

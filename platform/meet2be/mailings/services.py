@@ -1,0 +1,154 @@
+"""Writing mail into the outbox, in the transaction of its cause.
+
+A mail exists because something happened; it is inserted with that, in one commit, under a key that makes the same
+cause write it once. Whether it may be sent at all (an address is known, nobody asked us to stop) is decided here too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import insert, select
+
+from meet2be.db import new_uid
+from meet2be.mailings.models import Mail, MailSuppression
+from meet2be.mailings.rendering import Rendered, render
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+AT_MOST_ONCE = "at_most_once"
+PRIORITY_SECURITY, PRIORITY_NORMAL, PRIORITY_BULK = 10, 50, 90
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """From whom a mail comes and where an answer goes."""
+
+    name: str
+    address: str
+    reply_to: str | None = None
+
+    @property
+    def domain(self) -> str:
+        """The part behind the ``@``, which Message-IDs are made of."""
+        return self.address.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class MailDraft:
+    """A mail to be written; ``dedupe_key`` is unique for ever: a second draft with it writes nothing."""
+
+    tenant_id: int | None
+    kind: str
+    template: str
+    locale: str
+    to_addr: str
+    dedupe_key: str
+    context: Mapping[str, Any]
+    sender: Sender
+    user_id: int | None = None
+    priority: int = PRIORITY_NORMAL
+    related_type: str | None = None
+    related_id: int | None = None
+    sensitive: bool = False
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one draft: ``status`` is ``queued`` or ``suppressed``; ``is_new`` is false for a repeat."""
+
+    mail_id: int
+    dedupe_key: str
+    status: str
+    is_new: bool
+
+
+def enqueue(session: Session, draft: MailDraft, now: datetime) -> Written:
+    """Write one draft; see :func:`enqueue_many`."""
+    return enqueue_many(session, [draft], now)[0]
+
+
+def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -> list[Written]:
+    """Write ``drafts`` into the outbox and return what became of each, in their order.
+
+    The caller commits, and dispatches ``SendMail`` for those that are ``queued`` and new. All drafts of one call
+    are of the session's tenant. Raises ``UnknownTemplate``.
+    """
+    if not drafts:
+        return []
+    known = _already_written(session, [draft.dedupe_key for draft in drafts])
+    fresh = {draft.dedupe_key: draft for draft in drafts if draft.dedupe_key not in known}
+    blocked = _suppressed(session, {normalise(draft.to_addr) for draft in fresh.values()}, now)
+    if fresh:
+        rows = [_row(draft, blocked, now) for draft in fresh.values()]
+        session.execute(insert(Mail), rows)
+    written = known | _already_written(session, list(fresh))
+    return [
+        Written(*written[draft.dedupe_key], is_new=draft.dedupe_key in fresh) for draft in drafts
+    ]
+
+
+def normalise(address: str) -> str:
+    """Return the form of ``address`` that suppressions and look-ups compare."""
+    return address.strip().casefold()
+
+
+def _already_written(session: Session, keys: Sequence[str]) -> dict[str, tuple[int, str, str]]:
+    if not keys:
+        return {}
+    found = session.execute(
+        select(Mail.id, Mail.dedupe_key, Mail.status).where(Mail.dedupe_key.in_(keys))
+    )
+    return {key: (mail_id, key, status) for mail_id, key, status in found}
+
+
+def _suppressed(session: Session, addresses: set[str], now: datetime) -> set[str]:
+    if not addresses:
+        return set()
+    found = session.scalars(
+        select(MailSuppression.email_norm).where(
+            MailSuppression.email_norm.in_(addresses),
+            MailSuppression.scope == "all",
+            (MailSuppression.expires_at.is_(None)) | (MailSuppression.expires_at > now),
+        )
+    )
+    return set(found)
+
+
+def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:
+    uid = new_uid()
+    to_norm = normalise(draft.to_addr)
+    texts: Rendered = render(draft.template, draft.locale, draft.context)
+    return {
+        "uid": uid,
+        "tenant_id": draft.tenant_id,
+        "user_id": draft.user_id,
+        "kind": draft.kind,
+        "template_key": draft.template,
+        "template_version": 1,
+        "locale": draft.locale,
+        "to_addr": draft.to_addr,
+        "to_norm": to_norm,
+        "from_addr": draft.sender.address,
+        "from_name": draft.sender.name,
+        "reply_to": draft.sender.reply_to,
+        "subject": texts.subject,
+        "body_text": texts.text,
+        "body_html": texts.html,
+        "headers": dict(draft.headers),
+        "sensitive": draft.sensitive,
+        "priority": draft.priority,
+        "delivery": AT_MOST_ONCE,
+        "related_type": draft.related_type,
+        "related_id": draft.related_id,
+        "dedupe_key": draft.dedupe_key,
+        "message_id": f"<{uid}@{draft.sender.domain}>",
+        "status": "suppressed" if to_norm in blocked else "queued",
+        "queued_at": now,
+    }

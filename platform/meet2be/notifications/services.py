@@ -1,0 +1,92 @@
+"""Writing notices for people, once per cause, and marking them read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, update
+
+from meet2be.notifications.models import Notification
+from meet2be.tenancy.models import Membership
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from sqlalchemy.orm import Session
+
+ADMIN_ROLES = ("owner", "admin")
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What is to be said; ``severity`` is ``info``, ``success``, ``warning`` or ``error``."""
+
+    kind: str
+    severity: str
+    title: str
+    body: str
+    dedupe_key: str
+    link: str | None = None
+    related_type: str | None = None
+    related_id: int | None = None
+
+
+def notify(
+    session: Session, tenant_id: int, user_ids: Iterable[int], notice: Notice, now: datetime
+) -> int:
+    """Write ``notice`` for each user who does not have it yet; returns how many. The caller commits."""
+    wanted = set(user_ids)
+    have = session.scalars(
+        select(Notification.user_id).where(
+            Notification.dedupe_key == notice.dedupe_key, Notification.user_id.in_(wanted)
+        )
+    )
+    missing = wanted - set(have)
+    session.add_all(_row(tenant_id, user_id, notice, now) for user_id in sorted(missing))
+    return len(missing)
+
+
+def notify_admins(session: Session, tenant_id: int, notice: Notice, now: datetime) -> int:
+    """Write ``notice`` for every owner and admin of the tenant; returns how many got it."""
+    admins = session.scalars(
+        select(Membership.user_id).where(
+            Membership.tenant_id == tenant_id, Membership.role.in_(ADMIN_ROLES)
+        )
+    ).all()
+    return notify(session, tenant_id, admins, notice, now)
+
+
+def unread_count(session: Session, user_id: int) -> int:
+    """Return how many notices of the session's tenant the user has not read."""
+    count = select(func.count()).select_from(Notification)
+    mine = (Notification.user_id == user_id, Notification.read_at.is_(None))
+    return session.scalar(count.where(*mine)) or 0
+
+
+def mark_read(session: Session, user_id: int, uid: str | None, now: datetime) -> int:
+    """Mark one notice (``uid``) or all of the user's as read; returns how many changed. The caller commits."""
+    mine = [Notification.user_id == user_id, Notification.read_at.is_(None)]
+    if uid is not None:
+        mine.append(Notification.uid == uid)
+    changed = session.execute(
+        update(Notification).where(*mine).values(read_at=now), execution_options={"synchronize_session": False}
+    )
+    return int(changed.rowcount)
+
+
+def _row(tenant_id: int, user_id: int, notice: Notice, now: datetime) -> Notification:
+    return Notification(
+        tenant_id=tenant_id,
+        user_id=user_id,
+        kind=notice.kind,
+        severity=notice.severity,
+        title=notice.title,
+        body=notice.body,
+        link=notice.link,
+        related_type=notice.related_type,
+        related_id=notice.related_id,
+        dedupe_key=notice.dedupe_key,
+        created_at=now,
+    )
