@@ -1,0 +1,1 @@
+"""People who log in: their passwords, sessions and the brake on guessing."""

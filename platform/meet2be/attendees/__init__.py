@@ -1,0 +1,1 @@
+"""Attendees: one row per ticket, and how they come in."""

@@ -1,0 +1,1 @@
+"""Cancelling a conference: preview, run, refunds and mails, item by item."""

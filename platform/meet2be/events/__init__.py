@@ -1,0 +1,1 @@
+"""Conferences and what is sold for them."""

@@ -1,0 +1,63 @@
+"""Tables of events and their ticket types."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from meet2be.db.base import (
+    Base,
+    Named,
+    Numbered,
+    Stamped,
+    TenantOwned,
+    belongs_to,
+    parent_key,
+)
+from meet2be.db.columns import currency_code, one_of
+
+EVENT_STATUSES = ("draft", "live", "cancelling", "cancelled", "archived")
+
+
+class Event(Numbered, Named, TenantOwned, Stamped, Base):
+    """A conference or concert. `version` rises with each change of status."""
+
+    __tablename__ = "events"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "slug"),
+        parent_key(),
+        Index(None, "tenant_id", "starts_at", "id"),
+    )
+
+    slug: Mapped[str] = mapped_column(String(80))
+    title: Mapped[str] = mapped_column(String(200))
+    starts_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    timezone: Mapped[str] = mapped_column(String(64))
+    currency: Mapped[str] = mapped_column(currency_code())
+    status: Mapped[str] = mapped_column(one_of("status", EVENT_STATUSES), default="draft")
+    test_mode: Mapped[bool] = mapped_column(default=False)
+    cancelled_at: Mapped[datetime | None]
+    version: Mapped[int] = mapped_column(default=1)
+
+
+class TicketType(Numbered, TenantOwned, Stamped, Base):
+    """A kind of ticket; never more held and sold than the quota."""
+
+    __tablename__ = "ticket_types"
+    __table_args__ = (
+        belongs_to("events", "event_id"),
+        parent_key(),
+        UniqueConstraint("tenant_id", "event_id", "name"),
+        CheckConstraint("price_minor >= 0", name="price_not_negative"),
+        CheckConstraint("held >= 0 AND sold >= 0 AND held + sold <= quota", name="within_quota"),
+    )
+
+    event_id: Mapped[int]
+    name: Mapped[str] = mapped_column(String(120))
+    price_minor: Mapped[int]
+    quota: Mapped[int]
+    held: Mapped[int] = mapped_column(default=0)
+    sold: Mapped[int] = mapped_column(default=0)

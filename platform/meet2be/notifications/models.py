@@ -1,0 +1,34 @@
+"""Table of notices shown to a person inside the platform."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from meet2be.db.base import Base, Named, Numbered, Stamped, TenantOwned
+from meet2be.db.columns import one_of
+
+SEVERITIES = ("info", "success", "warning", "error")
+
+
+class Notification(Numbered, Named, TenantOwned, Stamped, Base):
+    """A notice for one person; `dedupe_key` names its cause, so that it comes once."""
+
+    __tablename__ = "notifications"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "user_id", "dedupe_key"),
+        Index(None, "tenant_id", "user_id", "read_at", "id"),
+    )
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(String(64))
+    severity: Mapped[str] = mapped_column(one_of("severity", SEVERITIES), default="info")
+    title: Mapped[str] = mapped_column(String(200))
+    body: Mapped[str] = mapped_column(Text, default="")
+    link: Mapped[str | None] = mapped_column(String(500))
+    related_type: Mapped[str | None] = mapped_column(String(64))
+    related_id: Mapped[int | None]
+    dedupe_key: Mapped[str] = mapped_column(String(200))
+    read_at: Mapped[datetime | None]

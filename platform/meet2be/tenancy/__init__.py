@@ -1,0 +1,1 @@
+"""Tenants: who shares the platform, and what keeps them apart."""
