@@ -1,0 +1,40 @@
+"""Fixtures of every test: private servers, emptied or made anew for each test that asks."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from meet2be.local.valkey import ValkeyServer
+from support.servers import PostgresServer, private_postgres, private_valkey
+
+
+@pytest.fixture(scope="session")
+def valkey_server() -> Iterator[ValkeyServer]:
+    """A Valkey for the whole run; tests that kill or stop one use `private_valkey` themselves."""
+    with private_valkey(appendfsync="no") as server:
+        yield server
+
+
+@pytest.fixture
+def redis_url(valkey_server: ValkeyServer) -> str:
+    """The address of an empty broker."""
+    with redis.Redis.from_url(valkey_server.url) as client:
+        client.flushall()
+        client.script_flush()
+    return valkey_server.url
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL for the whole run."""
+    with private_postgres() as server:
+        yield server
+
+
+@pytest.fixture
+def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
+    """The address of an empty database, connected to as superuser, dropped afterwards."""
+    url = postgres_server.create_database()
+    yield url
+    postgres_server.drop_database(url)
