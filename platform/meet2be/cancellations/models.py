@@ -31,7 +31,10 @@ RUN_STATES = (
 )  # fmt: skip
 ACTIVE_RUN_STATES = ("confirmed", "running", "paused", "sweeping")
 LANE_STATES = ("todo", "running", "done")
-REFUND_STATES = ("todo", "none_needed", "sent", "done", "manual", "failed", "uncertain")
+REFUND_STATES = (
+    "todo", "none_needed", "sent", "pending", "done", "manual", "failed", "uncertain",
+)  # fmt: skip
+PAUSE_CODES = ("person", "provider", "tenant_suspended")
 CANCEL_STATES = ("todo", "done")
 MAIL_STATES = ("todo", "queued", "sent", "suppressed", "no_address", "failed", "uncertain")
 
@@ -72,7 +75,9 @@ class CancelRun(Numbered, Named, TenantOwned, Stamped, Base):
     batch_id: Mapped[str | None] = mapped_column(String(64))
     fence: Mapped[int] = mapped_column(default=0)
     paused_from: Mapped[str | None] = mapped_column(String(24))
+    pause_code: Mapped[str | None] = mapped_column(one_of("pause_code", PAUSE_CODES))
     pause_reason: Mapped[str | None] = mapped_column(Text)
+    resume_at: Mapped[datetime | None]
     confirmed_at: Mapped[datetime | None]
     started_at: Mapped[datetime | None]
     paused_at: Mapped[datetime | None]
@@ -115,7 +120,7 @@ class CancelItem(Numbered, TenantOwned, Stamped, Base):
         belongs_to("refunds", "refund_id"),
         belongs_to("mails", "mail_id"),
         UniqueConstraint("run_id", "attendee_id"),
-        Index(None, "run_id", "lane", "cancel_state", "unit"),
+        Index(None, "run_id", "lane", "refund_state", "unit"),
         Index(None, "run_id", "unit"),
         Index(None, "run_id", "refund_state"),
         Index(None, "run_id", "mail_state"),
