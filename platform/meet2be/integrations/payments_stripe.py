@@ -1,0 +1,314 @@
+"""Stripe as a payment provider: the only place that knows the `stripe` library.
+
+The library builds requests, reads answers and checks signatures; the bytes go through
+`http_deadline`, and nothing is retried down here: a repeated refund is the ledger's decision.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import stripe
+
+from meet2be.integrations.http_deadline import CallFailed, DeadlineHttp, Timeouts
+from meet2be.integrations.stripe_amounts import from_stripe, is_payable, to_stripe
+from meet2be.payments.errors import BadProviderSignature, ProviderUnavailable
+from meet2be.payments.provider import (
+    Accepted,
+    AlreadyRefunded,
+    Busy,
+    EventKind,
+    Funds,
+    ProviderEvent,
+    ProviderRefund,
+    RefundAnswer,
+    RefundOrder,
+    RefundStatus,
+    Refused,
+    Uncertain,
+)
+
+NAME = "stripe"
+# https://docs.stripe.com/api/idempotent_requests: keys may be removed after 24 hours.
+KEY_WINDOW = timedelta(hours=24)
+RETRY_AFTER_SECONDS = 2.0
+LIVE_KEYS = ("sk_live_", "rk_live_")
+TEXT_LIMIT = 500
+
+_STATUSES: Mapping[str, RefundStatus] = {
+    "succeeded": "succeeded",
+    "pending": "pending",
+    "requires_action": "pending",
+    "failed": "failed",
+    "canceled": "cancelled",
+}
+_KINDS: Mapping[str, EventKind] = {
+    "refund.created": "refund",
+    "refund.updated": "refund",
+    "refund.failed": "refund",
+    "charge.refund.updated": "refund",
+    "payment_intent.succeeded": "payment_succeeded",
+    "charge.dispute.created": "dispute_opened",
+}
+
+
+class StripeProvider:
+    """A Stripe account (and the accounts connected to it) to refund with."""
+
+    name = NAME
+    key_window = KEY_WINDOW
+
+    def __init__(
+        self,
+        secret_key: str,
+        *,
+        webhook_secret: str,
+        test_key: str | None = None,
+        base_url: str | None = None,
+        timeouts: Timeouts | None = None,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        """Use `secret_key`; payments made in test mode use `test_key`, or it if it is no live key.
+
+        `base_url` names another server that speaks Stripe's API.
+        """
+        # A global of the library: it would write a file and send timings with each request.
+        stripe.enable_telemetry = False
+        self._http = _Transport(DeadlineHttp(timeouts, monotonic))
+        self._webhook_secret = webhook_secret
+        self._live = self._client(secret_key, base_url)
+        if test_key is None and not secret_key.startswith(LIVE_KEYS):
+            self._test: stripe.StripeClient | None = self._live
+        else:
+            self._test = None if test_key is None else self._client(test_key, base_url)
+
+    def _client(self, key: str, base_url: str | None) -> stripe.StripeClient:
+        addresses: Any = {"api": base_url.rstrip("/")} if base_url else {}
+        return stripe.StripeClient(
+            key, http_client=self._http, base_addresses=addresses, max_network_retries=0
+        )
+
+    def refund(self, order: RefundOrder) -> RefundAnswer:
+        """Create the refund; every way this can go is an answer of its own."""
+        client = self._test if order.test_mode else self._live
+        if client is None:
+            return Refused("no_test_account", "No test account is set up for test payments")
+        if not is_payable(order.amount_minor, order.currency):
+            return Refused("amount_not_payable", f"Not payable in {order.currency}: last digit")
+        try:
+            body = _ask(
+                client,
+                "post",
+                "/v1/refunds",
+                {
+                    "payment_intent": order.payment_ref,
+                    "amount": to_stripe(order.amount_minor, order.currency),
+                    "metadata": dict(order.metadata),
+                },
+                account=order.account,
+                key=order.key,
+            )
+            return _answer(_refund(body))
+        except stripe.StripeError as error:
+            return _explained(error)
+        except (KeyError, TypeError, ValueError) as error:
+            return Uncertain("unparsable", f"The answer was no refund: {error!r}"[:TEXT_LIMIT])
+
+    def refunds_of(
+        self, payment_ref: str, account: str | None, *, test_mode: bool
+    ) -> list[ProviderRefund]:
+        """Return all refunds of a payment, newest first; raises ``ProviderUnavailable``."""
+        found: list[ProviderRefund] = []
+        query: dict[str, Any] = {"payment_intent": payment_ref, "limit": 100}
+        while True:
+            page = self._read("/v1/refunds", query, account, test_mode=test_mode)
+            found += [_refund(item) for item in page["data"]]
+            if not page.get("has_more"):
+                return found
+            query["starting_after"] = found[-1].id
+
+    def funds(self, account: str | None, *, test_mode: bool) -> list[Funds]:
+        """Return the available balance by currency; raises ``ProviderUnavailable``."""
+        page = self._read("/v1/balance", {}, account, test_mode=test_mode)
+        return [
+            Funds(item["currency"].upper(), from_stripe(item["amount"], item["currency"]))
+            for item in page["available"]
+        ]
+
+    def verify(self, payload: bytes, signature: str) -> ProviderEvent:
+        """Return the event if the signature and its age are right (5 minutes)."""
+        try:
+            stripe.WebhookSignature.verify_header(
+                payload, signature, self._webhook_secret, stripe.Webhook.DEFAULT_TOLERANCE
+            )
+        except (stripe.SignatureVerificationError, UnicodeDecodeError) as error:
+            raise BadProviderSignature(NAME, _text(error)) from error
+        return self.read(payload)
+
+    def read(self, payload: bytes) -> ProviderEvent:
+        """Return the event in `payload`; raises ``BadProviderSignature`` if it is none."""
+        try:
+            return _event(json.loads(payload))
+        except (KeyError, TypeError, ValueError) as error:
+            raise BadProviderSignature(NAME, f"it is no event ({error!r})") from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._http.close()
+
+    def _read(
+        self, path: str, query: dict[str, Any], account: str | None, *, test_mode: bool
+    ) -> Mapping[str, Any]:
+        client = self._test if test_mode else self._live
+        if client is None:
+            raise ProviderUnavailable(NAME, path, "no test account is set up")
+        try:
+            return _ask(client, "get", path, query, account=account)
+        except stripe.StripeError as error:
+            raise ProviderUnavailable(NAME, path, _text(error), error.http_status) from error
+
+
+class _Transport(stripe.HTTPClient):
+    """What the library sends through: our own connections, and not one retry."""
+
+    name = "meet2be"
+
+    def __init__(self, http: DeadlineHttp) -> None:
+        super().__init__()
+        self._calls = http
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None,
+        post_data: Any = None,
+        *,
+        _usage: list[str] | None = None,
+    ) -> tuple[str, int, Mapping[str, str]]:
+        body = post_data.encode() if isinstance(post_data, str) else post_data
+        try:
+            status, found, data = self._calls.call(method.upper(), url, headers or {}, body)
+            return data.decode(), status, found
+        except CallFailed as error:
+            raise stripe.APIConnectionError(str(error), code=error.code) from error
+        except UnicodeDecodeError as error:
+            raise stripe.APIConnectionError("not UTF-8", code="unparsable") from error
+
+    def close(self) -> None:
+        self._calls.close()
+
+
+def _ask(
+    client: stripe.StripeClient,
+    method: str,
+    path: str,
+    params: Mapping[str, Any],
+    *,
+    account: str | None,
+    key: str | None = None,
+) -> Mapping[str, Any]:
+    options: dict[str, Any] = {}
+    if key is not None:
+        options["idempotency_key"] = key
+    if account is not None:
+        options["stripe_account"] = account
+    data = client.raw_request(method, path, **params, **options).data
+    if not isinstance(data, dict):
+        raise stripe.APIError(f"not an object: {str(data)[:80]}", http_status=None)
+    return data
+
+
+def _answer(refund: ProviderRefund) -> RefundAnswer:
+    if refund.status in {"succeeded", "pending"}:
+        return Accepted(refund)
+    code = refund.failure_code or refund.provider_status
+    text = f"The provider made the refund and ended it as '{refund.provider_status}'"
+    return Refused(code, text, 200, refund.id)
+
+
+def _explained(error: stripe.StripeError) -> RefundAnswer:
+    """Say what an error means for the money; what is not known for sure is uncertain."""
+    status, code, text = error.http_status, error.code, _text(error)
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
+    if status == 429 or isinstance(error, stripe.RateLimitError):
+        return Busy("rate_limited", _retry_after(headers))
+    if status == 409:
+        return Busy(code or "conflict", _retry_after(headers))
+    if status is None or status < 400 or status >= 500:
+        replayed = headers.get("idempotent-replayed", "").lower() == "true"
+        fallback = "unparsable" if status is None or status < 400 else f"http_{status}"
+        return Uncertain(code or fallback, text, status, replayed)
+    if code == "charge_already_refunded" or _is_over_what_is_left(error):
+        return AlreadyRefunded(text)
+    return Refused(code or type(error).__name__, text, status)
+
+
+def _is_over_what_is_left(error: stripe.StripeError) -> bool:
+    """Tell the one refusal that has no code: more was asked for than the charge has left."""
+    return isinstance(error, stripe.InvalidRequestError) and (
+        error.code is None and error.param == "amount"
+    )
+
+
+def _retry_after(headers: Mapping[str, str]) -> float:
+    value = headers.get("retry-after", "")
+    return float(value) if value.isdigit() else RETRY_AFTER_SECONDS
+
+
+def _text(error: Exception) -> str:
+    message = getattr(error, "user_message", None) or str(error)
+    return str(message)[:TEXT_LIMIT]
+
+
+def _refund(body: Mapping[str, Any]) -> ProviderRefund:
+    currency = str(body["currency"])
+    status = str(body["status"])
+    return ProviderRefund(
+        id=str(body["id"]),
+        payment_ref=_id_of(body.get("payment_intent")),
+        amount_minor=from_stripe(int(body["amount"]), currency),
+        currency=currency.upper(),
+        status=_STATUSES[status],
+        provider_status=status,
+        created_at=_moment(body["created"]),
+        pending_reason=body.get("pending_reason"),
+        failure_code=body.get("failure_reason"),
+        metadata=body.get("metadata") or {},
+    )
+
+
+def _event(body: Mapping[str, Any]) -> ProviderEvent:
+    subject = body["data"]["object"]
+    kind = _kind(str(body["type"]), subject)
+    payment_ref = subject["id"] if kind == "payment_succeeded" else subject.get("payment_intent")
+    return ProviderEvent(
+        id=str(body["id"]),
+        type=str(body["type"]),
+        kind=kind,
+        account=body.get("account"),
+        livemode=bool(body.get("livemode")),
+        created_at=_moment(body["created"]),
+        refund=_refund(subject) if kind == "refund" else None,
+        payment_ref=_id_of(payment_ref),
+    )
+
+
+def _kind(event_type: str, subject: Mapping[str, Any]) -> EventKind:
+    if event_type == "charge.dispute.closed":
+        return "dispute_won" if subject.get("status") == "won" else "dispute_lost"
+    return _KINDS.get(event_type, "other")
+
+
+def _id_of(value: Any) -> str | None:
+    """Return the id of what may be an id, an expanded object, or nothing."""
+    if isinstance(value, Mapping):
+        return str(value["id"])
+    return None if value is None else str(value)
+
+
+def _moment(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)

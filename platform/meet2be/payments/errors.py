@@ -1,0 +1,62 @@
+"""What payments refuse."""
+
+from __future__ import annotations
+
+from meet2be.errors import Meet2BeError
+
+
+class PaymentsError(Meet2BeError):
+    """The root of this domain's errors."""
+
+
+class ProviderUnavailable(PaymentsError):  # noqa: N818 - a state of the world, named as one
+    """The provider gave no usable answer to a question (a read; nothing was changed)."""
+
+    def __init__(self, provider: str, call: str, why: str, http_status: int | None = None) -> None:
+        """Keep which call it was and what happened."""
+        self.provider, self.call, self.why, self.http_status = provider, call, why, http_status
+        super().__init__(
+            f"Provider '{provider}' gave no answer to '{call}': {why}. Try again later"
+        )
+
+
+class BadProviderSignature(PaymentsError):  # noqa: N818 - reads as the refusal it is
+    """A message that claims to be the provider's and is not, or cannot be read."""
+
+    def __init__(self, provider: str, why: str) -> None:
+        """Keep why; the payload is not repeated."""
+        self.provider, self.why = provider, why
+        super().__init__(
+            f"A message in the name of provider '{provider}' was refused: {why}. "
+            "Check that the signing secret is the one of this endpoint"
+        )
+
+
+class UnknownRefund(PaymentsError):  # noqa: N818
+    """No refund of this tenant has that id."""
+
+    def __init__(self, uid: str) -> None:
+        """Keep the id."""
+        self.uid = uid
+        super().__init__(f"There is no refund '{uid}' here. Open it from the refund ledger")
+
+
+class RefundNotInState(PaymentsError):  # noqa: N818
+    """Something was asked of a refund that its state does not allow."""
+
+    def __init__(self, uid: str, status: str, wanted: str) -> None:
+        """Keep the state and what was asked."""
+        self.uid, self.status, self.wanted = uid, status, wanted
+        super().__init__(
+            f"Refund '{uid}' is '{status}', so it cannot be {wanted}. Reload the page to see "
+            "what has become of it"
+        )
+
+
+class ReasonMissing(PaymentsError):  # noqa: N818
+    """A person must say why they overrule the ledger."""
+
+    def __init__(self, what: str) -> None:
+        """Name what was to be done."""
+        self.what = what
+        super().__init__(f"To {what} a reason is needed: it goes into the audit log")

@@ -1,0 +1,161 @@
+"""The seam to a payment provider: what we ask, and every answer there can be.
+
+An answer is a value, never an exception: whoever asks has to say what each of them means for the
+ledger. Only reads (look-ups, the balance) raise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Literal, Protocol, TypeAlias
+
+RefundStatus = Literal["succeeded", "pending", "failed", "cancelled"]
+EventKind = Literal[
+    "refund", "payment_succeeded", "dispute_opened", "dispute_won", "dispute_lost", "other"
+]
+
+# Metadata every refund of ours carries at the provider; look-ups and events go by it.
+META_REFUND = "m2b_refund"
+META_RUN = "m2b_run"
+META_TENANT = "m2b_tenant"
+
+
+@dataclass(frozen=True, slots=True)
+class RefundOrder:
+    """One refund to be made. All of it is frozen in the ledger before the provider is asked."""
+
+    key: str
+    payment_ref: str
+    amount_minor: int
+    currency: str
+    account: str | None = None
+    test_mode: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderRefund:
+    """A refund as the provider has it, in our words and minor units."""
+
+    id: str
+    payment_ref: str | None
+    amount_minor: int
+    currency: str
+    status: RefundStatus
+    provider_status: str
+    created_at: datetime
+    pending_reason: str | None = None
+    failure_code: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider has the refund: `refund.status` says whether it is done or still pending."""
+
+    refund: ProviderRefund
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A definite no: nothing was refunded. Another try needs a new key."""
+
+    code: str
+    text: str
+    http_status: int | None = None
+    provider_refund_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AlreadyRefunded:
+    """The payment has less left than was asked for: somebody refunded it elsewhere."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Nothing happened now: the same key is under way, or we are too fast. Ask again later."""
+
+    code: str
+    retry_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Uncertain:
+    """Nobody knows whether it happened (time-out, reset, 5xx, nonsense): look it up.
+
+    `replayed` marks an error the provider has stored under the key and will answer for ever.
+    """
+
+    code: str
+    text: str
+    http_status: int | None = None
+    replayed: bool = False
+
+
+RefundAnswer: TypeAlias = Accepted | Refused | AlreadyRefunded | Busy | Uncertain
+
+
+@dataclass(frozen=True, slots=True)
+class Funds:
+    """What an account has available in one currency, in minor units."""
+
+    currency: str
+    available_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderEvent:
+    """A verified message from the provider; `type` is its own word, `kind` ours."""
+
+    id: str
+    type: str
+    kind: EventKind
+    account: str | None
+    livemode: bool
+    created_at: datetime
+    refund: ProviderRefund | None = None
+    payment_ref: str | None = None
+
+
+class PaymentProvider(Protocol):
+    """A provider account we can refund with. Safe to use from many threads."""
+
+    @property
+    def name(self) -> str:
+        """How payments name it: ``payments.provider``."""
+        ...
+
+    @property
+    def key_window(self) -> timedelta:
+        """For how long a key is sure to be honoured after it was first used."""
+        ...
+
+    def refund(self, order: RefundOrder) -> RefundAnswer:
+        """Ask for a refund and return what is known afterwards; never raises."""
+        ...
+
+    def refunds_of(
+        self, payment_ref: str, account: str | None, *, test_mode: bool
+    ) -> list[ProviderRefund]:
+        """Return all refunds of a payment, newest first; raises ``ProviderUnavailable``."""
+        ...
+
+    def funds(self, account: str | None, *, test_mode: bool) -> list[Funds]:
+        """Return what is available; raises ``ProviderUnavailable``."""
+        ...
+
+    def verify(self, payload: bytes, signature: str) -> ProviderEvent:
+        """Return the event if the provider signed it; raises ``BadProviderSignature``."""
+        ...
+
+    def read(self, payload: bytes) -> ProviderEvent:
+        """Return an event that was verified when it came in; raises ``BadProviderSignature``."""
+        ...
+
+    def close(self) -> None:
+        """Close connections; the provider must not be used afterwards."""
+        ...
