@@ -1,0 +1,245 @@
+"""What an author writes: a class with fields, options and `handle`."""
+
+from __future__ import annotations
+
+from abc import ABC, ABCMeta
+from dataclasses import field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass_transform
+
+from onqueue.errors import ManuallyFailed, NoCurrentManager, NotRunning
+from onqueue.job_class import check_class, forget_plans, wire_name
+from onqueue.job_context import Order
+from onqueue.options import Seconds, check_option, seconds
+from onqueue.registry import register
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import Self
+
+    from onqueue.contracts import JobId
+    from onqueue.job_context import JobContext
+
+
+class Dispatching(Protocol):
+    """Where jobs go: the dispatcher, or a fake in tests."""
+
+    def dispatch(self, job: Job) -> JobId:
+        """Put one job on its queue and return its id."""
+        ...
+
+    def dispatch_many(self, jobs: Iterable[Job]) -> list[JobId]:
+        """Put many jobs on their queues and return their ids, in order."""
+        ...
+
+    def dispatch_sync(self, job: Job) -> JobId:
+        """Run the job here and now; raises what the job raises."""
+        ...
+
+
+def _nowhere() -> Dispatching:
+    raise NoCurrentManager
+
+
+_dispatching: Callable[[], Dispatching] = _nowhere
+
+
+def install_dispatching(find: Callable[[], Dispatching]) -> None:
+    """Say where `job.dispatch()` leads; called once, by the bus."""
+    global _dispatching  # noqa: PLW0603 - the one seam through which a job reaches upwards
+    _dispatching = find
+
+
+class JobMeta(ABCMeta):
+    """Notices options that are changed on a class after it was made."""
+
+    def __setattr__(cls, name: str, value: object) -> None:
+        """Set the attribute; what was computed from the options is computed anew."""
+        super().__setattr__(name, value)
+        if not name.startswith("_"):
+            forget_plans(cls)
+
+
+@dataclass_transform(field_specifiers=(field,))
+class Job(metaclass=JobMeta):
+    """Work to be done later. Annotated names are its fields, plain attributes its options.
+
+    An option may be a method of the same name where it depends on the instance.
+    """
+
+    if TYPE_CHECKING:
+        name: ClassVar[str]
+        connection: ClassVar[str | Callable[..., str]]
+        queue: ClassVar[str | Callable[..., str]]
+        default_delay: ClassVar[Seconds | Callable[..., Seconds]]
+        wait_for_commit: ClassVar[bool | Callable[..., bool]]
+        tries: ClassVar[int | Callable[..., int]]
+        timeout: ClassVar[Seconds | Callable[..., Seconds]]
+        fail_on_timeout: ClassVar[bool | Callable[..., bool]]
+        max_exceptions: ClassVar[int | Callable[..., int]]
+        backoff: ClassVar[Seconds | Sequence[Seconds] | Callable[..., Seconds | Sequence[Seconds]]]
+        retry_until: ClassVar[datetime | Seconds | Callable[..., datetime | Seconds]]
+        jitter: ClassVar[float | Callable[..., float]]
+        delete_when_missing_models: ClassVar[bool | Callable[..., bool]]
+        tags: ClassVar[Sequence[str] | Callable[..., Sequence[str]]]
+        display_name: ClassVar[str | Callable[..., str]]
+        version: ClassVar[int]
+        expires_in: ClassVar[Seconds | Callable[..., Seconds]]
+        durable: ClassVar[bool | Callable[..., bool]]
+        handle: Callable[..., None]
+        __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    _wire_name: ClassVar[str] = ""
+    _context: ClassVar[JobContext | None] = None
+
+    def __init_subclass__(cls, *, abstract: bool = False, **rest: Any) -> None:
+        """Check the class, make its constructor and register its name."""
+        super().__init_subclass__(**rest)
+        is_abstract = check_class(cls, Job, abstract=abstract or ABC in cls.__bases__)
+        cls._wire_name = wire_name(cls)
+        if not is_abstract:
+            register(cls._wire_name, cls)
+
+    # ---- what an author may write ----
+
+    def middleware(self) -> Sequence[Callable[..., Any]]:
+        """Return what wraps `handle`, outermost first."""
+        return ()
+
+    def failed(self, error: BaseException) -> None:
+        """Hear that the job failed for good; runs on a fresh instance."""
+
+    # ---- where and when ----
+
+    def on_connection(self, connection: str) -> Self:
+        """Choose the connection for this job."""
+        return self._override("connection", connection)
+
+    def on_queue(self, queue: str) -> Self:
+        """Choose the queue for this job."""
+        return self._override("queue", queue)
+
+    def delay(
+        self,
+        seconds: Seconds = 0,
+        *,
+        minutes: float = 0,
+        hours: float = 0,
+        until: datetime | None = None,
+    ) -> Self:
+        """Let the job wait for a span of time, or until an aware instant."""
+        if until is not None:
+            if until.tzinfo is None:
+                msg = f"delay(until=) needs a datetime with a time zone, not {until!r}"
+                raise ValueError(msg)
+            self.__dict__["_delay"] = until
+            return self
+        check_option(self._wire_name, "default_delay", seconds)
+        self.__dict__["_delay"] = _span(seconds) + minutes * 60 + hours * 3600
+        return self
+
+    def without_delay(self) -> Self:
+        """Drop any delay, the class's `default_delay` too."""
+        self.__dict__["_delay"] = 0.0
+        return self
+
+    def after_commit(self) -> Self:
+        """Hold the job back until the open transaction is committed."""
+        return self._override("wait_for_commit", value=True)
+
+    def before_commit(self) -> Self:
+        """Dispatch at once, whatever transaction is open."""
+        return self._override("wait_for_commit", value=False)
+
+    def _override(self, option: str, value: object) -> Self:
+        check_option(self._wire_name, option, value)
+        self.__dict__[option] = value
+        return self
+
+    # ---- dispatching ----
+
+    def dispatch(self) -> JobId:
+        """Put the job on its queue and return its id."""
+        return _dispatching().dispatch(self)
+
+    def dispatch_if(self, condition: object) -> JobId | None:
+        """Dispatch when the condition holds; None when it does not."""
+        return _dispatching().dispatch(self) if condition else None
+
+    def dispatch_unless(self, condition: object) -> JobId | None:
+        """Dispatch unless the condition holds; None when it does."""
+        return None if condition else _dispatching().dispatch(self)
+
+    def dispatch_sync(self) -> JobId:
+        """Run the job here and now, through its middleware; raises what it raises."""
+        return _dispatching().dispatch_sync(self)
+
+    # ---- inside a run ----
+
+    def bind(self, context: JobContext) -> Self:
+        """Tie the job to its run; the worker's business."""
+        self.__dict__["_context"] = context
+        return self
+
+    def running(self, what: str = "running") -> JobContext:
+        """Return the run's context; raises `NotRunning` outside of one."""
+        context = self._context
+        if context is None:
+            raise NotRunning(self._wire_name, what)
+        return context
+
+    def release(self, seconds: Seconds = 0) -> None:
+        """Give the job back to its queue for later; this attempt is spent."""
+        self.running("release").give(Order("release", delay=_span(seconds)))
+
+    def snooze(self, seconds: Seconds = 0) -> None:
+        """Give the job back for later without spending an attempt."""
+        self.running("snooze").give(Order("snooze", delay=_span(seconds)))
+
+    def fail(self, error: BaseException | str | None = None) -> None:
+        """End the job as failed, whatever tries it has left."""
+        context = self.running("fail")
+        if not isinstance(error, BaseException):
+            error = ManuallyFailed(error or f"Job {self._wire_name!r} failed itself")
+        context.give(Order("fail", error=error))
+
+    def delete(self) -> None:
+        """End the job as done, whatever happens next in it."""
+        self.running("delete").give(Order("delete"))
+
+    def ensure_lease(self) -> None:
+        """Raise `LeaseLost` when the run no longer counts; ask before an outside effect."""
+        self.running("ensure_lease").ensure_lease()
+
+    @property
+    def attempts(self) -> int:
+        """How many runs were started, this one included."""
+        return self.running("attempts").attempts
+
+    @property
+    def job_id(self) -> JobId:
+        """The identity of the job, the same in every attempt."""
+        return self.running("job_id").job_id
+
+    @property
+    def tenant(self) -> str | None:
+        """The tenant for whom the job was dispatched."""
+        return self.running("tenant").context.get("tenant")
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was cancelled while it runs."""
+        return self.running("cancelled").cancelled
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the worker is to end: finish the item at hand, then `self.snooze(0)`."""
+        return self.running("should_stop").should_stop
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the run still counts."""
+        return self.running("holds_lease").holds_lease
+
+
+_span = seconds

@@ -1,0 +1,135 @@
+"""What a running job may ask and order: the worker binds one context to each run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+
+from onqueue.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import svcs
+
+    from onqueue.contracts import Locks
+
+T = TypeVar("T")
+
+OrderKind = Literal["release", "snooze", "fail", "delete", "park", "skip"]
+
+
+@dataclass(slots=True, frozen=True)
+class Order:
+    """How the job (or a middleware) wants its run to end; `delay` is seconds."""
+
+    kind: OrderKind
+    delay: float = 0.0
+    error: BaseException | None = None
+    lock: str = ""
+
+
+class Lifeline(Protocol):
+    """What a worker process knows about itself; one serves all of its runs."""
+
+    @property
+    def holder(self) -> str:
+        """The identity under which the job is held."""
+        ...
+
+    def holds_lease(self) -> bool:
+        """Tell whether the lease can still be vouched for."""
+        ...
+
+    def should_stop(self) -> bool:
+        """Tell whether the worker has been asked to end."""
+        ...
+
+
+class JobContext:
+    """One run of one job. Of several orders the first one wins."""
+
+    __slots__ = (
+        "_lifeline",
+        "_services",
+        "attempts",
+        "cancelled",
+        "connection",
+        "container",
+        "context",
+        "job_id",
+        "locks",
+        "order",
+        "queue",
+    )
+
+    def __init__(
+        self,
+        *,
+        job_id: str,
+        attempts: int,
+        connection: str,
+        queue: str,
+        context: Mapping[str, str],
+        lifeline: Lifeline,
+        locks: Locks | None = None,
+        services: svcs.Registry | None = None,
+    ) -> None:
+        """Keep what the run is about; `attempts` is 1-based and includes this run."""
+        self.job_id = job_id
+        self.attempts = attempts
+        self.connection = connection
+        self.queue = queue
+        self.context = context
+        self.locks = locks
+        self.cancelled = False
+        self.order: Order | None = None
+        self.container: svcs.Container | None = None
+        self._lifeline = lifeline
+        self._services = services
+
+    @property
+    def holder(self) -> str:
+        """The identity under which the job is held."""
+        return self._lifeline.holder
+
+    @property
+    def holds_lease(self) -> bool:
+        """Whether the lease can still be vouched for."""
+        return self._lifeline.holds_lease()
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the worker has been asked to end."""
+        return self._lifeline.should_stop()
+
+    def ensure_lease(self) -> None:
+        """Raise `LeaseLost` when the lease can no longer be vouched for."""
+        if not self._lifeline.holds_lease():
+            raise LeaseLost(self._lifeline.holder, self.job_id)
+
+    def give(self, order: Order) -> None:
+        """Set how the run ends, unless that is settled already."""
+        if self.order is None:
+            self.order = order
+
+    def service(self, service_type: type[T]) -> T:
+        """Return the run's instance of a service; raises svcs' error when it is unknown."""
+        return self.services().get(service_type)
+
+    def services(self) -> svcs.Container:
+        """Return the run's container, made at its first use."""
+        if self.container is None:
+            import svcs  # noqa: PLC0415 - a job without dependencies never pays for it
+
+            registry = self._services if self._services is not None else svcs.Registry()
+            self.container = svcs.Container(registry)
+        return self.container
+
+    def close(self) -> None:
+        """End the services of the run, in reverse order of their making."""
+        if self.container is not None:
+            self.container.close()
+            self.container = None
+
+
