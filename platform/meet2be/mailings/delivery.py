@@ -186,12 +186,11 @@ def expire_lost_claims(
 
 def _letter(mail: Mail, now: datetime) -> Letter:
     return Letter(
-        message_id=mail.message_id,
-        from_name=mail.from_name,
-        from_addr=mail.from_addr,
+        message_id=mail.message_id or f"<{mail.uid}@localhost>",
+        from_addr=mail.from_addr or "",
         to_addr=mail.to_addr,
-        subject=mail.subject,
-        text=mail.body_text,
+        subject=mail.subject or "",
+        text=mail.body_text or "",
         html=mail.body_html or "",
         sent_at=now,
         reply_to=mail.reply_to,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from email.utils import format_datetime, formataddr
+from email.utils import format_datetime, parseaddr
 from typing import TYPE_CHECKING
 
 import idna
@@ -19,10 +19,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Letter:
-    """The parts of a message before it is put into bytes."""
+    """The parts of a message before it is put into bytes; ``from_addr`` may bear a display name."""
 
     message_id: str
-    from_name: str
     from_addr: str
     to_addr: str
     subject: str
@@ -56,7 +55,7 @@ def seal(letter: Letter) -> Envelope:
     """Return the finished envelope; the ``Message-ID`` is the letter's, the same at every try."""
     to_addr = ascii_domain(letter.to_addr)
     message = EmailMessage(policy=SMTP if to_addr.isascii() else SMTPUTF8)
-    message["From"] = formataddr((one_line(letter.from_name), letter.from_addr))
+    message["From"] = one_line(letter.from_addr)
     message["To"] = to_addr
     message["Subject"] = one_line(letter.subject)
     message["Date"] = format_datetime(letter.sent_at)
@@ -68,4 +67,4 @@ def seal(letter: Letter) -> Envelope:
     message.set_content(letter.text, cte="quoted-printable")
     if letter.html:
         message.add_alternative(letter.html, subtype="html", cte="quoted-printable")
-    return Envelope(letter.from_addr, to_addr, message.as_bytes())
+    return Envelope(parseaddr(letter.from_addr)[1], to_addr, message.as_bytes())

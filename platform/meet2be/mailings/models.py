@@ -14,6 +14,7 @@ from meet2be.db.base import (
     Named,
     Numbered,
     Stamped,
+    TenantOwnedOrShared,
     belongs_to,
     parent_key,
 )
@@ -108,7 +109,7 @@ class EmailLog(Numbered, MaybeTenantOwned, Base):
     transport: Mapped[str | None] = mapped_column(String(64))
 
 
-class MailSuppression(Numbered, MaybeTenantOwned, Stamped, Base):
+class MailSuppression(Numbered, TenantOwnedOrShared, Stamped, Base):
     """An address that gets no mail, of one tenant or, without a tenant, of the whole platform."""
 
     __tablename__ = "mail_suppressions"
@@ -124,8 +125,6 @@ class MailSuppression(Numbered, MaybeTenantOwned, Stamped, Base):
             sqlite_where=_PLATFORMS, postgresql_where=_PLATFORMS,
         ),
     )  # fmt: skip
-    shared_is_visible = True
-
     email_norm: Mapped[str] = mapped_column(String(320))
     reason: Mapped[str] = mapped_column(one_of("reason", SUPPRESSION_REASONS))
     scope: Mapped[str] = mapped_column(one_of("scope", SUPPRESSION_SCOPES), default="all")

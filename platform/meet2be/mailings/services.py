@@ -7,11 +7,12 @@ cause write it once. Whether it may be sent at all (an address is known, nobody 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from email.utils import formataddr
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert, select
 
-from meet2be.db import new_uid
+from meet2be.db.columns import new_uid
 from meet2be.mailings.models import Mail, MailSuppression
 from meet2be.mailings.rendering import Rendered, render
 
@@ -135,8 +136,7 @@ def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:
         "locale": draft.locale,
         "to_addr": draft.to_addr,
         "to_norm": to_norm,
-        "from_addr": draft.sender.address,
-        "from_name": draft.sender.name,
+        "from_addr": formataddr((draft.sender.name, draft.sender.address)),
         "reply_to": draft.sender.reply_to,
         "subject": texts.subject,
         "body_text": texts.text,
