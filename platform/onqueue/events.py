@@ -1,0 +1,182 @@
+"""What happens to jobs and workers, as blinker signals that each carry one frozen dataclass.
+
+    @events.job_failed.connect
+    def note(event: events.JobFailed) -> None: ...
+
+An event is built only when its signal has receivers. What a receiver raises is logged and
+changes nothing for the job. Receivers are held weakly, as always with blinker.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from blinker import Namespace, Signal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from onqueue.contracts import FailedJob
+    from onqueue.job import Job
+
+log = logging.getLogger("onqueue.events")
+
+Outcome: TypeAlias = Literal[
+    "succeeded",
+    "released",
+    "snoozed",
+    "parked",
+    "skipped",
+    "failed",
+    "cancelled",
+    "expired",
+    "interrupted",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueueing:
+    """A job is about to be put on its queue (or into the outbox). `delay` is seconds."""
+
+    connection: str
+    queue: str
+    job_id: str
+    job: Job
+    delay: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobQueued(JobQueueing):
+    """A job is on its queue."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobRun:
+    """What all events about one attempt tell; `job` is the wire name, `attempts` 1-based."""
+
+    connection: str
+    queue: str
+    job_id: str
+    job: str
+    attempts: int
+    context: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class JobProcessing(JobRun):
+    """An attempt starts."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobProcessed(JobRun):
+    """A job has ended well. `duration` is seconds."""
+
+    outcome: Outcome
+    duration: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobExceptionOccurred(JobRun):
+    """An attempt raised."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class JobReleased(JobRun):
+    """A job is back on its queue for `delay` seconds from now."""
+
+    outcome: Outcome
+    delay: float
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobFailed(JobRun):
+    """A job has failed for good and is in the failed store."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class JobTimedOut(JobRun):
+    """An attempt ran longer than `timeout` seconds."""
+
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class JobLeaseLost(JobRun):
+    """A worker ended an attempt whose lease it no longer had: nothing was changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class JobAttempted(JobRun):
+    """An attempt is over, however it ended; always the last event about it."""
+
+    outcome: Outcome
+    duration: float
+    error: BaseException | None
+
+
+@dataclass(frozen=True, slots=True)
+class JobRetryRequested:
+    """A failed job is about to go back to its queue."""
+
+    failed: FailedJob
+
+
+@dataclass(frozen=True, slots=True)
+class Looping:
+    """A worker is about to look for work."""
+
+    connection: str
+    queues: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStarting:
+    """A worker begins."""
+
+    connection: str
+    queues: tuple[str, ...]
+    pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStopping:
+    """A worker ends, with its reason and exit code."""
+
+    connection: str
+    queues: tuple[str, ...]
+    pid: int
+    reason: str
+    exit_code: int
+
+
+_signals = Namespace()
+job_queueing = _signals.signal("job-queueing")
+job_queued = _signals.signal("job-queued")
+job_processing = _signals.signal("job-processing")
+job_processed = _signals.signal("job-processed")
+job_exception_occurred = _signals.signal("job-exception-occurred")
+job_released = _signals.signal("job-released")
+job_failed = _signals.signal("job-failed")
+job_timed_out = _signals.signal("job-timed-out")
+job_lease_lost = _signals.signal("job-lease-lost")
+job_attempted = _signals.signal("job-attempted")
+job_retry_requested = _signals.signal("job-retry-requested")
+looping = _signals.signal("looping")
+worker_starting = _signals.signal("worker-starting")
+worker_stopping = _signals.signal("worker-stopping")
+
+
+def tell(signal: Signal, event: object) -> None:
+    """Send the event; ask `signal.receivers` before building one on a hot path."""
+    for receiver in signal.receivers_for(event):
+        try:
+            receiver(event)
+        except Exception:
+            log.exception("a receiver of %r raised", signal.name)

@@ -1,0 +1,239 @@
+"""The envelope: what a driver stores of a job. JSON only, in a fixed order, without empty parts.
+
+    {"v":1,"job":"Name","at":ms,"data":{…},"o":{options},"c":{context}}
+
+`at` is the dispatch in epoch milliseconds. The id travels beside the payload.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+from onqueue.errors import (
+    NewerPayload,
+    PayloadTooLarge,
+    UnreadablePayload,
+    UnserializableArgument,
+)
+from onqueue.job_class import PLAN, field_names
+from onqueue.options import OPTIONS, check_option, frozen_option
+from onqueue.payload_values import Writer, read_value
+from onqueue.registry import job_class_of
+from onqueue.vocabulary import vocabulary_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from onqueue.job import Job
+
+VERSION = 1
+MAX_PAYLOAD = 64 * 1024
+
+_quote: Callable[[str], str] = json.encoder.encode_basestring  # type: ignore[attr-defined]
+_to_json = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False
+).encode
+_scan = json.JSONDecoder().scan_once
+
+_FAST: dict[type[Any], Callable[[Any], str]] = {
+    str: _quote,
+    int: int.__repr__,
+    bool: lambda value: "true" if value else "false",
+    type(None): lambda _: "null",
+}
+"""The types written without a walk; all others go through `Writer`."""
+
+_TRAVELLING = tuple(name for name, option in OPTIONS.items() if option.travels)
+
+
+class Envelope:
+    """A decoded payload: everything about the job but the job itself.
+
+    `at` is epoch seconds. `options` holds only what the class or the job set, in the form that
+    `options.frozen_option` tells.
+    """
+
+    __slots__ = ("at", "context", "data", "job", "options", "version")
+
+    def __init__(
+        self,
+        version: int,
+        job: str,
+        at: float,
+        data: dict[str, Any],
+        options: dict[str, Any],
+        context: dict[str, str],
+    ) -> None:
+        """Keep the parts."""
+        self.version = version
+        self.job = job
+        self.at = at
+        self.data = data
+        self.options = options
+        self.context = context
+
+    def restore(self) -> Job:
+        """Return the job; references are fetched now.
+
+        Raises `UnknownJob`, `NewerPayload`, `UnreadablePayload` or `MissingModel`.
+        """
+        job_class = job_class_of(self.job)
+        plan = plan_of(job_class)
+        version = self.options.get("version", 1)
+        if version > plan.version:
+            raise NewerPayload(self.job, version, plan.version)
+        return plan.restore(self.data)
+
+
+class Plan:
+    """What is worked out once for each job class, so that a dispatch is short."""
+
+    __slots__ = (
+        "_fields",
+        "_head",
+        "_job_class",
+        "_name",
+        "_quiet_size",
+        "_tail",
+        "version",
+        "vocabulary",
+    )
+
+    def __init__(self, job_class: type[Job]) -> None:
+        """Compile the class; raises `JobDefinitionError` when its types cannot be found."""
+        name = job_class._wire_name  # noqa: SLF001 - the core's own class
+        self._job_class = job_class
+        self._name = name
+        self.vocabulary = vocabulary_of(job_class)
+        self.version: int = getattr(job_class, "version", 1)
+        names = field_names(job_class)
+        self._fields = tuple(
+            (field, f"{comma}{_quote(field)}:", Writer(name, field, self.vocabulary))
+            for field, comma in zip(names, ["", *","*len(names)], strict=False)
+        )
+        self._quiet_size = len(fields(job_class))  # type: ignore[arg-type]
+        self._head = f'{{"v":{VERSION},"job":{_quote(name)},"at":'
+        self._tail = None if _has_methods(job_class) else _options_part(job_class, 0.0)
+
+    def is_plain(self, job: Job) -> bool:
+        """Tell whether the job has nothing of its own beyond its fields."""
+        return len(job.__dict__) == self._quiet_size
+
+    def encode(
+        self, job: Job, at: float, context: Mapping[str, str] | None, limit: int = MAX_PAYLOAD
+    ) -> bytes:
+        """Return the payload.
+
+        Raises `UnserializableArgument`, `PayloadTooLarge`, or `JobDefinitionError` when an
+        option's method returned what the option cannot hold.
+        """
+        values = job.__dict__
+        parts = [self._head, int.__repr__(int(at * 1000))]
+        if self._fields:
+            parts.append(',"data":{')
+            for field, key, writer in self._fields:
+                value = values[field]
+                fast = _FAST.get(type(value))
+                parts.append(key)
+                parts.append(fast(value) if fast else _to_json(writer.write(value, field)))
+            parts.append("}")
+        tail = self._tail
+        if tail is None or len(values) != self._quiet_size:
+            tail = _options_part(job, at)
+        parts.append(tail)
+        if context:
+            parts.append(f',"c":{_to_json(dict(context))}')
+        parts.append("}")
+        try:
+            payload = "".join(parts).encode()
+        except UnicodeEncodeError:
+            raise self._surrogate(values) from None
+        if len(payload) > limit:
+            raise PayloadTooLarge(self._name, len(payload), limit)
+        return payload
+
+    def restore(self, data: dict[str, Any]) -> Job:
+        """Return the job made of decoded data."""
+        for value in data.values():
+            if type(value) is dict or type(value) is list:
+                words = self.vocabulary
+                data = {field: read_value(item, words) for field, item in data.items()}
+                break
+        try:
+            return self._job_class(**data)
+        except TypeError as error:
+            msg = f"The payload does not fit job {self._name!r}: {error}"
+            raise UnreadablePayload(msg) from error
+
+    def _surrogate(self, values: Mapping[str, Any]) -> Exception:
+        why = "it holds a lone surrogate, which is no text: pass it as bytes"
+        for field, _, writer in self._fields:
+            try:
+                _to_json(writer.write(values[field], field)).encode()
+            except UnicodeEncodeError:
+                kind = type(values[field]).__qualname__
+                return UnserializableArgument(self._name, field, field, kind, why)
+        return UnserializableArgument(self._name, "options", "options", "str", why)
+
+
+def plan_of(job_class: type[Job]) -> Plan:
+    """Return the class's plan, made at its first use."""
+    plan: Plan | None = job_class.__dict__.get(PLAN)
+    if plan is None:
+        plan = Plan(job_class)
+        setattr(job_class, PLAN, plan)
+    return plan
+
+
+def decode(payload: bytes) -> Envelope:
+    """Return the envelope of a payload; raises `UnreadablePayload` or `NewerPayload`."""
+    try:
+        text = payload.decode()
+        parts, end = _scan(text, 0)
+        if end != len(text):
+            text = text[end:]
+            raise ValueError(text)
+        version, job = parts["v"], parts["job"]
+        if version > VERSION:
+            raise NewerPayload(str(job), version, VERSION)
+        at = parts["at"] / 1000
+    except (ValueError, TypeError, KeyError, StopIteration) as error:
+        msg = f"These {len(payload)} bytes are no payload of a job: {error!r}"
+        raise UnreadablePayload(msg) from error
+    get = parts.get
+    return Envelope(version, job, at, get("data") or {}, get("o") or {}, get("c") or {})
+
+
+def option(job: Job, name: str) -> Any:
+    """Return an option of a job, calling it where it is a method; None when it is not set."""
+    value = getattr(job, name, None)
+    if callable(value):
+        value = value()
+        if value is not None:
+            check_option(job._wire_name, name, value)  # noqa: SLF001 - the core's own class
+    return value
+
+
+def _has_methods(job_class: type[Job]) -> bool:
+    relative = not _is_absent(job_class, "retry_until")
+    return relative or any(callable(getattr(job_class, name, None)) for name in _TRAVELLING)
+
+
+def _is_absent(job_class: type[Job], name: str) -> bool:
+    return getattr(job_class, name, None) is None
+
+
+def _options_part(job: Job | type[Job], at: float) -> str:
+    frozen = {}
+    for name in _TRAVELLING:
+        if isinstance(job, type):
+            value = getattr(job, name, None)
+        else:
+            value = option(job, name)
+        if value is not None:
+            frozen[name] = frozen_option(name, value, at)
+    return f',"o":{_to_json(frozen)}' if frozen else ""
+
+
