@@ -1,0 +1,288 @@
+"""The settings of the platform: the only module that reads the environment.
+
+`Settings.from_env()` looks at every variable before it complains, so that one start names all
+that is wrong. The variables themselves stand in `meet2be.config_variables`.
+"""
+
+import os
+import secrets
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlsplit
+
+from meet2be.config_values import EnvironmentReader, Variable
+from meet2be.config_variables import (
+    APP_KEY,
+    BASE_URL,
+    CANCEL_CONCURRENCY,
+    DATABASE_OWNER_URL,
+    DATABASE_URL,
+    ENVIRONMENT,
+    LOG_LEVEL,
+    MAIL_FROM,
+    PROVIDER_CONNECT_TIMEOUT,
+    PROVIDER_TOTAL_TIMEOUT,
+    PROXY_HOPS,
+    REDIS_URL,
+    SESSION_ABSOLUTE_HOURS,
+    SESSION_IDLE_MINUTES,
+    SHORTEST_APP_KEY,
+    SMTP_HOST,
+    SMTP_PASSWORD,
+    SMTP_PORT,
+    SMTP_STARTTLS,
+    SMTP_USERNAME,
+    STRIPE_API_BASE,
+    STRIPE_API_KEY,
+    STRIPE_WEBHOOK_SECRET,
+    TRUSTED_HOSTS,
+    VAR_DIR,
+    WEB_HOST,
+    WEB_PORT,
+)
+from meet2be.errors import Meet2BeError
+
+
+class SettingsError(Meet2BeError):
+    """The environment cannot be used; `problems` has one sentence or two for each variable."""
+
+    def __init__(self, problems: list[str]) -> None:
+        """Build the message from the problems."""
+        self.problems = tuple(problems)
+        lines = "\n".join(f"  - {problem}" for problem in problems)
+        things = "1 setting" if len(problems) == 1 else f"{len(problems)} settings"
+        super().__init__(
+            f"{things} cannot be used (docs/reference/settings.md explains them):\n{lines}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSettings:
+    """SQLAlchemy addresses; `owner_url` is for migrations only."""
+
+    url: str = field(repr=False)
+    owner_url: str = field(repr=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether it is a file of this machine."""
+        return self.url.startswith("sqlite")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerSettings:
+    """The queues' server; `embedded` when it is the platform's own."""
+
+    url: str = field(repr=False)
+    embedded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class WebSettings:
+    """Where the pages are and how long a log-in lasts."""
+
+    host: str
+    port: int
+    base_url: str
+    trusted_hosts: tuple[str, ...]
+    proxy_hops: int
+    session_idle: timedelta
+    session_absolute: timedelta
+
+    @property
+    def is_https(self) -> bool:
+        """Whether people come over https, so that cookies may be bound to it."""
+        return self.base_url.startswith("https://")
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """The payment provider; times in seconds. `api_base` None means Stripe itself."""
+
+    api_key: str | None = field(repr=False)
+    api_base: str | None
+    webhook_secret: str | None = field(repr=False)
+    connect_timeout: float
+    total_timeout: float
+    cancel_concurrency: int
+
+
+@dataclass(frozen=True, slots=True)
+class MailSettings:
+    """The mail server and the sender."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None = field(repr=False)
+    starttls: bool
+    sender: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that differs between installations; secrets do not show in its repr."""
+
+    environment: str
+    var_dir: Path
+    app_key: str = field(repr=False)
+    log_level: str
+    database: DatabaseSettings
+    broker: BrokerSettings
+    web: WebSettings
+    provider: ProviderSettings
+    mail: MailSettings
+
+    @property
+    def is_production(self) -> bool:
+        """Whether real people and real money are concerned."""
+        return self.environment == "production"
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Self:
+        """Return the settings of a given environment, by default the process's own.
+
+        Raises `SettingsError` with all problems. Outside production a missing APP_KEY is made
+        and kept in `app.key` of VAR_DIR, readable by its owner only; nothing else is written.
+        """
+        reader = EnvironmentReader(os.environ if environ is None else environ)
+        environment = reader.read(ENVIRONMENT)
+        is_production = environment == "production"
+        var_dir = reader.read(VAR_DIR)
+        app_key = reader.read(APP_KEY)
+        log_level = reader.read(LOG_LEVEL)
+        database = _database(reader, var_dir)
+        broker = _broker(reader, var_dir)
+        web = _web(reader, is_production=is_production)
+        provider = _provider(reader, is_production=is_production)
+        mail = _mail(reader)
+        _check_app_key(reader, app_key)
+        if is_production:
+            _check_production(reader, web, provider)
+        if reader.problems:
+            raise SettingsError(list(reader.problems.values()))
+        return cls(
+            environment=environment,
+            var_dir=var_dir,
+            app_key=app_key or _kept_app_key(var_dir),
+            log_level=log_level,
+            database=database,
+            broker=broker,
+            web=web,
+            provider=provider,
+            mail=mail,
+        )
+
+
+def _database(reader: EnvironmentReader, var_dir: Path) -> DatabaseSettings:
+    url = reader.read(DATABASE_URL) or f"sqlite:///{var_dir / 'meet2be.sqlite'}"
+    owner_url = reader.read(DATABASE_OWNER_URL) or url
+    if urlsplit(owner_url).scheme != urlsplit(url).scheme:
+        reader.refuse(DATABASE_OWNER_URL, "It must be the same database as DATABASE_URL.")
+    return DatabaseSettings(url=url, owner_url=owner_url)
+
+
+def _broker(reader: EnvironmentReader, var_dir: Path) -> BrokerSettings:
+    url = reader.read(REDIS_URL)
+    embedded = f"unix://{var_dir / 'valkey' / 'valkey.sock'}?db=0"
+    return BrokerSettings(url=url or embedded, embedded=url is None)
+
+
+def _web(reader: EnvironmentReader, *, is_production: bool) -> WebSettings:
+    host, port = reader.read(WEB_HOST), reader.read(WEB_PORT)
+    shown_host = f"[{host}]" if ":" in host else host
+    base_url = reader.read(BASE_URL) or f"http://{shown_host}:{port}"
+    desk = () if is_production else ("localhost", "127.0.0.1")
+    idle = timedelta(minutes=reader.read(SESSION_IDLE_MINUTES))
+    absolute = timedelta(hours=reader.read(SESSION_ABSOLUTE_HOURS))
+    if idle > absolute:
+        reader.refuse(SESSION_IDLE_MINUTES, "It must not be longer than SESSION_ABSOLUTE_HOURS.")
+    return WebSettings(
+        host=host,
+        port=port,
+        base_url=base_url,
+        trusted_hosts=reader.read(TRUSTED_HOSTS) or (urlsplit(base_url).hostname or host, *desk),
+        proxy_hops=reader.read(PROXY_HOPS),
+        session_idle=idle,
+        session_absolute=absolute,
+    )
+
+
+def _provider(reader: EnvironmentReader, *, is_production: bool) -> ProviderSettings:
+    provider = ProviderSettings(
+        api_key=reader.read(STRIPE_API_KEY),
+        api_base=reader.read(STRIPE_API_BASE),
+        webhook_secret=reader.read(STRIPE_WEBHOOK_SECRET),
+        connect_timeout=reader.read(PROVIDER_CONNECT_TIMEOUT),
+        total_timeout=reader.read(PROVIDER_TOTAL_TIMEOUT),
+        cancel_concurrency=reader.read(CANCEL_CONCURRENCY),
+    )
+    if provider.connect_timeout > provider.total_timeout:
+        reader.refuse(
+            PROVIDER_CONNECT_TIMEOUT, "It must not be longer than PROVIDER_TOTAL_TIMEOUT."
+        )
+    if "_live_" in (provider.api_key or "")[:8] and not is_production:
+        reader.refuse(
+            STRIPE_API_KEY,
+            "A live key moves real money and is refused unless MEET2BE_ENV=production.",
+        )
+    return provider
+
+
+def _mail(reader: EnvironmentReader) -> MailSettings:
+    if reader.is_set(SMTP_USERNAME) != reader.is_set(SMTP_PASSWORD):
+        lacking = SMTP_PASSWORD if reader.is_set(SMTP_USERNAME) else SMTP_USERNAME
+        reader.refuse(lacking, "SMTP_USERNAME and SMTP_PASSWORD go together: set both or none.")
+    sender = reader.read(MAIL_FROM)
+    if "@" not in sender:
+        reader.refuse(MAIL_FROM, "Allowed: a mail address.")
+    return MailSettings(
+        host=reader.read(SMTP_HOST),
+        port=reader.read(SMTP_PORT),
+        username=reader.read(SMTP_USERNAME),
+        password=reader.read(SMTP_PASSWORD),
+        starttls=reader.read(SMTP_STARTTLS),
+        sender=sender,
+    )
+
+
+def _check_app_key(reader: EnvironmentReader, app_key: str | None) -> None:
+    if app_key is not None and len(app_key) < SHORTEST_APP_KEY:
+        reader.refuse(
+            APP_KEY,
+            f"Allowed: {SHORTEST_APP_KEY} characters or more; make one with"
+            " python3 -c 'import secrets; print(secrets.token_urlsafe(48))'.",
+        )
+
+
+def _check_production(
+    reader: EnvironmentReader, web: WebSettings, provider: ProviderSettings
+) -> None:
+    required: tuple[Variable[Any], ...] = (
+        APP_KEY, BASE_URL, STRIPE_API_KEY, STRIPE_WEBHOOK_SECRET, MAIL_FROM,
+    )  # fmt: skip
+    for variable in required:
+        if not reader.is_set(variable):
+            reader.refuse(variable, "Production needs it.")
+    if reader.is_set(BASE_URL) and not web.is_https:
+        reader.refuse(BASE_URL, "Production needs an address that begins with https://.")
+    if (provider.api_base or "https:").startswith("http://"):
+        reader.refuse(STRIPE_API_BASE, "Production needs https:// between it and the provider.")
+
+
+def _kept_app_key(var_dir: Path) -> str:
+    """Return the key in VAR_DIR, made at the first call; two first calls get the same one."""
+    path = var_dir / "app.key"
+    if not path.exists():
+        var_dir.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f"app.key.{os.getpid()}.{secrets.token_hex(4)}")
+        draft.touch(mode=0o600, exist_ok=False)
+        draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+        with suppress(FileExistsError):
+            os.link(draft, path)  # whole or not at all, and the first one stays
+        draft.unlink()
+    return path.read_text(encoding="utf-8").strip()
