@@ -22,8 +22,12 @@ from meet2be.local.valkey import Fsync, LocalServerError, ValkeyServer
 from support.waiting import eventually
 
 # A killed test run must not leave servers behind: the kernel ends them with their parent.
-_WITH_PARENT = shutil.which("setpriv")
-DIES_WITH_PARENT = (_WITH_PARENT, "--pdeathsig", "QUIT") if _WITH_PARENT else ()
+_SETPRIV = shutil.which("setpriv")
+
+
+def dies_with_parent(by: str) -> tuple[str, ...]:
+    """Return a command that runs another so that it gets the signal `by` when this one ends."""
+    return (_SETPRIV, "--pdeathsig", by) if _SETPRIV else ()
 
 
 def short_directory(prefix: str = "m2b-") -> Path:
@@ -48,7 +52,7 @@ def private_valkey(
         directory / "v",
         appendfsync=appendfsync,
         maxmemory=maxmemory,
-        launcher=DIES_WITH_PARENT,
+        launcher=dies_with_parent("KILL"),
     )
     try:
         try:
@@ -96,7 +100,7 @@ class PostgresServer:
         log = (self.directory / "log").open("wb")
         with log:
             self._process = subprocess.Popen(
-                [*DIES_WITH_PARENT, str(self.binaries / "postgres"), "-D", str(self.data),
+                [*dies_with_parent("QUIT"), str(self.binaries / "postgres"), "-D", str(self.data),
                  "-k", str(self.directory), "-h", "", "-F",
                  # nothing here outlives the run, so nothing waits for the disk
                  "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
