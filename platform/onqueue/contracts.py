@@ -31,13 +31,18 @@ OutboxState: TypeAlias = Literal["pending", "dispatched", "done", "failed"]
 
 @dataclass(slots=True, frozen=True)
 class Message:
-    """What a driver stores; `once` > 0 refuses an id seen before for that many seconds."""
+    """What a driver stores; `once` > 0 refuses an id seen before for that many seconds.
+
+    `token` takes the id's place in what `once` remembers: a retry is another push of an id that
+    was seen, and must itself be made once.
+    """
 
     id: JobId
     queue: str
     payload: bytes
     delay: float = 0.0
     once: float = 0.0
+    token: str = ""
 
 
 @dataclass(slots=True)
