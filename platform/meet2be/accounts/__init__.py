@@ -1,1 +1,1 @@
-"""People who log in: their passwords, sessions and the brake on guessing."""
+"""People: passwords, log-ins, the brake on guessing, and the sessions of their browsers."""

@@ -1,0 +1,50 @@
+"""Why somebody is not let in."""
+
+from __future__ import annotations
+
+from meet2be.errors import Meet2BeError
+
+
+class LoginError(Meet2BeError):
+    """A log-in that did not succeed."""
+
+
+class LoginRefused(LoginError):  # noqa: N818 - reads as the refusal it is
+    """Address and password do not fit; deliberately silent about which of the two is wrong."""
+
+    def __init__(self) -> None:
+        """Say the same for an unknown address, a wrong password and a disabled account."""
+        super().__init__("This e-mail address and password do not fit together")
+
+
+class LoginThrottled(LoginError):  # noqa: N818
+    """Too many wrong tries; ``retry_after`` is in seconds."""
+
+    def __init__(self, retry_after: int) -> None:
+        """Keep how long to wait."""
+        self.retry_after = retry_after
+        super().__init__(f"Too many attempts. Try again in {_spoken(retry_after)}")
+
+
+class NoTenant(LoginError):  # noqa: N818
+    """The account belongs to no organisation, so there is nothing to show."""
+
+    def __init__(self) -> None:
+        """Say who can help."""
+        super().__init__("This account belongs to no organisation. Ask an administrator to invite you")
+
+
+class WeakPassword(Meet2BeError):  # noqa: N818
+    """A password that is too short, too long or too well known."""
+
+    def __init__(self, why: str) -> None:
+        """Keep the reason; the password itself is never repeated."""
+        self.why = why
+        super().__init__(f"This password cannot be used: {why}")
+
+
+def _spoken(seconds: int) -> str:
+    if seconds < 60:
+        return f"{seconds} seconds"
+    minutes = -(-seconds // 60)
+    return "1 minute" if minutes == 1 else f"{minutes} minutes"

@@ -1,0 +1,221 @@
+"""Logging in and out, and who a browser's cookie stands for.
+
+These work before a tenant is known, on ``Database.system_session``. A cookie holds 256 random bits; the
+database holds their SHA-256, so that a stolen copy of it opens no session.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from meet2be.accounts.errors import LoginRefused, LoginThrottled, NoTenant
+from meet2be.accounts.models import User, WebSession
+from meet2be.accounts.passwords import hash_password, password_fits, should_be_hashed_again
+from meet2be.accounts.throttle import note_attempt, seconds_to_wait
+from meet2be.tenancy.models import Membership, Tenant
+
+SEEN_EVERY = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionLifetime:
+    """How long a browser stays logged in: without a click, and at the most."""
+
+    idle: timedelta = timedelta(minutes=30)
+    absolute: timedelta = timedelta(hours=12)
+
+
+@dataclass(frozen=True, slots=True)
+class Browser:
+    """Where a request comes from, as far as it tells."""
+
+    ip: str | None
+    user_agent: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who makes a request, in which organisation and with which role (None: operators without one)."""
+
+    session_id: int
+    user_id: int
+    user_uid: str
+    user_name: str
+    user_email: str
+    user_locale: str
+    is_operator: bool
+    tenant_id: int | None
+    tenant_uid: str | None
+    tenant_name: str | None
+    tenant_timezone: str
+    tenant_locale: str
+    role: str | None
+
+
+def normalise_email(address: str) -> str:
+    """Return the form of an address that accounts are found by."""
+    return address.strip().casefold()
+
+
+def log_in(
+    session: Session,
+    email: str,
+    password: str,
+    browser: Browser,
+    now: datetime,
+    lifetime: SessionLifetime,
+) -> str:
+    """Return the secret for a new session's cookie; commits, also the failed tries.
+
+    Raises ``LoginThrottled``, ``LoginRefused`` or ``NoTenant``.
+    """
+    address = normalise_email(email)[:320]
+    wait = seconds_to_wait(session, address, browser.ip, now)
+    if wait:
+        raise LoginThrottled(wait)
+    user = session.scalar(select(User).where(User.email_norm == address))
+    stored = user.password_hash if user and user.status == "active" else None
+    fits = password_fits(stored, password)
+    note_attempt(session, address, browser.ip, now, succeeded=fits)
+    if user is None or not fits:
+        session.commit()
+        raise LoginRefused
+    if stored and should_be_hashed_again(stored):
+        user.password_hash = hash_password(password)
+    tenant_id = _first_tenant(session, user)
+    secret = _open_session(session, user.id, tenant_id, browser, now, lifetime)
+    session.commit()
+    return secret
+
+
+def identify(
+    session: Session, secret: str, now: datetime, lifetime: SessionLifetime
+) -> Identity | None:
+    """Return who the cookie's secret stands for, None when it is over; notes that they were seen."""
+    row = session.execute(
+        select(WebSession, User, Tenant, Membership)
+        .join(User, User.id == WebSession.user_id)
+        .outerjoin(Tenant, Tenant.id == WebSession.tenant_id)
+        .outerjoin(
+            Membership,
+            (Membership.tenant_id == WebSession.tenant_id)
+            & (Membership.user_id == WebSession.user_id),
+        )
+        .where(
+            WebSession.token_hash == _hashed(secret),
+            WebSession.revoked_at.is_(None),
+            WebSession.expires_at > now,
+            WebSession.last_seen_at > now - lifetime.idle,
+            User.status == "active",
+        )
+    ).one_or_none()
+    if row is None:
+        return None
+    web_session, user, tenant, membership = row
+    if tenant is not None and membership is None and not user.is_operator:
+        return None  # the membership was taken away
+    if now - web_session.last_seen_at > SEEN_EVERY:
+        web_session.last_seen_at = now
+        session.commit()
+    return _identity(web_session, user, tenant, membership)
+
+
+def tenants_of(session: Session, identity: Identity) -> list[tuple[str, str]]:
+    """Return uid and name of the organisations the person may switch to, by name."""
+    wanted = select(Tenant.uid, Tenant.name).order_by(Tenant.name)
+    if not identity.is_operator:
+        wanted = wanted.join(Membership, Membership.tenant_id == Tenant.id).where(
+            Membership.user_id == identity.user_id
+        )
+    return [(uid, name) for uid, name in session.execute(wanted)]
+
+
+def switch_tenant(session: Session, identity: Identity, tenant_uid: str) -> bool:
+    """Turn the session to another organisation; False when the person has no place there. Commits."""
+    if tenant_uid not in dict(tenants_of(session, identity)):
+        return False
+    tenant_id = session.scalar(select(Tenant.id).where(Tenant.uid == tenant_uid))
+    session.execute(
+        update(WebSession)
+        .where(WebSession.id == identity.session_id)
+        .values(tenant_id=tenant_id)
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
+    return True
+
+
+def log_out(session: Session, session_id: int, now: datetime) -> None:
+    """End one session; commits."""
+    session.execute(
+        update(WebSession)
+        .where(WebSession.id == session_id)
+        .values(revoked_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
+
+
+def _first_tenant(session: Session, user: User) -> int | None:
+    mine = select(Membership.tenant_id).where(Membership.user_id == user.id)
+    tenant_id = session.scalar(mine.order_by(Membership.id).limit(1))
+    if tenant_id is None and user.is_operator:
+        tenant_id = session.scalar(select(Tenant.id).order_by(Tenant.id).limit(1))
+    if tenant_id is None and not user.is_operator:
+        session.commit()
+        raise NoTenant
+    return tenant_id
+
+
+def _open_session(
+    session: Session,
+    user_id: int,
+    tenant_id: int | None,
+    browser: Browser,
+    now: datetime,
+    lifetime: SessionLifetime,
+) -> str:
+    secret = secrets.token_urlsafe(32)
+    session.add(
+        WebSession(
+            token_hash=_hashed(secret),
+            user_id=user_id,
+            tenant_id=tenant_id,
+            created_at=now,
+            last_seen_at=now,
+            expires_at=now + lifetime.absolute,
+            ip=browser.ip,
+            user_agent=(browser.user_agent or "")[:400] or None,
+        )
+    )
+    return secret
+
+
+def _identity(
+    web_session: WebSession, user: User, tenant: Tenant | None, membership: Membership | None
+) -> Identity:
+    return Identity(
+        session_id=web_session.id,
+        user_id=user.id,
+        user_uid=user.uid,
+        user_name=user.name,
+        user_email=user.email,
+        user_locale=user.locale,
+        is_operator=user.is_operator,
+        tenant_id=tenant.id if tenant else None,
+        tenant_uid=tenant.uid if tenant else None,
+        tenant_name=tenant.name if tenant else None,
+        tenant_timezone=tenant.timezone if tenant else "UTC",
+        tenant_locale=tenant.locale if tenant else user.locale,
+        role=membership.role if membership else None,
+    )
+
+
+def _hashed(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()

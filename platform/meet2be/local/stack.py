@@ -1,0 +1,136 @@
+"""Starting and stopping a whole local platform under Supervisor."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import requests
+from supervisor.xmlrpc import SupervisorTransport
+
+from meet2be.config import process_environment
+from meet2be.errors import Meet2BeError
+from meet2be.local.environment import ROOT, LocalPlatform
+from onqueue.clock import SystemClock
+from onqueue.contracts import Clock
+
+CONFIGURATION = ROOT / "infra" / "supervisor" / "local.conf"
+LONGEST_SOCKET_PATH = 100
+RUNNING = 20  # Supervisor's state code of a process that is up
+
+
+class StackError(Meet2BeError):
+    """The local platform could not be started or stopped."""
+
+
+class LocalStack:
+    """One local platform: Supervisor and all its programs."""
+
+    def __init__(self, platform: LocalPlatform, clock: Clock | None = None) -> None:
+        self.platform = platform
+        self.clock = clock or SystemClock()
+        self.socket = platform.var / "supervisor.sock"
+        if len(str(self.socket)) > LONGEST_SOCKET_PATH:
+            raise StackError(
+                f"the folder '{platform.var}' is too deep for unix sockets ({len(str(self.socket))} characters, "
+                f"{LONGEST_SOCKET_PATH} fit): set VAR_DIR to a shorter one"
+            )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether Supervisor answers."""
+        try:
+            self._call("getState")
+        except (OSError, Fault):
+            return False
+        return True
+
+    def start(self, only: Iterable[str] | None = None) -> None:
+        """Start Supervisor and wait until every program runs and the web answers; raises ``StackError``."""
+        if self.is_running:
+            raise StackError(
+                f"a platform is already running in '{self.platform.var}': stop it with `make down`"
+            )
+        (self.platform.var / "log").mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(CONFIGURATION)]
+        environment = process_environment() | self.platform.environment()
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise StackError(
+                f"Supervisor did not start: {(done.stderr or done.stdout).strip()[-2000:]}"
+            )
+        self.wait(self._all_running, 60, "every program runs")
+        self.wait(self.web_answers, 60, "the web pages answer")
+
+    def stop(self) -> None:
+        """Ask Supervisor to stop everything and wait until it has gone; a platform that is not up is left so."""
+        if not self.is_running:
+            return
+        pid = int(self._call("getPID"))
+        self._call("shutdown")
+        self.wait(lambda: not _is_alive(pid), 120, "Supervisor has stopped")
+
+    def pids(self, program: str) -> list[int]:
+        """Return the process ids of a program's running processes (for a worker: the parents)."""
+        rows: list[dict[str, Any]] = self._call("getAllProcessInfo")
+        return [row["pid"] for row in rows if row["group"] == program and row["state"] == RUNNING]
+
+    def web_answers(self) -> bool:
+        """Whether the health page says yes."""
+        try:
+            return requests.get(f"{self.platform.base_url}/health", timeout=5).ok
+        except requests.RequestException:
+            return False
+
+    def wait(self, condition: Callable[[], bool], within: float, what: str) -> None:
+        """Wait until ``condition`` holds, at most ``within`` seconds; raises ``StackError`` with the logs' ends."""
+        deadline = self.clock.monotonic() + within
+        while not condition():
+            if self.clock.monotonic() > deadline:
+                raise StackError(f"waited {within:.0f} s in vain until {what}.\n{self.log_tails()}")
+            self.clock.sleep(0.1)
+
+    def log_tails(self, lines: int = 15) -> str:
+        """Return the last lines of each program's log."""
+        parts = []
+        for log in sorted((self.platform.var / "log").glob("*.log")):
+            tail = log.read_text("utf-8", "replace").splitlines()[-lines:]
+            parts.append("\n".join([f"--- {log.name}", *tail]))
+        return "\n".join(parts)
+
+    def _all_running(self) -> bool:
+        try:
+            rows: list[dict[str, Any]] = self._call("getAllProcessInfo")
+        except OSError:
+            return False
+        return bool(rows) and all(row["state"] == RUNNING for row in rows)
+
+    def _call(self, method: str) -> Any:
+        transport = SupervisorTransport(None, None, f"unix://{self.socket}")
+        proxy = ServerProxy("http://127.0.0.1", transport=transport)
+        try:
+            return getattr(proxy.supervisor, method)()
+        finally:
+            transport.close()
+
+
+def children_of(pid: int) -> list[int]:
+    """Return the direct children of a process (Linux' ``/proc``)."""
+    listing = Path(f"/proc/{pid}/task/{pid}/children")
+    try:
+        return [int(word) for word in listing.read_text("ascii").split()]
+    except OSError:
+        return []
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,0 +1,72 @@
+"""Putting the web application together: blueprints, security and presentation."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import timedelta
+
+from flask import Flask
+from flask_wtf import CSRFProtect
+from werkzeug.middleware.proxy_fix import ProxyFix
+
+from meet2be.bootstrap import Services
+from meet2be.web import (
+    attendees,
+    audit,
+    auth,
+    cancellations,
+    errors,
+    events,
+    health,
+    hooks,
+    mails,
+    notifications,
+    presentation,
+    refunds,
+    security,
+)
+
+LARGEST_REQUEST = 2 * 1024 * 1024
+LARGEST_FORM = 512 * 1024
+FORM_PARTS = 200
+
+PAGES = (auth, events, attendees, cancellations, refunds, mails, notifications, audit)
+
+
+def create_app(services: Services) -> Flask:
+    """Return the application on these services; raises when a page declares no permission."""
+    app = Flask(__name__)
+    web = services.settings.web
+    app.config.update(
+        SECRET_KEY=_derived_key(services.settings.app_key, "web-session"),
+        SESSION_COOKIE_NAME="m2b_form",
+        SESSION_COOKIE_SECURE=web.is_https,
+        SESSION_COOKIE_HTTPONLY=True,
+        SESSION_COOKIE_SAMESITE="Lax",
+        PERMANENT_SESSION_LIFETIME=timedelta(hours=12),
+        WTF_CSRF_TIME_LIMIT=None,
+        MAX_CONTENT_LENGTH=LARGEST_REQUEST,
+        MAX_FORM_MEMORY_SIZE=LARGEST_FORM,
+        MAX_FORM_PARTS=FORM_PARTS,
+        TRUSTED_HOSTS=list(web.trusted_hosts),
+    )
+    app.extensions["meet2be"] = services
+    if web.proxy_hops:
+        hops = web.proxy_hops
+        proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
+        app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask documents it so
+    csrf = CSRFProtect(app)
+    csrf.exempt(hooks.blueprint)  # the provider signs its calls instead
+    presentation.install(app)
+    errors.install(app)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(hooks.blueprint)
+    for area in PAGES:
+        app.register_blueprint(area.blueprint)
+    security.install(app)
+    return app
+
+
+def _derived_key(app_key: str, purpose: str) -> str:
+    """Return a key for one purpose, so that none of them opens what another one closes."""
+    return hashlib.blake2b(purpose.encode(), key=app_key.encode()[:64]).hexdigest()

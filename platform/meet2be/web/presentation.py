@@ -1,0 +1,143 @@
+"""How values look on the pages: money, times in the organisation's zone, words for states."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime, format_timedelta
+from flask import Flask, g, url_for
+from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup
+
+from meet2be import money
+from meet2be.accounts.services import tenants_of
+from meet2be.notifications.services import unread_count
+from meet2be.web.security import identity, services, tenant_session
+
+STATIC = Path(__file__).parent / "static"
+
+# The word a person reads for a state, and the colour of its badge.
+STATES = {
+    "todo": ("waiting", ""),
+    "planned": ("waiting", ""),
+    "queued": ("queued", "info"),
+    "sending": ("asking the provider", "info"),
+    "sent": ("accepted", "info"),
+    "pending": ("accepted, pending", "info"),
+    "done": ("done", "ok"),
+    "succeeded": ("done", "ok"),
+    "active": ("active", "ok"),
+    "running": ("running", "info"),
+    "confirmed": ("starting", "info"),
+    "sweeping": ("last check", "info"),
+    "paused": ("paused", "warn"),
+    "aborted": ("aborted", "bad"),
+    "done_with_errors": ("done, needs attention", "warn"),
+    "none_needed": ("nothing to refund", ""),
+    "manual": ("by hand", "warn"),
+    "uncertain": ("uncertain", "warn"),
+    "failed": ("failed", "bad"),
+    "refused": ("refused", "bad"),
+    "no_address": ("no address", "warn"),
+    "suppressed": ("suppressed", "warn"),
+    "cancelled": ("cancelled", ""),
+    "cancelling": ("being cancelled", "warn"),
+    "live": ("on sale", "ok"),
+    "disputed": ("disputed", "warn"),
+}
+
+
+def install(app: Flask) -> None:
+    """Register filters and globals."""
+    app.add_template_filter(format_money, "money")
+    app.add_template_filter(format_moment, "moment")
+    app.add_template_filter(ago)
+    app.add_template_filter(initials)
+    app.add_template_filter(badge)
+    app.add_template_filter(count)
+    app.add_template_global(asset)
+    app.add_template_global(csrf_field)
+    app.add_template_global(my_tenants)
+    app.add_template_global(unread_notices)
+
+
+def format_money(minor: int, currency: str) -> str:
+    """Return an amount as the organisation writes it."""
+    return money.format_minor(minor, currency, _locale())
+
+
+def format_moment(moment: datetime | None, style: str = "medium") -> str:
+    """Return a moment in the organisation's time zone; a dash for none."""
+    if moment is None:
+        return "–"
+    zone = ZoneInfo(identity().tenant_timezone)
+    return format_datetime(moment, style, tzinfo=zone, locale=_locale())
+
+
+def ago(moment: datetime | None) -> str:
+    """Return how long ago a moment is, in words."""
+    if moment is None:
+        return "–"
+    passed = moment - services().clock.now()
+    return format_timedelta(passed, add_direction=True, locale="en", threshold=1.2)
+
+
+def count(number: int) -> str:
+    """Return a count with separators between thousands."""
+    return f"{number:,}"
+
+
+def initials(name: str) -> str:
+    """Return the two letters that stand for a person."""
+    words = [word for word in name.split() if word[:1].isalpha()] or [name or "?"]
+    return (words[0][:1] + (words[-1][:1] if len(words) > 1 else "")).upper()
+
+
+def badge(state: str, words: str = "") -> Markup:
+    """Return the badge of a state; ``words`` replace the usual ones."""
+    label, kind = STATES.get(state, (state.replace("_", " "), ""))
+    return Markup('<span class="badge {}">{}</span>').format(kind, words or label)
+
+
+def asset(name: str) -> str:
+    """Return the address of a static file, with its content's hash so that browsers may keep it."""
+    return url_for("static", filename=name, v=_content_hash(name))
+
+
+def csrf_field() -> Markup:
+    """Return the hidden field every form that changes something carries."""
+    return Markup('<input type="hidden" name="csrf_token" value="{}">').format(generate_csrf())
+
+
+def my_tenants() -> list[tuple[str, str]]:
+    """Return the organisations the person may turn to, read once a request."""
+    if "my_tenants" not in g:
+        with services().database.system_session("list a person's organisations") as session:
+            g.my_tenants = tenants_of(session, identity())
+    found: list[tuple[str, str]] = g.my_tenants
+    return found
+
+
+def unread_notices() -> int:
+    """Return how many notices wait for the person, read once a request."""
+    if "unread_notices" not in g:
+        has_tenant = identity().tenant_id is not None
+        person = identity().user_id
+        g.unread_notices = (
+            unread_count(tenant_session(read_only=True), person) if has_tenant else 0
+        )
+    waiting: int = g.unread_notices
+    return waiting
+
+
+def _locale() -> str:
+    return identity().tenant_locale.replace("-", "_")
+
+
+@lru_cache(maxsize=64)
+def _content_hash(name: str) -> str:
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]

@@ -1,0 +1,198 @@
+"""Who may see what: sessions, permissions, and the headers every answer carries.
+
+A page without a declared permission stops the application from starting. What belongs to another organisation does
+not exist for a request (404), because every page reads through a session bound to the request's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, cast
+
+from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
+from werkzeug.wrappers import Response as AnyResponse
+
+from meet2be.accounts.services import Browser, Identity, SessionLifetime, identify
+from meet2be.bootstrap import Services
+
+P = ParamSpec("P")
+
+READ, PREVIEW, CANCEL, OPERATE = "read", "preview", "cancel", "operate"
+PUBLIC, SIGNED_IN = "public", "signed in"
+ROLE_PERMISSIONS: Final = {
+    "viewer": frozenset({READ}),
+    "organiser": frozenset({READ, PREVIEW}),
+    "admin": frozenset({READ, PREVIEW, CANCEL}),
+    "owner": frozenset({READ, PREVIEW, CANCEL}),
+}
+POLICY: Final = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'self'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS: Final = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+A_YEAR: Final = 31_536_000
+
+
+class UndeclaredPermissionError(RuntimeError):
+    """A page says nothing about who may see it."""
+
+    def __init__(self, endpoints: list[str]) -> None:
+        self.endpoints = endpoints
+        super().__init__(
+            f"these pages declare no permission: {', '.join(endpoints)}. "
+            "Put @requires(…) or @public below their route."
+        )
+
+
+def services() -> Services:
+    """Return what the application was put together with."""
+    return cast("Services", current_app.extensions["meet2be"])
+
+
+def identity() -> Identity:
+    """Return who makes this request; only for pages that require somebody."""
+    return cast("Identity", g.identity)
+
+
+def may(permission: str) -> bool:
+    """Tell whether the person of this request holds a permission in their present organisation."""
+    person: Identity | None = g.get("identity")
+    if person is None:
+        return permission == PUBLIC
+    if permission in {PUBLIC, SIGNED_IN}:
+        return True
+    if person.is_operator:
+        return True
+    return permission in ROLE_PERMISSIONS.get(person.role or "", frozenset())
+
+
+def requires(permission: str) -> Callable[[Callable[P, Any]], Callable[P, ResponseReturnValue]]:
+    """Let only people in who hold ``permission``: others are sent to the log-in or get 403."""
+
+    def decorate(view: Callable[P, Any]) -> Callable[P, ResponseReturnValue]:
+        @wraps(view)
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
+            if g.identity is None:
+                return _to_the_log_in()
+            if permission != SIGNED_IN and g.identity.tenant_id is None:
+                abort(403)
+            if not may(permission):
+                abort(403)
+            return cast("ResponseReturnValue", view(*args, **kwargs))
+
+        guarded.permission = permission  # type: ignore[attr-defined]
+        return guarded
+
+    return decorate
+
+
+def public(view: Callable[P, Any]) -> Callable[P, Any]:
+    """Declare a page that anybody may see."""
+    view.permission = PUBLIC  # type: ignore[attr-defined]
+    return view
+
+
+def tenant_session(*, read_only: bool = False) -> Session:
+    """Return this request's database session, bound to the person's organisation."""
+    tenant_id = identity().tenant_id
+    if tenant_id is None:
+        abort(403)
+    name = "read_session" if read_only else "write_session"
+    if name not in g:
+        setattr(g, name, services().database.tenant_session(tenant_id, read_only=read_only))
+    return cast("Session", getattr(g, name))
+
+
+def browser() -> Browser:
+    """Return where this request comes from."""
+    return Browser(request.remote_addr, request.headers.get("User-Agent"))
+
+
+def lifetime() -> SessionLifetime:
+    """Return how long a log-in lasts here."""
+    web = services().settings.web
+    return SessionLifetime(web.session_idle, web.session_absolute)
+
+
+def cookie_name() -> str:
+    """The session cookie's name; with https it is bound to this host (RFC 6265bis §4.1.3)."""
+    return "__Host-m2b" if services().settings.web.is_https else "m2b_session"
+
+
+def remember(response: AnyResponse, secret: str) -> AnyResponse:
+    """Put a session's secret into the browser."""
+    response.set_cookie(
+        cookie_name(),
+        secret,
+        max_age=int(lifetime().absolute.total_seconds()),
+        secure=services().settings.web.is_https,
+        httponly=True,
+        samesite="Lax",
+        path="/",
+    )
+    return response
+
+
+def install(app: Flask) -> None:
+    """Register everything of this module; raises ``UndeclaredPermissionError``."""
+    app.before_request(_find_identity)
+    app.after_request(_add_headers)
+    app.teardown_request(_close_sessions)
+    app.context_processor(lambda: {"may": may, "me": g.get("identity")})
+    undeclared = [
+        endpoint
+        for endpoint, view in app.view_functions.items()
+        if endpoint != "static" and not hasattr(view, "permission")
+    ]
+    if undeclared:
+        raise UndeclaredPermissionError(sorted(undeclared))
+
+
+def _find_identity() -> None:
+    g.identity = None
+    secret = request.cookies.get(cookie_name())
+    if not secret or request.endpoint == "static":
+        return
+    with services().database.system_session("find out who makes a request") as session:
+        g.identity = identify(session, secret, services().clock.now(), lifetime())
+
+
+def _to_the_log_in() -> ResponseReturnValue:
+    wanted = request.full_path.rstrip("?") if request.method == "GET" else None
+    target = url_for("auth.login", next=wanted)
+    if request.headers.get("HX-Request"):
+        return Response(status=401, headers={"HX-Redirect": target})
+    return redirect(target)
+
+
+def _add_headers(response: Response) -> Response:
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if services().settings.web.is_https:
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
+    if request.endpoint != "static":
+        response.headers.setdefault("Cache-Control", "no-store")
+    return response
+
+
+def _close_sessions(_error: BaseException | None) -> None:
+    for name in ("read_session", "write_session"):
+        session: Session | None = g.pop(name, None)
+        if session is not None:
+            session.close()

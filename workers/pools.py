@@ -1,0 +1,36 @@
+"""Which worker pools there are: data, held against ``infra/supervisor/programs`` by a test."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STOP_MARGIN = 60
+"""Seconds Supervisor waits beyond the longest job before it kills a worker that was asked to stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Worker processes of one kind; ``timeout`` is the longest job's, in seconds."""
+
+    name: str
+    connection: str
+    queues: tuple[str, ...]
+    processes: int
+    timeout: int
+
+    @property
+    def stop_wait(self) -> int:
+        """Seconds Supervisor must give a worker of this pool to finish its job."""
+        return self.timeout + STOP_MARGIN
+
+    @property
+    def command(self) -> str:
+        """What Supervisor runs, without the interpreter in front."""
+        return f"-m workers queue {self.connection} --queue={','.join(self.queues)}"
+
+
+POOLS = (
+    Pool("worker-default", "redis", ("critical", "high", "default", "low"), 1, 600),
+    Pool("worker-cancellations", "redis-cancellations", ("cancellations",), 2, 18_000),
+    Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 120),
+)
