@@ -40,7 +40,7 @@ demo: $(STAMPS)/run ## Cancel a conference of 5,000 while workers are killed; th
 	@$(BIN)/python -m meet2be.cli demo $(if $(FILE),--file '$(FILE)') $(if $(KILLS),--kills '$(KILLS)') \
 		$(if $(LATENCY),--latency '$(LATENCY)') $(if $(KEEP),--keep)
 
-test: $(STAMPS)/test browser ## Run all tests but the long ones (ARGS="-k word -x")
+test: $(STAMPS)/test $(STAMPS)/check browser ## Run all tests but the long ones (ARGS="-k word -x")
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup $(ARGS)
 
 check: $(STAMPS)/test $(STAMPS)/check ## Format, lint, types, import directions, unit tests
