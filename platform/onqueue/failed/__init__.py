@@ -1,0 +1,7 @@
+"""Where jobs go that failed for good, and how they come back."""
+
+from onqueue.failed.memory import MemoryFailedJobs
+from onqueue.failed.null import NullFailedJobs
+from onqueue.failed.retry import retry_push
+
+__all__ = ["MemoryFailedJobs", "NullFailedJobs", "retry_push"]

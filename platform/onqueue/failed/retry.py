@@ -1,0 +1,71 @@
+"""Brings a failed job back to its queue: the same job, all its attempts before it again."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Protocol
+
+from onqueue.clock import SystemClock
+from onqueue.contracts import Message
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from onqueue.contracts import Clock, FailedJob, JobId, Queue
+
+RETRY_WINDOW = 30 * 86_400.0
+"""Seconds for which a broker refuses the repeat of a retry: longer than a crash goes unnoticed."""
+
+
+class Connections(Protocol):
+    """What a `QueueManager` is to a retry."""
+
+    def connection(self, name: str) -> Queue:
+        """Return the connection, or raise `UnknownConnection`."""
+        ...
+
+
+class Revives(Protocol):
+    """An outbox whose row of a failed durable job can be opened again."""
+
+    def revive(self, job_id: JobId) -> bool:
+        """Return whether there was such a row."""
+        ...
+
+
+def retry_push(
+    manager: Connections, outbox: Revives | None = None, clock: Clock | None = None
+) -> Callable[[FailedJob, str], bool]:
+    """Return what `FailedJobs.retry` wants: a push to the original connection and queue.
+
+    A durable job's row is opened before the push, so that the job is guarded again from then on.
+    """
+    now: Clock = clock or SystemClock()
+
+    def push(failed: FailedJob, token: str) -> bool:
+        queue = manager.connection(failed.connection)
+        if outbox is not None:
+            outbox.revive(failed.id)
+        payload = renewed(failed.payload, now.time())
+        return queue.push(Message(failed.id, failed.queue, payload, once=RETRY_WINDOW, token=token))
+
+    return push
+
+
+def renewed(payload: bytes, now: float) -> bytes:
+    """Return the payload as if dispatched now (epoch seconds).
+
+    What counts from the dispatch (`expires_in`) counts from now, and `retry_until` moves on by
+    the same span, so a retry has as much time as the dispatch had. A payload that cannot be read
+    is returned as it is: whoever runs it says what is wrong with it.
+    """
+    try:
+        envelope: Any = json.loads(payload)
+        at, options = envelope["at"], envelope.get("o", {})
+        moved = int(now * 1000) - at
+        envelope["at"] = at + moved
+        if options.get("retry_until") is not None:
+            options["retry_until"] += moved
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return payload
+    return json.dumps(envelope, ensure_ascii=False, separators=(",", ":")).encode()
