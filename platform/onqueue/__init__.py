@@ -1,1 +1,20 @@
-"""A job queue: leased, fenced, at least once."""
+"""A job queue: leased, fenced, at least once. The public names are these."""
+
+from onqueue import errors, events
+from onqueue.bus import dispatch, dispatch_many
+from onqueue.connections import QueueManager, current_manager, use, using
+from onqueue.errors import OnQueueError
+from onqueue.job import Job
+
+__all__ = [
+    "Job",
+    "OnQueueError",
+    "QueueManager",
+    "current_manager",
+    "dispatch",
+    "dispatch_many",
+    "errors",
+    "events",
+    "use",
+    "using",
+]
