@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Protocol, cast
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, MetaData, String, UniqueConstraint
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, MetaData, String, Table, UniqueConstraint
 from sqlalchemy.engine.interfaces import ExecutionContext
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -24,6 +24,9 @@ NAMING = {
 CLOCK_OPTION = "meet2be_clock"
 
 
+TENANT_MARK = "tenant_owned"
+
+
 class Base(DeclarativeBase):
     """What every table of the platform is made from."""
 
@@ -34,6 +37,12 @@ class Base(DeclarativeBase):
         dict[str, Any]: Json,
         list[Any]: Json,
     }
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        """Mark the table of a tenant's rows, so that the guard knows it without its class."""
+        super().__init_subclass__(**options)
+        if issubclass(cls, TENANT_MIXINS) and isinstance(cls.__table__, Table):
+            cls.__table__.info[TENANT_MARK] = True
 
 
 class ClocklessEngineError(Meet2BeError):
@@ -88,11 +97,22 @@ class TenantOwned:
 class MaybeTenantOwned:
     """A row of one tenant, or of the platform itself when `tenant_id` is empty.
 
-    A tenant's session sees its own rows only; with `shared_is_visible` the platform's as well.
+    A tenant's session sees its own rows only.
     """
 
-    shared_is_visible = False
     tenant_id: Mapped[int | None] = mapped_column(ForeignKey("tenants.id"), sort_order=-15)
+
+
+class TenantOwnedOrShared:
+    """A row of one tenant, or, when `tenant_id` is empty, one that every tenant may read.
+
+    A tenant's session writes its own rows only.
+    """
+
+    tenant_id: Mapped[int | None] = mapped_column(ForeignKey("tenants.id"), sort_order=-15)
+
+
+TENANT_MIXINS = (TenantOwned, MaybeTenantOwned, TenantOwnedOrShared)
 
 
 def belongs_to(parent: str, column: str) -> ForeignKeyConstraint:

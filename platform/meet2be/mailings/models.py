@@ -125,6 +125,7 @@ class MailSuppression(Numbered, TenantOwnedOrShared, Stamped, Base):
             sqlite_where=_PLATFORMS, postgresql_where=_PLATFORMS,
         ),
     )  # fmt: skip
+
     email_norm: Mapped[str] = mapped_column(String(320))
     reason: Mapped[str] = mapped_column(one_of("reason", SUPPRESSION_REASONS))
     scope: Mapped[str] = mapped_column(one_of("scope", SUPPRESSION_SCOPES), default="all")

@@ -1,0 +1,71 @@
+"""Engines: how SQLite and PostgreSQL are opened so that both keep the same promises."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Any, Final
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from meet2be.db.base import CLOCK_OPTION
+from meet2be.db.errors import UnsupportedDatabaseError
+from onqueue.contracts import Clock
+
+BUSY_TIMEOUT_SECONDS: Final = 15.0
+BEGIN_OPTION: Final = "meet2be_sqlite_begin"
+_PRAGMAS = (
+    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}",
+    "PRAGMA journal_mode = WAL",
+    # A commit that was confirmed survives a power cut; NORMAL would not promise that.
+    "PRAGMA synchronous = FULL",
+    "PRAGMA foreign_keys = ON",
+)
+
+
+def normal_url(url: str | URL) -> URL:
+    """Return the address with the driver we ship; raise UnsupportedDatabaseError for others."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        # The text may hold a password, so it is not shown.
+        raise UnsupportedDatabaseError("(unreadable address)") from error
+    kind = parsed.get_backend_name()
+    if kind == "sqlite":
+        return parsed.set(drivername="sqlite+pysqlite")
+    if kind in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    raise UnsupportedDatabaseError(kind)
+
+
+def make_engine(url: str | URL, clock: Clock, **options: Any) -> Engine:
+    """Return an engine that stamps rows with `clock`; `options` go to SQLAlchemy.
+
+    SQLite: every transaction begins as a writer (BEGIN IMMEDIATE) unless its connection says
+    otherwise, because a reader that turns writer half-way dies as soon as somebody else wrote.
+    """
+    target = normal_url(url)
+    sqlite = target.get_backend_name() == "sqlite"
+    defaults: dict[str, Any] = (
+        {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}} if sqlite else {"pool_pre_ping": True}
+    )
+    engine = create_engine(
+        target, execution_options={CLOCK_OPTION: clock}, **{**defaults, **options}
+    )
+    if sqlite:
+        event.listen(engine, "connect", _set_up_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # The driver's own idea of transactions begins them too late; `_begin_sqlite` does it.
+    connection.isolation_level = None
+    for pragma in _PRAGMAS:
+        connection.execute(pragma)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    mode = connection.get_execution_options().get(BEGIN_OPTION, "IMMEDIATE")
+    connection.exec_driver_sql(f"BEGIN {mode}")

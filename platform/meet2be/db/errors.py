@@ -1,0 +1,115 @@
+"""What the database layer refuses, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meet2be.errors import Meet2BeError
+
+
+class DatabaseError(Meet2BeError):
+    """Anything the database layer refuses."""
+
+
+class TenantScopeError(DatabaseError):
+    """Something would have crossed the border between tenants."""
+
+
+class UnscopedSessionError(TenantScopeError):
+    """A session that was bound to no tenant touched rows of tenants."""
+
+    def __init__(self, table: str) -> None:
+        self.table = table
+        super().__init__(
+            f"a session without a tenant may not touch '{table}'. "
+            "Use Database.tenant_session(tenant_id), or system_session(reason) for the platform's "
+            "own work."
+        )
+
+
+class ForeignTenantError(TenantScopeError):
+    """A row of one tenant was handed to a session of another."""
+
+    def __init__(self, table: str, *, row_tenant: object, session_tenant: int) -> None:
+        self.table = table
+        self.row_tenant = row_tenant
+        self.session_tenant = session_tenant
+        super().__init__(
+            f"a row of '{table}' belongs to tenant {row_tenant!r}, the session to tenant "
+            f"{session_tenant}. Open a session of the row's own tenant."
+        )
+
+
+class UnguardedStatementError(TenantScopeError):
+    """A statement that the session cannot confine to its tenant."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(
+            f"a tenant's session cannot confine {what} to its tenant. "
+            "Say it with mapped classes and WHERE, or use system_session(reason)."
+        )
+
+
+class ReadOnlySessionError(DatabaseError):
+    """A session opened for reading was asked to write."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "this session was opened with read_only=True and writes nothing. Open one without it."
+        )
+
+
+class UnknownTenantError(DatabaseError):
+    """A tenant's session was asked for with something that is no tenant's number."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        super().__init__(f"{value!r} is no tenant's number. Pass `Tenant.id`, a whole number.")
+
+
+class NotMigratedError(DatabaseError):
+    """The database's tables are not those this release works with."""
+
+    def __init__(self, found: Sequence[str], wanted: Sequence[str]) -> None:
+        self.found = tuple(found)
+        self.wanted = tuple(wanted)
+        stands = ", ".join(f"'{revision}'" for revision in found) or "nothing (it is empty)"
+        super().__init__(
+            f"the database is at {stands}, this release needs "
+            f"{', '.join(repr(revision) for revision in wanted)}. Run `meet2be db upgrade`."
+        )
+
+
+class MigrationsMissingError(DatabaseError):
+    """The folder with the migrations is not where it should be."""
+
+    def __init__(self, folder: str) -> None:
+        self.folder = folder
+        super().__init__(
+            f"there are no migrations in '{folder}'. They are run from a checkout of the project, "
+            "not from the wheel."
+        )
+
+
+class PowerfulRoleError(DatabaseError):
+    """The application logs in to PostgreSQL as somebody whom row security does not bind."""
+
+    def __init__(self, role: str, why: str) -> None:
+        self.role = role
+        self.why = why
+        super().__init__(
+            f"the database role '{role}' {why}, so row-level security would not keep tenants "
+            "apart. Give DATABASE_URL a role of its own (see docs/how-to/database-roles.md)."
+        )
+
+
+class UnsupportedDatabaseError(DatabaseError):
+    """A database of a kind the platform does not run on."""
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+        super().__init__(
+            f"'{kind}' is not a database the platform runs on. "
+            "Use sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME."
+        )

@@ -1,0 +1,122 @@
+"""Sessions: each bound for its whole life to one tenant, or openly to the platform."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any, Final, NoReturn, cast
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import URL
+from sqlalchemy.orm import Session
+
+from meet2be.db.base import CLOCK_OPTION, ClocklessEngineError
+from meet2be.db.engine import BEGIN_OPTION, make_engine
+from meet2be.db.errors import DatabaseError, UnguardedStatementError, UnknownTenantError
+from meet2be.db.guard import (
+    READ_ONLY,
+    SCOPE,
+    SystemScope,
+    TenantScope,
+    scope_of,
+    tenant_scope,
+)
+from onqueue.contracts import Clock
+
+logger: Final = logging.getLogger(__name__)
+
+
+class NoReasonError(DatabaseError):
+    """A system session was asked for without saying why."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "a system session sees every tenant and needs a reason. Say why in a few words, "
+            "for example system_session('relay: hand over waiting jobs')."
+        )
+
+
+class GuardedSession(Session):
+    """A session that knows whom it works for. Made by `Database` only.
+
+    Rows stay readable after commit (they are not expired); ask anew where others may have
+    written meanwhile.
+    """
+
+    def __init__(self, bind: Engine, scope: TenantScope | SystemScope, *, read_only: bool) -> None:
+        super().__init__(
+            bind=bind, expire_on_commit=False, info={SCOPE: scope, READ_ONLY: read_only}
+        )
+
+    def bulk_save_objects(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """Refused: it writes past the guard."""
+        raise UnguardedStatementError("bulk_save_objects")
+
+    def bulk_insert_mappings(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """Refused: it writes past the guard."""
+        raise UnguardedStatementError("bulk_insert_mappings")
+
+    def bulk_update_mappings(self, *_arguments: Any, **_options: Any) -> NoReturn:
+        """Refused: it writes past the guard."""
+        raise UnguardedStatementError("bulk_update_mappings")
+
+
+class Database:
+    """The platform's database: an engine with a clock, and the only maker of sessions."""
+
+    def __init__(self, url: str | URL, clock: Clock, **options: Any) -> None:
+        self.engine = make_engine(url, clock, **options)
+        self.clock = clock
+
+    def tenant_session(self, tenant_id: int, *, read_only: bool = False) -> GuardedSession:
+        """Return a session that sees and writes the rows of one tenant.
+
+        `read_only` sessions do not wait for writers on SQLite, nor make writers wait: right for
+        pages that only show something.
+        """
+        if type(tenant_id) is not int or tenant_id <= 0:
+            raise UnknownTenantError(tenant_id)
+        return self._session(tenant_scope(tenant_id), read_only=read_only)
+
+    def system_session(self, reason: str, *, read_only: bool = False) -> GuardedSession:
+        """Return a session that sees all tenants: for log-in, relays and operators.
+
+        `reason` is logged, told to PostgreSQL, and stands in every audit entry it writes.
+        """
+        if not reason.strip():
+            raise NoReasonError
+        logger.debug("system session opened", extra={"reason": reason})
+        return self._session(SystemScope(reason.strip()), read_only=read_only)
+
+    def forget_connections(self) -> None:
+        """Drop the pool without closing it: what a forked child does first of all."""
+        self.engine.dispose(close=False)
+
+    def close(self) -> None:
+        """Close all connections that are not in use."""
+        self.engine.dispose()
+
+    def _session(self, scope: TenantScope | SystemScope, *, read_only: bool) -> GuardedSession:
+        bind = self.engine
+        if read_only:
+            bind = bind.execution_options(**{BEGIN_OPTION: "DEFERRED"})
+        return GuardedSession(bind, scope, read_only=read_only)
+
+
+def clock_of(session: Session) -> Clock:
+    """Return the clock of the session's database; services stamp what they write with it."""
+    clock = session.get_bind().get_execution_options().get(CLOCK_OPTION)
+    if clock is None:
+        raise ClocklessEngineError
+    return cast("Clock", clock)
+
+
+def tenant_of(session: Session) -> int | None:
+    """Return the number of the tenant the session works for; None for a system session."""
+    scope = scope_of(session)
+    return scope.tenant_id if isinstance(scope, TenantScope) else None
+
+
+def reason_of(session: Session) -> str | None:
+    """Return why a system session was opened; None for a tenant's session."""
+    scope = scope_of(session)
+    return scope.reason if isinstance(scope, SystemScope) else None
