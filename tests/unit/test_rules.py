@@ -46,3 +46,11 @@ def test_time_is_read_by_clocks_only(call: str) -> None:
 def test_a_module_named_like_the_library_s_is_found_at_any_depth(name: str) -> None:
     source = '"""Planted."""\n'
     assert "A005" in findings(source, f"platform/onqueue/drivers/planted/{name}.py")
+
+
+def test_the_import_directions_hold() -> None:
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
