@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
@@ -22,7 +23,7 @@ from onqueue.options import seconds
 from onqueue.registry import registered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
     import svcs
 
@@ -50,6 +51,7 @@ The place is called with the settings, and `clock=` or (if it has `runs_inline`)
 
 FAILED_STORES: dict[str, str] = {
     "null": "onqueue.failed.null:NullFailedJobs",
+    "memory": "onqueue.failed.memory:MemoryFailedJobs",
     "database": "onqueue.failed.database:DatabaseFailedJobs",
 }
 """Failed stores by name; called with the store's other settings as keywords."""
@@ -112,7 +114,7 @@ class QueueManager:
         self.context = context
         self.dispatcher: Dispatching | None = None
         self._scope = scope
-        self._failed_settings = {"driver": "null"} if failed is None else failed
+        self._failed_settings: Mapping[str, Any] | FailedJobs = failed or {"driver": "null"}
         self._failed: FailedJobs | None = None
         self._queues: dict[str, Queue] = {}
         self._lock = Lock()
@@ -219,7 +221,7 @@ class QueueManager:
             if config.driver not in DRIVERS and ":" not in config.driver
         ]
         settings = self._failed_settings
-        store = settings.get("driver") if hasattr(settings, "get") else ":"
+        store = settings.get("driver") if isinstance(settings, Mapping) else ":"
         if not isinstance(store, str) or (store not in FAILED_STORES and ":" not in store):
             known = ", ".join(FAILED_STORES)
             problems.append(f"the failed store: unknown driver {store!r} (known: {known})")
@@ -234,8 +236,8 @@ class QueueManager:
         return cast("Queue", make(config, clock=self.clock))
 
     def _make_failed(self) -> FailedJobs:
-        if not hasattr(self._failed_settings, "items"):
-            return cast("FailedJobs", self._failed_settings)
+        if not isinstance(self._failed_settings, Mapping):
+            return self._failed_settings
         settings = dict(self._failed_settings)
         driver = settings.pop("driver")
         return cast("FailedJobs", _load(FAILED_STORES.get(driver, driver))(**settings))

@@ -13,7 +13,7 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from blinker import Namespace, Signal
+from blinker import NamedSignal, Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -173,7 +173,7 @@ worker_starting = _signals.signal("worker-starting")
 worker_stopping = _signals.signal("worker-stopping")
 
 
-def tell(signal: Signal, event: object) -> None:
+def tell(signal: NamedSignal, event: object) -> None:
     """Send the event; ask `signal.receivers` before building one on a hot path."""
     for receiver in signal.receivers_for(event):
         try:

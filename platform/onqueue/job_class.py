@@ -58,7 +58,7 @@ def forget_plans(cls: type[Any]) -> None:
 
 def field_names(cls: type[Job]) -> tuple[str, ...]:
     """Return the names of the constructor's fields, in order."""
-    return tuple(entry.name for entry in fields(cls) if entry.init)  # type: ignore[arg-type]
+    return tuple(entry.name for entry in fields(cls) if entry.init)
 
 
 def _check_fields(cls: type[Job], root: type[Job]) -> None:

@@ -120,7 +120,7 @@ class JobContext:
     def services(self) -> svcs.Container:
         """Return the run's container, made at its first use."""
         if self.container is None:
-            import svcs  # noqa: PLC0415 - a job without dependencies never pays for it
+            import svcs
 
             registry = self._services if self._services is not None else svcs.Registry()
             self.container = svcs.Container(registry)
@@ -131,5 +131,3 @@ class JobContext:
         if self.container is not None:
             self.container.close()
             self.container = None
-
-

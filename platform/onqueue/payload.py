@@ -31,11 +31,12 @@ if TYPE_CHECKING:
 VERSION = 1
 MAX_PAYLOAD = 64 * 1024
 
-_quote: Callable[[str], str] = json.encoder.encode_basestring  # type: ignore[attr-defined]
+_quote: Callable[[str], str] = json.encoder.encode_basestring
 _to_json = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, separators=(",", ":"), check_circular=False
 ).encode
-_scan = json.JSONDecoder().scan_once
+# The decoder's own scanner: without the search for white space around it.
+_scan: Callable[[str, int], tuple[Any, int]] = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 _FAST: dict[type[Any], Callable[[Any], str]] = {
     str: _quote,
@@ -111,9 +112,9 @@ class Plan:
         names = field_names(job_class)
         self._fields = tuple(
             (field, f"{comma}{_quote(field)}:", Writer(name, field, self.vocabulary))
-            for field, comma in zip(names, ["", *","*len(names)], strict=False)
+            for field, comma in zip(names, ["", *"," * len(names)], strict=False)
         )
-        self._quiet_size = len(fields(job_class))  # type: ignore[arg-type]
+        self._quiet_size = len(fields(job_class))
         self._head = f'{{"v":{VERSION},"job":{_quote(name)},"at":'
         self._tail = None if _has_methods(job_class) else _options_part(job_class, 0.0)
 
@@ -190,20 +191,25 @@ def plan_of(job_class: type[Job]) -> Plan:
 def decode(payload: bytes) -> Envelope:
     """Return the envelope of a payload; raises `UnreadablePayload` or `NewerPayload`."""
     try:
-        text = payload.decode()
-        parts, end = _scan(text, 0)
-        if end != len(text):
-            text = text[end:]
-            raise ValueError(text)
+        parts = _parse(payload.decode())
         version, job = parts["v"], parts["job"]
-        if version > VERSION:
-            raise NewerPayload(str(job), version, VERSION)
+        is_newer = version > VERSION
         at = parts["at"] / 1000
     except (ValueError, TypeError, KeyError, StopIteration) as error:
         msg = f"These {len(payload)} bytes are no payload of a job: {error!r}"
         raise UnreadablePayload(msg) from error
+    if is_newer:
+        raise NewerPayload(str(job), version, VERSION)
     get = parts.get
     return Envelope(version, job, at, get("data") or {}, get("o") or {}, get("c") or {})
+
+
+def _parse(text: str) -> Any:
+    parts, end = _scan(text, 0)
+    if end != len(text):
+        msg = f"{text[end : end + 20]!r} follows the object"
+        raise ValueError(msg)
+    return parts
 
 
 def option(job: Job, name: str) -> Any:
@@ -228,12 +234,7 @@ def _is_absent(job_class: type[Job], name: str) -> bool:
 def _options_part(job: Job | type[Job], at: float) -> str:
     frozen = {}
     for name in _TRAVELLING:
-        if isinstance(job, type):
-            value = getattr(job, name, None)
-        else:
-            value = option(job, name)
+        value = getattr(job, name, None) if isinstance(job, type) else option(job, name)
         if value is not None:
             frozen[name] = frozen_option(name, value, at)
     return f',"o":{_to_json(frozen)}' if frozen else ""
-
-

@@ -60,8 +60,15 @@ class Writer:
             if math.isfinite(value):
                 return value
             raise self._refusal(path, kind, f"{value} is no JSON number")
+        if kind in _SCALARS:
+            tag, convert = _SCALARS[kind]
+            return {tag: convert(value)}
         if depth >= MAX_DEPTH:
             raise self._refusal(path, kind, f"it is nested more than {MAX_DEPTH} levels deep")
+        return self._write_nested(value, path, depth)
+
+    def _write_nested(self, value: Any, path: str, depth: int) -> Any:
+        kind = type(value)
         if kind is list:
             return [self.write(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
         if kind is dict:
@@ -69,9 +76,6 @@ class Writer:
         if kind is tuple:
             items = [self.write(item, f"{path}[{n}]", depth + 1) for n, item in enumerate(value)]
             return {"$tuple": items}
-        if kind in _SCALARS:
-            tag, convert = _SCALARS[kind]
-            return {tag: convert(value)}
         return self._write_object(value, path, depth)
 
     def _write_dict(self, value: dict[Any, Any], path: str, depth: int) -> dict[str, Any]:

@@ -118,9 +118,7 @@ class _InlineRun:
     def _attempt(self, context: JobContext) -> bool:
         job = self.envelope.restore().bind(context)
         try:
-            return run_pipeline(
-                job, job.middleware(), lambda inner: call_handle(inner, context)
-            )
+            return run_pipeline(job, job.middleware(), lambda inner: call_handle(inner, context))
         finally:
             context.close()
 
