@@ -6,6 +6,7 @@ import json
 from collections import Counter
 from email.header import decode_header, make_header
 from email.parser import BytesHeaderParser
+from email.policy import Compat32
 from typing import TYPE_CHECKING, Any
 
 from simulators.clock import SimulatedClock
@@ -58,8 +59,15 @@ KINDS: dict[str, frozenset[str]] = {
 KEPT_HEADERS = ("date", "from", "reply-to", "auto-submitted", "list-unsubscribe", "in-reply-to")
 
 
-# The modern policy takes milliseconds for each message's headers; this one does not.
-_HEADERS = BytesHeaderParser()
+class _AsReceived(Compat32):
+    """Leaves header values alone; the modern policy takes milliseconds for each message."""
+
+    def header_fetch_parse(self, name: str, value: str) -> str:
+        del name
+        return value
+
+
+_HEADERS = BytesHeaderParser(policy=_AsReceived())
 
 
 class MailStore:

@@ -49,5 +49,5 @@ def outage(status: int) -> StripeError:
     )
 
 
-class ConnectionCut(Exception):  # noqa: N818 - it is an event, not a mistake
+class ConnectionCut(Exception):
     """The connection is to be cut without an answer."""

@@ -1,0 +1,124 @@
+"""A person at the web pages, as far as the demo needs one: reads forms, fills them in, follows."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin, urlsplit
+
+import requests
+
+TIMEOUT = 60
+
+
+class UnexpectedPageError(RuntimeError):
+    """A page was not what a person would have expected there."""
+
+
+class Visitor:
+    """One browser: keeps cookies, and the page it is on."""
+
+    def __init__(self, base_url: str) -> None:
+        """Begin at ``base_url``, logged out."""
+        self.base_url = base_url
+        self.page = ""
+        self.url = base_url
+        self._http = requests.Session()
+
+    def get(self, path: str) -> str:
+        """Go to a page and return its text; raises ``UnexpectedPageError`` when it is an error."""
+        return self._arrive(self._http.get(urljoin(self.url, path), timeout=TIMEOUT))
+
+    def submit(self, action: str, **values: str) -> str:
+        """Send the form whose address ends with ``action``, its hidden fields and ``values``; return the next page."""
+        form = self._form(action)
+        fields = form.fields | values
+        target = urljoin(self.url, form.action)
+        return self._arrive(
+            self._http.post(target, data=fields, timeout=TIMEOUT, headers={"Referer": self.url})
+        )
+
+    def link(self, end: str) -> str:
+        """Return the address of the first link on the page that ends with ``end``."""
+        reader = _read(self.page)
+        for target in reader.links:
+            if urlsplit(target).path.endswith(end):
+                return target
+        message = f"'{self.url}' has no link to '…{end}', only {reader.links}"
+        raise UnexpectedPageError(message)
+
+    def json(self, path: str) -> dict[str, Any]:
+        """Return a page's JSON; stays on the page it is on."""
+        answer = self._http.get(urljoin(self.url, path), timeout=TIMEOUT)
+        answer.raise_for_status()
+        document: dict[str, Any] = answer.json()
+        return document
+
+    def _form(self, action: str) -> _Form:
+        forms = _read(self.page).forms
+        for form in forms:
+            if urlsplit(form.action).path.endswith(action):
+                return form
+        known = [form.action for form in forms]
+        message = f"'{self.url}' has no form to '…{action}', only {known}"
+        raise UnexpectedPageError(message)
+
+    def _arrive(self, answer: requests.Response) -> str:
+        if not answer.ok:
+            message = f"'{answer.url}' answered {answer.status_code}: {_text(answer.text)[:500]}"
+            raise UnexpectedPageError(message)
+        self.url, self.page = answer.url, answer.text
+        return self.page
+
+
+class _Form:
+    def __init__(self, action: str) -> None:
+        self.action = action
+        self.fields: dict[str, str] = {}
+
+
+class _Reader(HTMLParser):
+    """Collects a page's links and forms with the values that would be sent as they stand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.forms: list[_Form] = []
+        self.text: list[str] = []
+        self._open: _Form | None = None
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Take links, forms and their fields."""
+        values = {name: value or "" for name, value in attrs}
+        if tag == "a" and "href" in values:
+            self.links.append(values["href"])
+        elif tag == "form":
+            self._open = _Form(values.get("action", ""))
+            self.forms.append(self._open)
+        elif tag == "input" and self._open is not None:
+            self._take_input(self._open, values)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close the form."""
+        if tag == "form":
+            self._open = None
+
+    def handle_data(self, data: str) -> None:
+        """Keep the words of the page, for messages about it."""
+        self.text.append(data.strip())
+
+    @staticmethod
+    def _take_input(form: _Form, values: dict[str, str]) -> None:
+        choosable = values.get("type") in {"checkbox", "radio"}
+        if values.get("name") and (not choosable or "checked" in values):
+            form.fields[values["name"]] = values.get("value", "on" if choosable else "")
+
+
+def _read(page: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(page)
+    return reader
+
+
+def _text(page: str) -> str:
+    return " ".join(word for word in _read(page).text if word)
