@@ -159,7 +159,7 @@ class Dispatcher:
         target = self._manager.connection(option(job, "connection"))
         config = target.config
         now = self._time()
-        delay = _delay(job, now)
+        delay = delay_of(job, now)
         is_durable = bool(option(job, "durable")) and _needs(job, target, "knows", "durability")
         if delay > 0:
             _needs(job, target, "delay", "a delay")
@@ -306,7 +306,8 @@ def _event(kind: type[events.JobQueueing], admission: Admission) -> events.JobQu
     return kind(target, message.queue, message.id, admission.job, message.delay)
 
 
-def _delay(job: Job, now: float) -> float:
+def delay_of(job: Job, now: float) -> float:
+    """Return how long a job is to wait, in seconds from `now` (epoch seconds)."""
     own = job.__dict__.get("_delay")
     if isinstance(own, datetime):
         return max(0.0, own.timestamp() - now)
