@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, delete, func, insert, or_, select, update
+from sqlalchemy import and_, create_engine, delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from onqueue.clock import SystemClock
@@ -32,6 +32,7 @@ _row = failed_jobs.c
 _log = failed_job_attempts.c
 _TRIES = 5
 _ERROR_TYPE_LENGTH = 255
+_LONGEST = 64 * 1024
 
 
 @dataclass(slots=True, frozen=True)
@@ -50,9 +51,9 @@ class Failure:
 class DatabaseFailedJobs:
     """The store in the database that `engine` speaks to; its tables are in `failed.tables`."""
 
-    def __init__(self, engine: Engine, clock: Clock | None = None) -> None:
-        """Use the engine; the clock tells ages for `flush`."""
-        self._engine = engine
+    def __init__(self, engine: Engine | str, clock: Clock | None = None) -> None:
+        """Use the engine, or one made for an address; the clock tells ages for `flush`."""
+        self._engine = create_engine(engine) if isinstance(engine, str) else engine
         self._clock: Clock = clock or SystemClock()
 
     def record(self, failed: FailedJob) -> None:
@@ -193,18 +194,24 @@ def _newest(connection: Connection, job_id: JobId) -> int:
 
 
 def _error_values(failed: FailedJob) -> dict[str, Any]:
-    # PostgreSQL takes no NUL in text, and an error may quote anything.
-    error, trace = failed.error.replace("\x00", "�"), failed.traceback.replace("\x00", "�")
+    # Of a long message the beginning tells, of a long traceback the end.
+    error, trace = _storable(failed.error[:_LONGEST]), _storable(failed.traceback[-_LONGEST:])
+    error_type = _storable(failed.error_type)[:_ERROR_TYPE_LENGTH]
     return {
         "job": failed.job,
         "tenant": failed.tenant,
-        "error_type": failed.error_type[:_ERROR_TYPE_LENGTH],
+        "error_type": error_type,
         "error": error,
         "traceback": trace,
-        "fingerprint": fingerprint(failed.job, failed.error_type, error, trace),
+        "fingerprint": fingerprint(failed.job, error_type, error, trace),
         "attempts": failed.attempts,
         "failed_at": failed.failed_at,
     }
+
+
+def _storable(text: str) -> str:
+    """Return the text without what databases refuse: an error may quote anything."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def _failed_job(row: Row[Any]) -> FailedJob:

@@ -156,6 +156,12 @@ class SqlOutbox:
 
     # ---- for the relay ----
 
+    def is_waiting(self, older_than: float = 0.0) -> bool:
+        """Return whether rows wait for their push that nobody has in hand."""
+        free = self._waiting(older_than).where(self._free()).with_only_columns(_row.seq).limit(1)
+        with self.engine.connect() as connection:
+            return connection.scalar(free) is not None
+
     def pending(self, limit: int, older_than: float) -> list[PendingJob]:
         """Return the oldest rows that wait for their push for more than so many seconds."""
         waiting = self._waiting(older_than)
@@ -170,14 +176,13 @@ class SqlOutbox:
         Rows of the connections in `without` are passed over. Whoever dies with rows in hand
         loses them after `hold` seconds.
         """
-        now = self._clock.now()
-        free = or_(_row.claimed_until.is_(None), _row.claimed_until < now)
+        free = self._free()
         candidates = self._waiting(older_than).where(free).with_only_columns(_row.seq).limit(limit)
         if without:
             candidates = candidates.where(_row.connection.not_in(list(without)))
         with self.engine.connect() as connection:
             numbers = list(connection.scalars(candidates))
-        token, until = secrets.token_hex(16), now + timedelta(seconds=hold)
+        token, until = secrets.token_hex(16), self._ago(-hold)
         claimed: list[PendingJob] = []
         for chunk in _chunks(numbers):
             # The write comes first: a transaction that reads first cannot be upgraded on SQLite
@@ -192,7 +197,7 @@ class SqlOutbox:
 
     def unclaim(self, ids: Sequence[JobId], hold: float = 0.0) -> None:
         """Give claimed rows back, to be tried again after so many seconds."""
-        until = self._clock.now() + timedelta(seconds=hold) if hold else None
+        until = self._ago(-hold) if hold else None
         for chunk in _chunks(ids):
             statement = (
                 update(job_outbox)
@@ -250,6 +255,9 @@ class SqlOutbox:
             .where(_row.state == "pending", _row.created_at <= self._ago(older_than))
             .order_by(_row.seq)
         )
+
+    def _free(self) -> ColumnElement[bool]:
+        return or_(_row.claimed_until.is_(None), _row.claimed_until < self._clock.now())
 
     def _overdue(self, older_than: float) -> ColumnElement[bool]:
         return and_(_row.state == "dispatched", _row.dispatched_at <= self._ago(older_than))

@@ -64,8 +64,10 @@ class SessionJobs:
         self._committed = False
         self._followed: list[_Savepoints] = []
         session.info[_KEY] = self
-        for name, listener in self._listeners():
-            event.listen(session, name, listener)
+        # Listeners cannot be taken away while they are called, so they stay with the session.
+        if not event.contains(session, "after_commit", _on_commit):
+            event.listen(session, "after_commit", _on_commit)
+            event.listen(session, "after_transaction_end", _on_end)
 
     @property
     def connection(self) -> Connection:
@@ -85,27 +87,16 @@ class SessionJobs:
         _ = self.connection
         self._callbacks.append(callback)
 
-    def _listeners(self) -> list[tuple[str, Callable[..., None]]]:
-        return [("after_commit", self._on_commit), ("after_transaction_end", self._on_end)]
+    def committed(self) -> None:
+        """Note that the outermost transaction reached the database."""
+        self._committed = True
 
-    def _on_commit(self, session: Session) -> None:
-        # Also sent when a savepoint is released; that decides nothing.
-        if session.get_nested_transaction() is None:
-            self._committed = True
-
-    def _on_end(self, session: Session, ended: SessionTransaction) -> None:
-        if ended.parent is not None:
-            return
-        # Only now is the session's connection back in its pool: what runs here may need one.
-        session.info.pop(_KEY, None)
-        for name, listener in self._listeners():
-            event.remove(session, name, listener)
+    def ended(self) -> None:
+        """Do what was asked for if the transaction was committed, and forget it."""
         for followed in self._followed:
             followed.leave()
-        if self._committed:
-            self._run()
-
-    def _run(self) -> None:
+        if not self._committed:
+            return
         try:
             with deferred_marks():
                 for callback in self._callbacks:
@@ -156,3 +147,16 @@ def _call(callback: Callable[[], None]) -> None:
         callback()
     except Exception:
         log.exception("a push after the commit failed: the relay does it")
+
+
+def _on_commit(session: Session) -> None:
+    jobs = session.info.get(_KEY)
+    # Also sent when a savepoint is released; that decides nothing.
+    if jobs is not None and session.get_nested_transaction() is None:
+        jobs.committed()
+
+
+def _on_end(session: Session, ended: SessionTransaction) -> None:
+    # Only now is the session's connection back in its pool: what is done here may need one.
+    if ended.parent is None and (jobs := session.info.pop(_KEY, None)) is not None:
+        jobs.ended()
