@@ -1,1 +1,13 @@
-"""The background jobs of the event platform, one class a module."""
+"""The application's jobs: one class a module, each handing its payload to one service."""
+
+from __future__ import annotations
+
+import importlib
+
+MODULES = ("cancel_conference", "process_provider_event", "send_mail")
+
+
+def register() -> None:
+    """Import every job, which makes its name known to this process."""
+    for module in MODULES:
+        importlib.import_module(f"jobs.{module}")

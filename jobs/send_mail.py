@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 from meet2be.mailings.delivery import MailDeliveries
-from meet2be.tenancy.context import tenant_of
+from meet2be.queueing import tenant_of
 from onqueue import Job
 
 
@@ -23,4 +23,5 @@ class SendMail(Job):
 
     def failed(self, error: BaseException) -> None:
         """Say on the mail that nobody tries it any more."""
-        self.inject(MailDeliveries).of_tenant(tenant_of(self)).give_up(self.mail, str(error))
+        deliveries = self.running("failed").service(MailDeliveries)
+        deliveries.of_tenant(tenant_of(self)).give_up(self.mail, str(error))

@@ -286,3 +286,8 @@ def _kept_app_key(var_dir: Path) -> str:
             os.link(draft, path)  # whole or not at all, and the first one stays
         draft.unlink()
     return path.read_text(encoding="utf-8").strip()
+
+
+def process_environment() -> dict[str, str]:
+    """Return a copy of this process's environment, to hand on to a child with changes."""
+    return dict(os.environ)

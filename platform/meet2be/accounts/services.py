@@ -44,6 +44,7 @@ class Identity:
     """Who makes a request, in which organisation and with which role (None: operators without one)."""
 
     session_id: int
+    last_seen_at: datetime
     user_id: int
     user_uid: str
     user_name: str
@@ -97,7 +98,7 @@ def log_in(
 def identify(
     session: Session, secret: str, now: datetime, lifetime: SessionLifetime
 ) -> Identity | None:
-    """Return who the cookie's secret stands for, None when it is over; notes that they were seen."""
+    """Return who the cookie's secret stands for, None when it is over; writes nothing."""
     row = session.execute(
         select(WebSession, User, Tenant, Membership)
         .join(User, User.id == WebSession.user_id)
@@ -120,10 +121,18 @@ def identify(
     web_session, user, tenant, membership = row
     if tenant is not None and membership is None and not user.is_operator:
         return None  # the membership was taken away
-    if now - web_session.last_seen_at > SEEN_EVERY:
-        web_session.last_seen_at = now
-        session.commit()
     return _identity(web_session, user, tenant, membership)
+
+
+def note_seen(session: Session, identity: Identity, now: datetime) -> None:
+    """Put the end of an idle session off; commits."""
+    session.execute(
+        update(WebSession)
+        .where(WebSession.id == identity.session_id)
+        .values(last_seen_at=now)
+        .execution_options(synchronize_session=False)
+    )
+    session.commit()
 
 
 def tenants_of(session: Session, identity: Identity) -> list[tuple[str, str]]:
@@ -202,6 +211,7 @@ def _identity(
 ) -> Identity:
     return Identity(
         session_id=web_session.id,
+        last_seen_at=web_session.last_seen_at,
         user_id=user.id,
         user_uid=user.uid,
         user_name=user.name,

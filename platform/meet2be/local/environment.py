@@ -23,6 +23,7 @@ class LocalPlatform:
     web_port: int
     provider_port: int
     mail_port: int
+    mail_control_port: int
     latency: int = 200
 
     @property
@@ -34,6 +35,11 @@ class LocalPlatform:
     def provider_url(self) -> str:
         """Where the simulated payment provider listens."""
         return f"http://{LOOPBACK}:{self.provider_port}"
+
+    @property
+    def mail_control_url(self) -> str:
+        """Where the mail server's ledger can be asked for."""
+        return f"http://{LOOPBACK}:{self.mail_control_port}"
 
     @property
     def database_url(self) -> str:
@@ -51,6 +57,7 @@ class LocalPlatform:
             "MEET2BE_BIND": f"{LOOPBACK}:{self.web_port}",
             "MEET2BE_PROVIDER_PORT": str(self.provider_port),
             "MEET2BE_PROVIDER_LATENCY": str(self.latency),
+            "MEET2BE_MAIL_CONTROL_PORT": str(self.mail_control_port),
             "VAR_DIR": str(self.var),
             "BASE_URL": self.base_url,
             "WEB_HOST": LOOPBACK,

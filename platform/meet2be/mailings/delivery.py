@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from sqlalchemy import select, update
 
@@ -34,8 +34,16 @@ if TYPE_CHECKING:
     from meet2be.db import Database
     from onqueue.contracts import Clock
 
+KIND_HEADER = "X-Meet2Be-Kind"
 LEASE = timedelta(seconds=300)
 """How long a claim stands before anybody may call it lost: well over two SMTP answers' time-outs."""
+
+
+class SessionMaker(Protocol):
+    """Opens a session in the scope of the mail's owner."""
+
+    def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Session]:
+        """Return a new session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +59,7 @@ class MailDelivery:
 
     def __init__(
         self,
-        sessions: Callable[[], AbstractContextManager[Session]],
+        sessions: SessionMaker,
         transport: MailTransport,
         recorder: OutcomeRecorder,
         clock: Clock,
@@ -85,12 +93,12 @@ class MailDelivery:
         return self._transmit(mail_id, envelope)
 
     def _envelope_of(self, mail_id: int, token: str) -> Envelope | Delivery:
-        with self.sessions() as session:
+        with self.sessions(read_only=True) as session:
             mail = session.get(Mail, mail_id)
             if mail is None:
                 return Delivery("cancelled", "the mail does not exist any more")
             if mail.status == "sending":
-                return self._decide_lost_claim(session, mail, token)
+                return self._decide_lost_claim(mail_id, token)
             if mail.status != "queued":
                 return Delivery(mail.status, "already decided")
             return seal(_letter(mail, self.clock.now()))
@@ -126,7 +134,7 @@ class MailDelivery:
 
     def give_up(self, mail_id: int, reason: str) -> Delivery:
         """Mark a mail that is still queued as failed, because nobody will try it again."""
-        with self.sessions() as session:
+        with self.sessions(read_only=True) as session:
             mail = session.get(Mail, mail_id)
             if mail is None or mail.status != "queued":
                 return Delivery(mail.status if mail else "cancelled", "already decided")
@@ -142,13 +150,15 @@ class MailDelivery:
             session.commit()
         return Delivery(outcome.status, outcome.detail)
 
-    def _decide_lost_claim(self, session: Session, mail: Mail, token: str) -> Delivery:
+    def _decide_lost_claim(self, mail_id: int, token: str) -> Delivery:
         """A claim found standing is lost when an earlier run of the same job made it, or its time is over."""
-        lapsed = mail.lease_until is None or mail.lease_until <= self.clock.now()
-        if mail.lease_token != token and not lapsed:
-            return Delivery("sending", "another worker is sending this mail")
-        self.recorder.record(session, mail, Outcome("uncertain", LOST_CLAIM), self.clock.now())
-        session.commit()
+        with self.sessions() as session:
+            mail = session.get_one(Mail, mail_id)
+            lapsed = mail.lease_until is None or mail.lease_until <= self.clock.now()
+            if mail.status != "sending" or (mail.lease_token != token and not lapsed):
+                return Delivery(mail.status, "another worker is sending this mail")
+            self.recorder.record(session, mail, Outcome("uncertain", LOST_CLAIM), self.clock.now())
+            session.commit()
         return Delivery("uncertain", LOST_CLAIM)
 
 
@@ -165,6 +175,7 @@ class MailDeliveries:
 
     def of_tenant(self, tenant_id: int | None) -> MailDelivery:
         """Return the delivery in the scope of one tenant; None is the platform's own mail."""
+        sessions: SessionMaker
         if tenant_id is None:
             sessions = partial(self.database.system_session, "deliver the platform's own mail")
         else:
@@ -194,5 +205,5 @@ def _letter(mail: Mail, now: datetime) -> Letter:
         html=mail.body_html or "",
         sent_at=now,
         reply_to=mail.reply_to,
-        headers=mail.headers or {},
+        headers={KIND_HEADER: mail.kind, **(mail.headers or {})},
     )

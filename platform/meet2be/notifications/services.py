@@ -71,7 +71,8 @@ def mark_read(session: Session, user_id: int, uid: str | None, now: datetime) ->
     if uid is not None:
         mine.append(Notification.uid == uid)
     changed = session.execute(
-        update(Notification).where(*mine).values(read_at=now), execution_options={"synchronize_session": False}
+        update(Notification).where(*mine).values(read_at=now),
+        execution_options={"synchronize_session": False},
     )
     return int(changed.rowcount)
 

@@ -116,7 +116,7 @@ def csrf_field() -> Markup:
 def my_tenants() -> list[tuple[str, str]]:
     """Return the organisations the person may turn to, read once a request."""
     if "my_tenants" not in g:
-        with services().database.system_session("list a person's organisations") as session:
+        with services().database.system_session("list a person's organisations", read_only=True) as session:
             g.my_tenants = tenants_of(session, identity())
     found: list[tuple[str, str]] = g.my_tenants
     return found

@@ -15,7 +15,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
 
-from meet2be.accounts.services import Browser, Identity, SessionLifetime, identify
+from meet2be.accounts.services import (
+    SEEN_EVERY,
+    Browser,
+    Identity,
+    SessionLifetime,
+    identify,
+    note_seen,
+)
 from meet2be.bootstrap import Services
 
 P = ParamSpec("P")
@@ -169,8 +176,12 @@ def _find_identity() -> None:
     secret = request.cookies.get(cookie_name())
     if not secret or request.endpoint == "static":
         return
-    with services().database.system_session("find out who makes a request") as session:
-        g.identity = identify(session, secret, services().clock.now(), lifetime())
+    database, now = services().database, services().clock.now()
+    with database.system_session("find out who makes a request", read_only=True) as session:
+        g.identity = identify(session, secret, now, lifetime())
+    if g.identity is not None and now - g.identity.last_seen_at > SEEN_EVERY:
+        with database.system_session("put the end of an idle log-in off") as session:
+            note_seen(session, g.identity, now)
 
 
 def _to_the_log_in() -> ResponseReturnValue:

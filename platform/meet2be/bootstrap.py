@@ -1,0 +1,77 @@
+"""The one place where the platform is put together: settings in, services out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import svcs
+
+import jobs
+import onqueue
+from meet2be.cancellations import mail_listener
+from meet2be.config import Settings
+from meet2be.db import Database
+from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
+from meet2be.integrations.payments_stripe import StripeProvider
+from meet2be.mailings.delivery import MailDeliveries
+from meet2be.mailings.outcomes import OutcomeRecorder
+from meet2be.payments.provider import PaymentProvider
+from meet2be.queueing import make_queues
+from onqueue import QueueManager, events
+from onqueue.clock import SystemClock
+from onqueue.contracts import Clock
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the web, the commands and the jobs work with."""
+
+    settings: Settings
+    clock: Clock
+    database: Database
+    queues: QueueManager
+    payments: PaymentProvider
+    deliveries: MailDeliveries
+    registry: svcs.Registry
+    close: Callable[[], None]
+
+
+def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
+    """Return the services of this process; opens no connection before the first use."""
+    clock = clock or SystemClock()
+    registry = svcs.Registry()
+    database = Database(settings.database.url, clock)
+    queues = make_queues(settings.broker, database, clock, registry)
+    payments = StripeProvider.from_settings(settings.provider, clock)
+    transport = SmtpTransport(_smtp(settings))
+    recorder = OutcomeRecorder({"cancel_item": mail_listener.on_mail_settled})
+    deliveries = MailDeliveries(database, transport, recorder, clock)
+
+    def close() -> None:
+        transport.close()
+        payments.close()
+        database.close()
+
+    services = Services(
+        settings, clock, database, queues, payments, deliveries, registry, close
+    )
+    for kind, value in (
+        (Services, services),
+        (Settings, settings),
+        (Database, database),
+        (QueueManager, queues),
+        (PaymentProvider, payments),
+        (MailDeliveries, deliveries),
+        (Clock, clock),
+    ):
+        registry.register_value(kind, value, enter=False)  # type: ignore[type-abstract]
+    events.worker_starting.connect(lambda _sender, **_: database.forget_connections(), weak=False)
+    onqueue.use(queues)
+    jobs.register()
+    return services
+
+
+def _smtp(settings: Settings) -> SmtpSettings:
+    mail = settings.mail
+    return SmtpSettings(mail.host, mail.port, mail.username, mail.password, mail.starttls)

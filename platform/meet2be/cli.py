@@ -1,0 +1,118 @@
+"""``meet2be …``: the platform from a terminal.
+
+Every command ends with 0 when it did what it was asked, with 1 when it refused and said why, with 2 when it was
+called wrongly.
+"""
+
+from __future__ import annotations
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import click
+
+from meet2be.bootstrap import Services, bootstrap
+from meet2be.config import Settings
+from meet2be.errors import Meet2BeError
+from onqueue.console import build_group
+from onqueue.errors import OnQueueError
+
+
+class Command(click.Group):
+    """A group whose commands' refusals end as one clear sentence instead of a trace."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the command; an error of the platform becomes click's."""
+        try:
+            return super().invoke(ctx)
+        except (Meet2BeError, OnQueueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@cache
+def _services() -> Services:
+    return bootstrap(Settings.from_env())
+
+
+@click.group(cls=Command)
+def main() -> None:
+    """Meet2Be from a terminal."""
+
+
+main.add_command(build_group(lambda: _services().queues), "queue")
+
+
+@main.group()
+def db() -> None:
+    """The database's tables."""
+
+
+@db.command()
+def upgrade() -> None:
+    """Bring the tables to what this release needs."""
+    from meet2be.db.migrating import upgrade as bring_up
+
+    settings = Settings.from_env()
+    bring_up(settings.database.owner_url)
+    click.echo("The database is up to date.")
+
+
+@main.group()
+def attendees() -> None:
+    """The people of an event."""
+
+
+@attendees.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--tenant", "tenant_slug", required=True, help="The organisation's short name.")
+@click.option("--event", "event_slug", required=True, help="The event's short name.")
+@click.option("--errors", type=click.IntRange(min=0), default=50, show_default=True,
+              help="How many rows that were not taken to print.")  # fmt: skip
+def import_attendees(file: Path, tenant_slug: str, event_slug: str, errors: int) -> None:
+    """Read FILE, a ticket shop's list as CSV, into an event; says row by row what it could not take."""
+    from meet2be.attendees.console import import_and_report
+
+    problems = import_and_report(_services(), file, tenant_slug, event_slug, errors)
+    sys.exit(1 if problems else 0)
+
+
+@main.group()
+def local() -> None:
+    """Parts of a platform on one desk; Supervisor runs these."""
+
+
+@local.command()
+def valkey() -> None:
+    """Become the embedded Valkey of VAR_DIR."""
+    from meet2be.local.valkey import ValkeyServer
+
+    ValkeyServer(Settings.from_env().var_dir / "valkey").exec_foreground()
+
+
+@main.command()
+def up() -> None:
+    """Start the platform and leave it running; prints the address and the demo log-ins."""
+    from meet2be.local.commands import start_and_tell
+
+    start_and_tell()
+
+
+@main.command()
+def down() -> None:
+    """Stop what `meet2be up` started."""
+    from meet2be.local.commands import stop_and_tell
+
+    stop_and_tell()
+
+
+@main.command()
+def supervisor() -> None:
+    """Become Supervisor with the production programs; the settings come from the environment."""
+    from meet2be.local.commands import become_supervisor
+
+    become_supervisor()
+
+
+if __name__ == "__main__":
+    main()

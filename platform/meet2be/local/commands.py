@@ -1,0 +1,88 @@
+"""What ``meet2be up``, ``down`` and ``supervisor`` do and say."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from meet2be.config import Settings, process_environment
+from meet2be.db.migrating import upgrade
+from meet2be.local.environment import ROOT, LocalPlatform, free_port
+from meet2be.local.seeding import DEMO_LOGINS, DEMO_PASSWORD, seed
+from meet2be.local.stack import LocalStack, StackError
+
+PORTS = "ports.json"
+
+
+def start_and_tell() -> None:
+    """Start the platform of VAR_DIR and print where it is and who may log in."""
+    platform = local_platform(Settings.from_env())
+    stack = LocalStack(platform)
+    platform.var.mkdir(parents=True, exist_ok=True)
+    settings = Settings.from_env(process_environment() | platform.environment())
+    upgrade(settings.database.owner_url)
+    seed(settings)
+    if not stack.is_running:
+        stack.start()
+    click.echo(f"Meet2Be is up at {platform.base_url}")
+    click.echo(f"Log in with one of these; the password is always: {DEMO_PASSWORD}")
+    for login in DEMO_LOGINS:
+        click.echo(f"  {login.email:<32} {login.role:<10} {login.organisation}")
+    click.echo("Fill an event with 5,000 attendees:  make demo KEEP=1   (its own platform)")
+    click.echo("Stop it with:  make down")
+
+
+def stop_and_tell() -> None:
+    """Stop the platforms of VAR_DIR: the one of ``up`` and one that a demo left running."""
+    var = Settings.from_env().var_dir
+    stopped = [folder for folder in (var / "up", var / "demo") if _stop(folder)]
+    for folder in stopped:
+        click.echo(f"Stopped the platform in '{folder}'.")
+    if not stopped:
+        click.echo("No platform is running here.")
+
+
+def become_supervisor() -> NoReturn:
+    """Replace this process by Supervisor with the production programs."""
+    settings = Settings.from_env()
+    environment = process_environment() | {
+        "MEET2BE_ROOT": str(ROOT),
+        "MEET2BE_VAR": str(settings.var_dir),
+        "MEET2BE_BIN": str(Path(sys.executable).parent),
+        "MEET2BE_BIND": f"{settings.web.host}:{settings.web.port}",
+    }
+    (settings.var_dir / "log").mkdir(parents=True, exist_ok=True)
+    configuration = str(ROOT / "infra" / "supervisor" / "supervisord.conf")
+    command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", configuration]
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, our own interpreter
+
+
+def local_platform(settings: Settings) -> LocalPlatform:
+    """Return the platform that ``up`` keeps in VAR_DIR, on the ports it had before."""
+    var = settings.var_dir / "up"
+    known = var / PORTS
+    if known.exists():
+        ports = json.loads(known.read_text("ascii"))
+    else:
+        var.mkdir(parents=True, exist_ok=True)
+        names = ("provider_port", "mail_port", "mail_control_port")
+        ports = {name: free_port() for name in names}
+        known.write_text(json.dumps(ports), "ascii")
+    return LocalPlatform(var=var, web_port=settings.web.port, **ports)
+
+
+def _stop(folder: Path) -> bool:
+    if not (folder / "supervisor.sock").exists():
+        return False
+    stack = LocalStack(LocalPlatform(folder, 0, 0, 0, 0))
+    was_running = stack.is_running
+    try:
+        stack.stop()
+    except StackError as error:
+        raise click.ClickException(str(error)) from error
+    return was_running

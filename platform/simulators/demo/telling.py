@@ -1,0 +1,75 @@
+"""What the demo prints: a line while it goes on, and the table at the end."""
+
+from __future__ import annotations
+
+import sys
+from typing import TextIO
+
+from simulators.demo.verdict import Verdict
+
+WIDTH = 58
+
+
+class Teller:
+    """Writes to a terminal or a log; on a terminal the line of progress stays where it is."""
+
+    def __init__(self, out: TextIO = sys.stdout) -> None:
+        """Write to ``out``."""
+        self.out = out
+        self._shown = ""
+
+    def say(self, words: str) -> None:
+        """Print one line."""
+        self._end_progress()
+        print(words, file=self.out, flush=True)
+
+    def progress(self, words: str) -> None:
+        """Show how far it is; in a log only when the words have changed."""
+        if words == self._shown:
+            return
+        self._shown = words
+        if self.out.isatty():
+            print(f"\r\033[K{words}", end="", file=self.out, flush=True)
+        else:
+            print(words, file=self.out, flush=True)
+
+    def _end_progress(self) -> None:
+        if self._shown and self.out.isatty():
+            print(file=self.out)
+        self._shown = ""
+
+
+def table(verdict: Verdict, currency: str) -> str:
+    """Return the table: what was expected, what the provider and the mail sink have."""
+    rows = [
+        ("Attendees in the list", f"{verdict.attendees:,}"),
+        ("Workers killed with SIGKILL", f"{verdict.workers_killed:,}"),
+        ("", ""),
+        ("Refunds expected", f"{verdict.refunds_expected:,}"),
+        ("Refunds made", f"{verdict.refunds_made:,}"),
+        ("Refunds made twice", f"{verdict.refunds_made_twice:,}"),
+        ("Refunds of a wrong amount", f"{verdict.refunds_of_wrong_amount:,}"),
+        ("Refunds uncertain", f"{verdict.uncertain_refunds:,}"),
+        (f"Amount expected ({currency})", _amount(verdict.amount_expected_minor)),
+        (f"Amount refunded ({currency})", _amount(verdict.amount_refunded_minor)),
+        *(
+            (f"Attendees without a refund: {reason}", f"{number:,}")
+            for reason, number in sorted(verdict.not_refunded.items())
+        ),
+        ("", ""),
+        ("Mails expected", f"{verdict.mails_expected:,}"),
+        ("Mails received", f"{verdict.mails_received:,}"),
+        ("Mails received twice", f"{verdict.mails_received_twice:,}"),
+        ("Mails uncertain (a worker died at the handing over)", f"{verdict.uncertain_mails:,}"),
+        ("Attendees without a usable address", f"{verdict.without_address:,}"),
+        ("", ""),
+        ("Seconds from confirm to done", f"{verdict.seconds:,.1f}"),
+    ]
+    lines = ["Counted by the payment provider's ledger and by the mail server:", ""]
+    lines += [f"  {what:<{WIDTH}}{value:>14}" if what else "" for what, value in rows]
+    result = "Everything is as it should be." if verdict.is_good else "NOT as it should be: "
+    return "\n".join([*lines, "", result + "; ".join(verdict.problems)])
+
+
+def _amount(minor: int) -> str:
+    return f"{minor / 100:,.2f}"

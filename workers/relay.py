@@ -1,0 +1,77 @@
+"""``python -m workers relay``: hands over what was committed, and looks for what was lost.
+
+Four steps, each harmless when repeated and when several relays run: jobs whose push never happened, durable jobs the
+broker has lost, mails whose sender died, and cancellations whose pause is over or whose workers are gone.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import FrameType
+
+import click
+
+from meet2be.bootstrap import Services, bootstrap
+from meet2be.cancellations import watch
+from meet2be.config import Settings
+from meet2be.mailings.delivery import expire_lost_claims
+from meet2be.telemetry import log_to_standard_output
+from onqueue.outbox.loop import run_forever
+from onqueue.outbox.reconciler import Reconciler
+from onqueue.outbox.relay import Relay
+from onqueue.outbox.store import SqlOutbox
+
+MAILS_EVERY, RUNS_EVERY, PRUNE_EVERY = 10.0, 2.0, 600.0
+KEPT_FOR = 7 * 86_400.0
+
+
+@dataclass(frozen=True, slots=True)
+class Every:
+    """A step of the loop: does ``act`` and comes again after ``seconds``."""
+
+    seconds: float
+    act: Callable[[], object]
+
+    def step(self) -> float:
+        """Do it once."""
+        self.act()
+        return self.seconds
+
+
+@click.command("relay")
+def relay() -> None:
+    """Run until TERM or INT."""
+    settings = Settings.from_env()
+    log_to_standard_output(settings.log_level)
+    services = bootstrap(settings)
+    stop = threading.Event()
+
+    def stop_soon(_signum: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, stop_soon)
+    signal.signal(signal.SIGINT, stop_soon)
+    run_forever(steps(services), stop, services.clock)
+    services.close()
+
+
+def steps(services: Services) -> list[Relay | Reconciler | Every]:
+    """Return what this process does again and again."""
+    clock = services.clock
+    outbox = SqlOutbox(services.database.engine, clock)
+    return [
+        Relay(outbox, services.queues, clock),
+        Reconciler(outbox, services.queues, clock),
+        Every(MAILS_EVERY, lambda: _expire_mails(services)),
+        Every(RUNS_EVERY, lambda: watch.look_after_runs(services.database, clock)),
+        Every(PRUNE_EVERY, lambda: outbox.prune(KEPT_FOR)),
+    ]
+
+
+def _expire_mails(services: Services) -> None:
+    with services.database.system_session("relay: mails whose sender died") as session:
+        expire_lost_claims(session, services.deliveries.recorder, services.clock.now())
+        session.commit()
