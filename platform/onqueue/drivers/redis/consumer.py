@@ -1,0 +1,233 @@
+"""The child's side of a connection: reserves jobs, tells their fates, waits for more."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ConnectionError as Disconnected
+from redis.exceptions import RedisError
+
+from onqueue.contracts import ReservedJob, Turn
+from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.locks import RedisLocks
+from onqueue.drivers.redis.returning import give_back, restore
+from onqueue.drivers.redis.scripts import Code
+from onqueue.drivers.redis.translation import GONE
+from onqueue.drivers.redis.waiting import Waiting
+from onqueue.drivers.redis.wire import Reply, packed
+from onqueue.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onqueue.config import ConnectionConfig
+    from onqueue.contracts import JobId, Locks
+    from onqueue.drivers.redis.scripts import Call
+    from onqueue.drivers.redis.wire import Broker
+
+logger = logging.getLogger(__name__)
+
+MOST_DONE = 200
+"""Finished jobs one script confirms."""
+
+MOST_REMEMBERED = 10_000
+"""Ids handed out and not known to have started."""
+
+ID_LENGTH = 32
+
+
+class RedisConsumer:
+    """One holder's consumer; used by one thread. It has one line for work and one to wait on."""
+
+    def __init__(
+        self, broker: Broker, config: ConnectionConfig, holder: str, queues: Sequence[str]
+    ) -> None:
+        """Serve these queues, highest priority first, under a holder that is open."""
+        self.holder = holder
+        self._broker = broker
+        self._keys = broker.keys
+        self._scripts = broker.scripts
+        self._of = broker.keys.holder(holder)
+        self._names = list(queues)
+        self._queues = [broker.keys.queue(name) for name in queues]
+        self._most = config.max_prefetch
+        self._line = broker.line()
+        self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
+        self._locks = RedisLocks(self._of, broker, self._line, holder)
+        self._given: set[JobId] = set()
+        head = "*4\r\n$4\r\nLREM\r\n"
+        self._done_head = head + self._of.unfinished.decode() + "$1\r\n1\r\n$32\r\n"
+        self._start_head = head + self._of.unstarted.decode() + "$1\r\n1\r\n$32\r\n"
+
+    # ---- the fast path ----
+
+    def turn(self, want: int, done: Sequence[JobId]) -> Turn:
+        """Confirm the finished jobs and reserve up to `want`; raises `LeaseLost`.
+
+        When the answer is lost, jobs it may have brought go back unspent and the turn is repeated.
+        """
+        if self._locks.taken:
+            self._locks.release_of(done)
+        with self._broker.translating():
+            while len(done) > MOST_DONE:
+                self._turn(0, done[:MOST_DONE])
+                done = done[MOST_DONE:]
+            return self._turn(min(want, self._most), done)
+
+    def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
+        call = self._scripts.turn(self._of, self._queues, want, done)
+        try:
+            return self._brought(self._line.run(call))
+        except Disconnected:
+            self._line.drop()
+            self._return_unknown()
+            turn = self._brought(self._line.run(call))
+            return Turn(turn.jobs, turn.next_due, [])
+        except GONE:
+            self._line.drop()
+            raise
+
+    def _brought(self, reply: Reply) -> Turn:
+        if reply == Code.LOST:
+            raise LeaseLost(self.holder)
+        header, blob = reply
+        due, number, ids, lengths, states, refused, lost = header.decode().split("|")
+        if lost:
+            logger.error(
+                "queue %r had ids without a payload, dropped: %s",
+                self._names[int(number) - 1],
+                ", ".join(_split(lost)),
+            )
+        next_due = None if due == "-1" else int(due) / 1000
+        if not ids:
+            return Turn([], next_due, _split(refused))
+        jobs = _jobs(self._names[int(number) - 1], _split(ids), lengths, states, blob)
+        if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
+            self._given.clear()
+        self._given.update([job.id for job in jobs])
+        return Turn(jobs, next_due, _split(refused))
+
+    def _return_unknown(self) -> None:
+        """Give back what a turn whose answer was lost may have reserved."""
+        ids = self._line.ask(packed(b"LRANGE", self._of.unstarted, bulk(b"0"), bulk(b"-1")))
+        unknown = [job_id for job_id in ids if job_id.decode() not in self._given]
+        self._give_back(unknown)
+
+    def mark(self, done: JobId | None, started: JobId) -> None:
+        """Write down that one job is done and the next has started; nobody waits for it.
+
+        Both are removals, which even a full server takes, and harmless to repeat: they are told
+        again when the line breaks before the next answered trip.
+        """
+        self._given.discard(started)
+        text = f"{self._start_head}{started}\r\n"
+        if done is not None:
+            text = f"{self._done_head}{done}\r\n{text}"
+        try:
+            self._line.tell(text.encode())
+        except RedisError:
+            with self._broker.translating():
+                raise
+
+    # ---- other fates ----
+
+    def ack(self, job: ReservedJob) -> bool:
+        """Remove a job that has ended well."""
+        return self._settle(job, self._scripts.finish(self._of, job.id.encode())) == Code.DONE
+
+    def fail(self, job: ReservedJob) -> bool:
+        """Remove a job that has failed; the failed store was written before."""
+        return self.ack(job)
+
+    def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
+        """Give the job back for later (seconds), with these new absolute counters."""
+        call = self._scripts.release(
+            self._of,
+            self._keys.queue(job.queue),
+            job.id.encode(),
+            delay=delay,
+            attempts=attempts,
+            exceptions=exceptions,
+        )
+        return self._settle(job, call) == Code.DONE
+
+    def park(self, job: ReservedJob, lock: str) -> bool:
+        """Let the job wait for the lock, in order; False when the lock is free by now.
+
+        "unknown:<name>" is no lock: jobs wait there until `RedisQueue.replay_unknown`.
+        Raises `LeaseLost`.
+        """
+        lane = self._keys.lane(lock)
+        locked = not lane.startswith(self._keys.unknown_lanes)
+        queue = self._keys.queue(job.queue)
+        call = self._scripts.park(self._of, queue, job.id.encode(), lane, locked=locked)
+        code = self._settle(job, call)
+        if code in {Code.LOST, Code.NOT_HELD}:
+            raise LeaseLost(self.holder, job.id)
+        return code == Code.DONE
+
+    def _settle(self, job: ReservedJob, call: Call) -> int:
+        """Run a call that ends a reservation; what an unanswered first try did counts as done."""
+        with self._broker.translating():
+            try:
+                code = int(self._line.run(call))
+            except Disconnected:
+                self._line.drop()
+                code = int(self._line.run(call))
+                code = Code.DONE if code == Code.NOT_HELD else code
+            except GONE:
+                self._line.drop()
+                raise
+        if code == Code.DONE:
+            self._given.discard(job.id)
+            if self._locks.taken:
+                self._locks.release_of([job.id])
+        return code
+
+    def give_back(self, ids: Sequence[JobId]) -> None:
+        """Return jobs that never started to the front of their queues, in order."""
+        self._given.difference_update(ids)
+        with self._broker.translating():
+            try:
+                self._give_back([job_id.encode() for job_id in ids])
+            except Disconnected:
+                self._line.drop()
+                self._give_back([job_id.encode() for job_id in ids])
+
+    def _give_back(self, ids: Sequence[bytes]) -> None:
+        give_back(self._line.ask, self._line.run, self._scripts, self._of, ids)
+
+    # ---- waiting ----
+
+    def wait(self, timeout: float, wakeup_fd: int) -> None:
+        """Block until a job may be ready, `wakeup_fd` is readable or `timeout` seconds are over."""
+        with self._broker.translating():
+            self._waiting.wait(timeout, wakeup_fd)
+
+    def locks(self) -> Locks:
+        """Return the locks of this holder."""
+        return self._locks
+
+    def close(self) -> None:
+        """Close the sockets; what is held stays held until the holder is buried."""
+        self._line.drop()
+        self._waiting.close()
+
+
+def _split(ids: str) -> list[JobId]:
+    return [ids[at : at + ID_LENGTH] for at in range(0, len(ids), ID_LENGTH)]
+
+
+def _jobs(
+    queue: str, ids: list[JobId], lengths: str, states: str, blob: bytes
+) -> list[ReservedJob]:
+    at, jobs = 0, []
+    for job_id, length in zip(ids, lengths.split(","), strict=True):
+        end = at + int(length)
+        jobs.append(ReservedJob(job_id, queue, blob[at:end]))
+        at = end
+    if states:
+        for job, state in zip(jobs, states.split(";"), strict=True):
+            restore(job, state)
+    return jobs

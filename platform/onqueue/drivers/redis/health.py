@@ -1,0 +1,59 @@
+"""Whether jobs would be safe in a server."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ResponseError
+
+from onqueue.drivers.redis.wire import OLDEST, command, server_facts, server_version
+from onqueue.errors import BrokerMisconfigured
+
+if TYPE_CHECKING:
+    from onqueue.drivers.redis.wire import Broker, Line, Reply
+
+logger = logging.getLogger(__name__)
+
+
+def check_server(broker: Broker) -> None:
+    """Raise `BrokerUnavailable` or `BrokerMisconfigured` when jobs would not be safe.
+
+    What the log-in may not read is not judged; a server that writes nothing to disk is warned of.
+    """
+    info, policy = broker.use(_look)
+    facts = {} if isinstance(info, ResponseError) else server_facts(info)
+    problem = _problem(facts, facts.get("maxmemory_policy") or _setting(policy))
+    if problem:
+        raise BrokerMisconfigured(broker.name, broker.address, problem)
+    if facts and facts.get("aof_enabled") != "1":
+        logger.warning(
+            "the broker of connection %r at %s keeps no append-only file: a crash of it loses "
+            "jobs that are not durable (set 'appendonly yes')",
+            broker.name,
+            broker.address,
+        )
+
+
+def _look(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT001 - see Broker.use
+    return line.ask_all(
+        [command(b"INFO", b"everything"), command(b"CONFIG", b"GET", b"maxmemory-policy")]
+    )
+
+
+def _setting(reply: Reply) -> str:
+    return reply[1].decode() if isinstance(reply, list) and len(reply) > 1 else "noeviction"
+
+
+def _problem(facts: dict[str, str], policy: str) -> str | None:
+    if facts and server_version(facts) < OLDEST:
+        version = facts.get("redis_version", "unknown")
+        return f"its version {version} is older than 6.2: use a newer Redis, or Valkey"
+    if facts.get("role", "master") != "master":
+        return "it is a read-only replica: give the address of the primary"
+    if policy != "noeviction":
+        return (
+            f"'maxmemory-policy' is {policy!r}, which deletes jobs when memory is short: "
+            "set it to 'noeviction'"
+        )
+    return None

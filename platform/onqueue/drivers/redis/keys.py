@@ -1,0 +1,127 @@
+"""The names of all keys of a connection; no other module and no script puts a key together.
+
+Keys are kept the way they travel: as bulk strings of the wire protocol. All share the prefix's hash
+tag, so that every script of a connection stays within one slot of a cluster.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onqueue.errors import ConfigurationError
+
+LONGEST_NAME = 200
+"""Characters a queue or a lock may have."""
+
+
+def bulk(text: bytes) -> bytes:
+    """Return the text as a bulk string of the wire protocol."""
+    return b"$%d\r\n%b\r\n" % (len(text), text)
+
+
+@dataclass(slots=True, frozen=True)
+class QueueKeys:
+    """The keys of one queue."""
+
+    name: bytes
+    ready: bytes
+    delayed: bytes
+    wake: bytes
+    lodging: bytes
+    place: bytes
+    """The raw keys ready, wake and lodging, a line each: what a parked job needs to come back."""
+
+    @property
+    def trio(self) -> tuple[bytes, bytes, bytes]:
+        """The keys in the order in which scripts on many queues take them."""
+        return (self.ready, self.delayed, self.wake)
+
+
+@dataclass(slots=True, frozen=True)
+class HolderKeys:
+    """The keys of one holder."""
+
+    holder: bytes
+    held: bytes
+    unstarted: bytes
+    unfinished: bytes
+    held_locks: bytes
+    tomb_unstarted: bytes
+    tomb_unfinished: bytes
+
+
+class Keys:
+    """All keys under one prefix."""
+
+    def __init__(self, prefix: str) -> None:
+        """Prepare the keys that exist once."""
+        self._base = (prefix + ":").encode()
+        self.payloads = self._key(b"payloads")
+        self.state = self._key(b"state")
+        self.holders = self._key(b"holders")
+        self.locks = self._key(b"locks")
+        self.parked = self._key(b"parked")
+        self.parking = self._key(b"parking")
+        self.paused = self._key(b"paused")
+        self.queues = self._key(b"queues")
+        self.unknown_lanes = self._base + b"parked:unknown:"
+        self._queues: dict[str, QueueKeys] = {}
+
+    def _key(self, *parts: bytes) -> bytes:
+        return bulk(self._base + b":".join(parts))
+
+    def queue(self, name: str) -> QueueKeys:
+        """Return the keys of a queue; raises `ConfigurationError` for a name that cannot be one."""
+        found = self._queues.get(name)
+        if found is None:
+            raw = _checked("Queue", name)
+            ready, wake, lodging = (
+                self._base + part + raw for part in (b"ready:", b"wake:", b"parked-in:")
+            )
+            found = self._queues[name] = QueueKeys(
+                name=bulk(raw),
+                ready=bulk(ready),
+                delayed=self._key(b"delayed", raw),
+                wake=bulk(wake),
+                lodging=bulk(lodging),
+                place=b"\n".join((ready, wake, lodging)),
+            )
+        return found
+
+    def queue_of_wake(self, raw: bytes) -> str:
+        """Return the queue whose list of wake tokens has this raw key."""
+        return raw.removeprefix(self._base + b"wake:").decode()
+
+    def holder(self, token: str) -> HolderKeys:
+        """Return the keys of a holder."""
+        raw = token.encode()
+        return HolderKeys(
+            holder=bulk(raw),
+            held=self._key(b"held", raw),
+            unstarted=self._key(b"unstarted", raw),
+            unfinished=self._key(b"unfinished", raw),
+            held_locks=self._key(b"held-locks", raw),
+            tomb_unstarted=self._key(b"tomb-unstarted", raw),
+            tomb_unfinished=self._key(b"tomb-unfinished", raw),
+        )
+
+    def lane(self, lock: str) -> bytes:
+        """Return the raw key of the jobs parked for a lock; it is the lock's own name, too."""
+        return self._base + b"parked:" + _checked("Lock", lock)
+
+    def pusher(self, token: bytes, place: int) -> bytes:
+        """Return the key that remembers a dispatching line's last push at a place of its trips."""
+        return self._key(b"pusher", token, b"%d" % place)
+
+    def seen(self, job_id: bytes) -> bytes:
+        """Return the key that remembers a push made `once`."""
+        return self._key(b"seen", job_id)
+
+
+def _checked(kind: str, name: str) -> bytes:
+    if not name or len(name) > LONGEST_NAME or not name.isprintable() or " " in name:
+        raise ConfigurationError(
+            f"{kind} name {name[:LONGEST_NAME]!r}",
+            [f"it must have 1 to {LONGEST_NAME} visible characters and no blanks"],
+        )
+    return name.encode()

@@ -1,0 +1,26 @@
+local function reserve(queue, picked, held, unstarted, unfinished, payloads, state)
+  local bodies = redis.call('HMGET', payloads, unpack(picked))
+  local ids, texts, lengths, fields, lost = {}, {}, {}, {}, {}
+  for at, id in ipairs(picked) do
+    local body = bodies[at]
+    if body then
+      local n = #ids + 1
+      ids[n], texts[n], lengths[n] = id, body, #body
+      fields[n * 2 - 1], fields[n * 2] = id, queue
+    else
+      lost[#lost + 1] = id
+    end
+  end
+  local states = ''
+  if #ids > 0 then
+    redis.call('HSET', held, unpack(fields))
+    redis.call('RPUSH', unstarted, unpack(ids))
+    redis.call('RPUSH', unfinished, unpack(ids))
+    if redis.call('EXISTS', state) == 1 then
+      local known = redis.call('HMGET', state, unpack(ids))
+      for at = 1, #ids do known[at] = known[at] or '' end
+      states = table.concat(known, ';')
+    end
+  end
+  return table.concat(ids), table.concat(lengths, ','), states, table.concat(lost), table.concat(texts)
+end

@@ -1,0 +1,29 @@
+-- Remove up to 200 waiting jobs of a queue: ready, then delayed, then parked; reserved ones stay.
+-- KEYS[1] ready       {onqueue:redis}:ready:default
+-- KEYS[2] delayed     {onqueue:redis}:delayed:default
+-- KEYS[3] lodging     {onqueue:redis}:parked-in:default
+-- KEYS[4] parked      {onqueue:redis}:parked
+-- KEYS[5] payloads    {onqueue:redis}:payloads
+-- KEYS[6] state       {onqueue:redis}:state
+-- KEYS[7] parking     {onqueue:redis}:parking
+-- Returns how many were removed
+-- Flags allow-oom
+-- Includes none
+local ids = redis.call('LPOP', KEYS[1], 200) or {}
+if #ids == 0 then
+  ids = redis.call('ZRANGE', KEYS[2], 0, 199)
+  if #ids > 0 then redis.call('ZREM', KEYS[2], unpack(ids)) end
+end
+if #ids == 0 then
+  ids = redis.call('SPOP', KEYS[3], 200)
+  for _, id in ipairs(ids) do
+    local lane = string.match(redis.call('HGET', KEYS[4], id) or '', '([^\n]*)$')
+    redis.call('LREM', lane, 1, id)
+    redis.call('HDEL', KEYS[4], id)
+    if redis.call('EXISTS', lane) == 0 then redis.call('SREM', KEYS[7], lane) end
+  end
+end
+if #ids == 0 then return 0 end
+redis.call('HDEL', KEYS[6], unpack(ids))
+redis.call('HDEL', KEYS[5], unpack(ids))
+return #ids

@@ -1,0 +1,30 @@
+-- Remove one waiting job, wherever it waits; the search of a ready list is as long as the list.
+-- KEYS[1] parked      {onqueue:redis}:parked
+-- KEYS[2] payloads    {onqueue:redis}:payloads
+-- KEYS[3] state       {onqueue:redis}:state
+-- KEYS[4] parking     {onqueue:redis}:parking
+-- KEYS[5..] queues    ready and delayed of each queue
+-- ARGV[1] id          of the job
+-- Returns 1 removed, 0 it is not waiting
+-- Flags allow-oom
+-- Includes none
+local id, found = ARGV[1], 0
+if redis.call('HEXISTS', KEYS[2], id) == 0 then return 0 end
+local place = redis.call('HGET', KEYS[1], id)
+if place then
+  local lodging, lane = string.match(place, '([^\n]*)\n([^\n]*)$')
+  redis.call('HDEL', KEYS[1], id)
+  redis.call('LREM', lane, 1, id)
+  redis.call('SREM', lodging, id)
+  if redis.call('EXISTS', lane) == 0 then redis.call('SREM', KEYS[4], lane) end
+  found = 1
+end
+for at = 5, #KEYS, 2 do
+  if found == 0 then found = redis.call('ZREM', KEYS[at + 1], id) end
+  if found == 0 then found = redis.call('LREM', KEYS[at], 1, id) end
+end
+if found > 0 then
+  redis.call('HDEL', KEYS[2], id)
+  redis.call('HDEL', KEYS[3], id)
+end
+return found

@@ -1,0 +1,40 @@
+-- Confirm finished jobs of a holder and reserve the next ones: from the first queue up to `want`, from a lower one at most one.
+-- KEYS[1] holders     {onqueue:redis}:holders
+-- KEYS[2] held        {onqueue:redis}:held:<holder>
+-- KEYS[3] unstarted   {onqueue:redis}:unstarted:<holder>
+-- KEYS[4] unfinished  {onqueue:redis}:unfinished:<holder>
+-- KEYS[5] payloads    {onqueue:redis}:payloads
+-- KEYS[6] state       {onqueue:redis}:state
+-- KEYS[7] paused      {onqueue:redis}:paused
+-- KEYS[8..] queues    ready, delayed and wake of each queue, highest priority first
+-- ARGV[1] holder      token
+-- ARGV[2] offset      ms added to the server's clock (tests)
+-- ARGV[3] want        number of jobs, 0 confirms only
+-- ARGV[4] count       number of queues
+-- ARGV[5..] rest      names of the queues, then the ids of finished jobs
+-- Returns -1 when the lease is lost, else {header, blob}; header: ms until the next due job (-1 none) | number of the queue |
+--   ids | lengths | states | ids refused | ids without a payload; blob: the payloads one after the other
+-- Flags allow-oom
+-- Includes _alive _clock _wake _confirm _pick _reserve
+if not alive(KEYS[1], ARGV[1]) then return -1 end
+local count = tonumber(ARGV[4])
+local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], 5 + count))
+local want = tonumber(ARGV[3])
+if want == 0 then return {'-1|0||||' .. refused .. '|', ''} end
+local now = now_ms(ARGV[2])
+local queue, picked, next_due = pick(8, count, want, KEYS[7], now)
+local ids, lengths, states, lost, blob = '', '', '', '', ''
+if queue > 0 then
+  ids, lengths, states, lost, blob =
+    reserve(ARGV[4 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+  local ready, token = KEYS[5 + queue * 3], KEYS[7 + queue * 3]
+  -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
+  if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready) == 1) then
+    wake(token, 1)
+  end
+else
+  for at = 1, count do redis.call('DEL', KEYS[7 + at * 3]) end
+end
+if lost ~= '' then next_due = now end
+local pause = next_due < 0 and -1 or math.max(0, next_due - now)
+return {table.concat({string.format('%.0f', pause), queue, ids, lengths, states, refused, lost}, '|'), blob}

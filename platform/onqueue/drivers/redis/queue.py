@@ -1,0 +1,270 @@
+"""The dispatch side of a connection on Redis, and what operators ask of it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from onqueue.contracts import QueueSize
+from onqueue.drivers.redis.consumer import RedisConsumer
+from onqueue.drivers.redis.health import check_server
+from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.leases import RedisLeases
+from onqueue.drivers.redis.scripts import Code
+from onqueue.drivers.redis.wire import Broker, Line, command, packed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from onqueue.config import ConnectionConfig
+    from onqueue.contracts import JobId, Message
+    from onqueue.drivers.redis.keys import QueueKeys
+    from onqueue.drivers.redis.scripts import Call
+
+CHUNK = 100
+"""Jobs one script stores, so that no call keeps the server long."""
+
+CHUNK_BYTES = 1 << 20
+CHUNKS_A_TRIP = 10
+QUEUES_A_CALL = 30
+WHOLE = b"*"
+
+
+class RedisQueue:
+    """A connection whose jobs live in Redis or Valkey. Usable from several threads and after a fork."""
+
+    supports = frozenset(
+        {"delay", "leases", "locks", "once", "park", "pause", "size", "forget", "knows"}
+    )
+
+    def __init__(self, config: ConnectionConfig) -> None:
+        """Connect to nothing yet."""
+        self.config = config
+        self.name = config.name
+        self._broker = Broker(config)
+        self._keys = self._broker.keys
+        self._scripts = self._broker.scripts
+
+    @property
+    def time_offset(self) -> float:
+        """Seconds added to the server's clock, also for consumers and leases made here (tests)."""
+        return self._scripts.offset
+
+    @time_offset.setter
+    def time_offset(self, seconds: float) -> None:
+        self._scripts.offset = seconds
+
+    # ---- dispatching ----
+
+    def push(self, message: Message) -> bool:
+        """Store the job; False when its id is known already.
+
+        A push whose answer was lost is repeated; the server remembers each line's last push, so
+        that the repetition makes no second job even when the first has been run meanwhile.
+        """
+        sequence = 0
+
+        def act(line: Line, repeated: bool) -> int:  # noqa: FBT001 - see Broker.use
+            nonlocal sequence
+            if not repeated:
+                sequence = line.sequence = line.sequence + 1
+            return int(line.run(self._store([message], line, sequence, 0, repeated=repeated)))
+
+        return bool(self._broker.use(act) != 0)
+
+    def push_many(self, messages: Sequence[Message]) -> int:
+        """Store the jobs, a thousand a round trip; return how many were new.
+
+        When the server is full on the way, those before it are stored: pushing all again stores
+        the rest.
+        """
+        new = 0
+        trip: list[list[Message]] = []
+        for chunk in _chunks(messages):
+            trip.append(chunk)
+            if len(trip) == CHUNKS_A_TRIP:
+                new += self._push_trip(trip)
+                trip = []
+        return new + (self._push_trip(trip) if trip else 0)
+
+    def _push_trip(self, trip: list[list[Message]]) -> int:
+        sequence = 0
+
+        def act(line: Line, repeated: bool) -> list[int]:  # noqa: FBT001 - see Broker.use
+            nonlocal sequence
+            if not repeated:
+                sequence = line.sequence = line.sequence + 1
+            return line.run_all(
+                [
+                    self._store(chunk, line, sequence, place, repeated=repeated)
+                    for place, chunk in enumerate(trip)
+                ]
+            )
+
+        replies: list[int] = self._broker.use(act)
+        return sum(
+            len(chunk) if reply == Code.REPEATED else reply
+            for chunk, reply in zip(trip, replies, strict=True)
+        )
+
+    def _store(
+        self, chunk: list[Message], line: Line, sequence: int, place: int, *, repeated: bool
+    ) -> Call:
+        first = chunk[0]
+        queue = self._keys.queue(first.queue)
+        pusher = self._keys.pusher(line.token, place)
+        if first.delay > 0:
+            return self._scripts.later(
+                queue,
+                [(job.id.encode(), job.payload, job.delay) for job in chunk],
+                pusher=pusher,
+                sequence=sequence,
+                repeated=repeated,
+                once=first.once,
+            )
+        return self._scripts.push(
+            queue,
+            [(job.id.encode(), job.payload) for job in chunk],
+            pusher=pusher,
+            sequence=sequence,
+            repeated=repeated,
+            once=first.once,
+        )
+
+    # ---- looking ----
+
+    def size(self, queue: str) -> QueueSize:
+        """Return the queue's counts; they are read one after the other, not at one instant."""
+        keys = self._keys.queue(queue)
+        ready, delayed, parked, holders = self._broker.ask(
+            packed(b"LLEN", keys.ready),
+            packed(b"ZCARD", keys.delayed),
+            packed(b"SCARD", keys.lodging),
+            packed(b"ZRANGE", self._keys.holders, b"$1\r\n0\r\n", b"$2\r\n-1\r\n"),
+        )
+        held = [packed(b"HVALS", self._keys.holder(h.decode()).held) for h in holders]
+        queues = self._broker.ask(*held) if held else []
+        reserved = sum(names.count(queue.encode()) for names in queues)
+        return QueueSize(ready=ready, delayed=delayed, reserved=reserved, parked=parked)
+
+    def queues(self) -> list[str]:
+        """Return the names of the queues that have or had jobs, sorted."""
+        [names] = self._broker.ask(packed(b"SMEMBERS", self._keys.queues))
+        return sorted(name.decode() for name in names)
+
+    def knows(self, ids: Sequence[JobId]) -> set[JobId]:
+        """Return those of the ids that are waiting, delayed, parked or reserved."""
+        known: set[JobId] = set()
+        for start in range(0, len(ids), CHUNK):
+            part = ids[start : start + CHUNK]
+            replies = self._broker.ask(
+                *(packed(b"HEXISTS", self._keys.payloads, bulk(job_id.encode())) for job_id in part)
+            )
+            known.update(job_id for job_id, found in zip(part, replies, strict=True) if found)
+        return known
+
+    # ---- changing ----
+
+    def clear(self, queue: str) -> int:
+        """Remove the queue's ready, delayed and parked jobs, not the reserved; return how many."""
+        removed, call = 0, self._scripts.clear(self._keys.queue(queue))
+        most = self.size(queue).total
+        while removed <= most and (part := int(self._broker.run(call))):
+            removed += part
+        return removed
+
+    def forget(self, job_id: JobId) -> bool:
+        """Remove a waiting job; False when it is not waiting."""
+        names = self.queues() or [self.config.queue]
+        return any(
+            self._broker.run(self._scripts.forget(job_id.encode(), part))
+            for part in self._groups(names)
+        )
+
+    def _groups(self, names: Sequence[str]) -> Iterator[list[QueueKeys]]:
+        for start in range(0, len(names), QUEUES_A_CALL):
+            yield [self._keys.queue(name) for name in names[start : start + QUEUES_A_CALL]]
+
+    # ---- pausing ----
+
+    def pause(self, queue: str | None, reason: str = "", until: float | None = None) -> None:
+        """Stop hand-outs of one queue or (None) of all; `until` is seconds since the epoch."""
+        value = b"%d %b" % (int((until or 0) * 1000), reason.encode())
+        self._broker.ask(packed(b"HSET", self._keys.paused, bulk(_pause_field(queue)), bulk(value)))
+
+    def resume(self, queue: str | None) -> None:
+        """Undo `pause` for the same queue or (None) for the whole connection, and wake workers."""
+        self._broker.ask(packed(b"HDEL", self._keys.paused, bulk(_pause_field(queue))))
+        for part in self._groups([queue] if queue is not None else self.queues()):
+            self._broker.run(self._scripts.nudge(part))
+
+    def paused(self) -> dict[str, str]:
+        """Return paused queues with their reasons; the whole connection bears the name ""."""
+        fields, (seconds, micros) = self._broker.ask(
+            packed(b"HGETALL", self._keys.paused), command(b"TIME")
+        )
+        now = int(seconds) * 1000 + int(micros) // 1000 + self._scripts.offset * 1000
+        found = {}
+        for field, value in zip(fields[::2], fields[1::2], strict=True):
+            until, _, reason = value.decode().partition(" ")
+            if int(until) == 0 or int(until) > now:
+                found[field.decode()[1:]] = reason
+        return found
+
+    # ---- lanes of unknown jobs ----
+
+    def unknown(self) -> dict[str, int]:
+        """Return the names of jobs parked as unknown, with how many there are of each."""
+        [lanes] = self._broker.ask(packed(b"SMEMBERS", self._keys.parking))
+        lanes = sorted(lane for lane in lanes if lane.startswith(self._keys.unknown_lanes))
+        counts = self._broker.ask(*(command(b"LLEN", lane) for lane in lanes)) if lanes else []
+        names = [lane.removeprefix(self._keys.unknown_lanes).decode() for lane in lanes]
+        return dict(zip(names, counts, strict=True))
+
+    def replay_unknown(self, name: str | None = None) -> int:
+        """Put jobs parked as unknown (under one name, or all) back; return how many."""
+        waiting = self.unknown()
+        replayed = 0
+        for lane in waiting if name is None else {name} & waiting.keys():
+            call = self._scripts.replay(self._keys.unknown_lanes + lane.encode())
+            left = waiting[lane]
+            while left > 0 and (part := int(self._broker.run(call))):
+                replayed += part
+                left -= part
+        return replayed
+
+    # ---- the workers' sides ----
+
+    def consumer(self, holder: str, queues: Sequence[str]) -> RedisConsumer:
+        """Return the child's side, working under a holder that `leases` opened."""
+        return RedisConsumer(self._broker, self.config, holder, queues)
+
+    def leases(self) -> RedisLeases:
+        """Return the parent's side, with a connection of its own."""
+        return RedisLeases(Broker(self.config, self._scripts), self.config)
+
+    def check(self) -> None:
+        """Raise `BrokerUnavailable` or `BrokerMisconfigured` when jobs would not be safe."""
+        check_server(self._broker)
+
+    def close(self) -> None:
+        """Close the sockets; the queue may be used again and reconnects then."""
+        self._broker.close()
+
+
+def _pause_field(queue: str | None) -> bytes:
+    return WHOLE if queue is None else b"/" + queue.encode()
+
+
+def _chunks(messages: Sequence[Message]) -> Iterator[list[Message]]:
+    """Group jobs that one script can store, in their order, no group too long."""
+    open_chunks: dict[tuple[str, bool, float], list[Message]] = {}
+    sizes: dict[tuple[str, bool, float], int] = {}
+    for message in messages:
+        kind = (message.queue, message.delay > 0, message.once)
+        chunk = open_chunks.setdefault(kind, [])
+        chunk.append(message)
+        sizes[kind] = sizes.get(kind, 0) + len(message.payload)
+        if len(chunk) == CHUNK or sizes[kind] >= CHUNK_BYTES:
+            yield open_chunks.pop(kind)
+            del sizes[kind]
+    yield from open_chunks.values()

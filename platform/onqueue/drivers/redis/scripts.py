@@ -1,0 +1,357 @@
+"""The scripts the server runs: read from `lua/`, packed ready for the wire, one method a script.
+
+Only this module knows in which order a script takes its keys and arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import cache
+from hashlib import sha1
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from onqueue.drivers.redis.keys import bulk
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from onqueue.contracts import Burial
+    from onqueue.drivers.redis.keys import HolderKeys, Keys, QueueKeys
+
+_HEAD_FLAGS = re.compile(r"^-- Flags (.+)$", re.MULTILINE)
+_HEAD_INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
+
+PROMISE_MS = b"60000"
+"""How long a lock is kept for the parked job it woke."""
+
+_ONE, _ZERO = bulk(b"1"), bulk(b"0")
+
+
+class Code(IntEnum):
+    """What scripts answer where they answer with a number."""
+
+    REPEATED = -2
+    LOST = -1
+    NOT_HELD = 0
+    DONE = 1
+    FREE = 2
+
+
+class Script:
+    """One script in both forms: plain, and with the header that servers from 7.0 on know."""
+
+    def __init__(self, name: str, source: str) -> None:
+        """Prepare hash and text of both forms."""
+        self.name = name
+        flags = _head(_HEAD_FLAGS, source)
+        header = f"#!lua flags={','.join(flags)}\n" if flags else ""
+        # Without the header, 6.2 lets a script pass on a full server when its first write removes
+        # something; every script that must pass is written that way.
+        self.source = (source.encode(), (header + source).encode())
+        self.sha = tuple(
+            bulk(sha1(text, usedforsecurity=False).hexdigest().encode()) for text in self.source
+        )
+
+
+def _head(pattern: re.Pattern[str], source: str) -> list[str]:
+    found = pattern.search(source)
+    words = found[1].split() if found else []
+    return [] if words == ["none"] else words
+
+
+@cache
+def script(name: str) -> Script:
+    """Return the script `lua/NAME.lua` with the fragments it includes in front of it."""
+    folder = files("onqueue.drivers.redis") / "lua"
+    source = (folder / f"{name}.lua").read_text(encoding="utf-8")
+    parts = [
+        (folder / f"{part}.lua").read_text(encoding="utf-8")
+        for part in _head(_HEAD_INCLUDES, source)
+    ]
+    return Script(name, "".join([*parts, source]))
+
+
+@dataclass(slots=True, frozen=True)
+class Call:
+    """A script with its keys and arguments, packed but for the hash."""
+
+    script: Script
+    count: int
+    tail: bytes
+
+    def packed(self, form: int) -> bytes:
+        """Return the EVALSHA command for the plain (0) or the newer (1) form."""
+        return b"*%d\r\n$7\r\nEVALSHA\r\n%b%b" % (self.count, self.script.sha[form], self.tail)
+
+
+def call(name: str, keys: Sequence[bytes], args: Sequence[bytes]) -> Call:
+    """Return a call; keys and arguments are bulk strings already."""
+    tail = b"".join((bulk(b"%d" % len(keys)), *keys, *args))
+    return Call(script(name), 3 + len(keys) + len(args), tail)
+
+
+def milliseconds(seconds: float) -> bytes:
+    """Return seconds as whole milliseconds in a bulk string, never less than asked for."""
+    return bulk(b"%d" % -int(-seconds * 1000 // 1))
+
+
+class Scripts:
+    """All scripts of a connection; `offset` (seconds) shifts the server's clock in tests."""
+
+    def __init__(self, keys: Keys) -> None:
+        """Work on these keys."""
+        self.keys = keys
+        self.offset = 0.0
+
+    @property
+    def _offset(self) -> bytes:
+        return _ZERO if self.offset == 0 else milliseconds(self.offset)
+
+    # ---- dispatching ----
+
+    def push(
+        self,
+        queue: QueueKeys,
+        jobs: Sequence[tuple[bytes, bytes]],
+        *,
+        pusher: bytes,
+        sequence: int,
+        repeated: bool,
+        once: float = 0.0,
+    ) -> Call:
+        """Store jobs that are ready at once."""
+        keys = self.keys
+        seen = [keys.seen(job_id) for job_id, _ in jobs] if once else []
+        head = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
+        return call(
+            "push",
+            [keys.payloads, queue.ready, queue.wake, keys.queues, pusher, *seen],
+            head + [bulk(part) for job in jobs for part in job],
+        )
+
+    def later(
+        self,
+        queue: QueueKeys,
+        jobs: Sequence[tuple[bytes, bytes, float]],
+        *,
+        pusher: bytes,
+        sequence: int,
+        repeated: bool,
+        once: float = 0.0,
+    ) -> Call:
+        """Store jobs that are due after their delay in seconds."""
+        keys = self.keys
+        seen = [keys.seen(job_id) for job_id, _, _ in jobs] if once else []
+        args = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
+        args.append(self._offset)
+        for job_id, payload, delay in jobs:
+            args += (bulk(job_id), bulk(payload), milliseconds(delay))
+        return call(
+            "later",
+            [keys.payloads, queue.delayed, queue.wake, keys.queues, pusher, *seen],
+            args,
+        )
+
+    def clear(self, queue: QueueKeys) -> Call:
+        """Remove some of a queue's waiting jobs."""
+        keys = self.keys
+        return call(
+            "clear",
+            [
+                *(queue.ready, queue.delayed, queue.lodging),
+                *(keys.parked, keys.payloads, keys.state, keys.parking),
+            ],
+            [],
+        )
+
+    def forget(self, job_id: bytes, queues: Iterable[QueueKeys]) -> Call:
+        """Remove one waiting job."""
+        keys = self.keys
+        places = [key for queue in queues for key in (queue.ready, queue.delayed)]
+        return call(
+            "forget",
+            [keys.parked, keys.payloads, keys.state, keys.parking, *places],
+            [bulk(job_id)],
+        )
+
+    def replay(self, lane: bytes) -> Call:
+        """Put some of a lane's jobs back to their queues."""
+        keys = self.keys
+        return call("replay", [bulk(lane), keys.parked, keys.payloads, keys.parking], [])
+
+    # ---- a holder's work ----
+
+    def turn(
+        self, of: HolderKeys, queues: Sequence[QueueKeys], want: int, done: Sequence[str]
+    ) -> Call:
+        """Confirm finished jobs and reserve the next."""
+        keys = self.keys
+        trios = [key for queue in queues for key in queue.trio]
+        args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
+        args += [queue.name for queue in queues]
+        args += [bulk(job_id.encode()) for job_id in done]
+        return call(
+            "turn",
+            [
+                *(keys.holders, of.held, of.unstarted, of.unfinished),
+                *(keys.payloads, keys.state, keys.paused, *trios),
+            ],
+            args,
+        )
+
+    def finish(self, of: HolderKeys, job_id: bytes) -> Call:
+        """Remove a job that has ended."""
+        keys = self.keys
+        return call(
+            "finish",
+            [keys.holders, of.held, of.unstarted, of.unfinished, keys.payloads, keys.state],
+            [of.holder, bulk(job_id)],
+        )
+
+    def release(
+        self,
+        of: HolderKeys,
+        queue: QueueKeys,
+        job_id: bytes,
+        *,
+        delay: float,
+        attempts: int,
+        exceptions: int,
+    ) -> Call:
+        """Give a job back with new counters."""
+        keys = self.keys
+        return call(
+            "release",
+            [
+                *(keys.holders, of.held, of.unstarted, of.unfinished, keys.state),
+                *queue.trio,
+            ],
+            [
+                *(of.holder, bulk(job_id), self._offset, milliseconds(delay)),
+                *(bulk(b"%d" % attempts), bulk(b"%d" % exceptions)),
+            ],
+        )
+
+    def give_back(self, of: HolderKeys, queue: QueueKeys, ids: Sequence[bytes]) -> Call:
+        """Return unstarted jobs of one queue to its front."""
+        return call(
+            "give_back",
+            [
+                *(self.keys.holders, of.held, of.unstarted, of.unfinished),
+                *(queue.ready, queue.wake),
+            ],
+            [of.holder, *map(bulk, ids)],
+        )
+
+    def park(
+        self, of: HolderKeys, queue: QueueKeys, job_id: bytes, lane: bytes, *, locked: bool
+    ) -> Call:
+        """Let a job wait in a lane."""
+        keys = self.keys
+        return call(
+            "park",
+            [
+                *(keys.holders, of.held, of.unstarted, of.unfinished, keys.payloads, keys.locks),
+                *(bulk(lane), keys.parked, keys.parking, queue.lodging),
+            ],
+            [
+                *(of.holder, bulk(job_id), self._offset),
+                *(bulk(queue.place + b"\n" + lane), _flag(locked)),
+            ],
+        )
+
+    # ---- locks ----
+
+    def lock(self, of: HolderKeys, lane: bytes, job_id: bytes, expire_after: float | None) -> Call:
+        """Take a lock."""
+        keys = self.keys
+        return call(
+            "lock",
+            [keys.holders, keys.locks, of.held_locks, bulk(lane), keys.payloads],
+            [of.holder, bulk(job_id), self._offset, milliseconds(expire_after or 0)],
+        )
+
+    def unlock(self, of: HolderKeys, lane: bytes, job_id: bytes) -> Call:
+        """Give a lock back."""
+        keys = self.keys
+        return call(
+            "unlock",
+            [
+                *(keys.holders, keys.locks, of.held_locks, bulk(lane)),
+                *(keys.parked, keys.payloads, keys.parking),
+            ],
+            [of.holder, bulk(job_id), self._offset, bulk(PROMISE_MS)],
+        )
+
+    def sweep(self) -> Call:
+        """Let go of orphaned locks."""
+        keys = self.keys
+        return call(
+            "sweep",
+            [keys.holders, keys.locks, keys.parked, keys.payloads, keys.parking],
+            [self._offset, bulk(PROMISE_MS), bulk(keys.unknown_lanes)],
+        )
+
+    # ---- leases ----
+
+    def lease(self, of: HolderKeys, seconds: float, *, opening: bool) -> Call:
+        """Open or renew a lease."""
+        return call(
+            "lease",
+            [self.keys.holders],
+            [of.holder, self._offset, milliseconds(seconds), _flag(opening)],
+        )
+
+    def lapsed(self, longest: float) -> Call:
+        """List holders whose lease is over."""
+        return call("lapsed", [self.keys.holders], [self._offset, milliseconds(longest)])
+
+    def condemn(self, of: HolderKeys, *, lapsed: bool) -> Call:
+        """End a lease for good."""
+        return call(
+            "condemn",
+            [
+                *(self.keys.holders, of.held, of.unstarted, of.unfinished),
+                *(of.tomb_unstarted, of.tomb_unfinished),
+            ],
+            [of.holder, self._offset, _flag(lapsed)],
+        )
+
+    def bury(self, of: HolderKeys, queues: Sequence[QueueKeys], cause: Burial) -> Call:
+        """Requeue some of what a condemned holder held."""
+        keys = self.keys
+        trios = [key for queue in queues for key in queue.trio]
+        return call(
+            "bury",
+            [
+                *(keys.holders, of.held, of.tomb_unstarted, of.tomb_unfinished),
+                *(keys.payloads, keys.state, *trios),
+            ],
+            [
+                *(of.holder, self._offset, bulk(cause.kind.encode()), milliseconds(cause.delay)),
+                *(bulk(cause.doom.encode()), *(queue.name for queue in queues)),
+            ],
+        )
+
+    def close_grave(self, of: HolderKeys) -> Call:
+        """Free a buried holder's locks and forget it."""
+        keys = self.keys
+        return call(
+            "close_grave",
+            [
+                *(keys.holders, of.held, of.tomb_unstarted, of.tomb_unfinished, of.held_locks),
+                *(keys.locks, keys.parked, keys.payloads, keys.parking),
+            ],
+            [of.holder, self._offset, bulk(PROMISE_MS)],
+        )
+
+    def nudge(self, queues: Sequence[QueueKeys]) -> Call:
+        """Post tokens where somebody should look."""
+        return call("nudge", [key for queue in queues for key in queue.trio], [])
+
+
+def _flag(value: bool) -> bytes:  # noqa: FBT001 - it is the value itself
+    return _ONE if value else _ZERO

@@ -1,0 +1,56 @@
+"""What the server or the client library complains about, as errors of the core."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from redis.exceptions import (
+    AuthenticationError,
+    BusyLoadingError,
+    NoPermissionError,
+    ReadOnlyError,
+)
+from redis.exceptions import (
+    ConnectionError as Disconnected,
+)
+from redis.exceptions import (
+    TimeoutError as TimedOut,
+)
+
+from onqueue.errors import BrokerError, BrokerFull, BrokerMisconfigured, BrokerUnavailable
+
+if TYPE_CHECKING:
+    from redis.exceptions import RedisError
+
+GONE = (Disconnected, TimedOut, OSError)
+"""After any of these nobody knows what the server did: the line is dropped."""
+
+
+def masked(url: str) -> str:
+    """Return the address without password and options."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port else ""
+    except ValueError:
+        return "an address that cannot be read"
+    user = f"{parts.username}@" if parts.username else ""
+    return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
+
+
+def translated(error: RedisError | OSError, connection: str, address: str) -> BrokerError:
+    """Return the core's error for one of the client library's."""
+    why = str(error) or type(error).__name__
+    if isinstance(error, AuthenticationError | NoPermissionError):
+        return BrokerMisconfigured(connection, address, f"it refuses this log-in: {why}")
+    if "OOM command" in why:
+        return BrokerFull(connection, address, "its memory is used up ('maxmemory')")
+    if why.startswith("MISCONF"):
+        return BrokerFull(connection, address, "it cannot write its data to disk")
+    if isinstance(error, ReadOnlyError):
+        return BrokerUnavailable(connection, address, "it is a read-only replica")
+    if isinstance(error, BusyLoadingError):
+        return BrokerUnavailable(connection, address, "it is still loading its data")
+    if isinstance(error, GONE):
+        return BrokerUnavailable(connection, address, why)
+    return BrokerError(f"The broker of connection {connection!r} at {address} answered: {why}")
