@@ -37,7 +37,7 @@ down: $(STAMPS)/run ## Stop what `make up` started
 	@$(BIN)/python -m meet2be.cli down
 
 demo: $(STAMPS)/run ## Cancel a conference of 5,000 while workers are killed; the exit code is the verdict
-	@$(BIN)/python -m meet2be.cli demo $(if $(FILE),--file '$(FILE)') $(if $(KILLS),--kills '$(KILLS)') \
+	@$(BIN)/python -m demo $(if $(FILE),--file '$(FILE)') $(if $(KILLS),--kills '$(KILLS)') \
 		$(if $(LATENCY),--latency '$(LATENCY)') $(if $(KEEP),--keep)
 
 test: $(STAMPS)/test $(STAMPS)/check browser ## Run all tests but the long ones (ARGS="-k word -x")

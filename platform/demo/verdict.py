@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from simulators.control import ReceivedMail
-from simulators.demo.expectation import Expectation
+from demo.expectation import Expectation
 
 CANCELLATION_KIND = "event_cancelled"
 

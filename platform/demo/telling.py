@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
-from simulators.demo.verdict import Verdict
+from demo.verdict import Verdict
 
 WIDTH = 58
 

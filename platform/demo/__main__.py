@@ -24,11 +24,11 @@ from meet2be.local.stack import LocalStack
 from meet2be.payments.queries import provider_payments
 from onqueue.clock import SystemClock
 from simulators.control import MailSinkControl, ProviderControl
-from simulators.demo.expectation import expectation_of
-from simulators.demo.killer import Killer
-from simulators.demo.telling import Teller, table
-from simulators.demo.verdict import Verdict, conclude, judge_mails, judge_refunds
-from simulators.demo.visitor import Visitor
+from demo.expectation import expectation_of
+from demo.killer import Killer
+from demo.telling import Teller, table
+from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
+from demo.visitor import Visitor
 
 ADMIN = next(login for login in DEMO_LOGINS if login.role == "admin")
 LONGEST_RUN = 900.0
