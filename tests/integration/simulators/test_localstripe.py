@@ -2,8 +2,8 @@
 
 Known differences of localstripe 1.15: it ignores idempotency keys (shown below), refunds more
 than was paid, takes a missing amount for the whole charge instead of what is left, puts the whole
-charge into `latest_charge`, takes no `reason`, has no balance and no disputes, and signs no events of refunds.
-What else is asserted here holds for both.
+charge into `latest_charge`, takes no `reason`, has no balance and no disputes, and sends no events
+of refunds. What else is asserted here holds for both.
 """
 
 import socket

@@ -211,7 +211,13 @@ def test_five_thousand_payments_are_created_at_once_and_only_once(
 ) -> None:
     control = own_provider.control
     wanted = [
-        {"ref": f"i-{n}", "payment_intent": f"pi_{n}", "amount": 100 + n, "currency": "eur"}
+        {
+            "ref": f"i-{n}",
+            "payment_intent": f"pi_{n}",
+            "amount": 100 + n,
+            "currency": "eur",
+            "metadata": {"note": "x" * 400},
+        }
         for n in range(5000)
     ]
     assert all(item["new"] for item in control.create_payments(wanted))

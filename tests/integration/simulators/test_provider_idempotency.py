@@ -12,13 +12,12 @@ from support.waiting import eventually
 DAY = 24 * 3600
 
 
-def refund(
-    client: stripe.StripeClient, payment: str, key: str, amount: int = 100, account: str = ""
-) -> stripe.Refund:
-    options: stripe.RequestOptions = {"idempotency_key": key}
-    if account:
-        options["stripe_account"] = account
-    return client.v1.refunds.create({"payment_intent": payment, "amount": amount}, options)
+def refund(client: stripe.StripeClient, payment: str, key: str, amount: int = 100) -> stripe.Refund:
+    return client.v1.refunds.create(
+        {"payment_intent": payment, "amount": amount},
+        # the provider is shared by tests, a payment is not
+        {"idempotency_key": f"{payment}-{key}"},
+    )
 
 
 def refunds_of(provider: ProviderProcess, payment: str) -> list[str]:
@@ -26,9 +25,10 @@ def refunds_of(provider: ProviderProcess, payment: str) -> list[str]:
     return [item["id"] for item in ledger["refunds"] if item["payment_intent"] == payment]
 
 
-def test_the_same_key_gives_the_same_answer_and_refunds_once(own_provider: ProviderProcess) -> None:
-    client = stripe_client(own_provider.url)
-    payment = own_provider.control.create_payment(5000)
+def test_the_same_key_gives_the_same_answer_and_refunds_once(provider: ProviderProcess) -> None:
+    before = calls(provider, "idempotency.replay")
+    client = stripe_client(provider.url)
+    payment = provider.control.create_payment(5000)
     first, second = refund(client, payment, "k"), refund(client, payment, "k")
     assert first.id == second.id
     assert first.last_response is not None
@@ -36,12 +36,12 @@ def test_the_same_key_gives_the_same_answer_and_refunds_once(own_provider: Provi
     assert "Idempotent-Replayed" not in first.last_response.headers
     assert second.last_response.headers["Idempotent-Replayed"] == "true"
     assert second.last_response.headers["Original-Request"] == first.last_response.request_id
-    assert refunds_of(own_provider, payment) == [first.id]
-    assert calls(own_provider, "idempotency.replay") == 1
+    assert refunds_of(provider, payment) == [first.id]
+    assert calls(provider, "idempotency.replay") == before + 1
 
 
-def test_a_refusal_is_stored_too(own_provider: ProviderProcess) -> None:
-    client, control = stripe_client(own_provider.url), own_provider.control
+def test_a_refusal_is_stored_too(provider: ProviderProcess) -> None:
+    client, control = stripe_client(provider.url), provider.control
     payment = control.create_payment(5000)
     control.rule("refuse", code="expired_or_canceled_card", times=1)
     for _ in range(2):
@@ -51,28 +51,28 @@ def test_a_refusal_is_stored_too(own_provider: ProviderProcess) -> None:
     assert refund(client, payment, "new key").status == "succeeded"
 
 
-def test_a_failure_of_the_provider_is_stored_too(own_provider: ProviderProcess) -> None:
-    client, control = stripe_client(own_provider.url), own_provider.control
+def test_a_failure_of_the_provider_is_stored_too(provider: ProviderProcess) -> None:
+    client, control = stripe_client(provider.url), provider.control
     payment = control.create_payment(5000)
     control.rule("error_before", times=1)
     for _ in range(2):
         with pytest.raises(stripe.APIError) as failed:
             refund(client, payment, "k")
         assert failed.value.http_status == 500
-    assert refunds_of(own_provider, payment) == []
+    assert refunds_of(provider, payment) == []
     assert refund(client, payment, "new key").status == "succeeded"
 
 
-def test_a_failed_validation_is_not_stored(own_provider: ProviderProcess) -> None:
-    client = stripe_client(own_provider.url)
-    payment = own_provider.control.create_payment(5000)
+def test_a_failed_validation_is_not_stored(provider: ProviderProcess) -> None:
+    client = stripe_client(provider.url)
+    payment = provider.control.create_payment(5000)
     with pytest.raises(stripe.InvalidRequestError, match="Invalid positive integer"):
         refund(client, payment, "k", amount=0)
     assert refund(client, payment, "k").status == "succeeded"
 
 
-def test_a_rate_limit_is_not_stored(own_provider: ProviderProcess) -> None:
-    client, control = stripe_client(own_provider.url), own_provider.control
+def test_a_rate_limit_is_not_stored(provider: ProviderProcess) -> None:
+    client, control = stripe_client(provider.url), provider.control
     payment = control.create_payment(5000)
     control.rule("rate_limit", times=1)
     with pytest.raises(stripe.RateLimitError):
@@ -80,38 +80,40 @@ def test_a_rate_limit_is_not_stored(own_provider: ProviderProcess) -> None:
     assert refund(client, payment, "k").status == "succeeded"
 
 
-def test_a_key_with_other_parameters_is_an_error(own_provider: ProviderProcess) -> None:
-    client = stripe_client(own_provider.url)
-    payment = own_provider.control.create_payment(5000)
+def test_a_key_with_other_parameters_is_an_error(provider: ProviderProcess) -> None:
+    before = calls(provider, "idempotency.mismatch")
+    client = stripe_client(provider.url)
+    payment = provider.control.create_payment(5000)
     refund(client, payment, "k")
     with pytest.raises(stripe.IdempotencyError) as mismatch:
         refund(client, payment, "k", amount=200)
     assert mismatch.value.http_status == 400
     with pytest.raises(stripe.IdempotencyError):
         client.v1.payment_intents.create(
-            {"amount": 100, "currency": "eur"}, {"idempotency_key": "k"}
+            {"amount": 100, "currency": "eur"}, {"idempotency_key": f"{payment}-k"}
         )
-    assert calls(own_provider, "idempotency.mismatch") == 2
+    assert calls(provider, "idempotency.mismatch") == before + 2
 
 
 def test_a_key_in_use_is_a_conflict_and_is_answered_once_it_is_done(
-    own_provider: ProviderProcess,
+    provider: ProviderProcess,
 ) -> None:
-    control = own_provider.control
+    control = provider.control
+    before = calls(provider, "refund.create")
     payment = control.create_payment(5000)
     control.rule("latency", ms=1500, times=1)
     with ThreadPoolExecutor(1) as pool:
-        slow = pool.submit(refund, stripe_client(own_provider.url), payment, "k")
-        eventually(lambda: calls(own_provider, "refund.create") == 1)
+        slow = pool.submit(refund, stripe_client(provider.url), payment, "k")
+        eventually(lambda: calls(provider, "refund.create") == before + 1)
         with pytest.raises(stripe.APIError) as conflict:
-            refund(stripe_client(own_provider.url), payment, "k")
+            refund(stripe_client(provider.url), payment, "k")
         made = slow.result()
     assert conflict.value.http_status == 409
     # The library leaves `code` of an APIError empty; the error object has it.
     assert conflict.value.error is not None
     assert conflict.value.error.code == "idempotency_key_in_use"
-    assert refund(stripe_client(own_provider.url), payment, "k").id == made.id
-    assert refunds_of(own_provider, payment) == [made.id]
+    assert refund(stripe_client(provider.url), payment, "k").id == made.id
+    assert refunds_of(provider, payment) == [made.id]
 
 
 def test_a_key_is_forgotten_after_a_day(own_provider: ProviderProcess) -> None:
@@ -138,8 +140,12 @@ def test_keys_and_the_clock_survive_a_kill(own_provider: ProviderProcess) -> Non
     assert control.summary()["now"] >= now
 
 
-def test_keys_belong_to_an_account(own_provider: ProviderProcess) -> None:
-    client, control = stripe_client(own_provider.url), own_provider.control
+def test_keys_belong_to_an_account(provider: ProviderProcess) -> None:
+    client, control = stripe_client(provider.url), provider.control
     ours, theirs = control.create_payment(5000), control.create_payment(5000, account="acct_two")
-    first = refund(client, ours, "k")
-    assert refund(client, theirs, "k", account="acct_two").id != first.id
+    key = f"{ours}-same"
+    first = client.v1.refunds.create({"payment_intent": ours}, {"idempotency_key": key})
+    second = client.v1.refunds.create(
+        {"payment_intent": theirs}, {"idempotency_key": key, "stripe_account": "acct_two"}
+    )
+    assert [first.payment_intent, second.payment_intent] == [ours, theirs]
