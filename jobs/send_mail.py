@@ -19,6 +19,7 @@ class SendMail(Job):
     mail: int
 
     def handle(self, deliveries: MailDeliveries) -> None:
+        """Send it, or put it off until the mail server takes it."""
         deliveries.of_tenant(tenant_of(self)).deliver(self.mail, self.job_id, self.ensure_lease)
 
     def failed(self, error: BaseException) -> None:

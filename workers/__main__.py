@@ -1,6 +1,7 @@
 """``python -m workers NAME``: start one of the long-running processes.
 
-``queue CONNECTION --queue=a,b`` serves queues; ``relay`` hands over what was committed; both run until told to stop.
+``queue CONNECTION --queue=a,b`` serves queues; ``relay`` hands over what was committed; both run
+until told to stop.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 STOP_MARGIN = 60
-"""Seconds Supervisor waits beyond the longest job before it kills a worker that was asked to stop."""
+"""Seconds that Supervisor waits beyond the longest job before it kills a stopping worker."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,7 @@ from meet2be.telemetry import log_to_standard_output
 from onqueue.console.work import work
 
 
-@click.command(
-    "queue", context_settings={"ignore_unknown_options": True, "help_option_names": []}
-)
+@click.command("queue", context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def queue(arguments: tuple[str, ...]) -> None:
     """Serve a connection; takes the options of ``queue work``."""

@@ -1,7 +1,8 @@
 """``python -m workers relay``: hands over what was committed, and looks for what was lost.
 
-Four steps, each harmless when repeated and when several relays run: jobs whose push never happened, durable jobs the
-broker has lost, mails whose sender died, and cancellations whose pause is over or whose workers are gone.
+Four steps, each harmless when repeated and when several relays run: jobs whose push never happened,
+durable jobs the broker has lost, mails whose sender died, and cancellations whose pause is over or
+whose workers are gone.
 """
 
 from __future__ import annotations

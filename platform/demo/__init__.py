@@ -1,1 +1,1 @@
-"""The proof: a conference of 5,000 is cancelled while its workers are killed, counted from outside."""
+"""The proof: 5,000 attendees are cancelled while workers are killed, counted from outside."""

@@ -1,4 +1,4 @@
-"""``make demo``: set up, import, cancel through the pages, kill, count; the exit code is the verdict."""
+"""``make demo``: import, cancel through the pages, kill, count; the exit code is the verdict."""
 
 from __future__ import annotations
 
@@ -13,6 +13,11 @@ from typing import Any
 
 import click
 
+from demo.expectation import expectation_of
+from demo.killer import Killer
+from demo.telling import Teller, table
+from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
+from demo.visitor import Visitor
 from meet2be.attendees.console import import_and_report
 from meet2be.attendees.demo_list import DEMO_LIST
 from meet2be.bootstrap import bootstrap
@@ -24,15 +29,12 @@ from meet2be.local.stack import LocalStack
 from meet2be.payments.queries import provider_payments
 from onqueue.clock import SystemClock
 from simulators.control import MailSinkControl, ProviderControl
-from demo.expectation import expectation_of
-from demo.killer import Killer
-from demo.telling import Teller, table
-from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
-from demo.visitor import Visitor
 
 ADMIN = next(login for login in DEMO_LOGINS if login.role == "admin")
 LONGEST_RUN = 900.0
 PAYMENTS_A_CALL = 1000
+EXISTING_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+COUNT = click.IntRange(min=0)
 ENDED = frozenset({"done", "done_with_errors", "aborted"})
 
 
@@ -156,7 +158,7 @@ class Demo:
 
         engine = create_engine(self.platform.database_url)
         with engine.connect() as connection:
-            statement = text(f"SELECT {column} FROM events WHERE slug = :slug")  # noqa: S608
+            statement = text(f"SELECT {column} FROM events WHERE slug = :slug")
             found = connection.execute(statement, {"slug": DEMO_EVENT}).scalar_one()
         engine.dispose()
         return str(found)
@@ -213,9 +215,15 @@ def _line(progress: dict[str, Any], killer: Killer) -> str:
 
 
 @click.command()
-@click.option("--file", type=click.Path(path_type=Path, exists=True, dir_okay=False), default=DEMO_LIST, help="The attendee list.")  # fmt: skip
-@click.option("--kills", type=click.IntRange(min=0), default=8, show_default=True, help="How many workers to kill.")  # fmt: skip
-@click.option("--latency", type=click.IntRange(min=0), default=200, show_default=True, help="The provider's time for a call, in milliseconds.")  # fmt: skip
+@click.option("--file", type=EXISTING_FILE, default=DEMO_LIST, help="The attendee list.")
+@click.option("--kills", type=COUNT, default=8, show_default=True, help="Workers to kill.")
+@click.option(
+    "--latency",
+    type=COUNT,
+    default=200,
+    show_default=True,
+    help="Milliseconds of a provider's call.",
+)
 @click.option("--seed", type=int, help="Repeat the kills of an earlier demo.")
 @click.option("--keep", is_flag=True, help="Leave the platform running.")
 def main(file: Path, kills: int, latency: int, seed: int | None, *, keep: bool) -> None:

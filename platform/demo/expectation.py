@@ -1,8 +1,8 @@
-"""What must have happened, worked out from the attendee list alone and not with the platform's code.
+"""What must have happened, worked out from the list alone and not with the platform's code.
 
-The rules are those of docs/reference/attendee-list.md: rows of one order that were settled together share one payment;
-a payment is refunded what is left of its paid and partly refunded rows; an address counts when it is one after
-the spaces around it are taken away.
+The rules are those of docs/reference/attendee-list.md: rows of one order that were settled together
+share one payment; a payment is refunded what is left of its paid and partly refunded rows; an
+address counts when it is one after the spaces around it are taken away.
 """
 
 from __future__ import annotations

@@ -6,8 +6,8 @@ from collections import Counter, defaultdict
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from simulators.control import ReceivedMail
 from demo.expectation import Expectation
+from simulators.control import ReceivedMail
 
 CANCELLATION_KIND = "event_cancelled"
 
@@ -51,7 +51,7 @@ class Verdict:
 def judge_refunds(
     verdict: Verdict, expected: Expectation, ledger: dict[str, Any], refunded_before: dict[str, int]
 ) -> None:
-    """Fill in the refunds; ``refunded_before`` maps a payment to what was refunded before the run."""
+    """Fill in the refunds; ``refunded_before``: what each payment had back before the run."""
     order_of = {
         charge["payment_intent"]: charge["metadata"].get("order", "")
         for charge in ledger["charges"]

@@ -30,7 +30,7 @@ class Visitor:
         return self._arrive(self._http.get(urljoin(self.url, path), timeout=TIMEOUT))
 
     def submit(self, action: str, **values: str) -> str:
-        """Send the form whose address ends with ``action``, its hidden fields and ``values``; return the next page."""
+        """Send the form to ``action`` as it stands, with ``values``; return the next page."""
         form = self._form(action)
         fields = form.fields | values
         target = urljoin(self.url, form.action)

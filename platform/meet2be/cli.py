@@ -1,7 +1,7 @@
 """``meet2be …``: the platform from a terminal.
 
-Every command ends with 0 when it did what it was asked, with 1 when it refused and said why, with 2 when it was
-called wrongly.
+Every command ends with 0 when it did what it was asked, with 1 when it refused and said why, with 2
+when it was called wrongly.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def attendees() -> None:
 @click.option("--errors", type=click.IntRange(min=0), default=50, show_default=True,
               help="How many rows that were not taken to print.")  # fmt: skip
 def import_attendees(file: Path, tenant_slug: str, event_slug: str, errors: int) -> None:
-    """Read FILE, a ticket shop's list as CSV, into an event; says row by row what it could not take."""
+    """Read FILE, a shop's list as CSV, into an event; says row by row what was not taken."""
     from meet2be.attendees.console import import_and_report
 
     problems = import_and_report(_services(), file, tenant_slug, event_slug, errors)

@@ -1,7 +1,8 @@
 """The application's queues: which connections there are, and dispatch in a tenant's name.
 
-A job is dispatched on the session that causes it: rolled back means never, committed means dispatched, because the
-job's row is part of the same transaction (``onqueue.outbox``). The tenant travels beside the job's data.
+A job is dispatched on the session that causes it: rolled back means never, committed means
+dispatched, because the job's row is part of the same transaction (``onqueue.outbox``). The tenant
+travels beside the job's data.
 """
 
 from __future__ import annotations

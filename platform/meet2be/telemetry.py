@@ -12,7 +12,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 
 
 class JsonLines(logging.Formatter):
-    """Formats a record as one line: time, level, logger, message, and what was passed as ``extra``."""
+    """Formats a record as one line: time, level, logger, message, and what ``extra`` holds."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line; values JSON does not know are written as text."""
@@ -29,7 +29,7 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_standard_output(level: str) -> None:
-    """Send everything from ``level`` on to standard output; a process says this once, at its start."""
+    """Send everything from ``level`` on to standard output; said once, at a process's start."""
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)

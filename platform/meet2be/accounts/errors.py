@@ -9,7 +9,7 @@ class LoginError(Meet2BeError):
     """A log-in that did not succeed."""
 
 
-class LoginRefused(LoginError):  # noqa: N818 - reads as the refusal it is
+class LoginRefused(LoginError):
     """Address and password do not fit; deliberately silent about which of the two is wrong."""
 
     def __init__(self) -> None:
@@ -17,7 +17,7 @@ class LoginRefused(LoginError):  # noqa: N818 - reads as the refusal it is
         super().__init__("This e-mail address and password do not fit together")
 
 
-class LoginThrottled(LoginError):  # noqa: N818
+class LoginThrottled(LoginError):
     """Too many wrong tries; ``retry_after`` is in seconds."""
 
     def __init__(self, retry_after: int) -> None:
@@ -26,15 +26,15 @@ class LoginThrottled(LoginError):  # noqa: N818
         super().__init__(f"Too many attempts. Try again in {_spoken(retry_after)}")
 
 
-class NoTenant(LoginError):  # noqa: N818
+class NoTenant(LoginError):
     """The account belongs to no organisation, so there is nothing to show."""
 
     def __init__(self) -> None:
         """Say who can help."""
-        super().__init__("This account belongs to no organisation. Ask an administrator to invite you")
+        super().__init__("This account belongs to no organisation. Ask an administrator for one")
 
 
-class WeakPassword(Meet2BeError):  # noqa: N818
+class WeakPassword(Meet2BeError):
     """A password that is too short, too long or too well known."""
 
     def __init__(self, why: str) -> None:

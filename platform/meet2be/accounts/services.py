@@ -1,7 +1,7 @@
 """Logging in and out, and who a browser's cookie stands for.
 
-These work before a tenant is known, on ``Database.system_session``. A cookie holds 256 random bits; the
-database holds their SHA-256, so that a stolen copy of it opens no session.
+These work before a tenant is known, on ``Database.system_session``. A cookie holds 256 random bits;
+the database holds their SHA-256, so that a stolen copy of it opens no session.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Browser:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who makes a request, in which organisation and with which role (None: operators without one)."""
+    """Who makes a request, in which organisation and role (None: operators without one)."""
 
     session_id: int
     last_seen_at: datetime
@@ -146,7 +146,7 @@ def tenants_of(session: Session, identity: Identity) -> list[tuple[str, str]]:
 
 
 def switch_tenant(session: Session, identity: Identity, tenant_uid: str) -> bool:
-    """Turn the session to another organisation; False when the person has no place there. Commits."""
+    """Turn the session to another organisation and commit; False when that is not theirs."""
     if tenant_uid not in dict(tenants_of(session, identity)):
         return False
     tenant_id = session.scalar(select(Tenant.id).where(Tenant.uid == tenant_uid))

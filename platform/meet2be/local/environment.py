@@ -1,4 +1,4 @@
-"""The environment of a platform on a desk: everything embedded or simulated, nothing open to others."""
+"""The environment of a platform on a desk: embedded or simulated, nothing open to others."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class LocalPlatform:
         }
 
     def secrets(self) -> dict[str, str]:
-        """Return this platform's own secrets, made at the first call and kept readable for its owner only."""
+        """Return this platform's own secrets, made at the first call and for its owner only."""
         names = ("app", "provider", "webhook")
         store = self.var / "secrets"
         store.mkdir(mode=0o700, parents=True, exist_ok=True)

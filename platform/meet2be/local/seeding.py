@@ -18,7 +18,7 @@ from meet2be.tenancy.models import Membership, Tenant
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
-DEMO_PASSWORD = "conference-demo-2026"  # noqa: S105 - printed on purpose, for a desk only
+DEMO_PASSWORD = "conference-demo-2026"
 AURORA, BOREALIS = "aurora", "borealis"
 DEMO_EVENT = "aurora-summit"
 
@@ -37,11 +37,13 @@ class DemoLogin:
 DEMO_LOGINS = (
     DemoLogin("Olivia Owner", "owner@aurora.example", "owner", "Aurora Conferences", AURORA),
     DemoLogin("Adam Admin", "admin@aurora.example", "admin", "Aurora Conferences", AURORA),
-    DemoLogin("Oskar Organiser", "organiser@aurora.example", "organiser", "Aurora Conferences", AURORA),
+    DemoLogin(
+        "Oskar Organiser", "organiser@aurora.example", "organiser", "Aurora Conferences", AURORA
+    ),
     DemoLogin("Vera Viewer", "viewer@aurora.example", "viewer", "Aurora Conferences", AURORA),
     DemoLogin("Bea Borealis", "admin@borealis.example", "admin", "Borealis Events", BOREALIS),
     DemoLogin("Omar Operator", "operator@meet2be.example", "operator"),
-)  # fmt: skip
+)
 
 
 def seed(settings: Settings, clock: Clock | None = None) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 from xmlrpc.client import Fault, ServerProxy
@@ -37,8 +37,9 @@ class LocalStack:
         self.socket = platform.var / "supervisor.sock"
         if len(str(self.socket)) > LONGEST_SOCKET_PATH:
             raise StackError(
-                f"the folder '{platform.var}' is too deep for unix sockets ({len(str(self.socket))} characters, "
-                f"{LONGEST_SOCKET_PATH} fit): set VAR_DIR to a shorter one"
+                f"the folder '{platform.var}' is too deep for unix sockets "
+                f"({len(str(self.socket))} characters, {LONGEST_SOCKET_PATH} fit): "
+                "set VAR_DIR to a shorter one"
             )
 
     @property
@@ -50,8 +51,8 @@ class LocalStack:
             return False
         return True
 
-    def start(self, only: Iterable[str] | None = None) -> None:
-        """Start Supervisor and wait until every program runs and the web answers; raises ``StackError``."""
+    def start(self) -> None:
+        """Start Supervisor, wait until all runs and the web answers; raises ``StackError``."""
         if self.is_running:
             raise StackError(
                 f"a platform is already running in '{self.platform.var}': stop it with `make down`"
@@ -68,7 +69,7 @@ class LocalStack:
         self.wait(self.web_answers, 60, "the web pages answer")
 
     def stop(self) -> None:
-        """Ask Supervisor to stop everything and wait until it has gone; a platform that is not up is left so."""
+        """Ask Supervisor to stop everything and wait until it has gone; harmless when it is not up."""
         if not self.is_running:
             return
         pid = int(self._call("getPID"))
@@ -88,7 +89,7 @@ class LocalStack:
             return False
 
     def wait(self, condition: Callable[[], bool], within: float, what: str) -> None:
-        """Wait until ``condition`` holds, at most ``within`` seconds; raises ``StackError`` with the logs' ends."""
+        """Wait ``within`` seconds for ``condition``; raises ``StackError`` with the logs' ends."""
         deadline = self.clock.monotonic() + within
         while not condition():
             if self.clock.monotonic() > deadline:

@@ -1,8 +1,9 @@
 """Taking one mail from the outbox to the mail server, at most once.
 
-The claim (``sending``) is committed before the message leaves, the answer (``sent``) after it. A run that finds
-a claim nobody answered cannot know whether the message left: the mail becomes ``uncertain`` and waits for a person.
-What may be repeated (no connection, "try later") happens before the claim and costs nothing.
+The claim (``sending``) is committed before the message leaves, the answer (``sent``) after it. A
+run that finds a claim nobody answered cannot know whether the message left: the mail becomes
+``uncertain`` and waits for a person. What may be repeated (no connection, "try later") happens
+before the claim and costs nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 KIND_HEADER = "X-Meet2Be-Kind"
 LEASE = timedelta(seconds=300)
-"""How long a claim stands before anybody may call it lost: well over two SMTP answers' time-outs."""
+"""How long a claim stands before anybody may call it lost: over two SMTP answers' time-outs."""
 
 
 class SessionMaker(Protocol):
@@ -74,8 +75,9 @@ class MailDelivery:
     ) -> Delivery:
         """Send mail ``mail_id`` if it is still to be sent; ``token`` names the job that tries.
 
-        ``ensure_lease`` is called right before the claim and raises when another worker may have taken over.
-        Raises ``DeliveryDeferred`` when the mail is still queued and may be tried again later.
+        ``ensure_lease`` is called right before the claim and raises when another worker may have
+        taken over. Raises ``DeliveryDeferred`` when the mail is still queued and may be tried again
+        later.
         """
         envelope = self._envelope_of(mail_id, token)
         if isinstance(envelope, Delivery):
@@ -151,7 +153,7 @@ class MailDelivery:
         return Delivery(outcome.status, outcome.detail)
 
     def _decide_lost_claim(self, mail_id: int, token: str) -> Delivery:
-        """A claim found standing is lost when an earlier run of the same job made it, or its time is over."""
+        """A standing claim is lost when an earlier run of the same job made it, or it lapsed."""
         with self.sessions() as session:
             mail = session.get_one(Mail, mail_id)
             lapsed = mail.lease_until is None or mail.lease_until <= self.clock.now()

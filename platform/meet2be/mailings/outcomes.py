@@ -1,4 +1,4 @@
-"""Writing down how a try to send a mail ended: status, log, suppression, and who must hear of it."""
+"""Writing down how a try to send a mail ended, and telling who must hear of it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Listener = Callable[["Session", int, str], None]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one try ended; ``logged`` is the word in the mail's log where it differs from the status."""
+    """How one try ended; ``logged`` is the log's word where it differs from the status."""
 
     status: str
     detail: str
@@ -34,7 +34,7 @@ class Outcome:
 
 
 class OutcomeRecorder:
-    """Records outcomes; ``listeners`` maps a mail's ``related_type`` to what hears of its new status."""
+    """Records outcomes; ``listeners``: by a mail's ``related_type``, what hears of its status."""
 
     def __init__(self, listeners: Mapping[str, Listener] | None = None) -> None:
         self.listeners = dict(listeners or {})
@@ -100,7 +100,10 @@ def _tell_admins(session: Session, mail: Mail, now: datetime) -> None:
             kind="mail_uncertain",
             severity="warning",
             title="A mail may or may not have arrived",
-            body=f"The mail '{mail.subject}' was handed over, but no answer was recorded. It is not sent again by itself.",
+            body=(
+                f"The mail '{mail.subject}' was handed over, but no answer was recorded. "
+                "It is not sent again by itself."
+            ),
             related_type="mail",
             related_id=mail.id,
             dedupe_key=f"mail-uncertain:{mail.id}",

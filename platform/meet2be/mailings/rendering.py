@@ -1,7 +1,7 @@
 """Mail texts from templates, in the reader's language.
 
-A template ``KEY`` is the pair ``KEY.LANGUAGE.txt`` and ``KEY.LANGUAGE.html``. The first line of the text is
-the subject, ``Subject: …``. A language without a template falls back to English.
+A template ``KEY`` is the pair ``KEY.LANGUAGE.txt`` and ``KEY.LANGUAGE.html``. The first line of the
+text is the subject, ``Subject: …``. A language without a template falls back to English.
 """
 
 from __future__ import annotations
@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template, TemplateNotFound
+from jinja2 import (
+    Environment,
+    PackageLoader,
+    StrictUndefined,
+    Template,
+    TemplateNotFound,
+    select_autoescape,
+)
 
 from meet2be import money
 from meet2be.mailings.errors import UnknownTemplate
@@ -37,7 +44,8 @@ class Rendered:
 def render(key: str, locale: str, context: Mapping[str, Any]) -> Rendered:
     """Return the texts of template ``key`` for a reader of ``locale`` (``de-DE``, ``de`` …).
 
-    Raises ``UnknownTemplate`` when there is none, and Jinja's ``UndefinedError`` when the context lacks a name.
+    Raises ``UnknownTemplate`` when there is none, and Jinja's ``UndefinedError`` when the context
+    lacks a name.
     """
     text_template, html_template = _templates(key, _language(locale))
     known_locale = _babel_locale(locale)
@@ -70,7 +78,7 @@ class _Formats:
 def _environment() -> Environment:
     return Environment(
         loader=PackageLoader("meet2be.mailings", "templates"),
-        autoescape=lambda name: bool(name and name.endswith(".html")),
+        autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

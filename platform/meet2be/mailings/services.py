@@ -1,7 +1,8 @@
 """Writing mail into the outbox, in the transaction of its cause.
 
-A mail exists because something happened; it is inserted with that, in one commit, under a key that makes the same
-cause write it once. Whether it may be sent at all (an address is known, nobody asked us to stop) is decided here too.
+A mail exists because something happened; it is inserted with that, in one commit, under a key that
+makes the same cause write it once. Whether it may be sent at all (an address is known, nobody asked
+us to stop) is decided here too.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class MailDraft:
-    """A mail to be written; ``dedupe_key`` is unique for ever: a second draft with it writes nothing."""
+    """A mail to be written; a second draft with the same ``dedupe_key`` writes nothing, ever."""
 
     tenant_id: int | None
     kind: str
@@ -62,7 +63,7 @@ class MailDraft:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one draft: ``status`` is ``queued`` or ``suppressed``; ``is_new`` is false for a repeat."""
+    """What became of one draft: ``queued`` or ``suppressed``; ``is_new`` is false for a repeat."""
 
     mail_id: int
     dedupe_key: str
@@ -78,8 +79,8 @@ def enqueue(session: Session, draft: MailDraft, now: datetime) -> Written:
 def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -> list[Written]:
     """Write ``drafts`` into the outbox and return what became of each, in their order.
 
-    The caller commits, and dispatches ``SendMail`` for those that are ``queued`` and new. All drafts of one call
-    are of the session's tenant. Raises ``UnknownTemplate``.
+    The caller commits, and dispatches ``SendMail`` for those that are ``queued`` and new. All
+    drafts of one call are of the session's tenant. Raises ``UnknownTemplate``.
     """
     if not drafts:
         return []

@@ -36,7 +36,7 @@ class Notice:
 def notify(
     session: Session, tenant_id: int, user_ids: Iterable[int], notice: Notice, now: datetime
 ) -> int:
-    """Write ``notice`` for each user who does not have it yet; returns how many. The caller commits."""
+    """Write ``notice`` for each user who lacks it; returns how many. The caller commits."""
     wanted = set(user_ids)
     have = session.scalars(
         select(Notification.user_id).where(
@@ -66,7 +66,7 @@ def unread_count(session: Session, user_id: int) -> int:
 
 
 def mark_read(session: Session, user_id: int, uid: str | None, now: datetime) -> int:
-    """Mark one notice (``uid``) or all of the user's as read; returns how many changed. The caller commits."""
+    """Mark one notice (``uid``) or all as read; returns how many changed. The caller commits."""
     mine = [Notification.user_id == user_id, Notification.read_at.is_(None)]
     if uid is not None:
         mine.append(Notification.uid == uid)
