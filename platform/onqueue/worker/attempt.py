@@ -1,0 +1,362 @@
+"""One run of one reserved job: the checks before it, and its way through middleware to `handle`."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from onqueue.errors import (
+    JobDefinitionError,
+    JobInterrupted,
+    JobPoisoned,
+    JobTimedOut,
+    LeaseLost,
+    MissingModel,
+    NewerPayload,
+    TimeoutExceeded,
+    UnknownJob,
+    UnreadablePayload,
+)
+from onqueue.injection import call_handle, dependencies
+from onqueue.job import Job
+from onqueue.job_context import JobContext, Order
+from onqueue.middleware.pipeline import run_pipeline
+from onqueue.payload import Envelope, decode, plan_of
+from onqueue.registry import job_class_of
+from onqueue.worker.decision import (
+    POISONOUS_DEATHS,
+    Decision,
+    Done,
+    Facts,
+    Fail,
+    Interrupted,
+    Limits,
+    Park,
+    Raised,
+    Result,
+    Returned,
+    TimedOut,
+    refusal,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from contextlib import AbstractContextManager
+
+    import svcs
+
+    from onqueue.contracts import Clock, Locks, ReservedJob
+    from onqueue.job_context import Lifeline
+    from onqueue.worker.options import WorkerOptions
+
+RETURNED = Returned()
+UNKNOWN = "unknown:"
+"""What the parking place of jobs that this code does not know begins with."""
+
+_RECYCLING = (MemoryError, RecursionError, SystemExit, KeyboardInterrupt, GeneratorExit)
+"""After these a process is not trusted with another job."""
+
+
+class Recipe:
+    """What is worked out once for each job class, so that a run is short."""
+
+    __slots__ = ("expected", "has_hook", "has_middleware", "is_injected", "restore", "version")
+
+    def __init__(self, job_class: type[Job]) -> None:
+        """Read the class; raises `JobDefinitionError` when `handle` cannot be understood."""
+        plan = plan_of(job_class)
+        self.restore = plan.restore
+        self.version = plan.version
+        self.has_middleware = job_class.middleware is not Job.middleware
+        self.has_hook = job_class.failed is not Job.failed
+        self.is_injected = bool(dependencies(job_class))
+        self.expected = float("inf")
+        """Seconds the last run took; nobody knows before the first."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """A reserved job that was read: what bounds it, and later how its run went.
+
+    A `verdict` says what becomes of a job that must not run.
+    """
+
+    reserved: ReservedJob
+    envelope: Envelope
+    limits: Limits
+    verdict: Decision | None = None
+    recipe: Recipe | None = None
+    context: JobContext | None = None
+    error: BaseException | None = None
+    recycle: bool = False
+
+    @property
+    def durable(self) -> bool:
+        """Whether the job's row in the outbox lives until its outcome."""
+        return bool(self.envelope.options.get("durable"))
+
+    def facts(self, now: float, luck: float = 0.0) -> Facts:
+        """Return what a decision looks at; `now` is seconds since the epoch."""
+        reserved = self.reserved
+        return Facts(self.envelope.job, reserved.attempts, reserved.exceptions, now, luck)
+
+
+class Cutter:
+    """Lets a signal raise in the job, and nowhere else.
+
+    `expose` and `cover` bracket the code of the job inside one `try`, so that an exception from
+    the handler is always caught there; it comes at most once a run.
+    """
+
+    __slots__ = ("_exposed", "_wanted", "attention", "fired")
+
+    def __init__(self, wanted: Callable[[], tuple[int, BaseException | None]]) -> None:
+        """`wanted` returns the number of the run to cut and what to raise in it."""
+        self._wanted = wanted
+        self._exposed = 0
+        self.fired: BaseException | None = None
+        self.attention = False
+
+    def expose(self, number: int) -> None:
+        """Allow this run to be cut; raises at once when that was wanted before."""
+        self.fired = None
+        self._exposed = number
+        if self.attention:
+            self.strike()
+
+    def cover(self) -> None:
+        """Allow no cut any more."""
+        self._exposed = 0
+
+    def on_signal(self, *_: object) -> None:
+        """Note that the parent wants something; raise when it is to cut the exposed run."""
+        self.attention = True
+        self.strike()
+
+    def strike(self) -> None:
+        """Raise in the exposed run when it is the one to cut."""
+        number, error = self._wanted()
+        if error is not None and number and number == self._exposed:
+            self._exposed = 0
+            self.fired = error
+            raise error
+
+
+class Attempts:
+    """Reads and runs reserved jobs for one process."""
+
+    def __init__(
+        self,
+        *,
+        connection: str,
+        options: WorkerOptions,
+        clock: Clock,
+        lifeline: Lifeline,
+        cutter: Cutter,
+        locks: Locks | None = None,
+        services: svcs.Registry | None = None,
+        scope: Callable[[Mapping[str, str]], AbstractContextManager[Any]] | None = None,
+    ) -> None:
+        """Know what every run of this process shares; `scope` re-enters a job's context."""
+        self._connection = connection
+        self._clock = clock
+        self._lifeline = lifeline
+        self._cutter = cutter
+        self._locks = locks
+        self._services = services
+        self._scope = scope
+        self._options = options
+        self._plain = limits_of({}, options)
+        self._recipes: dict[str, Recipe] = {}
+
+    # ---- before the run ----
+
+    def prepare(self, reserved: ReservedJob) -> Attempt:
+        """Return the job ready to run, or with the verdict on one that must not run.
+
+        A job that only newer code knows is parked; bytes that are no job are failed.
+        """
+        try:
+            envelope = decode(reserved.payload)
+        except NewerPayload as error:
+            return self._unreadable(reserved, Park(UNKNOWN + error.job), error.job)
+        except UnreadablePayload as error:
+            return self._unreadable(reserved, Fail(error, reserved.attempts), "")
+        options = envelope.options
+        limits = limits_of(options, self._options) if options else self._plain
+        attempt = Attempt(reserved, envelope, limits)
+        if options or reserved.attempts or reserved.deaths or reserved.doom:
+            attempt.verdict = self._refuse(attempt)
+        recipe = self._recipes.get(envelope.job)
+        if recipe is None or options:
+            recipe = self._look_up(attempt)
+        attempt.recipe = recipe
+        return attempt
+
+    def _look_up(self, attempt: Attempt) -> Recipe | None:
+        """Return the recipe for the job's class; sets the verdict on a job not known here."""
+        envelope = attempt.envelope
+        name = envelope.job
+        verdict: Decision
+        try:
+            recipe = self._recipes.get(name) or Recipe(job_class_of(name))
+        except UnknownJob:
+            verdict = Park(UNKNOWN + name)
+        except JobDefinitionError as error:
+            verdict = Fail(error, attempt.reserved.attempts)
+        else:
+            self._recipes[name] = recipe
+            if envelope.options.get("version", 1) <= recipe.version:
+                return recipe
+            verdict = Park(UNKNOWN + name)
+        attempt.verdict = attempt.verdict or verdict
+        return None
+
+    def _unreadable(self, reserved: ReservedJob, verdict: Decision, job: str) -> Attempt:
+        blank = Envelope(0, job, 0.0, {}, {}, {})
+        return Attempt(reserved, blank, self._plain, verdict=verdict)
+
+    def _refuse(self, attempt: Attempt) -> Decision | None:
+        reserved, envelope = attempt.reserved, attempt.envelope
+        if reserved.deaths >= POISONOUS_DEATHS:
+            return Fail(JobPoisoned(envelope.job, reserved.deaths), reserved.attempts)
+        if reserved.doom == "timeout":
+            error = TimeoutExceeded(envelope.job, attempt.limits.timeout)
+            return Fail(error, reserved.attempts)
+        now = self._clock.time()
+        expires_in = envelope.options.get("expires_in")
+        if expires_in is not None and now > envelope.at + expires_in:
+            return Done("expired")
+        refused = refusal(attempt.limits, attempt.facts(now))
+        return None if refused is None else Fail(refused, reserved.attempts)
+
+    # ---- the run ----
+
+    def run(self, attempt: Attempt, number: int) -> Result:
+        """Run the job and return what that came to; raises only `LeaseLost`.
+
+        `number` tells this run from the others of the process, so that a cut meant for one
+        never hits another.
+        """
+        cutter = self._cutter
+        result: Result = RETURNED
+        try:
+            try:
+                cutter.expose(number)
+                result = self._run(attempt)
+            finally:
+                cutter.cover()
+        except LeaseLost:
+            raise
+        except BaseException as error:  # noqa: BLE001 - whatever a job raises has an outcome
+            attempt.error = error
+            result = self._result_of(attempt, error)
+        context = attempt.context
+        if context is None:
+            return result
+        if context.container is not None:
+            attempt.error = _close(context) or attempt.error
+        return context.order or result
+
+    def _run(self, attempt: Attempt) -> Result:
+        recipe, reserved = attempt.recipe, attempt.reserved
+        if recipe is None:
+            msg = f"Job {reserved.id!r} was not checked before its run"
+            raise RuntimeError(msg)
+        attempt.context = context = JobContext(
+            job_id=reserved.id,
+            attempts=reserved.attempts + 1,
+            connection=self._connection,
+            queue=reserved.queue,
+            context=attempt.envelope.context,
+            lifeline=self._lifeline,
+            locks=self._locks,
+            services=self._services,
+        )
+        if self._scope is not None and context.context:
+            with self._scope(context.context):
+                return _work(attempt, recipe, context)
+        return _work(attempt, recipe, context)
+
+    def _result_of(self, attempt: Attempt, error: BaseException) -> Result:
+        """Return what an escaped exception means; a cut stays one, whatever it became."""
+        fired = self._cutter.fired
+        attempt.recycle = fired is not None or isinstance(error, _RECYCLING)
+        if isinstance(fired, JobTimedOut):
+            return TimedOut()
+        if isinstance(fired, JobInterrupted):
+            return Interrupted()
+        return Raised(error)
+
+    def hear_failure(self, attempt: Attempt, error: BaseException, number: int) -> None:
+        """Call `failed` on a fresh instance; raises what it raises."""
+        recipe = attempt.recipe
+        if recipe is None or not recipe.has_hook:
+            return
+        scope = nullcontext() if self._scope is None else self._scope(attempt.envelope.context)
+        try:
+            self._cutter.expose(number)
+            with scope:
+                job = recipe.restore(attempt.envelope.data)
+                if attempt.context is not None:
+                    job.bind(attempt.context)
+                job.failed(error)
+        finally:
+            self._cutter.cover()
+
+
+def _work(attempt: Attempt, recipe: Recipe, context: JobContext) -> Result:
+    """Make the job again and run it; references are fetched inside the job's own context."""
+    try:
+        job = recipe.restore(attempt.envelope.data)
+    except (MissingModel, UnreadablePayload) as error:
+        return _unrestorable(attempt, error)
+    job.__dict__["_context"] = context
+    if recipe.has_middleware:
+        return _through_middleware(job, context)
+    if recipe.is_injected:
+        call_handle(job, context)
+    else:
+        job.handle()
+    return RETURNED
+
+
+def _through_middleware(job: Job, context: JobContext) -> Returned:
+    handled = run_pipeline(job, job.middleware(), lambda arrived: call_handle(arrived, context))
+    return RETURNED if handled else Returned(handled=False)
+
+
+def _unrestorable(attempt: Attempt, error: MissingModel | UnreadablePayload) -> Order:
+    """Return the end of a job that cannot be made again: trying once more would not help."""
+    quietly = attempt.envelope.options.get("delete_when_missing_models")
+    if isinstance(error, MissingModel) and quietly:
+        return Order("skip")
+    attempt.error = error
+    return Order("fail", error=error)
+
+
+def _close(context: JobContext) -> BaseException | None:
+    """End the run's services; what they raise is reported but changes no outcome."""
+    try:
+        context.close()
+    except Exception as error:  # noqa: BLE001 - the job's outcome stands
+        return error
+    return None
+
+
+def limits_of(options: dict[str, Any], defaults: WorkerOptions) -> Limits:
+    """Return what bounds a job: its own options as they travelled, else the worker's."""
+    if not options:
+        return Limits(defaults.tries, defaults.backoff, defaults.timeout)
+    get = options.get
+    until = get("retry_until")
+    return Limits(
+        tries=get("tries", defaults.tries),
+        backoff=get("backoff") or defaults.backoff,
+        timeout=get("timeout", defaults.timeout),
+        fail_on_timeout=get("fail_on_timeout", False),
+        max_exceptions=get("max_exceptions", 0),
+        retry_until=until / 1000 if until is not None else None,
+        jitter=get("jitter", 0.0),
+    )

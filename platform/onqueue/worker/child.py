@@ -1,0 +1,166 @@
+"""The child of a worker: a fork that runs jobs, obeys its parent, and never outlives it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from onqueue import events
+from onqueue.errors import JobInterrupted, JobTimedOut
+from onqueue.worker.attempt import Attempts, Cutter
+from onqueue.worker.loop import Loop
+from onqueue.worker.processes import die_with
+from onqueue.worker.settlement import Settlement
+from onqueue.worker.shared import Cut, Exit, Phase
+from onqueue.worker.stopping import StopReason
+from onqueue.worker.unix_signals import Wakeup, reset_for_child
+
+if TYPE_CHECKING:
+    from onqueue.connections import QueueManager
+    from onqueue.contracts import Clock, JobId
+    from onqueue.worker.options import WorkerOptions
+    from onqueue.worker.shared import Shared
+
+log = logging.getLogger("onqueue.worker")
+
+
+@dataclass(slots=True, frozen=True)
+class Errand:
+    """What a parent gives a child to do; `started` (monotonic) and `jobs_before` are the worker's.
+
+    With `only` the child fails that one doomed job and ends.
+    """
+
+    connection: str
+    queues: tuple[str, ...]
+    holder: str
+    options: WorkerOptions
+    started: float
+    jobs_before: int = 0
+    only: JobId = ""
+
+
+class Lifeline:
+    """What the jobs of a child may ask about it, answered from the shared memory."""
+
+    def __init__(self, holder: str, shared: Shared, clock: Clock) -> None:
+        """Know whose lease it is."""
+        self.holder = holder
+        self._shared = shared
+        self._clock = clock
+
+    def holds_lease(self) -> bool:
+        """Tell whether the parent vouches for the lease at this moment."""
+        return self._clock.monotonic() < self._shared.vouched_until
+
+    def should_stop(self) -> bool:
+        """Tell whether the parent wants the worker to end."""
+        return self._shared.should_stop
+
+
+def fork_child(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> int:
+    """Start a child and return its process id; raises `OSError` when there can be none."""
+    parent = os.getpid()
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        die_with(parent)
+        how = _work(manager, errand, shared, notices)
+        shared.leave(how)
+    except BaseException:
+        log.critical("the worker's own code failed", exc_info=True)
+        shared.leave(Exit.FAULT)
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(0)
+
+
+def _work(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> Exit:
+    clock = manager.clock
+    cutter = Cutter(lambda: _wanted_cut(shared))
+    wakeup = reset_for_child(cutter.on_signal)
+    manager.close()
+    _start_watchdog(shared, clock)
+    starting = events.WorkerStarting(errand.connection, errand.queues, os.getpid())
+    events.tell(events.worker_starting, starting)
+    loop = _loop(manager, errand, shared, cutter, wakeup, notices)
+    shared.enter(Phase.WORKING)
+    how, reason = loop.settle_only(errand.only) if errand.only else loop.run()
+    if reason is not None:
+        shared.leave_for(list(StopReason).index(reason))
+    return how
+
+
+def _loop(
+    manager: QueueManager,
+    errand: Errand,
+    shared: Shared,
+    cutter: Cutter,
+    wakeup: Wakeup,
+    notices: int,
+) -> Loop:
+    queue = manager.workable(errand.connection)
+    consumer = queue.consumer(errand.holder, errand.queues)
+    lifeline = Lifeline(errand.holder, shared, manager.clock)
+    attempts = Attempts(
+        connection=errand.connection,
+        options=errand.options,
+        clock=manager.clock,
+        lifeline=lifeline,
+        cutter=cutter,
+        locks=consumer.locks(),
+        services=manager.services,
+        scope=manager.scope,
+    )
+    settlement = Settlement(
+        connection=errand.connection,
+        consumer=consumer,
+        failed=manager.failed,
+        outbox=manager.outbox,
+        clock=manager.clock,
+        lifeline=lifeline,
+    )
+    return Loop(
+        connection=errand.connection,
+        queues=errand.queues,
+        options=errand.options,
+        clock=manager.clock,
+        shared=shared,
+        consumer=consumer,
+        attempts=attempts,
+        settlement=settlement,
+        cutter=cutter,
+        wakeup=wakeup,
+        notices=notices,
+        started=errand.started,
+        jobs_before=errand.jobs_before,
+        longest_wait=queue.config.block_for,
+    )
+
+
+def _wanted_cut(shared: Shared) -> tuple[int, BaseException | None]:
+    number, why = shared.wanted_cut
+    if why is Cut.TIMEOUT:
+        running = shared.running()
+        return number, JobTimedOut(running.timeout if running else 0.0)
+    return number, JobInterrupted() if why is Cut.INTERRUPT else None
+
+
+def _start_watchdog(shared: Shared, clock: Clock) -> None:
+    """End the process once nobody vouches for its lease any more, whatever it is doing."""
+
+    def watch() -> None:
+        while (left := shared.vouched_until - clock.monotonic()) > 0:
+            clock.sleep(left)
+        shared.leave(Exit.LEASE_LOST)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="onqueue-watchdog", daemon=True).start()

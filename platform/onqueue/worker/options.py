@@ -1,0 +1,51 @@
+"""What `queue work` was asked to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from onqueue.errors import ConfigurationError
+
+
+@dataclass(slots=True, frozen=True)
+class WorkerOptions:
+    """The options of one worker. Times are seconds, `memory` is MiB; 0 means without limit.
+
+    `tries`, `timeout` and `backoff` apply to jobs that say nothing themselves. `sleep` is the
+    pause between two looks while paused, `rest` the one after each job.
+    """
+
+    connection: str | None = None
+    queues: tuple[str, ...] = ()
+    tries: int = 1
+    timeout: float = 60.0
+    backoff: tuple[float, ...] = (0.0,)
+    sleep: float = 3.0
+    rest: float = 0.0
+    max_jobs: int = 0
+    max_time: float = 0.0
+    memory: float = 512.0
+    once: bool = False
+    stop_when_empty: bool = False
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise `ConfigurationError` naming every value that cannot be used."""
+        figures = ("tries", "timeout", "sleep", "rest", "max_jobs", "max_time", "memory")
+        problems = [
+            f"{name!r} must not be below 0, not {getattr(self, name):g}"
+            for name in figures
+            if getattr(self, name) < 0
+        ]
+        if not self.backoff or min(self.backoff) < 0:
+            problems.append(f"'backoff' must be one or more seconds, not {self.backoff!r}")
+        if not all(self.queues):
+            problems.append(f"'queues' must be names, not {self.queues!r}")
+        if problems:
+            subject = "The options of the worker"
+            raise ConfigurationError(subject, problems)
+
+    @property
+    def job_limit(self) -> int:
+        """How many jobs the worker may run in all; 0 is without limit."""
+        return 1 if self.once else self.max_jobs

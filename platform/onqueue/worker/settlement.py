@@ -1,0 +1,303 @@
+"""Where a run's outcome becomes true: the only place that acks, releases, fails, and then tells."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from typing import TYPE_CHECKING, TypeVar
+
+from onqueue import events
+from onqueue.contracts import FailedJob
+from onqueue.errors import BrokerUnavailable, LeaseLost
+from onqueue.worker.decision import Done, Fail, Park, Release
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from onqueue.contracts import Clock, Consumer, FailedJobs, JobId, Outbox, ReservedJob, Turn
+    from onqueue.job_context import Lifeline
+    from onqueue.worker.attempt import Attempt
+    from onqueue.worker.decision import Decision
+
+T = TypeVar("T")
+
+log = logging.getLogger("onqueue.worker")
+
+STORE_ATTEMPTS = 5
+"""How often a store that raises is asked before the job goes back to its queue instead."""
+
+POSTPONED = 30.0
+"""Seconds until a job comes back whose outcome could not be written down."""
+
+_FIRST_RETRY = 0.05
+_LONGEST_RETRY = 2.0
+
+
+class Settlement:
+    """Settles the runs of one child process.
+
+    Plain successes only join `done`: the next mark or turn carries them, and they are told when
+    a turn has confirmed them. All other outcomes are one fenced call each, at once.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection: str,
+        consumer: Consumer,
+        failed: FailedJobs,
+        outbox: Outbox | None,
+        clock: Clock,
+        lifeline: Lifeline,
+    ) -> None:
+        """Know the stores that have a say."""
+        self._connection = connection
+        self._consumer = consumer
+        self._failed = failed
+        self._outbox = outbox
+        self._clock = clock
+        self._lifeline = lifeline
+        self.done: list[JobId] = []
+        self._untold: dict[JobId, tuple[Attempt, float]] = {}
+
+    # ---- what went well ----
+
+    def turn(self, want: int) -> Turn:
+        """Confirm what is done, tell about it, and return the next jobs; raises `LeaseLost`."""
+        at_stake = bool(self.done)
+        turn = self._insist(lambda: self._consumer.turn(want, self.done), at_stake=at_stake)
+        if self.done:
+            for job_id in turn.refused:
+                log.warning("lease lost", extra={"job_id": job_id})
+            self._tell_confirmed(turn.refused)
+            self.done.clear()
+        return turn
+
+    def succeed(self, attempt: Attempt, duration: float) -> None:
+        """Note a plain success, to be confirmed by the next turn."""
+        job_id = attempt.reserved.id
+        self.done.append(job_id)
+        if events.job_processed.receivers or events.job_attempted.receivers:
+            self._untold[job_id] = (attempt, duration)
+
+    def give_back(self, ids: Sequence[JobId]) -> None:
+        """Return jobs that were never started to the front of their queues."""
+        self._insist(lambda: self._consumer.give_back(ids))
+
+    def is_done_already(self, attempt: Attempt) -> bool:
+        """Tell whether a durable job's outbox row says that an earlier run succeeded."""
+        if self._outbox is None or not attempt.durable:
+            return False
+        return self._outbox.state(attempt.reserved.id) == "done"
+
+    # ---- everything else ----
+
+    def settle(
+        self,
+        attempt: Attempt,
+        decision: Decision,
+        duration: float,
+        hear_failure: Callable[[Attempt, BaseException], None],
+    ) -> bool:
+        """Make the decision true, then tell; False when the lease was lost and nothing changed.
+
+        `hear_failure` calls the job's `failed`. A store that stays away postpones the job: it
+        goes back, and nothing is told.
+        """
+        if not self._write_down(attempt, decision):
+            return self._postpone(attempt, decision)
+        if not self._carry_out(attempt.reserved, decision):
+            self._tell_lost(attempt)
+            return False
+        if isinstance(decision, Fail):
+            try:
+                hear_failure(attempt, decision.error)
+            except BaseException as second:  # noqa: BLE001 - the job has failed all the same
+                self.tell_exception(attempt, second)
+        self._tell(attempt, decision, duration)
+        return True
+
+    def _write_down(self, attempt: Attempt, decision: Decision) -> bool:
+        """Write what must stand before the broker forgets the job; False when it could not be."""
+        if isinstance(decision, Fail):
+            envelope, reserved = attempt.envelope, attempt.reserved
+            tenant = envelope.context.get("tenant")
+            record = self._record(envelope.job, tenant, reserved, decision)
+            if not self._lifeline.holds_lease():
+                raise LeaseLost(self._lifeline.holder, reserved.id)
+            if not self._is_stored(lambda: self._failed.record(record)):
+                return False
+        return self._mark_outbox(attempt, decision)
+
+    def _mark_outbox(self, attempt: Attempt, decision: Decision) -> bool:
+        outbox, job_id = self._outbox, attempt.reserved.id
+        if outbox is None or not attempt.durable or not isinstance(decision, Done | Fail):
+            return True
+        if isinstance(decision, Fail):
+            return self._is_stored(lambda: outbox.mark_outcome(job_id, "failed"))
+        return self._is_stored(lambda: outbox.mark_outcome(job_id, "done"))
+
+    def _record(
+        self, job: str, tenant: str | None, reserved: ReservedJob, decision: Fail
+    ) -> FailedJob:
+        error = decision.error
+        return FailedJob(
+            id=reserved.id,
+            connection=self._connection,
+            queue=reserved.queue,
+            job=job,
+            payload=reserved.payload,
+            error_type=type(error).__qualname__,
+            error=_text_of(error),
+            traceback="".join(traceback.format_exception(error)),
+            attempts=decision.attempts,
+            failed_at=self._clock.now(),
+            tenant=tenant,
+        )
+
+    def _is_stored(self, store: Callable[[], object]) -> bool:
+        """Ask a store a few times; False when it raised each time."""
+        for turn in range(STORE_ATTEMPTS):
+            try:
+                store()
+            except Exception:
+                log.exception("an outcome could not be written down")
+                if turn + 1 < STORE_ATTEMPTS:
+                    self._clock.sleep(_FIRST_RETRY * 2**turn)
+            else:
+                return True
+        return False
+
+    def _postpone(self, attempt: Attempt, decision: Decision) -> bool:
+        """Give the job back because a store is away. Only a failed run has spent its attempt."""
+        reserved = attempt.reserved
+        spent = decision.attempts if isinstance(decision, Fail) else reserved.attempts
+        release = Release("released", POSTPONED, spent, reserved.exceptions)
+        return self._carry_out(reserved, release)
+
+    def _carry_out(self, reserved: ReservedJob, decision: Decision) -> bool:
+        consumer = self._consumer
+        match decision:
+            case Done():
+                return self._insist(lambda: consumer.ack(reserved))
+            case Fail():
+                return self._insist(lambda: consumer.fail(reserved))
+            case Release(delay=delay, attempts=attempts, exceptions=exceptions):
+                return self._insist(
+                    lambda: consumer.release(
+                        reserved, delay, attempts=attempts, exceptions=exceptions
+                    )
+                )
+            case Park(lock):
+                return self._insist(lambda: self._park(reserved, lock))
+
+    def _park(self, reserved: ReservedJob, lock: str) -> bool:
+        """Let the job wait for its lock; when that is free by now, it goes round once more."""
+        if self._consumer.park(reserved, lock):
+            return True
+        spent, exceptions = reserved.attempts, reserved.exceptions
+        return self._consumer.release(reserved, 0.0, attempts=spent, exceptions=exceptions)
+
+    def mark(self, started: JobId) -> None:
+        """Write down that the last success is done and this job starts."""
+        done = self.done[-1] if self.done else None
+        try:
+            self._consumer.mark(done, started)
+        except BrokerUnavailable:
+            self._insist(lambda: self._consumer.mark(done, started))
+
+    def _insist(self, call: Callable[[], T], *, at_stake: bool = True) -> T:
+        """Repeat a call to the broker while it is away, as long as the lease can be trusted.
+
+        Raises `LeaseLost` then: whatever the call did, it no longer counts. With nothing at
+        stake, a worker that is to stop gives up at once.
+        """
+        delay = _FIRST_RETRY
+        while True:
+            try:
+                return call()
+            except BrokerUnavailable:
+                idle = not at_stake and self._lifeline.should_stop()
+                if idle or not self._lifeline.holds_lease():
+                    raise LeaseLost(self._lifeline.holder) from None
+                self._clock.sleep(delay)
+                delay = min(_LONGEST_RETRY, delay * 2)
+
+    # ---- telling ----
+
+    def tell_processing(self, attempt: Attempt) -> None:
+        """Tell that the run starts."""
+        event = events.JobProcessing(*self._run_of(attempt))
+        events.tell(events.job_processing, event)
+
+    def tell_exception(self, attempt: Attempt, error: BaseException) -> None:
+        """Tell that the run raised, before anything is decided about it."""
+        log.warning(
+            "job raised",
+            extra={"job": attempt.envelope.job, "job_id": attempt.reserved.id},
+            exc_info=error,
+        )
+        if events.job_exception_occurred.receivers:
+            event = events.JobExceptionOccurred(*self._run_of(attempt), error)
+            events.tell(events.job_exception_occurred, event)
+
+    def _run_of(self, attempt: Attempt) -> tuple[str, str, str, str, int, dict[str, str]]:
+        reserved, envelope = attempt.reserved, attempt.envelope
+        spent = reserved.attempts + (attempt.context is not None)
+        return (
+            self._connection,
+            reserved.queue,
+            reserved.id,
+            envelope.job,
+            spent,
+            envelope.context,
+        )
+
+    def _tell_confirmed(self, refused: Sequence[JobId]) -> None:
+        untold, self._untold = self._untold, {}
+        for job_id, (attempt, duration) in untold.items():
+            if job_id in refused:
+                self._tell_lost(attempt)
+            else:
+                self._tell(attempt, Done(), duration)
+
+    def _tell_lost(self, attempt: Attempt) -> None:
+        log.warning("lease lost", extra={"job_id": attempt.reserved.id})
+        if events.job_lease_lost.receivers:
+            event = events.JobLeaseLost(*self._run_of(attempt))
+            events.tell(events.job_lease_lost, event)
+
+    def _tell(self, attempt: Attempt, decision: Decision, duration: float) -> None:
+        """Tell the one end of the run, and then that it is over."""
+        run = self._run_of(attempt)
+        timed_out = isinstance(decision, Release | Fail) and decision.timed_out
+        if timed_out and events.job_timed_out.receivers:
+            timeout = attempt.limits.timeout
+            events.tell(events.job_timed_out, events.JobTimedOut(*run, timeout))
+        error: BaseException | None = None
+        match decision:
+            case Done(outcome):
+                if events.job_processed.receivers:
+                    processed = events.JobProcessed(*run, outcome, duration)
+                    events.tell(events.job_processed, processed)
+            case Fail(error):
+                events.tell(events.job_failed, events.JobFailed(*run, error))
+            case Release(outcome, delay, _, _, error):
+                if events.job_released.receivers:
+                    released = events.JobReleased(*run, outcome, delay, error)
+                    events.tell(events.job_released, released)
+            case Park():
+                if events.job_released.receivers:
+                    released = events.JobReleased(*run, "parked", 0.0, None)
+                    events.tell(events.job_released, released)
+        if events.job_attempted.receivers:
+            over = events.JobAttempted(*run, decision.outcome, duration, error)
+            events.tell(events.job_attempted, over)
+
+
+def _text_of(error: BaseException) -> str:
+    """Return the error's message; one that cannot even be shown does not lose the job."""
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - any code of the application may run here
+        return f"(its message cannot be shown: {type(second).__name__})"

@@ -1,0 +1,245 @@
+"""The memory that a parent and its child share: what runs since when, and what the parent wants.
+
+Every word has eight bytes and one writer, so that it is read whole. A running job is published by
+writing its number last and taken back by clearing it first; whoever reads it twice the same in
+between has read a consistent job. No system call is needed for any of it.
+"""
+
+from __future__ import annotations
+
+import mmap
+import multiprocessing
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from multiprocessing.synchronize import Lock
+
+    from onqueue.contracts import JobId
+
+ID_BYTES: Final = 32
+_WORDS: Final = 32
+_TABLE: Final = _WORDS * 8
+
+
+class Phase(IntEnum):
+    """What the child is at."""
+
+    STARTING = 0
+    WAITING = 1
+    WORKING = 2
+
+
+class Cut(IntEnum):
+    """Why the parent cuts a running job short."""
+
+    NONE = 0
+    TIMEOUT = 1
+    INTERRUPT = 2
+
+
+class Exit(IntEnum):
+    """How a child ended; `NONE` means that it was killed or killed itself."""
+
+    NONE = 0
+    STOPPED = 1
+    RECYCLED = 2
+    LEASE_LOST = 3
+    FAULT = 4
+
+
+# Words written by the child.
+_RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _COUNT, _POSITION = range(8)
+_FINISHED, _EXIT, _PROGRESS, _REASON = 8, 9, 10, 11
+# Words written by the parent.
+_VOUCHED, _STOP, _PAUSE, _CUT_JOB, _CUT_WHY, _RECALLED = range(16, 22)
+
+
+@dataclass(slots=True, frozen=True)
+class Running:
+    """The job that runs; `started` is monotonic, `timeout` seconds (0: without)."""
+
+    number: int
+    job_id: JobId
+    started: float
+    timeout: float
+    attempts: int
+    exceptions: int
+
+
+class Shared:
+    """One anonymous memory and one lock for one child; made before the fork."""
+
+    def __init__(self, prefetch: int) -> None:
+        """Have room for so many reserved jobs."""
+        self.prefetch = prefetch
+        self.lock: Lock = multiprocessing.get_context("fork").Lock()
+        self._memory = mmap.mmap(-1, _TABLE + prefetch * ID_BYTES)
+        view = memoryview(self._memory)[:_TABLE]
+        self._words = view.cast("Q")
+        self._floats = view.cast("d")
+
+    # ---- the child writes ----
+
+    def hold(self, ids: Sequence[JobId]) -> None:
+        """Publish the reserved jobs, none of them started yet."""
+        words = self._words
+        words[_COUNT] = words[_POSITION] = 0
+        packed = "".join(ids).encode()
+        self._memory[_TABLE : _TABLE + len(packed)] = packed
+        words[_RECALLED] = 0
+        words[_COUNT] = len(ids)
+
+    def claim(self, position: int) -> bool:
+        """Take the held job at this position (from 0); False when the parent gave it back."""
+        with self.lock:
+            words = self._words
+            if words[_RECALLED]:
+                return False
+            words[_POSITION] = position + 1
+            return True
+
+    def begin(
+        self, number: int, started: float, timeout: float, attempts: int, exceptions: int
+    ) -> None:
+        """Publish that the claimed job runs from now on; numbers begin at 1."""
+        floats, words = self._floats, self._words
+        floats[_STARTED] = started
+        floats[_TIMEOUT] = timeout
+        words[_ATTEMPTS] = attempts
+        words[_EXCEPTIONS] = exceptions
+        words[_RUNNING] = number
+
+    def end(self) -> None:
+        """Publish that nothing runs."""
+        self._words[_RUNNING] = 0
+
+    def enter(self, phase: Phase) -> None:
+        """Publish what the child is at."""
+        self._words[_PHASE] = phase
+        self._words[_PROGRESS] += 1
+
+    def count(self) -> None:
+        """Count a job that came to an end of whatever kind."""
+        self._words[_FINISHED] += 1
+
+    def leave(self, how: Exit) -> None:
+        """Publish how the child ends."""
+        self._words[_EXIT] = how
+
+    def leave_for(self, reason: int) -> None:
+        """Publish which reason to stop the child saw, by its position."""
+        self._words[_REASON] = reason
+
+    # ---- the parent writes ----
+
+    def vouch(self, until: float) -> None:
+        """Let the child trust its lease until this monotonic instant."""
+        self._floats[_VOUCHED] = until
+
+    def ask_to_stop(self) -> None:
+        """Have the child leave after the running job."""
+        self._words[_STOP] = 1
+
+    def ask_to_pause(self, *, paused: bool) -> None:
+        """Have the child take no job (or take jobs again)."""
+        self._words[_PAUSE] = paused
+
+    def cut(self, number: int, why: Cut) -> None:
+        """Have this job interrupted; needs the signal that makes the child look."""
+        self._words[_CUT_WHY] = why
+        self._words[_CUT_JOB] = number
+
+    def recall(self) -> list[JobId]:
+        """Forbid the child to start what it holds unstarted and return it; hold the lock."""
+        words = self._words
+        first, count = words[_POSITION], words[_COUNT]
+        if words[_RECALLED] or first >= count:
+            return []
+        words[_RECALLED] = 1
+        return [self._id(position) for position in range(first, count)]
+
+    # ---- either reads ----
+
+    def running(self) -> Running | None:
+        """Return the job that runs, None when nothing runs or it just changes."""
+        words, floats = self._words, self._floats
+        number = words[_RUNNING]
+        if not number:
+            return None
+        found = Running(
+            number,
+            self._id(words[_POSITION] - 1),
+            floats[_STARTED],
+            floats[_TIMEOUT],
+            words[_ATTEMPTS],
+            words[_EXCEPTIONS],
+        )
+        return found if words[_RUNNING] == number else None
+
+    def _id(self, position: int) -> JobId:
+        start = _TABLE + position * ID_BYTES
+        return self._memory[start : start + ID_BYTES].decode()
+
+    @property
+    def number(self) -> int:
+        """The number of the job that runs, 0 for none."""
+        return self._words[_RUNNING]
+
+    @property
+    def phase(self) -> int:
+        """What the child is at, out of `Phase`."""
+        return self._words[_PHASE]
+
+    @property
+    def progress(self) -> tuple[int, int]:
+        """Something that changes whenever the child comes along."""
+        return self._words[_PROGRESS], self._words[_FINISHED]
+
+    @property
+    def unstarted(self) -> bool:
+        """Whether the child holds jobs it has not started and may start."""
+        words = self._words
+        return words[_POSITION] < words[_COUNT] and not words[_RECALLED]
+
+    @property
+    def recalled(self) -> bool:
+        """Whether the parent gave back what was held unstarted."""
+        return bool(self._words[_RECALLED])
+
+    @property
+    def finished(self) -> int:
+        """How many jobs came to an end of whatever kind."""
+        return self._words[_FINISHED]
+
+    @property
+    def exit(self) -> Exit:
+        """How the child ended."""
+        return Exit(self._words[_EXIT])
+
+    @property
+    def reason(self) -> int:
+        """The position of the reason to stop that the child saw."""
+        return self._words[_REASON]
+
+    @property
+    def vouched_until(self) -> float:
+        """Until which monotonic instant the lease can be trusted."""
+        return self._floats[_VOUCHED]
+
+    @property
+    def should_stop(self) -> bool:
+        """Whether the child is to leave after the running job."""
+        return bool(self._words[_STOP])
+
+    @property
+    def should_pause(self) -> bool:
+        """Whether the child is to take no job."""
+        return bool(self._words[_PAUSE])
+
+    @property
+    def wanted_cut(self) -> tuple[int, Cut]:
+        """Which job is to be cut short, and why."""
+        return self._words[_CUT_JOB], Cut(self._words[_CUT_WHY])

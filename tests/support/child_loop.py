@@ -1,0 +1,252 @@
+"""A worker's child without a process, a broker or time passing: the loop on doubles."""
+
+import os
+import select
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from onqueue import events
+from onqueue.connections import QueueManager
+from onqueue.contracts import FailedJob, JobId, OutboxState, ReservedJob, Turn
+from onqueue.errors import BrokerUnavailable, LeaseLost
+from onqueue.job import Job
+from onqueue.payload import plan_of
+from onqueue.testing.clock import FakeClock
+from onqueue.worker.attempt import Attempts, Cutter
+from onqueue.worker.child import Lifeline
+from onqueue.worker.loop import Loop
+from onqueue.worker.options import WorkerOptions
+from onqueue.worker.settlement import Settlement
+from onqueue.worker.shared import Exit, Shared
+from onqueue.worker.stopping import StopReason
+from onqueue.worker.unix_signals import Wakeup
+
+
+class LocksDouble:
+    """Locks that are free unless a test took them."""
+
+    def __init__(self) -> None:
+        self.taken: dict[str, str] = {}
+
+    def acquire(self, key: str, owner: JobId, expire_after: float | None) -> bool:
+        del expire_after
+        return self.taken.setdefault(key, owner) == owner
+
+    def release(self, key: str, owner: JobId) -> bool:
+        return self.taken.get(key) == owner and bool(self.taken.pop(key))
+
+
+@dataclass
+class ConsumerDouble:
+    """Hands out what a test put into `ready` and writes down what it was told."""
+
+    holder: str = "h1"
+    ready: list[ReservedJob] = field(default_factory=list)
+    told: list[tuple[Any, ...]] = field(default_factory=list)
+    refuse: bool = False
+    lost: bool = False
+    refused: set[JobId] = field(default_factory=set)
+    away_for: int = 0
+    free_locks: set[str] = field(default_factory=set)
+
+    def turn(self, want: int, done: Sequence[JobId]) -> Turn:
+        self._answer()
+        if self.lost:
+            raise LeaseLost(self.holder)
+        if done:
+            self.told.append(("done", *done))
+        given, self.ready = self.ready[:want], self.ready[want:]
+        return Turn(given, None, [job_id for job_id in done if job_id in self.refused])
+
+    def mark(self, done: JobId | None, started: JobId) -> None:
+        self._answer()
+        self.told.append(("mark", done, started))
+
+    def ack(self, job: ReservedJob) -> bool:
+        return self._settle("ack", job.id)
+
+    def fail(self, job: ReservedJob) -> bool:
+        return self._settle("fail", job.id)
+
+    def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
+        return self._settle("release", job.id, delay, attempts, exceptions)
+
+    def park(self, job: ReservedJob, lock: str) -> bool:
+        return lock not in self.free_locks and self._settle("park", job.id, lock)
+
+    def give_back(self, ids: Sequence[JobId]) -> None:
+        self.told.append(("give back", *ids))
+
+    def wait(self, timeout: float, wakeup_fd: int) -> None:
+        poller = select.poll()
+        poller.register(wakeup_fd, select.POLLIN)
+        poller.poll(timeout)
+
+    def locks(self) -> LocksDouble:
+        return LocksDouble()
+
+    def close(self) -> None:
+        """Nothing to give back."""
+
+    def settled(self, job_id: JobId) -> tuple[Any, ...]:
+        """Return what became of a job: the one settling call about it."""
+        [call] = [
+            told
+            for told in self.told
+            if told[0] not in {"mark", "give back"} and job_id in told[1:]
+        ]
+        return (call[0], *call[2:]) if call[0] != "done" else ("done",)
+
+    @property
+    def started(self) -> list[JobId]:
+        """The jobs that were marked as started, in order."""
+        return [told[2] for told in self.told if told[0] == "mark"]
+
+    def _settle(self, verb: str, *what: Any) -> bool:
+        self._answer()
+        if not self.refuse:
+            self.told.append((verb, *what))
+        return not self.refuse
+
+    def _answer(self) -> None:
+        if self.away_for > 0:
+            self.away_for -= 1
+            raise BrokerUnavailable("redis", "nowhere", "the test sent it away")
+
+
+class FailedDouble:
+    """A failed store that can be away for some calls."""
+
+    def __init__(self) -> None:
+        self.records: list[FailedJob] = []
+        self.away_for = 0
+
+    def record(self, failed: FailedJob) -> None:
+        if self.away_for > 0:
+            self.away_for -= 1
+            raise OSError("the failed store is away")
+        self.records.append(failed)
+
+
+class OutboxDouble:
+    """The outcomes of durable jobs."""
+
+    def __init__(self) -> None:
+        self.outcomes: dict[JobId, OutboxState] = {}
+        self.away_for = 0
+
+    def state(self, job_id: JobId) -> OutboxState | None:
+        return self.outcomes.get(job_id)
+
+    def mark_outcome(self, job_id: JobId, outcome: OutboxState) -> None:
+        if self.away_for > 0:
+            self.away_for -= 1
+            raise OSError("the outbox is away")
+        self.outcomes[job_id] = outcome
+
+
+class Bench:
+    """One child's loop with everything around it in a test's hands."""
+
+    def __init__(self, services: Any = None) -> None:
+        self.clock = FakeClock()
+        self.consumer = ConsumerDouble()
+        self.failed = FailedDouble()
+        self.outbox = OutboxDouble()
+        self.shared = Shared(128)
+        self.shared.vouch(1e9)
+        self.cutter = Cutter(lambda: (0, None))
+        self.services = services
+        self.manager = QueueManager("redis", {"redis": {"driver": "redis"}}, clock=self.clock)
+        self._numbers = 0
+
+    def put(self, job: Job, **state: Any) -> JobId:
+        """Make a job ready and return its id."""
+        context = state.pop("context", None)
+        payload = plan_of(type(job)).encode(job, self.clock.time(), context)
+        return self.put_payload(payload, **state)
+
+    def put_payload(self, payload: bytes, **state: Any) -> JobId:
+        """Make bytes ready and return their id."""
+        self._numbers += 1
+        job_id = f"{self._numbers:032x}"
+        self.consumer.ready.append(ReservedJob(job_id, "default", payload, **state))
+        return job_id
+
+    def run(self, **given: Any) -> tuple[Exit, StopReason | None]:
+        """Let the loop work until nothing is ready."""
+        options = WorkerOptions(**{"stop_when_empty": True, "memory": 0, **given})
+        reader, writer = os.pipe()
+        wakeup = Wakeup()
+        lifeline = Lifeline(self.consumer.holder, self.shared, self.clock)
+        settlement = Settlement(
+            connection="redis",
+            consumer=self.consumer,
+            failed=self.failed,  # type: ignore[arg-type]
+            outbox=self.outbox,  # type: ignore[arg-type]
+            clock=self.clock,
+            lifeline=lifeline,
+        )
+        attempts = Attempts(
+            connection="redis",
+            options=options,
+            clock=self.clock,
+            lifeline=lifeline,
+            cutter=self.cutter,
+            locks=self.consumer.locks(),
+            services=self.services,
+        )
+        loop = Loop(
+            connection="redis",
+            queues=("default",),
+            options=options,
+            clock=self.clock,
+            shared=self.shared,
+            consumer=self.consumer,
+            attempts=attempts,
+            settlement=settlement,
+            cutter=self.cutter,
+            wakeup=wakeup,
+            notices=writer,
+            started=self.clock.monotonic(),
+        )
+        try:
+            return loop.run()
+        finally:
+            wakeup.close()
+            os.close(reader)
+            os.close(writer)
+
+
+_HEARD = (
+    "job_processing",
+    "job_exception_occurred",
+    "job_timed_out",
+    "job_processed",
+    "job_released",
+    "job_failed",
+    "job_lease_lost",
+    "job_attempted",
+)
+
+
+@contextmanager
+def hearing() -> Iterator[list[Any]]:
+    """Yield a list that receives every event about runs."""
+    heard: list[Any] = []
+    note = heard.append
+    with_receiver = [getattr(events, name) for name in _HEARD]
+    for signal in with_receiver:
+        signal.connect(note, weak=False)
+    try:
+        yield heard
+    finally:
+        for signal in with_receiver:
+            signal.disconnect(note)
+
+
+def names(heard: Sequence[object]) -> list[str]:
+    """Return the kinds of events, in order."""
+    return [type(event).__name__ for event in heard]

@@ -1,0 +1,53 @@
+"""What a parent and its child tell each other without a word."""
+
+from onqueue.worker.shared import Cut, Running, Shared
+
+IDS = [f"{number:032x}" for number in range(5)]
+
+
+def test_a_running_job_is_seen_with_all_it_is_about_until_it_ends() -> None:
+    shared = Shared(8)
+    shared.hold(IDS)
+    assert shared.claim(0)
+    assert shared.claim(1)
+    shared.begin(7, 12.5, 60.0, 2, 1)
+    assert shared.running() == Running(7, IDS[1], 12.5, 60.0, 2, 1)
+    shared.end()
+    assert shared.running() is None
+
+
+def test_what_was_recalled_cannot_be_claimed() -> None:
+    shared = Shared(8)
+    shared.hold(IDS)
+    shared.claim(0)
+    assert shared.unstarted
+    with shared.lock:
+        assert shared.recall() == IDS[1:]
+        assert shared.recall() == []
+    assert not shared.claim(1)
+    assert not shared.unstarted
+
+
+def test_new_jobs_can_be_claimed_after_a_recall() -> None:
+    shared = Shared(8)
+    shared.hold(IDS[:2])
+    shared.claim(0)
+    with shared.lock:
+        shared.recall()
+    shared.hold(IDS[2:])
+    assert shared.claim(0)
+    assert shared.unstarted
+
+
+def test_nothing_is_recalled_when_everything_has_started() -> None:
+    shared = Shared(8)
+    shared.hold(IDS[:1])
+    shared.claim(0)
+    with shared.lock:
+        assert shared.recall() == []
+
+
+def test_a_cut_names_its_job() -> None:
+    shared = Shared(1)
+    shared.cut(3, Cut.TIMEOUT)
+    assert shared.wanted_cut == (3, Cut.TIMEOUT)
