@@ -52,15 +52,15 @@ class WorkContract(DriverContract):
 
     @pytest.fixture
     def consumer(self, work: WorkableQueue, leases: Leases) -> Iterator[Consumer]:
-        """The child's side, serving `high` before `default`."""
-        consumer = work.consumer(leases.open(), ["high", "default"])
+        """The child's side, serving `default` before `low`."""
+        consumer = work.consumer(leases.open(), ["default", "low"])
         yield consumer
         consumer.close()
 
     @pytest.fixture
     def other(self, work: WorkableQueue, leases: Leases) -> Iterator[Consumer]:
         """Another child."""
-        consumer = work.consumer(leases.open(), ["high", "default"])
+        consumer = work.consumer(leases.open(), ["default", "low"])
         yield consumer
         consumer.close()
 
@@ -88,10 +88,17 @@ class WorkContract(DriverContract):
 
     def test_the_first_queue_comes_first(self, work: WorkableQueue, consumer: Consumer) -> None:
         """Whatever was pushed first."""
-        work.push(message())
-        urgent = message(queue="high")
+        work.push(message(queue="low"))
+        urgent = message()
         work.push(urgent)
         assert consumer.turn(1, []).jobs[0].id == urgent.id
+
+    def test_a_lower_queue_gives_one_job_a_turn(
+        self, work: WorkableQueue, consumer: Consumer
+    ) -> None:
+        """So that the higher one is asked again before the next."""
+        work.push_many([message(queue="low") for _ in range(3)])
+        assert len(consumer.turn(3, []).jobs) == 1
 
     def test_a_job_is_handed_to_one_consumer_only(
         self, work: WorkableQueue, consumer: Consumer, other: Consumer
@@ -319,7 +326,7 @@ class WorkContract(DriverContract):
     def test_waiting_ends_with_a_push(self, work: WorkableQueue, consumer: Consumer) -> None:
         """On any of its queues, long before the time is over."""
         reader, writer = os.pipe()
-        pushing = threading.Timer(0.1, work.push, [message(queue="high")])
+        pushing = threading.Timer(0.1, work.push, [message(queue="low")])
         pushing.start()
         began = _clock.monotonic()
         consumer.wait(DEADLINE, reader)

@@ -1,4 +1,4 @@
-"""The parent's side of a connection: opens, renews and buries the holders its children work under."""
+"""The parent's side of a connection: opens, renews and buries its children's holders."""
 
 from __future__ import annotations
 
@@ -67,10 +67,12 @@ class RedisLeases:
         """
         return self._bury(holder, cause) or []
 
-    def _bury(self, holder: str, cause: Burial) -> list[ReservedJob] | None:
-        """Return None when there is no such holder or a "lapsed" one was renewed meanwhile."""
+    def _bury(
+        self, holder: str, cause: Burial, *, if_over: bool = False
+    ) -> list[ReservedJob] | None:
+        """Return None when there is no such holder, or (`if_over`) it was renewed meanwhile."""
         of = self._keys.holder(holder)
-        names = self._broker.run(self._scripts.condemn(of, lapsed=cause.kind == "lapsed"))
+        names = self._broker.run(self._scripts.condemn(of, if_over=if_over))
         if names == Code.LOST:
             return None
         in_flight = self._requeue(of, [name.decode() for name in names], cause)
@@ -107,7 +109,7 @@ class RedisLeases:
         Locks whose owner is gone are let go of, too.
         """
         pause, holders = self._broker.run(self._scripts.lapsed(self._lease * LONGEST_LEASES))
-        buried = [self._bury(holder.decode(), Burial("lapsed")) for holder in holders]
+        buried = [self._bury(holder.decode(), Burial("lapsed"), if_over=True) for holder in holders]
         self._broker.run(self._scripts.sweep())
         due = None if pause == b"-1" else int(pause) / 1000
         return sum(jobs is not None for jobs in buried), due

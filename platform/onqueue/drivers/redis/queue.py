@@ -1,4 +1,4 @@
-"""The dispatch side of a connection on Redis, and what operators ask of it."""
+"""The dispatch side of a connection on Redis, and what operators ask of it."""  # noqa: A005
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from onqueue.config import ConnectionConfig
-    from onqueue.contracts import JobId, Message
+    from onqueue.contracts import Clock, JobId, Message
     from onqueue.drivers.redis.keys import QueueKeys
     from onqueue.drivers.redis.scripts import Call
 
@@ -30,14 +30,15 @@ WHOLE = b"*"
 
 
 class RedisQueue:
-    """A connection whose jobs live in Redis or Valkey. Usable from several threads and after a fork."""
+    """A connection whose jobs live in Redis or Valkey; for several threads, also after a fork."""
 
     supports = frozenset(
         {"delay", "leases", "locks", "once", "park", "pause", "size", "forget", "knows"}
     )
 
-    def __init__(self, config: ConnectionConfig) -> None:
-        """Connect to nothing yet."""
+    def __init__(self, config: ConnectionConfig, clock: Clock | None = None) -> None:
+        """Connect to nothing yet; all drivers are given a clock, here the server's counts."""
+        del clock
         self.config = config
         self.name = config.name
         self._broker = Broker(config)
@@ -112,6 +113,11 @@ class RedisQueue:
         first = chunk[0]
         queue = self._keys.queue(first.queue)
         pusher = self._keys.pusher(line.token, place)
+        seen = (
+            [self._keys.seen((job.token or job.id).encode()) for job in chunk]
+            if first.once > 0
+            else ()
+        )
         if first.delay > 0:
             return self._scripts.later(
                 queue,
@@ -120,6 +126,7 @@ class RedisQueue:
                 sequence=sequence,
                 repeated=repeated,
                 once=first.once,
+                seen=seen,
             )
         return self._scripts.push(
             queue,
@@ -128,6 +135,7 @@ class RedisQueue:
             sequence=sequence,
             repeated=repeated,
             once=first.once,
+            seen=seen,
         )
 
     # ---- looking ----

@@ -121,10 +121,10 @@ class Scripts:
         sequence: int,
         repeated: bool,
         once: float = 0.0,
+        seen: Sequence[bytes] = (),
     ) -> Call:
-        """Store jobs that are ready at once."""
+        """Store jobs that are ready at once; `seen` has a key for each when pushed once."""
         keys = self.keys
-        seen = [keys.seen(job_id) for job_id, _ in jobs] if once else []
         head = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
         return call(
             "push",
@@ -141,10 +141,10 @@ class Scripts:
         sequence: int,
         repeated: bool,
         once: float = 0.0,
+        seen: Sequence[bytes] = (),
     ) -> Call:
-        """Store jobs that are due after their delay in seconds."""
+        """Store jobs that are due after their delay in seconds; `seen` as in `push`."""
         keys = self.keys
-        seen = [keys.seen(job_id) for job_id, _, _ in jobs] if once else []
         args = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
         args.append(self._offset)
         for job_id, payload, delay in jobs:
@@ -309,15 +309,15 @@ class Scripts:
         """List holders whose lease is over."""
         return call("lapsed", [self.keys.holders], [self._offset, milliseconds(longest)])
 
-    def condemn(self, of: HolderKeys, *, lapsed: bool) -> Call:
-        """End a lease for good."""
+    def condemn(self, of: HolderKeys, *, if_over: bool) -> Call:
+        """End a lease for good, or (`if_over`) only one that has run out."""
         return call(
             "condemn",
             [
                 *(self.keys.holders, of.held, of.unstarted, of.unfinished),
                 *(of.tomb_unstarted, of.tomb_unfinished),
             ],
-            [of.holder, self._offset, _flag(lapsed)],
+            [of.holder, self._offset, _flag(if_over)],
         )
 
     def bury(self, of: HolderKeys, queues: Sequence[QueueKeys], cause: Burial) -> Call:

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 GONE = (Disconnected, TimedOut, OSError)
 """After any of these nobody knows what the server did: the line is dropped."""
 
+_PLAIN: dict[type[BaseException], str] = {
+    ReadOnlyError: "it is a read-only replica",
+    BusyLoadingError: "it is still loading its data",
+}
+
 
 def masked(url: str) -> str:
     """Return the address without password and options."""
@@ -47,10 +52,6 @@ def translated(error: RedisError | OSError, connection: str, address: str) -> Br
         return BrokerFull(connection, address, "its memory is used up ('maxmemory')")
     if why.startswith("MISCONF"):
         return BrokerFull(connection, address, "it cannot write its data to disk")
-    if isinstance(error, ReadOnlyError):
-        return BrokerUnavailable(connection, address, "it is a read-only replica")
-    if isinstance(error, BusyLoadingError):
-        return BrokerUnavailable(connection, address, "it is still loading its data")
-    if isinstance(error, GONE):
-        return BrokerUnavailable(connection, address, why)
+    if isinstance(error, (*GONE, ReadOnlyError)):
+        return BrokerUnavailable(connection, address, _PLAIN.get(type(error), why))
     return BrokerError(f"The broker of connection {connection!r} at {address} answered: {why}")

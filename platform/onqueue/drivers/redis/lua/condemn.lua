@@ -7,7 +7,7 @@
 -- KEYS[6] tomb-unfinished   {onqueue:redis}:tomb-unfinished:<holder>
 -- ARGV[1] holder            token
 -- ARGV[2] offset            ms added to the server's clock (tests)
--- ARGV[3] lapsed            1 only if its lease is over
+-- ARGV[3] if-over           1 only if its lease has run out
 -- Returns -1 when there is no such holder (or it is not over), else the queues of what it holds
 -- Flags allow-oom
 -- Includes _clock
