@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from sqlalchemy import select
 
 from demo.expectation import expectation_of
 from demo.killer import Killer
@@ -20,9 +21,10 @@ from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
 from demo.visitor import Visitor
 from meet2be.attendees.console import import_and_report
 from meet2be.attendees.demo_list import DEMO_LIST
-from meet2be.bootstrap import bootstrap
+from meet2be.bootstrap import Services, bootstrap
 from meet2be.config import Settings, process_environment
 from meet2be.db.migrating import upgrade
+from meet2be.events.models import Event
 from meet2be.local.environment import LocalPlatform, free_port
 from meet2be.local.seeding import AURORA, DEMO_EVENT, DEMO_LOGINS, DEMO_PASSWORD, seed
 from meet2be.local.stack import LocalStack
@@ -104,10 +106,12 @@ class Demo:
         self._take_payments(services)
         services.close()
 
-    def _take_payments(self, services: Any) -> None:
+    def _take_payments(self, services: Services) -> None:
         """Let the provider have the payments that the imported orders were made with."""
         with services.database.system_session("demo: list payments", read_only=True) as session:
-            payments = list(provider_payments(session))
+            event = session.scalars(select(Event).where(Event.slug == DEMO_EVENT)).one()
+            self.event_uid, self.event_title = event.uid, event.title
+            payments = list(provider_payments(session, event))
         for start in range(0, len(payments), PAYMENTS_A_CALL):
             self.provider.create_payments(payments[start : start + PAYMENTS_A_CALL])
         self.refunded_before = {item["payment_intent"]: item["refunded"] for item in payments}
@@ -138,30 +142,14 @@ class Demo:
         self.teller.say(f"Logging in as {ADMIN.email} and asking for a preview")
         visitor.get("/login")
         visitor.submit("/login", email=ADMIN.email, password=DEMO_PASSWORD)
-        visitor.get(visitor.link(f"/events/{self._event_uid()}"))
+        visitor.get(visitor.link(f"/events/{self.event_uid}"))
         visitor.get(visitor.link("/cancel"))
         visitor.submit("/cancel")
         self.stack.wait(lambda: "/confirm" in visitor.get(visitor.url), 60, "the preview is shown")
         visitor.submit("/code")
         code = self._mailed_code()
         self.teller.say("Confirming with the event's name and the mailed code")
-        visitor.submit("/confirm", event_name=self._event_title(), code=code)
-
-    def _event_uid(self) -> str:
-        return self._event_column("uid")
-
-    def _event_title(self) -> str:
-        return self._event_column("title")
-
-    def _event_column(self, column: str) -> str:
-        from sqlalchemy import create_engine, text
-
-        engine = create_engine(self.platform.database_url)
-        with engine.connect() as connection:
-            statement = text(f"SELECT {column} FROM events WHERE slug = :slug")
-            found = connection.execute(statement, {"slug": DEMO_EVENT}).scalar_one()
-        engine.dispose()
-        return str(found)
+        visitor.submit("/confirm", event_name=self.event_title, code=code)
 
     def _mailed_code(self) -> str:
         self.stack.wait(

@@ -39,9 +39,9 @@ def password_fits(stored: str | None, password: str) -> bool:
     with _AT_ONCE:
         try:
             fits = _HASHER.verify(stored or _nobodys_hash(), password[:LONGEST])
-            return fits and stored is not None
         except (VerificationError, InvalidHashError):
-            return False
+            fits = False
+    return fits and stored is not None
 
 
 def should_be_hashed_again(stored: str) -> bool:

@@ -1,8 +1,9 @@
 """The seam between the platform and whatever carries its mail.
 
-A delivery has two halves, because SMTP has no idempotency: once the message itself has left, a lost
-answer does not tell whether it was taken. ``prepare`` opens the transaction, where every failure may be
-repeated; a failure inside ``transmit`` is :class:`DeliveryUncertain`, and nobody sends again on their own.
+A delivery has two halves, because SMTP has no idempotency: once the message itself has left, a
+lost answer does not tell whether it was taken. ``prepare`` opens the transaction, where every
+failure may be repeated; a failure inside ``transmit`` is :class:`DeliveryUncertain`, and nobody
+sends again on their own.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class MailTransport(Protocol):
         """Open the transaction; raises ``DeliveryDeferred`` or ``DeliveryRefused``."""
 
     def transmit(self, envelope: Envelope) -> str:
-        """Send the prepared message and return the server's words; may raise ``DeliveryUncertain``."""
+        """Send the prepared message, return the server's words; may raise ``DeliveryUncertain``."""
 
     def close(self) -> None:
         """Say goodbye to the server, if one is connected."""
@@ -40,7 +41,7 @@ class MailError(Meet2BeError):
 
 
 class DeliveryDeferred(MailError):
-    """The server said "later" or could not be reached; nothing of the message left, so repeating is safe."""
+    """The server said "later" or is away; nothing of the message left, so repeating is safe."""
 
     def __init__(self, address: str, code: int, text: str) -> None:
         self.address, self.code, self.text = address, code, text

@@ -1,7 +1,7 @@
 """Mail over SMTP (RFC 5321): the only importer of ``smtplib``.
 
-``prepare`` says MAIL and RCPT, ``transmit`` says DATA and sends the message; see ``meet2be.integrations.mail``
-for what a failure in either half means.
+``prepare`` says MAIL and RCPT, ``transmit`` says DATA and sends the message; see
+``meet2be.integrations.mail`` for what a failure in either half means.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def become_supervisor() -> NoReturn:
     (settings.var_dir / "log").mkdir(parents=True, exist_ok=True)
     configuration = str(ROOT / "infra" / "supervisor" / "supervisord.conf")
     command = [sys.executable, "-m", "supervisor.supervisord", "-n", "-c", configuration]
-    os.execve(sys.executable, command, environment)
+    os.execve(sys.executable, command, environment)  # noqa: S606 - no shell, our interpreter
 
 
 def local_platform(settings: Settings) -> LocalPlatform:

@@ -18,7 +18,7 @@ from meet2be.tenancy.models import Membership, Tenant
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
-DEMO_PASSWORD = "conference-demo-2026"
+DEMO_PASSWORD = "conference-demo-2026"  # noqa: S105 - printed on purpose, for a desk only
 AURORA, BOREALIS = "aurora", "borealis"
 DEMO_EVENT = "aurora-summit"
 

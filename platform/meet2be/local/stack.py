@@ -69,7 +69,7 @@ class LocalStack:
         self.wait(self.web_answers, 60, "the web pages answer")
 
     def stop(self) -> None:
-        """Ask Supervisor to stop everything and wait until it has gone; harmless when it is not up."""
+        """Ask Supervisor to stop everything and wait until it has; harmless when it is not up."""
         if not self.is_running:
             return
         pid = int(self._call("getPID"))

@@ -140,7 +140,7 @@ class ValkeyServer:
         lock = self._prepare(within)
         os.set_inheritable(lock, True)
         command = self._command()
-        os.execv(command[0], command)
+        os.execv(command[0], command)  # noqa: S606 - the same process is the point
 
     def answers(self) -> bool:
         """Tell whether a server on the socket says PONG; False also while it loads its data."""
