@@ -1,0 +1,58 @@
+"""Names on the wire."""
+
+import pytest
+
+from onqueue import Job, registry
+from onqueue.errors import JobDefinitionError, UnknownJob
+
+
+class SendLetter(Job):
+    name = "letters.send"
+
+    def handle(self) -> None: ...
+
+
+def test_a_class_is_found_by_its_name_on_the_wire() -> None:
+    assert registry.job_class_of("letters.send") is SendLetter
+    assert ("letters.send", SendLetter) in list(registry.registered())
+
+
+def test_a_former_name_still_leads_to_the_class() -> None:
+    registry.alias("letters.mail", SendLetter)
+    assert registry.job_class_of("letters.mail") is SendLetter
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    with pytest.raises(UnknownJob, match=r"'letters\.sent', did you mean 'letters\.send'"):
+        registry.job_class_of("letters.sent")
+
+
+def test_two_classes_cannot_bear_one_name() -> None:
+    with pytest.raises(JobDefinitionError, match=r"borne by .*SendLetter and .*Other"):
+
+        class Other(Job):
+            name = "letters.send"
+
+            def handle(self) -> None: ...
+
+
+def test_a_module_that_is_imported_anew_replaces_its_classes() -> None:
+    again = type(SendLetter)(
+        "SendLetter",
+        (Job,),
+        {
+            "__module__": SendLetter.__module__,
+            "__qualname__": SendLetter.__qualname__,
+            "name": "letters.send",
+            "handle": lambda _self: None,
+        },
+    )
+    assert registry.job_class_of("letters.send") is again
+    registry.register("letters.send", SendLetter)
+
+
+def test_a_subclass_does_not_inherit_the_name() -> None:
+    class SendCard(SendLetter):
+        def handle(self) -> None: ...
+
+    assert registry.job_class_of("SendCard") is SendCard
