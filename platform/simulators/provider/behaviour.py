@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field, fields, replace
+from fnmatch import fnmatchcase
 from typing import Any
 
 from simulators.rules import Rule, RuleBook, RuleError
@@ -30,7 +31,7 @@ class WebhookSettings:
 
     `early` sends before the API's answer, `delay_ms` later, `copies` several times,
     `out_of_order_ms` holds back the first event of each call, `retry_ms` is the first pause
-    after a refused delivery (it doubles up to a minute).
+    after a refused delivery (it doubles up to a minute), `events` are the kinds to send.
     """
 
     enabled: bool = True
@@ -43,6 +44,15 @@ class WebhookSettings:
     retry_ms: int = 1000
     max_tries: int = 20
     timeout_ms: int = 10_000
+    events: tuple[str, ...] = ("*",)
+
+    def wants(self, kind: str) -> bool:
+        """Tell whether events of this kind are sent at all."""
+        return (
+            self.enabled
+            and self.url is not None
+            and any(fnmatchcase(kind, pattern) for pattern in self.events)
+        )
 
 
 @dataclass

@@ -20,7 +20,7 @@ def emit(ledger: Ledger, account: str, events: list[tuple[str, Json, Json | None
     deliveries = []
     for index, (kind, subject, previous) in enumerate(events):
         event = _write(ledger, account, kind, subject, previous)
-        if not settings.enabled or settings.url is None:
+        if not settings.wants(kind):
             continue
         held_back = settings.out_of_order_ms if index == 0 else 0
         due = ledger.clock.now() + (settings.delay_ms + held_back) / 1000

@@ -17,6 +17,7 @@ from simulators.provider.calls import READS, Answer, Call, carry_out, route, sub
 from simulators.provider.errors import ConnectionCut, StripeError, outage
 from simulators.provider.forms import parse_form
 from simulators.provider.idempotency import IdempotencyKeys, fingerprint
+from simulators.provider.shapes import API_VERSION
 from simulators.provider.validation import checked
 
 if TYPE_CHECKING:
@@ -165,4 +166,4 @@ def _api_key(header: str) -> str:
 
 
 def _version(request: web.BaseRequest) -> str:
-    return request.headers.get("Stripe-Version", "")
+    return request.headers.get("Stripe-Version", API_VERSION)

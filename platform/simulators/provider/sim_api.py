@@ -61,7 +61,7 @@ class SimApi:
         action, arguments = self._route(request.method, request.path)
         raw = await request.read()
         if request.method in {"POST", "PUT"}:
-            arguments.append(json.loads(raw) if raw else {})
+            arguments.append(_body(raw, list if request.path == "/_sim/payments" else dict))
         if request.method == "GET":
             result: Json | list[Json] = action(*arguments)
         else:
@@ -128,3 +128,13 @@ class SimApi:
 
     def _summary(self) -> Json:
         return summary(self._ledger)
+
+
+def _body(raw: bytes, expected: type) -> Any:
+    """Return the JSON body, an empty object for none; raises ValueError for another kind."""
+    body = json.loads(raw) if raw else {}
+    if not isinstance(body, expected):
+        kind = "a list" if expected is list else "an object"
+        message = f"the body must be {kind} in JSON, not {type(body).__name__}."
+        raise ValueError(message)  # noqa: TRY004 - it is the caller's value, answered as a 400
+    return body

@@ -262,6 +262,24 @@ def test_an_unknown_switch_is_refused_and_changes_nothing(control: ProviderContr
     assert control.behaviour() == before
 
 
+@pytest.mark.parametrize(
+    ("path", "body", "text"),
+    [
+        ("/_sim/behaviour", [], "the body must be an object"),
+        ("/_sim/payments", {}, "the body must be a list"),
+        ("/_sim/clock", {"advance_seconds": -1}, "The clock only goes forward"),
+        ("/_sim/clock", {}, "advance_seconds"),
+        ("/_sim/nothing", {}, "There is no helper call"),
+    ],
+)
+def test_a_wrong_helper_call_is_answered_with_what_is_wrong(
+    control: ProviderControl, path: str, body: object, text: str
+) -> None:
+    method = "PUT" if path.endswith("behaviour") else "POST"
+    with pytest.raises(ControlError, match=text):
+        control._call(method, path, body)
+
+
 def test_two_providers_do_not_share_a_folder(
     own_provider: ProviderProcess,
 ) -> None:

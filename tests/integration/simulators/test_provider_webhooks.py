@@ -113,6 +113,13 @@ def test_webhooks_can_be_off_and_sent_later_by_hand(
     eventually(lambda: receiver.types() == ["refund.created"])
 
 
+def test_only_the_kinds_asked_for_are_sent(sender: ProviderProcess, receiver: Receiver) -> None:
+    sender.control.behave(webhooks={"events": ["refund.*"]})
+    refund(sender)
+    eventually(lambda: receiver.types() == ["refund.created"])
+    assert sender.control.summary()["deliveries_waiting"] == 0
+
+
 def test_an_early_webhook_arrives_before_the_answer(
     sender: ProviderProcess, receiver: Receiver
 ) -> None:
