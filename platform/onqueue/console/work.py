@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from onqueue.errors import OnQueueError
 from onqueue.worker import Worker, WorkerOptions
 
 if TYPE_CHECKING:
@@ -16,6 +15,9 @@ if TYPE_CHECKING:
 
     from onqueue.connections import QueueManager
 
+log = logging.getLogger("onqueue.worker")
+
+_DEFAULTS = WorkerOptions()
 _LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s [%(process)d] %(message)s"
 
 
@@ -30,43 +32,56 @@ def _spans(_context: click.Context, _parameter: click.Parameter, given: str) -> 
         raise click.BadParameter(f"{given!r} is not seconds, or several with commas") from None
 
 
-@click.command("work")
-@click.argument("connection", required=False)
-@click.option("--queue", "queues", default="", callback=_names, help="Queues, the first one first.")
-@click.option("--tries", default=1, show_default=True, help="Attempts of a job; 0: no limit.")
-@click.option("--timeout", default=60.0, show_default=True, help="Seconds of a job; 0: no limit.")
-@click.option(
-    "--backoff", default="0", callback=_spans, help="Seconds before another try: 5 or 1,5,30."
-)
-@click.option("--sleep", default=3.0, show_default=True, help="Seconds between looks in a pause.")
-@click.option("--rest", default=0.0, show_default=True, help="Seconds to rest after each job.")
-@click.option("--max-jobs", default=0, help="Stop after so many jobs.")
-@click.option("--max-time", default=0.0, help="Stop after so many seconds, between jobs.")
-@click.option(
-    "--memory", default=512.0, show_default=True, help="Stop (exit code 12) from so many MiB on."
-)
-@click.option("--once", is_flag=True, help="Run one job, or none when there is none, and stop.")
-@click.option("--stop-when-empty", is_flag=True, help="Stop when no job is ready.")
-@click.option("--force", is_flag=True, help="Work even while the whole connection is paused.")
-@click.option("-v", "--verbose", count=True, help="Tell more; twice for everything.")
+def _option(name: str, kind: type[Any], **rest: Any) -> click.Option:
+    """Return the option of the command line for one of `WorkerOptions`, with its default."""
+    flag = "--queue" if name == "queues" else "--" + name.replace("_", "-")
+    if kind is bool:
+        return click.Option([flag, name], is_flag=True, **rest)
+    default = getattr(_DEFAULTS, name)
+    text = ",".join(map("{:g}".format, default)) if isinstance(default, tuple) else default
+    return click.Option([flag, name], type=kind, default=text, show_default=bool(text), **rest)
+
+
 @click.pass_obj
-def work(
+def _work(
     get_manager: Callable[[], QueueManager],
+    /,
     connection: str | None,
     verbose: int,
-    **given: object,
+    **given: Any,
 ) -> None:
     """Run the jobs of a connection's queues.
 
     TERM, INT and QUIT finish the running job and end; a second one interrupts it. USR2 pauses,
-    CONT goes on.
+    CONT goes on. The exit code is 0 (12: memory, 1: the broker is away).
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
-    try:
-        options = WorkerOptions(connection=connection, **given)  # type: ignore[arg-type]
-        reason = Worker(get_manager(), options).run()
-    except OnQueueError as error:
-        raise click.ClickException(str(error)) from error
-    logging.getLogger("onqueue.worker").info("worker stopped: %s", reason.value)
+    options = WorkerOptions(connection=connection, **given)
+    reason = Worker(get_manager(), options).run()
+    log.info("worker stopped: %s", reason.value)
     sys.exit(reason.exit_code)
+
+
+work = click.Command(
+    "work",
+    callback=_work,
+    help=_work.__doc__,
+    params=[
+        click.Argument(["connection"], required=False),
+        _option("queues", str, callback=_names, help="Queues, the most urgent first: a,b,c."),
+        _option("tries", int, help="Attempts of a job that says nothing itself; 0: no limit."),
+        _option("timeout", float, help="Seconds such a job may run; 0: no limit."),
+        _option("backoff", str, callback=_spans, help="Seconds before a retry: 5, or 1,5,30."),
+        _option("sleep", float, help="Seconds between two looks while paused."),
+        _option("rest", float, help="Seconds to rest after each job."),
+        _option("max_jobs", int, help="Stop after so many jobs; 0: never."),
+        _option("max_time", float, help="Stop after so many seconds; 0: never."),
+        _option("memory", float, help="Stop when a child has so many MiB; 0: never."),
+        _option("once", bool, help="Run one job, if there is one, and stop."),
+        _option("stop_when_empty", bool, help="Stop when no job is ready."),
+        _option("force", bool, help="Work on paused queues, too."),
+        click.Option(["-v", "--verbose"], count=True, help="Tell more; twice: everything."),
+    ],
+)
+"""Belongs into a group whose context's `obj` returns the QueueManager when called."""

@@ -85,11 +85,6 @@ class Wishes(Protocol):
         """Whether the worker is to end after the running job."""
         ...
 
-    @property
-    def wants_pause(self) -> bool:
-        """Whether the worker is to take no job for now."""
-        ...
-
 
 class Keeper:
     """Keeps one child alive and honest until it is gone."""
@@ -141,7 +136,7 @@ class Keeper:
 
     def _pass_on_wishes(self, child: Child) -> None:
         """Tell the child to stop or to pause; cut its job short at the second asking."""
-        paused = self._signals.paused or self._wishes.wants_pause
+        paused = self._signals.paused
         if paused != child.shared.should_pause:
             child.shared.ask_to_pause(paused=paused)
             child.look()

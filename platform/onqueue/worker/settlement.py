@@ -243,7 +243,7 @@ class Settlement:
 
     def _run_of(self, attempt: Attempt) -> tuple[str, str, str, str, int, dict[str, str]]:
         reserved, envelope = attempt.reserved, attempt.envelope
-        spent = reserved.attempts + (attempt.context is not None)
+        spent = reserved.attempts + (attempt.verdict is None)
         return (
             self._connection,
             reserved.queue,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from onqueue import events
 from onqueue.contracts import Burial, ReservedJob
@@ -34,6 +34,7 @@ _LONGEST_PAUSE = 5.0
 _LONGEST_RETRY = 2.0
 
 
+@runtime_checkable
 class RestartableQueue(Protocol):
     """A connection that can tell its workers to start anew."""
 
@@ -45,15 +46,16 @@ class RestartableQueue(Protocol):
 class RestartWish:
     """Whether a restart was asked for since the worker began; any other value than then counts."""
 
-    def __init__(self, queue: RestartableQueue) -> None:
-        """Remember nothing until the first look."""
-        self._queue = queue
+    def __init__(self, queue: object) -> None:
+        """Remember nothing until the first look; a connection without restarts never has one."""
+        self._queue = queue if isinstance(queue, RestartableQueue) else None
         self._at_start: float | None = None
         self.wants_stop = False
-        self.wants_pause = False
 
     def refresh(self) -> None:
         """Look; may raise `BrokerUnavailable`."""
+        if self._queue is None:
+            return
         now = self._queue.restart_requested_at()
         if self._at_start is None:
             self._at_start = now
@@ -85,7 +87,7 @@ class Worker:
         self._started = self._clock.monotonic()
         with ParentSignals() as signals:
             self._signals = signals
-            self._wishes = RestartWish(cast("RestartableQueue", self._queue))
+            self._wishes = RestartWish(self._queue)
             self._leases: Leases = self._queue.leases()
             try:
                 reason = self._serve()

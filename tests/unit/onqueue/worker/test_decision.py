@@ -44,9 +44,7 @@ def facts(attempts: int = 0, exceptions: int = 0, luck: float = 0.0) -> Facts:
         (Interrupted(), Release("interrupted", 0.0, attempts=1, exceptions=1)),
     ],
 )
-def test_what_was_asked_for_happens_whatever_the_limits(
-    result: Result, decision: object
-) -> None:
+def test_what_was_asked_for_happens_whatever_the_limits(result: Result, decision: object) -> None:
     assert decide(result, Limits(tries=1), facts(attempts=1, exceptions=1)) == decision
 
 
