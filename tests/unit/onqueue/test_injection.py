@@ -1,0 +1,89 @@
+"""Dependencies of `handle`."""
+
+from typing import Any
+
+import pytest
+import svcs
+
+from onqueue import Job
+from onqueue.errors import JobDefinitionError
+from onqueue.injection import call_handle, dependencies
+from onqueue.job_context import JobContext
+
+
+class Storage:
+    is_open = True
+
+
+class Mailer:
+    pass
+
+
+class Export(Job):
+    path: str
+
+    def handle(self, storage: Storage, mailer: Mailer) -> None:
+        GOT.append((self.path, storage, mailer))
+
+
+GOT: list[Any] = []
+
+
+class Lifeline:
+    holder = "h"
+
+    def holds_lease(self) -> bool:
+        return True
+
+    def should_stop(self) -> bool:
+        return False
+
+
+def context(registry: svcs.Registry) -> JobContext:
+    return JobContext(
+        job_id="1",
+        attempts=1,
+        connection="c",
+        queue="q",
+        context={},
+        lifeline=Lifeline(),
+        services=registry,
+    )
+
+
+def test_handle_gets_what_it_names_by_type_and_the_run_closes_it() -> None:
+    registry = svcs.Registry()
+    mailer = Mailer()
+    registry.register_value(Mailer, mailer)
+    closed: list[Storage] = []
+
+    def storage() -> Any:
+        made = Storage()
+        yield made
+        closed.append(made)
+
+    registry.register_factory(Storage, storage)
+    run = context(registry)
+    call_handle(Export("a"), run)
+    ((path, used, same),) = GOT
+    assert (path, same) == ("a", mailer)
+    assert run.service(Storage) is used
+    run.close()
+    assert closed == [used]
+
+
+def test_a_dependency_nobody_registered_is_named() -> None:
+    with pytest.raises(svcs.exceptions.ServiceNotFoundError):
+        call_handle(Export("a"), context(svcs.Registry()))
+
+
+def test_a_parameter_without_a_type_is_refused_unless_it_has_a_default() -> None:
+    class Loose(Job):
+        def handle(self, storage, n=3) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+
+    class Fine(Job):
+        def handle(self, n=3) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
+
+    with pytest.raises(JobDefinitionError, match="'storage' of .*Loose.handle has no type"):
+        dependencies(Loose)
+    assert dependencies(Fine) == ()
