@@ -2,6 +2,6 @@
 
 from onqueue.failed.memory import MemoryFailedJobs
 from onqueue.failed.null import NullFailedJobs
-from onqueue.failed.retry import retry_push
+from onqueue.failed.retry import retry_failed, retry_push
 
-__all__ = ["MemoryFailedJobs", "NullFailedJobs", "retry_push"]
+__all__ = ["MemoryFailedJobs", "NullFailedJobs", "retry_failed", "retry_push"]

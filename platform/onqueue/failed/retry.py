@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from onqueue import events
 from onqueue.clock import SystemClock
 from onqueue.contracts import Message
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from onqueue.connections import QueueManager
     from onqueue.contracts import Clock, FailedJob, JobId, Queue
 
 RETRY_WINDOW = 30 * 86_400.0
@@ -25,6 +27,7 @@ class Connections(Protocol):
         ...
 
 
+@runtime_checkable
 class Revives(Protocol):
     """An outbox whose row of a failed durable job can be opened again."""
 
@@ -46,10 +49,22 @@ def retry_push(
         queue = manager.connection(failed.connection)
         if outbox is not None:
             outbox.revive(failed.id)
+        if events.job_retry_requested.receivers:
+            events.tell(events.job_retry_requested, events.JobRetryRequested(failed))
         payload = renewed(failed.payload, now.time())
         return queue.push(Message(failed.id, failed.queue, payload, once=RETRY_WINDOW, token=token))
 
     return push
+
+
+def retry_failed(manager: QueueManager, job_id: JobId) -> bool:
+    """Bring one job of the manager's failed store back to its queue; False when it is not there.
+
+    A crash anywhere in here loses and doubles nothing: do it again.
+    """
+    given: object = manager.outbox
+    outbox = given if isinstance(given, Revives) else None
+    return manager.failed.retry(job_id, retry_push(manager, outbox, manager.clock))
 
 
 def renewed(payload: bytes, now: float) -> bytes:

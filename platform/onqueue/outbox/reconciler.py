@@ -28,6 +28,8 @@ log = logging.getLogger("onqueue.outbox")
 
 PATIENCE = 30.0
 """Seconds after its push before a durable job is looked for in the broker."""
+KEEP = 7 * 86_400.0
+"""Seconds for which the row of an ended job is kept: a late second push must find it."""
 PAGE = 500
 
 
@@ -50,12 +52,14 @@ class Reconciler:
         clock: Clock | None = None,
         *,
         patience: float = PATIENCE,
+        keep: float = KEEP,
     ) -> None:
-        """`patience` is seconds: how long ago a job was pushed before it is looked for."""
+        """Both are seconds: since its push before a job is looked for, and since its end."""
         self._outbox = outbox
         self._manager = manager
         self._clock: Clock = clock or SystemClock()
         self._patience = patience
+        self._keep = keep
 
     def run_once(self) -> ReconcilerReport:
         """Sweep all overdue rows once, page by page; a broker that is away is passed over."""
@@ -71,8 +75,9 @@ class Reconciler:
             after = page[-1].seq
 
     def step(self) -> float:
-        """Run once; return the seconds until the next sweep."""
+        """Run once, prune ended rows, and return the seconds until the next sweep."""
         self.run_once()
+        self._outbox.prune(self._keep)
         return self._patience / 2
 
     def run_forever(self, stop: Stop) -> None:

@@ -154,6 +154,16 @@ class SqlOutbox:
                 removed += connection.execute(statement).rowcount
         return removed
 
+    def open_ids(self, connection_name: str, queue: str) -> list[JobId]:
+        """Return the jobs of one queue that have no outcome yet, in the order of dispatch."""
+        statement = (
+            select(_row.id)
+            .where(_row.state.in_(_OPEN), _row.connection == connection_name, _row.queue == queue)
+            .order_by(_row.seq)
+        )
+        with self.engine.connect() as connection:
+            return list(connection.scalars(statement))
+
     # ---- for the relay ----
 
     def is_waiting(self, older_than: float = 0.0) -> bool:
