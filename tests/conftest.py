@@ -6,6 +6,14 @@ import pytest
 import redis
 
 from meet2be.local.valkey import ValkeyServer
+from support.databases import (  # noqa: F401 - fixtures for every test
+    clock,
+    database,
+    postgres_database,
+    postgres_template,
+    sqlite_database,
+    sqlite_template,
+)
 from support.servers import PostgresServer, private_postgres, private_valkey
 
 

@@ -25,7 +25,7 @@ from sqlalchemy import (
     TextClause,
     Update,
 )
-from sqlalchemy.orm import ORMExecuteState
+from sqlalchemy.orm import Mapper, ORMExecuteState
 from sqlalchemy.sql import visitors
 from sqlalchemy.sql.elements import BindParameter
 from sqlalchemy.sql.selectable import Exists, TextualSelect
@@ -53,6 +53,8 @@ def check_confined(state: ORMExecuteState, tenant: int) -> None:
     """Raise UnguardedStatementError or ForeignTenantError for what the filter cannot confine."""
     statement = state.statement
     match statement:
+        case Select() if _loads_by_key(statement):
+            return
         case Select() | CompoundSelect() | Exists():
             pass
         case Insert():
@@ -74,6 +76,21 @@ def touched(statement: object) -> Iterator[str]:
                 yield cast("Table", table).name
 
 
+def _loads_by_key(select: Select[Any]) -> bool:
+    """Return whether this is SQLAlchemy's own load of one mapped row, as `session.get` does it.
+
+    Its condition names plain columns, but the row it loads is mapped, hence confined.
+    """
+    mapper = select._propagate_attrs.get("plugin_subject")  # noqa: SLF001
+    criteria = select._where_criteria  # noqa: SLF001
+    return (
+        isinstance(mapper, Mapper)
+        and len(criteria) == 1
+        and criteria[0] is mapper._get_clause[0]  # noqa: SLF001 -- the very object, nothing like it
+        and all(map(_is_mapped, _sources(select)))
+    )
+
+
 def _check_element(element: object) -> None:
     match element:
         case TextClause() | TextualSelect():
@@ -83,7 +100,7 @@ def _check_element(element: object) -> None:
                 _check_source(source)
         case Column():
             _check_source(element.table, annotated=element)
-        case ColumnClause() if element.is_literal and element.text not in _SAFE_LITERALS:
+        case ColumnClause() if element.is_literal and element.name not in _SAFE_LITERALS:
             raise UnguardedStatementError("a literal column")
         case _:
             pass
