@@ -54,7 +54,7 @@ def test_an_unknown_connection_is_named_with_the_nearest() -> None:
 
 
 def test_unknown_drivers_are_refused_at_once() -> None:
-    with pytest.raises(ConfigurationError, match="'rdis', did you mean 'redis'.*failed store"):
+    with pytest.raises(ConfigurationError, match=r"'rdis', did you mean 'redis'.*failed store"):
         QueueManager("a", {"a": {"driver": "rdis"}}, failed={"driver": "files"})
 
 

@@ -84,6 +84,6 @@ def test_a_parameter_without_a_type_is_refused_unless_it_has_a_default() -> None
     class Fine(Job):
         def handle(self, n=3) -> None: ...  # type: ignore[no-untyped-def]  # noqa: ANN001
 
-    with pytest.raises(JobDefinitionError, match="'storage' of .*Loose.handle has no type"):
+    with pytest.raises(JobDefinitionError, match=r"'storage' of .*Loose\.handle has no type"):
         dependencies(Loose)
     assert dependencies(Fine) == ()

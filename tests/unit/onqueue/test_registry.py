@@ -4,6 +4,7 @@ import pytest
 
 from onqueue import Job, registry
 from onqueue.errors import JobDefinitionError, UnknownJob
+from onqueue.job import JobMeta
 
 
 class SendLetter(Job):
@@ -37,7 +38,7 @@ def test_two_classes_cannot_bear_one_name() -> None:
 
 
 def test_a_module_that_is_imported_anew_replaces_its_classes() -> None:
-    again = type(SendLetter)(
+    again = JobMeta(
         "SendLetter",
         (Job,),
         {

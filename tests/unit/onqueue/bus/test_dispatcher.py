@@ -108,7 +108,7 @@ class Setting:
             "redis-long": {"driver": "redis", "queue": "slow"},
             "null": {"driver": "null"},
         }
-        given = {"outbox": self.outbox, "transactions": self.transactions} | more
+        given: dict[str, Any] = {"outbox": self.outbox, "transactions": self.transactions} | more
         self.manager = QueueManager("redis", settings, clock=self.clock, **given)
         self.broker = BrokerDouble("redis")
         self.long = BrokerDouble("redis-long")

@@ -1,0 +1,65 @@
+"""Checked by mypy, never run: what the public names promise to those who write jobs."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import assert_type
+
+import onqueue
+from onqueue import Job, QueueManager, events
+from onqueue.middleware import Middleware, WithoutOverlapping
+from onqueue.testing import queue_fake
+
+
+class Storage:
+    """A dependency."""
+
+
+class ExportSheet(Job):
+    connection = "redis-long"
+    queue = "exports"
+    tries = 3
+    timeout = timedelta(minutes=10)
+    backoff = (10, 30, 60)
+    durable = True
+
+    sheet: int
+    title: str = "Sheet"
+
+    def middleware(self) -> Sequence[Middleware]:
+        return [WithoutOverlapping(self.sheet).expire_after(900)]
+
+    def retry_until(self) -> timedelta:
+        return timedelta(hours=self.sheet)
+
+    def handle(self, storage: Storage) -> None:
+        assert_type(self.attempts, int)
+        assert_type(self.tenant, str | None)
+        self.release(10)
+
+
+manager = QueueManager(
+    default="redis",
+    connections={"redis": {"driver": "redis", "url": "redis://127.0.0.1:6379/0"}},
+    failed={"driver": "null"},
+)
+onqueue.use(manager)
+
+job = ExportSheet(5, title="Guests")
+assert_type(job.sheet, int)
+assert_type(job.on_queue("slow").delay(minutes=5).after_commit(), ExportSheet)
+assert_type(job.dispatch(), str)
+assert_type(job.dispatch_if(1), str | None)
+assert_type(onqueue.dispatch_many([job]), list[str])
+
+ExportSheet()  # type: ignore[call-arg]
+ExportSheet("five")  # type: ignore[arg-type]
+
+
+@events.job_failed.connect
+def note(event: events.JobFailed) -> None:
+    """Hear of a failure."""
+    assert_type(event.error, BaseException)
+
+
+with queue_fake(ExportSheet) as queue:
+    assert_type(queue.assert_pushed(ExportSheet, lambda one: one.sheet == 5), list[ExportSheet])
