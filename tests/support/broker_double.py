@@ -3,16 +3,16 @@
 from collections.abc import Sequence
 
 from onqueue.config import ConnectionConfig, connection_config
-from onqueue.contracts import JobId, Message, QueueSize
+from onqueue.contracts import Clock, JobId, Message, QueueSize
 from onqueue.errors import BrokerUnavailable, PayloadTooLarge, UnknownConnection
 
 
 class BrokerDouble:
     """The dispatch side of a connection, in memory; honours `once` without an end."""
 
-    def __init__(self, name: str = "redis") -> None:
+    def __init__(self, name: str = "redis", config: ConnectionConfig | None = None) -> None:
         self.name = name
-        self.config: ConnectionConfig = connection_config(name, {"driver": "redis"})
+        self.config = config or connection_config(name, {"driver": "redis"})
         self.supports = frozenset({"delay", "once", "pause", "size", "forget", "knows"})
         self.away = False
         self.refused: set[JobId] = set()
@@ -100,6 +100,12 @@ class BrokerDouble:
         self.trips += 1
         if self.away:
             raise BrokerUnavailable(self.name, "nowhere", "it was sent away by the test")
+
+
+def broker_double(config: ConnectionConfig, clock: Clock) -> BrokerDouble:
+    """Make the double for a QueueManager: its driver is 'support.broker_double:broker_double'."""
+    del clock
+    return BrokerDouble(config.name, config)
 
 
 class Connections:

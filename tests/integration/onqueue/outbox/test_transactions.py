@@ -1,4 +1,4 @@
-"""Jobs dispatched inside a session's transaction: committed means pushed, rolled back means never."""
+"""Jobs dispatched in a transaction: committed means pushed, rolled back means never."""
 
 import logging
 from collections.abc import Callable
