@@ -1,0 +1,226 @@
+"""One mail from the outbox to a real mail server that misbehaves on demand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from meet2be.db.tables import load_models
+from meet2be.db.sessions import Database
+from meet2be.integrations.mail import DeliveryDeferred
+from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
+from meet2be.mailings.delivery import LEASE, MailDelivery, expire_lost_claims
+from meet2be.mailings.models import EmailLog, Mail, MailSuppression
+from meet2be.mailings.outcomes import OutcomeRecorder
+from meet2be.mailings.services import MailDraft, Sender, enqueue
+from meet2be.tenancy.models import Tenant
+from onqueue.testing import FakeClock
+from simulators.control import MailSinkControl
+from simulators.processes import MailSinkProcess
+
+SENDER = Sender("Aurora Conferences", "tickets@aurora.example")
+LETTER = {
+    "name": "Ada",
+    "event_title": "Aurora Summit",
+    "starts_at": None,
+    "ticket_code": "T-1",
+    "ticket_name": "Regular",
+    "outcome": "nothing_charged",
+    "amount_minor": 0,
+    "currency": "EUR",
+    "message": "",
+    "order_code": "C1",
+    "tenant_name": "Aurora Conferences",
+}
+
+
+@pytest.fixture(scope="module")
+def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSinkProcess]:
+    with MailSinkProcess(tmp_path_factory.mktemp("sink")) as process:
+        yield process
+
+
+@pytest.fixture
+def control(sink: MailSinkProcess) -> MailSinkControl:
+    sink.control.clear()
+    sink.control.behave_well()
+    return sink.control
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
+    database = Database(f"sqlite:///{tmp_path / 'mail.sqlite'}", clock)
+    load_models().create_all(database.engine)
+    with database.system_session("test: a tenant") as session:
+        session.add(Tenant(slug="aurora", name="Aurora Conferences"))
+        session.commit()
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def delivery(
+    database: Database, sink: MailSinkProcess, clock: FakeClock
+) -> Iterator[MailDelivery]:
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    sessions = partial(database.tenant_session, 1)
+    yield MailDelivery(sessions, transport, OutcomeRecorder(), clock)
+    transport.close()
+
+
+def written(database: Database, key: str = "k1", to: str = "ada@firma.example") -> int:
+    with database.tenant_session(1) as session:
+        draft = MailDraft(
+            tenant_id=1,
+            kind="event_cancelled",
+            template="event_cancelled",
+            locale="en-GB",
+            to_addr=to,
+            dedupe_key=key,
+            context=LETTER,
+            sender=SENDER,
+        )
+        result = enqueue(session, draft, database.clock.now())
+        session.commit()
+        return result.mail_id
+
+
+def mail(database: Database, mail_id: int) -> Mail:
+    with database.tenant_session(1, read_only=True) as session:
+        return session.get_one(Mail, mail_id)
+
+
+def test_a_mail_arrives_once_with_its_fixed_message_id(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    mail_id = written(database)
+    assert delivery.deliver(mail_id, "job-1").status == "sent"
+    assert delivery.deliver(mail_id, "job-1").status == "sent"  # a job that ran twice
+    received = control.messages()
+    assert [item.message_id for item in received] == [mail(database, mail_id).message_id]
+    assert received[0].headers["X-Meet2Be-Kind"] == "event_cancelled"
+
+
+def test_the_same_cause_writes_one_mail(database: Database) -> None:
+    assert written(database, "cancel:1:1") == written(database, "cancel:1:1")
+
+
+def test_an_address_outside_ascii_gets_its_mail(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    mail_id = written(database, to="info@bücher6.example")
+    assert delivery.deliver(mail_id, "job-1").status == "sent"
+    assert control.messages()[0].recipients == ["info@xn--bcher6-3ya.example"]
+
+
+def test_try_later_leaves_the_mail_queued_and_asks_to_come_again(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    control.rule("defer", times=1)
+    mail_id = written(database)
+    with pytest.raises(DeliveryDeferred, match="451"):
+        delivery.deliver(mail_id, "job-1")
+    assert mail(database, mail_id).status == "queued"
+    assert delivery.deliver(mail_id, "job-1").status == "sent"
+    with database.tenant_session(1, read_only=True) as session:
+        logged = session.scalars(select(EmailLog.outcome).order_by(EmailLog.n)).all()
+    assert logged == ["deferred", "sent"]
+
+
+def test_an_unknown_mailbox_fails_for_good_and_is_not_written_to_again(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    control.rule("refuse")
+    mail_id = written(database)
+    assert delivery.deliver(mail_id, "job-1").status == "failed"
+    with database.tenant_session(1, read_only=True) as session:
+        assert session.scalars(select(MailSuppression.email_norm)).all() == ["ada@firma.example"]
+    assert mail(database, written(database, "k2")).status == "suppressed"
+
+
+def test_a_connection_lost_after_the_message_left_makes_it_uncertain(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    control.rule("drop_after_data", times=1)
+    mail_id = written(database)
+    assert delivery.deliver(mail_id, "job-1").status == "uncertain"
+    assert delivery.deliver(mail_id, "job-1").status == "uncertain"  # and is not sent again
+    assert len(control.messages()) == 1
+
+
+def test_a_run_that_finds_its_own_claim_does_not_send_again(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    mail_id = written(database)
+    assert delivery._claim(mail_id, "job-1")  # the worker dies here
+    assert delivery.deliver(mail_id, "job-1").status == "uncertain"
+    assert control.messages() == []
+
+
+def test_another_workers_claim_is_left_alone_until_it_lapses(
+    database: Database, delivery: MailDelivery, clock: FakeClock
+) -> None:
+    mail_id = written(database)
+    assert delivery._claim(mail_id, "job-1")
+    assert delivery.deliver(mail_id, "job-2").status == "sending"
+    clock.advance(LEASE.total_seconds() + 1)
+    with database.system_session("test: the relay's step") as session:
+        assert expire_lost_claims(session, OutcomeRecorder(), clock.now()) == 1
+        session.commit()
+    assert mail(database, mail_id).status == "uncertain"
+
+
+def test_nothing_leaves_when_the_lease_is_gone(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    def lease_is_gone() -> None:
+        message = "lease lost"
+        raise RuntimeError(message)
+
+    mail_id = written(database)
+    with pytest.raises(RuntimeError, match="lease lost"):
+        delivery.deliver(mail_id, "job-1", lease_is_gone)
+    assert (mail(database, mail_id).status, control.messages()) == ("queued", [])
+
+
+def test_a_mail_server_that_is_away_is_no_failure(database: Database, clock: FakeClock) -> None:
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", 1, timeout=1))
+    sessions = partial(database.tenant_session, 1)
+    away = MailDelivery(sessions, transport, OutcomeRecorder(), clock)
+    mail_id = written(database)
+    with pytest.raises(DeliveryDeferred, match="no mail server"):
+        away.deliver(mail_id, "job-1")
+    assert mail(database, mail_id).status == "queued"
+
+
+def test_what_hears_of_a_mail_hears_it_in_the_same_commit(
+    database: Database, sink: MailSinkProcess, clock: FakeClock
+) -> None:
+    heard: list[tuple[int, str]] = []
+    recorder = OutcomeRecorder(
+        {"cancel_item": lambda _session, item, status: heard.append((item, status))}
+    )
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    sessions = partial(database.tenant_session, 1)
+    mail_id = written(database)
+    with database.tenant_session(1) as session:
+        row = session.get_one(Mail, mail_id)
+        row.related_type, row.related_id = "cancel_item", 77
+        session.commit()
+    MailDelivery(sessions, transport, recorder, clock).deliver(mail_id, "job-1")
+    transport.close()
+    assert heard == [(77, "sent")]
+
+
+def test_a_claim_stands_longer_than_two_answers_of_a_mail_server() -> None:
+    assert timedelta(seconds=2 * SmtpSettings("localhost").timeout) < LEASE
