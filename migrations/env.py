@@ -6,7 +6,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from meet2be.config import Settings
-from meet2be.db.schema import URL_ATTRIBUTE, all_metadata, migration_engine
+from meet2be.db.migrating import URL_ATTRIBUTE, all_metadata, migration_engine
 
 # Any number does, as long as nobody else in the database uses it.
 LOCK = 7_264_033_201

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.engine import make_url
 
 from meet2be.db import Database, upgrade
-from meet2be.db.schema import grant_runtime
+from meet2be.db.migrating import grant_runtime
 from onqueue.testing.clock import FakeClock
 from support.servers import PostgresServer
 

@@ -10,7 +10,7 @@ from meet2be.db.errors import (
     UnguardedStatementError,
     UnscopedSessionError,
 )
-from meet2be.db.schema import check_migrated, upgrade
+from meet2be.db.migrating import check_migrated, upgrade
 from meet2be.db.sessions import Database, GuardedSession, clock_of, reason_of, tenant_of
 
 __all__ = [

@@ -1,0 +1,83 @@
+"""Pages of a long list, found by where the last one ended: the thousandth costs what the first does.
+
+A list is ordered by columns of which the last is unique. A page starts after, or ends before, the
+values of those columns in one row; nothing is counted and nothing skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, func, select, tuple_
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+COUNTED_AT_MOST = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """By which columns a list is ordered; all of them in the same direction."""
+
+    columns: Sequence[InstrumentedAttribute[Any]]
+    descending: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """Where a page lies: after ``after``, before ``before``, or at the beginning.
+
+    Both are values of the order's columns; at most one is given.
+    """
+
+    after: Sequence[Any] | None = None
+    before: Sequence[Any] | None = None
+    size: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows of a page, and whether the list goes on in either direction."""
+
+    rows: list[Any]
+    has_earlier: bool
+    has_later: bool
+
+
+def fetch_page(
+    session: Session, statement: Select[Any], order: Order, part: Slice, *, whole_rows: bool = False
+) -> Page:
+    """Return one page of ``statement``; with ``whole_rows`` of its tuples, else of its objects."""
+    backwards = part.before is not None
+    position = part.before if backwards else part.after
+    falling = order.descending != backwards
+    if position is not None:
+        statement = statement.where(_beyond(order.columns, position, falling=falling))
+    by = [column.desc() if falling else column.asc() for column in order.columns]
+    found = session.execute(statement.order_by(*by).limit(part.size + 1))
+    rows: list[Any] = list(found if whole_rows else found.scalars())
+    is_more = len(rows) > part.size
+    rows = rows[: part.size]
+    if backwards:
+        rows.reverse()
+        return Page(rows, has_earlier=is_more, has_later=True)
+    return Page(rows, has_earlier=part.after is not None, has_later=is_more)
+
+
+def count_up_to(
+    session: Session, statement: Select[Any], limit: int = COUNTED_AT_MOST
+) -> tuple[int, bool]:
+    """Return how many rows there are and True, or ``limit`` and False when there are more."""
+    counted = statement.order_by(None).limit(limit + 1).subquery()
+    number = session.scalar(select(func.count()).select_from(counted)) or 0
+    return (number, True) if number <= limit else (limit, False)
+
+
+def _beyond(
+    columns: Sequence[InstrumentedAttribute[Any]], position: Sequence[Any], *, falling: bool
+) -> ColumnElement[bool]:
+    if len(columns) == 1:
+        return columns[0] < position[0] if falling else columns[0] > position[0]
+    here, there = tuple_(*columns), tuple_(*position)
+    return here < there if falling else here > there
