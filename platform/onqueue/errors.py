@@ -178,10 +178,6 @@ class BrokerUnavailable(BrokerError):
             "Check that it runs and that the address is right"
         )
 
-    def __reduce__(self) -> tuple[type[OnQueueError], tuple[str]]:
-        """Travel as the plain message: the parts are not needed on the other side."""
-        return (BrokerError, (str(self),))
-
 
 class BrokerFull(BrokerError):
     """The broker has no memory left for another job; nothing was stored."""

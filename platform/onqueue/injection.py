@@ -6,12 +6,11 @@ import inspect
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 from onqueue.errors import JobDefinitionError
+from onqueue.job_class import DEPENDENCIES
 
 if TYPE_CHECKING:
     from onqueue.job import Job
     from onqueue.job_context import JobContext
-
-_DEPENDENCIES = "_dependencies"
 
 
 def dependencies(job_class: type[Job]) -> tuple[tuple[str, type[Any]], ...]:
@@ -19,10 +18,10 @@ def dependencies(job_class: type[Job]) -> tuple[tuple[str, type[Any]], ...]:
 
     Raises `JobDefinitionError` for a parameter whose type is not told and that has no default.
     """
-    known: tuple[tuple[str, type[Any]], ...] | None = job_class.__dict__.get(_DEPENDENCIES)
+    known: tuple[tuple[str, type[Any]], ...] | None = job_class.__dict__.get(DEPENDENCIES)
     if known is None:
         known = _inspect(job_class)
-        setattr(job_class, _DEPENDENCIES, known)
+        setattr(job_class, DEPENDENCIES, known)
     return known
 
 

@@ -69,6 +69,7 @@ class Job(metaclass=JobMeta):
 
     if TYPE_CHECKING:
         name: ClassVar[str]
+        """The name on the wire: the class's own unless its body says otherwise."""
         connection: ClassVar[str | Callable[..., str]]
         queue: ClassVar[str | Callable[..., str]]
         default_delay: ClassVar[Seconds | Callable[..., Seconds]]
@@ -89,16 +90,15 @@ class Job(metaclass=JobMeta):
         handle: Callable[..., None]
         __dataclass_fields__: ClassVar[dict[str, Any]]
 
-    _wire_name: ClassVar[str] = ""
     _context: ClassVar[JobContext | None] = None
 
     def __init_subclass__(cls, *, abstract: bool = False, **rest: Any) -> None:
         """Check the class, make its constructor and register its name."""
         super().__init_subclass__(**rest)
         is_abstract = check_class(cls, Job, abstract=abstract or ABC in cls.__bases__)
-        cls._wire_name = wire_name(cls)
+        cls.name = wire_name(cls)
         if not is_abstract:
-            register(cls._wire_name, cls)
+            register(cls.name, cls)
 
     # ---- what an author may write ----
 
@@ -134,7 +134,7 @@ class Job(metaclass=JobMeta):
                 raise ValueError(msg)
             self.__dict__["_delay"] = until
             return self
-        check_option(self._wire_name, "default_delay", seconds)
+        check_option(self.name, "default_delay", seconds)
         self.__dict__["_delay"] = _span(seconds) + minutes * 60 + hours * 3600
         return self
 
@@ -152,7 +152,7 @@ class Job(metaclass=JobMeta):
         return self._override("wait_for_commit", value=False)
 
     def _override(self, option: str, value: object) -> Self:
-        check_option(self._wire_name, option, value)
+        check_option(self.name, option, value)
         self.__dict__[option] = value
         return self
 
@@ -185,7 +185,7 @@ class Job(metaclass=JobMeta):
         """Return the run's context; raises `NotRunning` outside of one."""
         context = self._context
         if context is None:
-            raise NotRunning(self._wire_name, what)
+            raise NotRunning(self.name, what)
         return context
 
     def release(self, seconds: Seconds = 0) -> None:
@@ -200,7 +200,7 @@ class Job(metaclass=JobMeta):
         """End the job as failed, whatever tries it has left."""
         context = self.running("fail")
         if not isinstance(error, BaseException):
-            error = ManuallyFailed(error or f"Job {self._wire_name!r} failed itself")
+            error = ManuallyFailed(error or f"Job {self.name!r} failed itself")
         context.give(Order("fail", error=error))
 
     def delete(self) -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from onqueue.job import Job
 
 PLAN = "_dispatch_plan"
-"""The attribute under which what was computed for a class is kept."""
+DEPENDENCIES = "_dependencies"
+"""The attributes under which what was computed for a class is kept."""
 
 _LATER_NAMES = frozenset(
     {"batch", "checkpoint", "prepend_to_chain", "append_to_chain", "dispatch_after_response"}
@@ -49,9 +50,10 @@ def wire_name(cls: type[Job]) -> str:
 
 
 def forget_plans(cls: type[Any]) -> None:
-    """Drop what was computed from the options of a class and of its subclasses."""
-    if PLAN in vars(cls):
-        delattr(cls, PLAN)
+    """Drop what was computed from a class and from its subclasses."""
+    for name in (PLAN, DEPENDENCIES):
+        if name in vars(cls):
+            delattr(cls, name)
     for subclass in cls.__subclasses__():
         forget_plans(subclass)
 

@@ -104,7 +104,7 @@ class Plan:
 
     def __init__(self, job_class: type[Job]) -> None:
         """Compile the class; raises `JobDefinitionError` when its types cannot be found."""
-        name = job_class._wire_name  # noqa: SLF001 - the core's own class
+        name = job_class.name
         self._job_class = job_class
         self._name = name
         self.vocabulary = vocabulary_of(job_class)
@@ -218,7 +218,7 @@ def option(job: Job, name: str) -> Any:
     if callable(value):
         value = value()
         if value is not None:
-            check_option(job._wire_name, name, value)  # noqa: SLF001 - the core's own class
+            check_option(job.name, name, value)
     return value
 
 

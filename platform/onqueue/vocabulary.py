@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def vocabulary_of(job_class: type[Job]) -> dict[str, type[Any]]:
     """Return the enums, dataclasses and referenceable types of a job's fields, by name."""
     found: dict[str, type[Any]] = {}
-    hints = _hints(job_class, job_class._wire_name)  # noqa: SLF001 - the core's own class
+    hints = _hints(job_class, job_class.name)
     for entry in fields(job_class):
         _collect(hints[entry.name], found, job_class.__qualname__)
     return found

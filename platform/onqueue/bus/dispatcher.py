@@ -55,7 +55,7 @@ class Admission:
 
     def record(self) -> OutboxRecord:
         """Return what the outbox writes."""
-        name = self.job._wire_name  # noqa: SLF001 - the core's own class
+        name = self.job.name
         return OutboxRecord(self.message, self.target.name, name, self.tenant, self.is_durable)
 
 

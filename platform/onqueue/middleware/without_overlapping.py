@@ -50,7 +50,7 @@ class WithoutOverlapping:
 
     def lock_name(self, job: Job) -> str:
         """Return the lock's name for a job."""
-        scope = "" if self._is_shared else f"{job._wire_name}:"  # noqa: SLF001 - the core's own
+        scope = "" if self._is_shared else f"{job.name}:"
         return f"overlap:{scope}{self._key}"
 
     def __call__(self, job: Job, inner: Next) -> None:

@@ -87,3 +87,14 @@ def test_a_parameter_without_a_type_is_refused_unless_it_has_a_default() -> None
     with pytest.raises(JobDefinitionError, match=r"'storage' of .*Loose\.handle has no type"):
         dependencies(Loose)
     assert dependencies(Fine) == ()
+
+
+def test_a_handle_put_in_its_place_is_looked_at_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Patched(Job):
+        def handle(self) -> None: ...
+
+    def other(_self: Job, storage: Storage) -> None: ...
+
+    assert dependencies(Patched) == ()
+    monkeypatch.setattr(Patched, "handle", other)
+    assert dependencies(Patched) == (("storage", Storage),)

@@ -57,3 +57,4 @@ def test_a_subclass_does_not_inherit_the_name() -> None:
         def handle(self) -> None: ...
 
     assert registry.job_class_of("SendCard") is SendCard
+    assert (SendLetter.name, SendCard.name) == ("letters.send", "SendCard")
