@@ -1,7 +1,7 @@
 """The seams of the core: what a driver, a store and a worker owe each other.
 
 Times are seconds as floats, counted from now; instants are aware UTC datetimes unless said
-otherwise.
+otherwise. Longer than other files, as whoever writes a driver or a store reads it as a whole.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ class Route:
     is_simple: bool
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Admission:
     """A job that may go, and how."""
 
@@ -215,12 +215,15 @@ class Dispatcher:
                 raise ConfigurationError(subject, [problem])
 
     def _hold(self, transaction: Transaction, admissions: list[Admission]) -> None:
-        if self._manager.outbox is None:
-            transaction.after_commit(lambda: self._push(admissions, once=0.0))
-            return
-        records = [admission.record() for admission in admissions]
-        self._manager.outbox.add_many(transaction.connection, records)
-        transaction.after_commit(lambda: self._push_from_outbox(admissions))
+        outbox = self._manager.outbox
+        written = [one for one in admissions if outbox and "once" in one.target.supports]
+        kept = [one for one in admissions if one not in written]
+        if outbox is not None and written:
+            outbox.add_many(transaction.connection, [one.record() for one in written])
+            transaction.after_commit(lambda: self._push_from_outbox(written))
+        if kept:
+            # No outbox, or a driver that runs or drops its jobs: a relay could not push them once.
+            transaction.after_commit(lambda: self._push(kept, once=0.0))
 
     def _push_durable(self, admissions: list[Admission]) -> None:
         if self._manager.outbox is not None:
@@ -252,7 +255,8 @@ class Dispatcher:
                 self._manager.outbox.add_many(None, [one.record() for one in group])
 
     def _may_fall_back(self, group: list[Admission]) -> bool:
-        return self._manager.outbox is not None and all(one.waits for one in group)
+        has_outbox = self._manager.outbox is not None
+        return has_outbox and all(one.waits and "once" in one.target.supports for one in group)
 
     def _push(self, admissions: list[Admission], *, once: float) -> None:
         for target in _targets(admissions):

@@ -410,3 +410,10 @@ def test_a_connection_may_wait_for_commits_by_itself() -> None:
 def test_a_durable_job_on_a_connection_that_drops_its_jobs_is_dropped(setting: Setting) -> None:
     Pay().on_connection("null").dispatch()
     assert setting.outbox.rows == []
+
+
+def test_a_job_for_a_driver_without_a_broker_never_enters_the_outbox(setting: Setting) -> None:
+    transaction = setting.transactions.open = Tx()
+    Announce().on_connection("null").dispatch()
+    assert setting.outbox.rows == []
+    assert len(transaction.callbacks) == 1
