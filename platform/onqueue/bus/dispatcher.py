@@ -216,8 +216,10 @@ class Dispatcher:
 
     def _hold(self, transaction: Transaction, admissions: list[Admission]) -> None:
         outbox = self._manager.outbox
-        written = [one for one in admissions if outbox and "once" in one.target.supports]
-        kept = [one for one in admissions if one not in written]
+        written: list[Admission] = []
+        kept: list[Admission] = []
+        for one in admissions:
+            (written if outbox and "once" in one.target.supports else kept).append(one)
         if outbox is not None and written:
             outbox.add_many(transaction.connection, [one.record() for one in written])
             transaction.after_commit(lambda: self._push_from_outbox(written))
