@@ -1,0 +1,199 @@
+"""Money: whole minor units and a currency; reading, writing, sharing out. Never a float.
+
+How many decimals a currency has is ISO 4217's rule, not the habit of a locale.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from copy import copy
+from decimal import ROUND_HALF_UP, Decimal
+from functools import lru_cache
+from typing import Final
+
+from babel import Locale, UnknownLocaleError
+from babel.core import get_global
+from babel.numbers import NumberPattern
+
+from meet2be.errors import Meet2BeError
+
+_NO_DECIMALS: Final = frozenset(
+    [
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    ]
+)
+_THREE_DECIMALS: Final = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+_MOST_DIGITS: Final = 15
+_NUMBER: Final = re.compile(r"[0-9]+(?:[.,'’ \u00a0\u202f][0-9]+)*")
+_SEPARATOR: Final = re.compile(r"[.,'’ \u00a0\u202f]")
+_DECIMAL_MARKS: Final = frozenset(".,")
+_GROUP: Final = 3
+_MINUSES: Final = "-\u2212\u2013"
+DEFAULT_DECIMALS: Final = 2
+FALLBACK_LOCALE: Final = "en"
+
+
+class MoneyError(Meet2BeError):
+    """An amount or currency that cannot be taken."""
+
+
+class UnknownCurrencyError(MoneyError):
+    """Three letters that name no currency."""
+
+    def __init__(self, code: str) -> None:
+        self.code = code
+        super().__init__(
+            f"'{code}' is no currency. Write its ISO 4217 code in capitals, such as EUR."
+        )
+
+
+class AmountError(MoneyError):
+    """A text that is no amount of its currency."""
+
+    def __init__(self, text: str, currency: str, why: str) -> None:
+        self.text = text
+        self.currency = currency
+        self.why = why
+        super().__init__(f"'{text}' {why}")
+
+
+def decimals_of(currency: str) -> int:
+    """Return how many decimals the currency has (0, 2 or 3); raise UnknownCurrencyError."""
+    if currency not in get_global("all_currencies"):
+        raise UnknownCurrencyError(currency)
+    if currency in _NO_DECIMALS:
+        return 0
+    return 3 if currency in _THREE_DECIMALS else DEFAULT_DECIMALS
+
+
+def parse_minor(text: str, currency: str) -> int:
+    """Return an amount in minor units: 24900 for "249,00" or "249.00" or "249" EUR.
+
+    Point and comma are both taken, thousands may be grouped ("1.234,50"). What could be meant
+    in two ways ("1.234" EUR) is refused rather than guessed. Raises AmountError, also for
+    negative amounts, and UnknownCurrencyError.
+    """
+    digits = decimals_of(currency)
+    shown = text.strip()
+    if not shown:
+        raise AmountError(shown, currency, "is empty. Write 0 where nothing was paid.")
+    if shown[0] in _MINUSES:
+        raise AmountError(shown, currency, "is negative. Amounts are written without a sign.")
+    if not _NUMBER.fullmatch(shown):
+        example = plain(123_456, currency)
+        why = f"is no amount. Write it in figures, such as {example}."
+        raise AmountError(shown, currency, why)
+    try:
+        whole, fraction = _split(shown, digits)
+    except ValueError as error:
+        raise AmountError(shown, currency, str(error)) from error
+    if len(whole) + digits > _MOST_DIGITS:
+        raise AmountError(shown, currency, "is too large.")
+    return int(whole + fraction.ljust(digits, "0"))
+
+
+def _split(shown: str, digits: int) -> tuple[str, str]:
+    """Return the figures before and after the decimal mark; ValueError says why there are none."""
+    marks = _SEPARATOR.findall(shown)
+    parts = _SEPARATOR.split(shown)
+    if not marks:
+        return shown, ""
+    last = marks[-1]
+    is_decimal = last in _DECIMAL_MARKS and marks.count(last) == 1
+    if is_decimal and len(marks) == 1 and digits == DEFAULT_DECIMALS and len(parts[1]) == _GROUP:
+        msg = "could be thousands or decimals. Write it with two decimals and no grouping."
+        raise ValueError(msg)
+    if is_decimal and digits and len(parts[-1]) <= digits:
+        groups, fraction = parts[:-1], parts[-1]
+        marks = marks[:-1]
+    else:
+        groups, fraction = parts, ""
+    grouped = len(set(marks)) <= 1 and all(len(part) == _GROUP for part in groups[1:])
+    if len(groups) > 1 and not (grouped and len(groups[0]) <= _GROUP):
+        msg = f"has its marks in odd places, or more than {digits} decimals."
+        raise ValueError(msg)
+    return "".join(groups), fraction
+
+
+def format_minor(minor: int, currency: str, locale: str) -> str:
+    """Return an amount as people of that locale write it: 399,00 € for 39900 EUR in de-DE."""
+    language = _locale(locale)
+    return str(
+        _pattern(language, decimals_of(currency)).apply(
+            to_decimal(minor, currency), language, currency=currency, currency_digits=False
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _pattern(language: Locale, digits: int) -> NumberPattern:
+    """Return the language's way of writing money, with our number of decimals, not CLDR's."""
+    pattern: NumberPattern = copy(language.currency_formats["standard"])
+    pattern.frac_prec = (digits, digits)
+    return pattern
+
+
+def to_decimal(minor: int, currency: str) -> Decimal:
+    """Return an amount in units of its currency, with exactly its decimals."""
+    return Decimal(minor).scaleb(-decimals_of(currency))
+
+
+def plain(minor: int, currency: str) -> str:
+    """Return an amount for machines: 399.00 for 39900 EUR."""
+    return f"{to_decimal(minor, currency):f}"
+
+
+def portion(minor: int, basis_points: int) -> int:
+    """Return so many hundredths of a percent of an amount, half a minor unit rounded up."""
+    share = Decimal(minor) * basis_points / 10_000
+    return int(share.quantize(Decimal(1), ROUND_HALF_UP))
+
+
+def share_out(total: int, weights: Sequence[int]) -> list[int]:
+    """Return `total` divided in proportion to `weights`, to the last minor unit.
+
+    Each part ends where the running sum, rounded half-up, ends: no part is negative, the parts
+    add up, and what rounding leaves over comes out on the later lines. All weights 0: all 0, which
+    takes a total of 0; ValueError otherwise.
+    """
+    whole = sum(weights)
+    if not whole:
+        if total:
+            msg = f"{total} cannot be shared out among nobody"
+            raise ValueError(msg)
+        return [0] * len(weights)
+    parts: list[int] = []
+    running = given = 0
+    for weight in weights:
+        running += weight
+        upto = (2 * total * running + whole) // (2 * whole)
+        parts.append(upto - given)
+        given = upto
+    return parts
+
+
+@lru_cache(maxsize=256)
+def _locale(name: str) -> Locale:
+    for candidate in (name.replace("_", "-"), name.partition("-")[0], FALLBACK_LOCALE):
+        try:
+            return Locale.parse(candidate, sep="-")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale(FALLBACK_LOCALE)

@@ -1,0 +1,106 @@
+"""Money is read strictly, written as people of a place write it, and shared to the last cent."""
+
+import pytest
+
+from meet2be.money import (
+    AmountError,
+    UnknownCurrencyError,
+    decimals_of,
+    format_minor,
+    parse_minor,
+    plain,
+    portion,
+    share_out,
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "minor"),
+    [
+        ("990.00", "EUR", 99_000),
+        ("249,00", "EUR", 24_900),
+        ("1.234,50", "EUR", 123_450),
+        ("1,234.50", "EUR", 123_450),
+        ("1 234,50", "EUR", 123_450),
+        ("1\u202f234\u202f567,5", "EUR", 123_456_750),
+        ("1'234.50", "CHF", 123_450),
+        (" 0 ", "EUR", 0),
+        ("0.00", "EUR", 0),
+        ("12", "EUR", 1_200),
+        ("1.234.567", "EUR", 123_456_700),
+        ("1234", "JPY", 1_234),
+        ("1,234", "JPY", 1_234),
+        ("1.234", "KWD", 1_234),
+        ("1.234,567", "KWD", 1_234_567),
+    ],
+)
+def test_amounts_are_read(text: str, currency: str, minor: int) -> None:
+    assert parse_minor(text, currency) == minor
+
+
+@pytest.mark.parametrize(
+    ("text", "currency", "why"),
+    [
+        ("", "EUR", "is empty"),
+        ("-5.00", "EUR", "is negative"),
+        ("\u22125", "EUR", "is negative"),
+        ("NaN", "EUR", "is no amount"),
+        ("Infinity", "EUR", "is no amount"),
+        ("1e5", "EUR", "is no amount"),
+        ("٣٩٩", "EUR", "is no amount"),
+        ("399 €", "EUR", "is no amount"),
+        ("1.234", "EUR", "could be thousands or decimals"),
+        ("1,234", "EUR", "could be thousands or decimals"),
+        ("12.3456", "EUR", "odd places"),
+        ("1.23.45", "EUR", "odd places"),
+        ("1,23,456.00", "EUR", "odd places"),
+        ("1234.567,00", "EUR", "odd places"),
+        ("399.00", "JPY", "more than 0 decimals"),
+        ("1.", "EUR", "is no amount"),
+        (".5", "EUR", "is no amount"),
+        ("99999999999999", "EUR", "is too large"),
+    ],
+)
+def test_what_is_no_amount_is_refused_with_the_reason(text: str, currency: str, why: str) -> None:
+    with pytest.raises(AmountError, match=why):
+        parse_minor(text, currency)
+
+
+@pytest.mark.parametrize("code", ["", "EURO", "eur", "XYZ", "€"])
+def test_an_unknown_currency_is_refused(code: str) -> None:
+    with pytest.raises(UnknownCurrencyError, match="ISO 4217"):
+        decimals_of(code)
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "shown"),
+    [
+        (39_900, "EUR", "de-DE", "399,00\xa0€"),
+        (39_900, "EUR", "en-GB", "€399.00"),
+        (123_456, "JPY", "ja-JP", "￥123,456"),
+        (1_234_567, "KWD", "en-GB", "KWD1,234.567"),
+        (-500, "EUR", "en-GB", "-€5.00"),
+        (39_900, "EUR", "xx-YY", "€399.00"),
+        (39_900, "EUR", "", "€399.00"),
+    ],
+)
+def test_amounts_are_written_by_locale(minor: int, currency: str, locale: str, shown: str) -> None:
+    assert format_minor(minor, currency, locale) == shown
+
+
+def test_amounts_for_machines_have_all_decimals() -> None:
+    assert [plain(5, "EUR"), plain(5, "JPY"), plain(5, "KWD")] == ["0.05", "5", "0.005"]
+
+
+def test_half_a_cent_is_rounded_up() -> None:
+    assert [portion(amount, 5_000) for amount in (1, 2, 3)] == [1, 1, 2]
+    assert portion(24_900, 1_250) == 3_113
+
+
+def test_shares_add_up_and_are_never_negative() -> None:
+    assert share_out(100, [1, 1, 1]) == [33, 34, 33]
+    assert share_out(5, [1] * 10) == [1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert share_out(0, [3, 4]) == [0, 0]
+    assert share_out(0, [0, 0]) == [0, 0]
+    with pytest.raises(ValueError, match="among nobody"):
+        share_out(1, [0])
