@@ -9,15 +9,21 @@ import svcs
 
 import jobs
 import onqueue
-from meet2be.cancellations import mail_listener
+from jobs.triggers import TRIGGERS
+from meet2be.cancellations.context import Desk
+from meet2be.cancellations.letters import RELATED_TYPE
+from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.config import Settings
 from meet2be.db import Database
+from meet2be.integrations.http_deadline import Timeouts
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
+from meet2be.integrations.payments_none import NoProvider
 from meet2be.integrations.payments_stripe import StripeProvider
 from meet2be.mailings.delivery import MailDeliveries
 from meet2be.mailings.outcomes import OutcomeRecorder
+from meet2be.mailings.services import Sender
 from meet2be.payments.provider import PaymentProvider
-from meet2be.queueing import make_queues
+from meet2be.queueing import hang_jobs_onto_facts, make_queues
 from onqueue import QueueManager, events
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
@@ -33,6 +39,7 @@ class Services:
     queues: QueueManager
     payments: PaymentProvider
     deliveries: MailDeliveries
+    desk: Desk
     registry: svcs.Registry
     close: Callable[[], None]
 
@@ -43,12 +50,21 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     registry = svcs.Registry()
     database = Database(settings.database.url, clock)
     queues = make_queues(settings.broker, database, clock, registry)
-    payments = StripeProvider.from_settings(settings.provider, clock)
+    payments = _provider(settings, clock)
     transport = SmtpTransport(_smtp(settings))
-    recorder = OutcomeRecorder({"cancel_item": mail_listener.on_mail_settled})
+    recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled})
     deliveries = MailDeliveries(database, transport, recorder, clock)
+    desk = Desk(
+        database,
+        payments,
+        clock,
+        Sender("Meet2Be", settings.mail.sender),
+        threads=settings.provider.cancel_concurrency,
+    )
+    undo_triggers = hang_jobs_onto_facts(TRIGGERS)
 
     def close() -> None:
+        undo_triggers()
         transport.close()
         payments.close()
         database.close()
@@ -61,6 +77,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (QueueManager, queues),
         (PaymentProvider, payments),
         (MailDeliveries, deliveries),
+        (Desk, desk),
         (Clock, clock),
     ):
         registry.register_value(kind, value, enter=False)  # type: ignore[type-abstract]
@@ -68,6 +85,19 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     onqueue.use(queues)
     jobs.register()
     return services
+
+
+def _provider(settings: Settings, clock: Clock) -> PaymentProvider:
+    given = settings.provider
+    if given.api_key is None:
+        return NoProvider()
+    return StripeProvider(
+        given.api_key,
+        webhook_secret=given.webhook_secret or "",
+        base_url=given.api_base,
+        timeouts=Timeouts(given.connect_timeout, given.total_timeout),
+        monotonic=clock.monotonic,
+    )
 
 
 def _smtp(settings: Settings) -> SmtpSettings:

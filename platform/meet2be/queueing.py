@@ -7,15 +7,16 @@ travels beside the job's data.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import svcs
+from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from meet2be import db
+from meet2be import db, facts
 from meet2be.config import BrokerSettings
 from onqueue import Job, QueueManager, dispatch_many
 from onqueue.contracts import Clock
@@ -62,11 +63,7 @@ def dispatch(session: Session, *jobs: Job) -> None:
 
 def dispatch_all(session: Session, jobs: Sequence[Job]) -> None:
     """Dispatch many jobs when ``session`` commits; a rollback drops them all."""
-    if not jobs:
-        return
-    _ = session.connection()  # a transaction there is something to wait for
-    with acting_for(db.tenant_of(session)), _transactions.bind(session):
-        dispatch_many([job.after_commit() for job in jobs])
+    _dispatch(session, jobs, db.tenant_of(session))
 
 
 def tenant_of(job: Job) -> int | None:
@@ -85,6 +82,46 @@ def acting_for(tenant_id: int | None) -> Iterator[None]:
         _acting_for.reset(token)
 
 
+def _dispatch(session: Session, jobs: Sequence[Job], tenant_id: int | None) -> None:
+    if not jobs:
+        return
+    _ = session.connection()  # so that there is a transaction to wait for
+    with acting_for(tenant_id), _transactions.bind(session):
+        dispatch_many([job.after_commit() for job in jobs])
+
+
 def _context() -> dict[str, str]:
     tenant_id = _acting_for.get()
     return {} if tenant_id is None else {TENANT: str(tenant_id)}
+
+
+Triggers = Mapping[type, Callable[[Any], Sequence[Job]]]
+"""For each kind of fact, the jobs it causes."""
+
+
+def hang_jobs_onto_facts(triggers: Triggers) -> Callable[[], None]:
+    """Let the facts noted on any session become jobs in the commit that makes them true.
+
+    Returns what undoes it. Raises ``KeyError`` in the commit for a fact without a trigger, so that
+    none is lost unseen.
+    """
+
+    def before_commit(session: Session) -> None:
+        if session.get_nested_transaction() is not None:
+            return
+        for fact in facts.take(session):
+            jobs = triggers[type(fact)](fact)
+            tenant_id = getattr(fact, "tenant_id", db.tenant_of(session))
+            _dispatch(session, jobs, tenant_id)
+
+    def after_rollback(session: Session) -> None:
+        facts.take(session)
+
+    event.listen(db.GuardedSession, "before_commit", before_commit)
+    event.listen(db.GuardedSession, "after_rollback", after_rollback)
+
+    def undo() -> None:
+        event.remove(db.GuardedSession, "before_commit", before_commit)
+        event.remove(db.GuardedSession, "after_rollback", after_rollback)
+
+    return undo

@@ -40,7 +40,7 @@ def start_and_tell() -> None:
 def stop_and_tell() -> None:
     """Stop the platforms of VAR_DIR: the one of ``up`` and one that a demo left running."""
     var = Settings.from_env().var_dir
-    stopped = [folder for folder in (var / "up", var / "demo") if _stop(folder)]
+    stopped = [folder for folder in (var, var / "demo") if _stop(folder)]
     for folder in stopped:
         click.echo(f"Stopped the platform in '{folder}'.")
     if not stopped:
@@ -64,7 +64,7 @@ def become_supervisor() -> NoReturn:
 
 def local_platform(settings: Settings) -> LocalPlatform:
     """Return the platform that ``up`` keeps in VAR_DIR, on the ports it had before."""
-    var = settings.var_dir / "up"
+    var = settings.var_dir
     known = var / PORTS
     if known.exists():
         ports = json.loads(known.read_text("ascii"))

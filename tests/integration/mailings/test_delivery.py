@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from meet2be.db.tables import load_models
 from meet2be.db.sessions import Database
+from meet2be.db.tables import load_models
 from meet2be.integrations.mail import DeliveryDeferred
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.mailings.delivery import LEASE, MailDelivery, expire_lost_claims
@@ -69,9 +69,7 @@ def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
 
 
 @pytest.fixture
-def delivery(
-    database: Database, sink: MailSinkProcess, clock: FakeClock
-) -> Iterator[MailDelivery]:
+def delivery(database: Database, sink: MailSinkProcess, clock: FakeClock) -> Iterator[MailDelivery]:
     transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
     sessions = partial(database.tenant_session, 1)
     yield MailDelivery(sessions, transport, OutcomeRecorder(), clock)

@@ -1,0 +1,54 @@
+"""A process that delivers mails one after the other and kills itself at a given point of one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from functools import partial
+
+from meet2be.db import Database
+from meet2be.db.tables import load_models
+from meet2be.integrations.mail import Envelope
+from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
+from meet2be.mailings.delivery import MailDelivery
+from meet2be.mailings.outcomes import OutcomeRecorder
+from onqueue.clock import SystemClock
+
+
+class DyingTransport(SmtpTransport):
+    """Dies before or after it hands over the message of its turn."""
+
+    def __init__(self, settings: SmtpSettings, point: str, turn: int) -> None:
+        super().__init__(settings)
+        self.point, self.left = point, turn
+
+    def prepare(self, envelope: Envelope) -> None:
+        self.left -= 1
+        self._die_at("before_prepare")
+        super().prepare(envelope)
+        self._die_at("after_prepare")
+
+    def transmit(self, envelope: Envelope) -> str:
+        self._die_at("after_claim")
+        answer = super().transmit(envelope)
+        self._die_at("after_data")
+        return answer
+
+    def _die_at(self, point: str) -> None:
+        if self.left == 0 and self.point == point:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main(url: str, port: str, point: str, turn: str, *mails: str) -> None:
+    load_models()
+    clock = SystemClock()
+    transport = DyingTransport(SmtpSettings("127.0.0.1", int(port)), point, int(turn))
+    sessions = partial(Database(url, clock).tenant_session, 1)
+    delivery = MailDelivery(sessions, transport, OutcomeRecorder(), clock)
+    for mail in mails:
+        delivery.deliver(int(mail), token=f"job-of-{mail}")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,78 @@
+"""A sender is killed at each point of a delivery; its successor runs the same jobs again."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from meet2be.db import Database
+from meet2be.db.tables import load_models
+from meet2be.mailings.models import Mail
+from meet2be.mailings.services import MailDraft, Sender, enqueue_many
+from meet2be.tenancy.models import Tenant
+from onqueue.clock import SystemClock
+from simulators.processes import MailSinkProcess
+
+pytestmark = pytest.mark.crash
+RUNNER = Path(__file__).with_name("delivery_runner.py")
+MAILS, TURN = 6, 3
+CODE = {"code": "12345678", "name": "Ada", "event_title": "Aurora", "total": "1", "minutes": 15}
+
+
+def outbox(database: Database) -> list[int]:
+    load_models().create_all(database.engine)
+    with database.system_session("test: a tenant") as session:
+        session.add(Tenant(slug="aurora", name="Aurora Conferences"))
+        session.commit()
+    with database.tenant_session(1) as session:
+        drafts = [
+            MailDraft(
+                tenant_id=1,
+                kind="code",
+                template="confirmation_code",
+                locale="en",
+                to_addr=f"person{number}@firma.example",
+                dedupe_key=f"k{number}",
+                context={**CODE, "tenant_name": "Aurora Conferences"},
+                sender=Sender("Aurora", "tickets@aurora.example"),
+            )
+            for number in range(MAILS)
+        ]
+        written = enqueue_many(session, drafts, database.clock.now())
+        session.commit()
+    return [item.mail_id for item in written]
+
+
+@pytest.mark.parametrize(
+    ("point", "uncertain", "received"),
+    [
+        ("before_prepare", 0, MAILS),
+        ("after_prepare", 0, MAILS),
+        ("after_claim", 1, MAILS - 1),
+        ("after_data", 1, MAILS),
+    ],
+)
+def test_a_killed_sender_makes_at_most_one_mail_uncertain_and_none_arrives_twice(
+    tmp_path: Path, point: str, uncertain: int, received: int
+) -> None:
+    url = f"sqlite:///{tmp_path / 'mail.sqlite'}"
+    database = Database(url, SystemClock())
+    mails = [str(mail) for mail in outbox(database)]
+    with MailSinkProcess(tmp_path / "sink") as sink:
+        command = [sys.executable, str(RUNNER), url, str(sink.ports["port"])]
+        killed = subprocess.run([*command, point, str(TURN), *mails], check=False)
+        assert killed.returncode == -signal.SIGKILL
+        subprocess.run([*command, "never", "0", *mails], check=True)
+        arrivals = Counter(item.message_id for item in sink.control.messages())
+    with database.tenant_session(1, read_only=True) as session:
+        states = Counter(session.scalars(select(Mail.status)))
+    database.close()
+    assert states == Counter({"sent": MAILS - uncertain, "uncertain": uncertain})
+    assert arrivals.total() == received
+    assert max(arrivals.values()) == 1
