@@ -23,7 +23,7 @@ from onqueue.clock import SystemClock
 MAX_BODY = 4 * 1024 * 1024
 
 
-class CallFailed(Exception):  # noqa: N818 - caught and named by the adapters only
+class CallFailed(Exception):
     """No usable answer came. `sent` tells whether the request may have reached the other side."""
 
     def __init__(self, code: str, why: str, *, sent: bool) -> None:
@@ -198,4 +198,3 @@ class DeadlineHttp:
             with self._lock:
                 self._all.append(known[key])
         return known[key]
-

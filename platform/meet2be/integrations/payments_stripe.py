@@ -194,12 +194,18 @@ class _Transport(stripe.HTTPClient):
             status, found, data = self._calls.call(method.upper(), url, headers or {}, body)
             return data.decode(), status, found
         except CallFailed as error:
-            raise stripe.APIConnectionError(str(error), code=error.code) from error
+            raise _connection_error(str(error), error.code) from error
         except UnicodeDecodeError as error:
-            raise stripe.APIConnectionError("not UTF-8", code="unparsable") from error
+            raise _connection_error("not UTF-8", "unparsable") from error
 
     def close(self) -> None:
         self._calls.close()
+
+
+def _connection_error(why: str, code: str) -> stripe.APIConnectionError:
+    make: Any = stripe.APIConnectionError  # its constructor has no types
+    error: stripe.APIConnectionError = make(why, code=code)
+    return error
 
 
 def _ask(

@@ -9,7 +9,7 @@ class PaymentsError(Meet2BeError):
     """The root of this domain's errors."""
 
 
-class ProviderUnavailable(PaymentsError):  # noqa: N818 - a state of the world, named as one
+class ProviderUnavailable(PaymentsError):
     """The provider gave no usable answer to a question (a read; nothing was changed)."""
 
     def __init__(self, provider: str, call: str, why: str, http_status: int | None = None) -> None:
@@ -20,7 +20,7 @@ class ProviderUnavailable(PaymentsError):  # noqa: N818 - a state of the world, 
         )
 
 
-class BadProviderSignature(PaymentsError):  # noqa: N818 - reads as the refusal it is
+class BadProviderSignature(PaymentsError):
     """A message that claims to be the provider's and is not, or cannot be read."""
 
     def __init__(self, provider: str, why: str) -> None:
@@ -32,7 +32,7 @@ class BadProviderSignature(PaymentsError):  # noqa: N818 - reads as the refusal 
         )
 
 
-class UnknownRefund(PaymentsError):  # noqa: N818
+class UnknownRefund(PaymentsError):
     """No refund of this tenant has that id."""
 
     def __init__(self, uid: str) -> None:
@@ -41,7 +41,7 @@ class UnknownRefund(PaymentsError):  # noqa: N818
         super().__init__(f"There is no refund '{uid}' here. Open it from the refund ledger")
 
 
-class RefundNotInState(PaymentsError):  # noqa: N818
+class RefundNotInState(PaymentsError):
     """Something was asked of a refund that its state does not allow."""
 
     def __init__(self, uid: str, status: str, wanted: str) -> None:
@@ -53,7 +53,7 @@ class RefundNotInState(PaymentsError):  # noqa: N818
         )
 
 
-class ReasonMissing(PaymentsError):  # noqa: N818
+class ReasonMissing(PaymentsError):
     """A person must say why they overrule the ledger."""
 
     def __init__(self, what: str) -> None:

@@ -1,0 +1,211 @@
+"""The end of a run: the last sweep for who came meanwhile, then the event is cancelled."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meet2be import facts
+from meet2be.cancellations import statements as sql
+from meet2be.cancellations.context import RunContext
+from meet2be.cancellations.facts import CancellationFinished, LanesReady
+from meet2be.cancellations.items import Finish, finish, reopen
+from meet2be.cancellations.lanes import Lane
+from meet2be.cancellations.planning import Line, PlannedItem, plan
+from meet2be.cancellations.sources import lines_of
+from meet2be.notifications.services import Notice, notify, notify_admins
+
+INSERT_BATCH = 500
+CLOSE_BATCH = 200
+
+
+def end_lane(session: Session, lane: Lane, now: datetime) -> bool:
+    """Mark the lane as done; True if the run is over now or has nothing left but its close.
+
+    The run's row is locked, so that of lanes that end at once exactly one is the last.
+    """
+    connection, context = session.connection(), lane.context
+    state = connection.execute(sql.LOCK_RUN, lane.run_key).scalar_one()
+    connection.execute(sql.END_LANE, {**lane.key, "now": now})
+    if connection.execute(sql.LANES_LEFT, lane.run_key).scalar_one():
+        return False
+    if state == "aborted":
+        _close(session, context, now, aborted=True)
+        return True
+    if state not in {"running", "sweeping"}:
+        return False
+    added = _sweep(session, context)
+    if added:
+        connection.execute(sql.REOPEN_LANES, lane.run_key)
+        connection.execute(sql.SET_RUN, {**lane.run_key, "new_state": "running"})
+        lanes = tuple(range(context.lanes))
+        facts.note(session, LanesReady(context.tenant_id, context.run_uid, lanes))
+        return True
+    _close(session, context, now, aborted=False)
+    return True
+
+
+def _sweep(session: Session, context: RunContext) -> int:
+    """Add who came meanwhile and reopen who has paid meanwhile; returns how many."""
+    connection = session.connection()
+    parameters = {"tenant": context.tenant_id, "run": context.run_id}
+    first = int(connection.execute(sql.LAST_UNIT, parameters).scalar_one()) + 1
+    came = lines_of(session, context.event_id, not_in_run=context.run_id)
+    fresh = _planned(context, came)
+    added = insert_items(session, context.tenant_id, context.run_id, context.lanes, fresh, first)
+    waiting = lines_of(session, context.event_id, reopened_in=context.run_id)
+    paid = [item for item in _planned(context, waiting) if item.planned_minor]
+    if paid:
+        amounts = {item.line.attendee_id: item.planned_minor for item in paid}
+        rows = connection.execute(
+            select(sql.ITEMS).where(
+                sql.ITEMS.c.tenant_id == context.tenant_id,
+                sql.ITEMS.c.run_id == context.run_id,
+                sql.ITEMS.c.attendee_id.in_(amounts),
+            )
+        ).all()
+        reopen(connection, context, rows, {row.id: amounts[row.attendee_id] for row in rows})
+    return added + len(paid)
+
+
+def _planned(context: RunContext, lines: Iterable[Line]) -> Iterator[PlannedItem]:
+    return plan(
+        lines, context.options, currency=context.event_currency, test_mode=context.test_mode
+    )
+
+
+def insert_items(
+    session: Session,
+    tenant_id: int,
+    run_id: int,
+    lanes: int,
+    items: Iterable[PlannedItem],
+    first_unit: int = 0,
+) -> int:
+    """Insert items in batches, whatever their number; returns it."""
+    connection = session.connection()
+    written = 0
+    for batch in _batches(items):
+        rows = [_item_row(tenant_id, run_id, lanes, item, first_unit) for item in batch]
+        connection.execute(sql.INSERT_ITEMS, rows)
+        written += len(rows)
+    return written
+
+
+def _batches(items: Iterable[PlannedItem]) -> Iterator[list[PlannedItem]]:
+    source = iter(items)
+    while batch := list(islice(source, INSERT_BATCH)):
+        yield batch
+
+
+def _item_row(
+    tenant_id: int, run_id: int, lanes: int, item: PlannedItem, first_unit: int
+) -> dict[str, Any]:
+    line, unit = item.line, first_unit + item.unit
+    return {
+        "tenant_id": tenant_id, "run_id": run_id, "unit": unit, "lane": unit % lanes,
+        "attendee_id": line.attendee_id, "order_id": line.order_id,
+        "invoice_id": line.invoice_id, "payment_id": line.payment and line.payment.id,
+        "name_snapshot": line.name, "email_snapshot": line.email, "locale": line.locale,
+        "planned_minor": item.planned_minor, "kept_minor": item.kept_minor,
+        "currency": line.payment.currency if line.payment else line.currency,
+        "skip_reason": None if item.planned_minor else item.outcome,
+    }  # fmt: skip
+
+
+def _close(session: Session, context: RunContext, now: datetime, *, aborted: bool) -> None:
+    connection = session.connection()
+    key = {"tenant": context.tenant_id, "run": context.run_id}
+    state = "aborted"
+    if not aborted:
+        _tell_unsettled(session, context, now)
+        event = {"tenant": context.tenant_id, "event": context.event_id, "now": now}
+        connection.execute(sql.CANCEL_ALL_ORDERS, event)
+        connection.execute(sql.CANCEL_EVENT, event)
+        state = "done_with_errors" if _has_errors(session, context) else "done"
+    connection.execute(sql.END_RUN, {**key, "new_state": state, "now": now})
+    _audit(session, context, state, now)
+    _notify(session, context, state, now)
+    facts.note(session, CancellationFinished(context.tenant_id, context.run_uid, state))
+
+
+def _tell_unsettled(session: Session, context: RunContext, now: datetime) -> None:
+    """Cancel and tell those whose refund only a person can clear up; their item stays open."""
+    connection = session.connection()
+    key = {"tenant": context.tenant_id, "run": context.run_id, "limit": CLOSE_BATCH}
+    while rows := connection.execute(sql.UNSETTLED_ITEMS, key).all():
+        ends = [
+            Finish(
+                row, "uncertain", "organiser", row.planned_minor, None, row.error_code,
+                row.error_text,
+            )
+            for row in rows
+        ]  # fmt: skip
+        finish(session, context, ends, now)
+
+
+def _has_errors(session: Session, context: RunContext) -> bool:
+    states = _states(session, context)
+    return any(states.get(state, 0) for state in ("failed", "uncertain", "manual", "sent"))
+
+
+def _states(session: Session, context: RunContext) -> Counter[str]:
+    rows = session.connection().execute(
+        select(sql.ITEMS.c.refund_state, func.count())
+        .where(sql.ITEMS.c.tenant_id == context.tenant_id, sql.ITEMS.c.run_id == context.run_id)
+        .group_by(sql.ITEMS.c.refund_state)
+    )
+    return Counter({str(state): int(count) for state, count in rows})
+
+
+def _audit(session: Session, context: RunContext, state: str, now: datetime) -> None:
+    session.connection().execute(
+        sql.INSERT_AUDIT,
+        [
+            {
+                "tenant_id": context.tenant_id, "at": now, "actor_kind": "job",
+                "actor_id": f"cancel_run:{context.run_uid}", "action": f"cancellation.{state}",
+                "object_type": "cancel_run", "object_id": context.run_uid, "before": None,
+                "after": dict(_states(session, context)),
+            }
+        ],
+    )  # fmt: skip
+
+
+def _notify(session: Session, context: RunContext, state: str, now: datetime) -> None:
+    states = _states(session, context)
+    open_ends = states["failed"] + states["manual"] + states["uncertain"]
+    titles = {
+        "done": f"{context.event_title} has been cancelled",
+        "done_with_errors": f"{context.event_title} is cancelled; {open_ends} refunds need you",
+        "aborted": f"The cancellation of {context.event_title} was aborted",
+    }
+    notice = Notice(
+        kind=f"cancellation_{state}",
+        severity={"done": "success", "done_with_errors": "warning"}.get(state, "info"),
+        title=titles[state][:200],
+        body=", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in states.items()),
+        link=f"/cancellations/{context.run_uid}",
+        related_type="cancel_run",
+        related_id=context.run_id,
+        dedupe_key=f"cancellation:{context.run_uid}:{state}",
+    )
+    starter = (
+        session.connection()
+        .execute(
+            select(sql.RUNS.c.confirmed_by).where(
+                sql.RUNS.c.tenant_id == context.tenant_id, sql.RUNS.c.id == context.run_id
+            )
+        )
+        .scalar_one_or_none()
+    )
+    if starter is not None:
+        notify(session, context.tenant_id, [starter], notice, now)
+    if state == "done_with_errors":
+        notify_admins(session, context.tenant_id, notice, now)

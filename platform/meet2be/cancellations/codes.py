@@ -1,0 +1,136 @@
+"""The mailed code that confirms a cancellation above the tenant's limit."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from datetime import timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, select, update
+from sqlalchemy.orm import Session
+
+from meet2be import facts
+from meet2be.accounts.models import User
+from meet2be.cancellations.context import Desk, sender_of
+from meet2be.cancellations.errors import (
+    CodeExpired,
+    CodeNeeded,
+    RunNotInState,
+    UnknownRun,
+    WrongCode,
+)
+from meet2be.cancellations.models import CancelRun
+from meet2be.cancellations.preview import Preview
+from meet2be.db import clock_of
+from meet2be.db.columns import new_uid
+from meet2be.events.models import Event
+from meet2be.mailings.facts import MailsQueued
+from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, enqueue
+from meet2be.tenancy.models import Tenant
+
+DIGITS = 8
+VALID = timedelta(minutes=15)
+TRIES = 5
+
+
+def exceeds_limit(preview: Preview, limit_minor: int, currency: str) -> bool:
+    """Tell whether this preview needs a code: above the limit, or any sum in another currency."""
+    sums = {**preview.refund_minor}
+    for name, amount in preview.manual_minor.items():
+        sums[name] = sums.get(name, 0) + amount
+    return any(amount > (limit_minor if name == currency else 0) for name, amount in sums.items())
+
+
+def needs_code(desk: Desk, tenant_id: int, run_uid: str) -> bool:
+    """Tell whether confirming this run needs a code."""
+    with desk.db.tenant_session(tenant_id, read_only=True) as session:
+        run = _run(session, run_uid)
+        tenant = session.scalars(select(Tenant)).one()
+        preview = Preview.from_json(run.preview)
+        return exceeds_limit(preview, tenant.confirm_limit_minor, tenant.currency)
+
+
+def send_code(session: Session, desk: Desk, run_uid: str, user_id: int) -> None:
+    """Mail a new code to the person who wants to confirm; older ones end. The caller commits."""
+    run = _run(session, run_uid)
+    if run.state != "preview":
+        raise RunNotInState(run.uid, run.state, "confirmed")
+    now = clock_of(session).now()
+    code = "".join(secrets.choice("0123456789") for _ in range(DIGITS))
+    run.code_hash, run.code_expires_at, run.code_tries = hashed(run.uid, code), now + VALID, 0
+    written = enqueue(session, _draft(session, desk, run, user_id, code), now)
+    if written.is_new and written.status == "queued":
+        facts.note(session, MailsQueued((written.mail_id,)))
+
+
+def check_code_tx(desk: Desk, tenant_id: int, run_uid: str, code: str | None) -> None:
+    """Count the try, in a commit of its own, and raise unless the code is right.
+
+    Raises ``CodeNeeded``, ``CodeExpired`` or ``WrongCode``.
+    """
+    with desk.db.tenant_session(tenant_id) as session:
+        run = _run(session, run_uid)
+        if not code:
+            tenant = session.scalars(select(Tenant)).one()
+            raise CodeNeeded(tenant.confirm_limit_minor, tenant.currency)
+        now = clock_of(session).now()
+        counted = session.execute(
+            update(CancelRun)
+            .where(
+                CancelRun.id == run.id,
+                CancelRun.code_hash.is_not(None),
+                CancelRun.code_expires_at > now,
+                CancelRun.code_tries < TRIES,
+            )
+            .values(code_tries=CancelRun.code_tries + 1)
+            .execution_options(synchronize_session=False)
+        )
+        session.commit()
+        if cast("CursorResult[Any]", counted).rowcount != 1:
+            raise CodeExpired
+        session.refresh(run)
+        typed = hashed(run.uid, "".join(code.split()))
+        if not hmac.compare_digest(typed, run.code_hash or ""):
+            raise WrongCode(TRIES - run.code_tries)
+
+
+def hashed(run_uid: str, code: str) -> str:
+    """Return what is stored of a code; the run's own name salts it, five tries protect it."""
+    return hashlib.sha256(f"{run_uid}:{code}".encode()).hexdigest()
+
+
+def _run(session: Session, run_uid: str) -> CancelRun:
+    run = session.scalar(select(CancelRun).where(CancelRun.uid == run_uid))
+    if run is None:
+        raise UnknownRun(run_uid)
+    return run
+
+
+def _draft(session: Session, desk: Desk, run: CancelRun, user_id: int, code: str) -> MailDraft:
+    user = session.get_one(User, user_id)
+    event = session.get_one(Event, run.event_id)
+    tenant = session.scalars(select(Tenant)).one()
+    return MailDraft(
+        tenant_id=run.tenant_id,
+        kind="confirmation_code",
+        template="confirmation_code",
+        locale=user.locale,
+        to_addr=user.email,
+        # Each code is a mail of its own.
+        dedupe_key=f"cancel-code:{run.id}:{new_uid()}",
+        context={
+            "name": user.name,
+            "code": code,
+            "event_title": event.title,
+            "minutes": int(VALID.total_seconds() // 60),
+            "tenant_name": tenant.name,
+        },
+        sender=sender_of(tenant, desk.sender),
+        user_id=user.id,
+        priority=PRIORITY_SECURITY,
+        related_type="cancel_run",
+        related_id=run.id,
+        sensitive=True,
+    )

@@ -1,0 +1,135 @@
+"""Credit notes: numbered without gaps, written in the commit that knows the refund is done.
+
+The statements are Core on the session's connection, each with its tenant: they run for many rows
+at a time, and ORM bulk statements would double the cost of a refund.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import Connection, Table, bindparam, case, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from meet2be.attendees.models import Attendee
+from meet2be.db.columns import new_uid
+from meet2be.invoices.models import Invoice, NumberSeries
+
+CREDIT_NOTE = "credit_note"
+_INVOICES = cast("Table", Invoice.__table__)
+_SERIES = cast("Table", NumberSeries.__table__)
+_ATTENDEES = cast("Table", Attendee.__table__)
+
+
+@dataclass(frozen=True, slots=True)
+class CreditNote:
+    """A credit note to be issued for one refund, in minor units."""
+
+    event_id: int
+    order_id: int
+    invoice_id: int
+    amount_minor: int
+    currency: str
+
+
+def issue_credit_notes(
+    connection: Connection, tenant_id: int, notes: Sequence[CreditNote], now: datetime, zone: str
+) -> list[int]:
+    """Insert the notes and return their ids, in order.
+
+    The numbers are taken under a row lock that is held until the commit: a roll-back gives them
+    back, so there is never a gap. `zone` decides which year it is for the tenant.
+    """
+    if not notes:
+        return []
+    year = now.astimezone(ZoneInfo(zone)).year
+    first = _take_numbers(connection, tenant_id, year, len(notes))
+    rows = [
+        {
+            "uid": new_uid(),
+            "tenant_id": tenant_id,
+            "event_id": note.event_id,
+            "order_id": note.order_id,
+            "parent_id": note.invoice_id,
+            "number": f"CN-{year}-{first + offset:05d}",
+            "kind": CREDIT_NOTE,
+            "total_minor": note.amount_minor,
+            "currency": note.currency,
+            "status": "paid",
+            "issued_at": now,
+        }
+        for offset, note in enumerate(notes)
+    ]
+    inserted = connection.execute(
+        insert(_INVOICES).returning(_INVOICES.c.id, sort_by_parameter_order=True), rows
+    )
+    return list(inserted.scalars())
+
+
+def void_credit_notes(connection: Connection, tenant_id: int, ids: Sequence[int]) -> None:
+    """Mark notes whose refund came back as void; their numbers stay taken."""
+    connection.execute(
+        update(_INVOICES)
+        .where(
+            _INVOICES.c.tenant_id == tenant_id,
+            _INVOICES.c.id.in_(ids),
+            _INVOICES.c.kind == CREDIT_NOTE,
+        )
+        .values(status="void")
+    )
+
+
+_BACK = (
+    select(func.coalesce(func.sum(_ATTENDEES.c.refunded_minor), 0))
+    .where(
+        _ATTENDEES.c.tenant_id == _INVOICES.c.tenant_id,
+        _ATTENDEES.c.invoice_id == _INVOICES.c.id,
+    )
+    .scalar_subquery()
+)
+_RESTATE = (
+    update(_INVOICES)
+    .where(
+        _INVOICES.c.tenant_id == bindparam("tenant"),
+        _INVOICES.c.id.in_(bindparam("ids", expanding=True)),
+        _INVOICES.c.kind == "invoice",
+        _INVOICES.c.status.in_(("paid", "part_refunded", "refunded")),
+    )
+    .values(
+        status=case(
+            (_INVOICES.c.total_minor <= _BACK, "refunded"),
+            (_BACK > 0, "part_refunded"),
+            else_="paid",
+        )
+    )
+)
+
+
+def restate_invoices(connection: Connection, tenant_id: int, ids: Sequence[int]) -> None:
+    """Set invoices to paid, part refunded or refunded by what their attendees got back."""
+    if ids:
+        connection.execute(_RESTATE, {"tenant": tenant_id, "ids": sorted(set(ids))})
+
+
+def _take_numbers(connection: Connection, tenant_id: int, year: int, count: int) -> int:
+    """Return the first of `count` numbers, all taken with the transaction's commit."""
+    key: dict[str, Any] = {"tenant_id": tenant_id, "kind": CREDIT_NOTE, "year": year}
+    raised = (
+        update(_SERIES)
+        .where(
+            _SERIES.c.tenant_id == tenant_id, _SERIES.c.kind == CREDIT_NOTE, _SERIES.c.year == year
+        )
+        .values(next=_SERIES.c.next + count)
+        .returning(_SERIES.c.next)
+    )
+    after = connection.execute(raised).scalar_one_or_none()
+    if after is None:
+        dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        start = dialect.insert(_SERIES).values(**key, next=1).on_conflict_do_nothing()
+        connection.execute(start)
+        after = connection.execute(raised).scalar_one()
+    return int(after) - count

@@ -1,0 +1,108 @@
+"""The ledger's statements, built once; every one of them names its tenant."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sqlalchemy import Table, bindparam, func, insert, select, update
+
+from meet2be.payments.models import Payment, Refund, RefundAttempt
+
+PAYMENTS = cast("Table", Payment.__table__)
+REFUNDS = cast("Table", Refund.__table__)
+ATTEMPTS = cast("Table", RefundAttempt.__table__)
+
+# What `book` may write on a refund; all of them in one statement, so that it runs for many rows.
+REFUND_VALUES = (
+    "status", "provider_refund_id", "provider_status", "pending_reason", "failure_code",
+    "failure_text", "lease_token", "lease_until", "settled_at",
+)  # fmt: skip
+
+_OF_TENANT = PAYMENTS.c.tenant_id == bindparam("tenant")
+_THIS = PAYMENTS.c.id == bindparam("payment")
+
+RESERVE = (
+    update(PAYMENTS)
+    .where(
+        _OF_TENANT,
+        _THIS,
+        PAYMENTS.c.status == "succeeded",
+        PAYMENTS.c.reserved_minor + PAYMENTS.c.refunded_minor + bindparam("amount")
+        <= PAYMENTS.c.amount_minor,
+    )
+    .values(reserved_minor=PAYMENTS.c.reserved_minor + bindparam("amount"))
+)
+MOVE_MONEY = (
+    update(PAYMENTS)
+    .where(_OF_TENANT, _THIS)
+    .values(
+        reserved_minor=PAYMENTS.c.reserved_minor + bindparam("reserved"),
+        refunded_minor=PAYMENTS.c.refunded_minor + bindparam("back"),
+    )
+)
+LOCK_PAYMENT = select(PAYMENTS).where(_OF_TENANT, _THIS).with_for_update()
+LOCK_PAYMENTS = (
+    select(PAYMENTS)
+    .where(_OF_TENANT, PAYMENTS.c.id.in_(bindparam("payments", expanding=True)))
+    .order_by(PAYMENTS.c.id)
+    .with_for_update()
+)
+
+INSERT_REFUNDS = insert(REFUNDS).returning(REFUNDS.c.id, sort_by_parameter_order=True)
+LOCK_REFUNDS = (
+    select(REFUNDS)
+    .where(
+        REFUNDS.c.tenant_id == bindparam("tenant"),
+        REFUNDS.c.id.in_(bindparam("refunds", expanding=True)),
+    )
+    .order_by(REFUNDS.c.id)
+    .with_for_update()
+)
+UPDATE_REFUNDS = (
+    update(REFUNDS)
+    .where(REFUNDS.c.tenant_id == bindparam("tenant"), REFUNDS.c.id == bindparam("refund"))
+    .values({name: bindparam(f"v_{name}") for name in REFUND_VALUES})
+)
+SET_CREDIT_NOTE = (
+    update(REFUNDS)
+    .where(REFUNDS.c.tenant_id == bindparam("tenant"), REFUNDS.c.id == bindparam("refund"))
+    .values(credit_note_id=bindparam("note"))
+)
+LAST_SEQS = (
+    select(REFUNDS.c.payment_id, func.max(REFUNDS.c.seq))
+    .where(
+        REFUNDS.c.tenant_id == bindparam("tenant"),
+        REFUNDS.c.payment_id.in_(bindparam("payments", expanding=True)),
+    )
+    .group_by(REFUNDS.c.payment_id)
+)
+PROVIDER_IDS = select(REFUNDS.c.provider_refund_id).where(
+    REFUNDS.c.tenant_id == bindparam("tenant"),
+    REFUNDS.c.payment_id == bindparam("payment"),
+    REFUNDS.c.provider_refund_id.is_not(None),
+)
+
+INSERT_ATTEMPTS = insert(ATTEMPTS)
+CLOSE_ATTEMPTS = (
+    update(ATTEMPTS)
+    .where(
+        ATTEMPTS.c.tenant_id == bindparam("tenant"),
+        ATTEMPTS.c.refund_id == bindparam("refund"),
+        ATTEMPTS.c.n == bindparam("number"),
+    )
+    .values(
+        finished_at=bindparam("v_finished_at"),
+        outcome=bindparam("v_outcome"),
+        http_status=bindparam("v_http_status"),
+        provider_code=bindparam("v_provider_code"),
+        excerpt=bindparam("v_excerpt"),
+    )
+)
+LAST_ATTEMPTS = (
+    select(ATTEMPTS.c.refund_id, func.max(ATTEMPTS.c.n))
+    .where(
+        ATTEMPTS.c.tenant_id == bindparam("tenant"),
+        ATTEMPTS.c.refund_id.in_(bindparam("refunds", expanding=True)),
+    )
+    .group_by(ATTEMPTS.c.refund_id)
+)
