@@ -331,8 +331,11 @@ class Leases(Protocol):
 class WorkableQueue(Queue, Protocol):
     """A connection that a worker process can serve."""
 
-    def consumer(self, holder: str, queues: Sequence[str]) -> Consumer:
-        """Return the child's side, working under a holder that `leases` opened."""
+    def consumer(self, holder: str, queues: Sequence[str], *, force: bool = False) -> Consumer:
+        """Return the child's side, working under a holder that `leases` opened.
+
+        With `force` it serves paused queues, too.
+        """
         ...
 
     def leases(self) -> Leases:

@@ -264,9 +264,17 @@ class Attempts:
         if recipe is None:
             msg = f"Job {reserved.id!r} was not checked before its run"
             raise RuntimeError(msg)
-        attempt.context = context = JobContext(
+        attempt.context = context = self._context_of(attempt, reserved.attempts + 1)
+        if self._scope is not None and context.context:
+            with self._scope(context.context):
+                return _work(attempt, recipe, context)
+        return _work(attempt, recipe, context)
+
+    def _context_of(self, attempt: Attempt, attempts: int) -> JobContext:
+        reserved = attempt.reserved
+        return JobContext(
             job_id=reserved.id,
-            attempts=reserved.attempts + 1,
+            attempts=attempts,
             connection=self._connection,
             queue=reserved.queue,
             context=attempt.envelope.context,
@@ -274,10 +282,6 @@ class Attempts:
             locks=self._locks,
             services=self._services,
         )
-        if self._scope is not None and context.context:
-            with self._scope(context.context):
-                return _work(attempt, recipe, context)
-        return _work(attempt, recipe, context)
 
     def _result_of(self, attempt: Attempt, error: BaseException) -> Result:
         """Return what an escaped exception means; a cut stays one, whatever it became."""
@@ -299,8 +303,7 @@ class Attempts:
             self._cutter.expose(number)
             with scope:
                 job = recipe.restore(attempt.envelope.data)
-                if attempt.context is not None:
-                    job.bind(attempt.context)
+                job.bind(attempt.context or self._context_of(attempt, attempt.reserved.attempts))
                 job.failed(error)
         finally:
             self._cutter.cover()

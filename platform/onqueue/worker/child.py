@@ -108,7 +108,7 @@ def _loop(
     notices: int,
 ) -> Loop:
     queue = manager.workable(errand.connection)
-    consumer = queue.consumer(errand.holder, errand.queues)
+    consumer = queue.consumer(errand.holder, errand.queues, force=errand.options.force)
     lifeline = Lifeline(errand.holder, shared, manager.clock)
     attempts = Attempts(
         connection=errand.connection,

@@ -183,7 +183,7 @@ class Keeper:
         if progress != self._progress or not busy:
             self._progress, self._progress_at = progress, now
         elif now - self._progress_at > STALL:
-            log.error("child stalled", extra={"pid": child.pid, "seconds": STALL})
+            log.error("child %d made no progress for %g s", child.pid, STALL)
             child.kill(Burial("lapsed"))
 
     # ---- the lease ----
@@ -196,13 +196,13 @@ class Keeper:
             except BrokerUnavailable as error:
                 self._next_renewal = sent + self._retry_delay(error)
         if self._clock.monotonic() >= child.shared.vouched_until:
-            log.error("lease not renewed in time", extra={"holder": child.holder})
+            log.error("lease of holder %s not renewed in time", child.holder)
             child.kill(Burial("lapsed"))
 
     def _vouch(self, child: Child, sent: float) -> None:
         lease = self._leases.renew(child.holder)
         if lease is None:
-            log.warning("lease lost", extra={"holder": child.holder})
+            log.warning("lease lost: holder %s", child.holder)
             child.kill(Burial("lapsed"))
             return
         child.shared.vouch(sent + lease * TRUST)
@@ -220,7 +220,7 @@ class Keeper:
             self._next_reap = now + self._retry_delay(error)
             return
         if reaped:
-            log.warning("dead workers' jobs taken back", extra={"holders": reaped})
+            log.warning("jobs of %d dead holders taken back", reaped)
         self._next_reap = now + min(self._lease, max(due or self._lease, 0.01))
 
     def _retry_delay(self, error: BrokerError) -> float:

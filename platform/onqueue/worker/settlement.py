@@ -68,7 +68,7 @@ class Settlement:
         turn = self._insist(lambda: self._consumer.turn(want, self.done), at_stake=at_stake)
         if self.done:
             for job_id in turn.refused:
-                log.warning("lease lost", extra={"job_id": job_id})
+                log.warning("lease lost: job %s", job_id)
             self._tell_confirmed(turn.refused)
             self.done.clear()
         return turn
@@ -232,11 +232,8 @@ class Settlement:
 
     def tell_exception(self, attempt: Attempt, error: BaseException) -> None:
         """Tell that the run raised, before anything is decided about it."""
-        log.warning(
-            "job raised",
-            extra={"job": attempt.envelope.job, "job_id": attempt.reserved.id},
-            exc_info=error,
-        )
+        name, job_id = attempt.envelope.job, attempt.reserved.id
+        log.warning("job %r raised, id %s", name, job_id, exc_info=error)
         if events.job_exception_occurred.receivers:
             event = events.JobExceptionOccurred(*self._run_of(attempt), error)
             events.tell(events.job_exception_occurred, event)
@@ -262,7 +259,7 @@ class Settlement:
                 self._tell(attempt, Done(), duration)
 
     def _tell_lost(self, attempt: Attempt) -> None:
-        log.warning("lease lost", extra={"job_id": attempt.reserved.id})
+        log.warning("lease lost: job %s", attempt.reserved.id)
         if events.job_lease_lost.receivers:
             event = events.JobLeaseLost(*self._run_of(attempt))
             events.tell(events.job_lease_lost, event)

@@ -69,9 +69,10 @@ class ParentSignals:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        """Restore what was there before."""
+        """Restore what was there before; who was told to stop is not killed by being told again."""
         for number, handler in self._before.items():
-            signal.signal(number, handler)
+            is_heeded = self.stops > 0 and number in STOPPING
+            signal.signal(number, heed_not if is_heeded else handler)
         self.wakeup.close()
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:

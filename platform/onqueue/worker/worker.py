@@ -181,8 +181,7 @@ class Worker:
         if not in_order:
             self._deaths_in_a_row += 1
             log.warning(
-                "child ended",
-                extra={"pid": child.pid, "exit_code": child.exit_code, "holder": child.holder},
+                "child %d ended with %s, holder %s", child.pid, child.exit_code, child.holder
             )
 
     def _bury(self, child: Child) -> None:
@@ -213,7 +212,7 @@ class Worker:
 
     def _tell_timeout(self, child: Child, reserved: ReservedJob) -> None:
         running = child.overran
-        log.error("job killed for its timeout", extra={"job_id": reserved.id})
+        log.error("job %r killed for its timeout", reserved.id)
         if running is None or not events.job_timed_out.receivers:
             return
         envelope = decode(reserved.payload)

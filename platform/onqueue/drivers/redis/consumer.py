@@ -41,9 +41,19 @@ class RedisConsumer:
     """One holder's consumer; used by one thread. It has one line for work and one to wait on."""
 
     def __init__(
-        self, broker: Broker, config: ConnectionConfig, holder: str, queues: Sequence[str]
+        self,
+        broker: Broker,
+        config: ConnectionConfig,
+        holder: str,
+        queues: Sequence[str],
+        *,
+        force: bool = False,
     ) -> None:
-        """Serve these queues, highest priority first, under a holder that is open."""
+        """Serve these queues, highest priority first, under a holder that is open.
+
+        With `force` paused queues are served, too.
+        """
+        self._force = force
         self.holder = holder
         self._broker = broker
         self._keys = broker.keys
@@ -76,7 +86,7 @@ class RedisConsumer:
             return self._turn(min(want, self._most), done)
 
     def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
-        call = self._scripts.turn(self._of, self._queues, want, done)
+        call = self._scripts.turn(self._of, self._queues, want, done, force=self._force)
         try:
             return self._brought(self._line.run(call))
         except Disconnected:

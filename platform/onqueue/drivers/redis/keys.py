@@ -63,6 +63,9 @@ class Keys:
         self.parked = self._key(b"parked")
         self.parking = self._key(b"parking")
         self.paused = self._key(b"paused")
+        self.never_paused = self._key(b"never-paused")
+        """Holds nothing: what a forced worker reads instead of `paused`."""
+        self.restart = self._key(b"restart")
         self.queues = self._key(b"queues")
         self.unknown_lanes = self._base + b"parked:unknown:"
         self._queues: dict[str, QueueKeys] = {}

@@ -242,9 +242,23 @@ class RedisQueue:
 
     # ---- the workers' sides ----
 
-    def consumer(self, holder: str, queues: Sequence[str]) -> RedisConsumer:
-        """Return the child's side, working under a holder that `leases` opened."""
-        return RedisConsumer(self._broker, self.config, holder, queues)
+    def consumer(self, holder: str, queues: Sequence[str], *, force: bool = False) -> RedisConsumer:
+        """Return the child's side, working under a holder that `leases` opened.
+
+        With `force` it serves paused queues, too.
+        """
+        return RedisConsumer(self._broker, self.config, holder, queues, force=force)
+
+    def request_restart(self) -> None:
+        """Let every worker of the connection end after its current job."""
+        [[seconds, micros]] = self._broker.ask(command(b"TIME"))
+        moment = b"%d.%06d" % (int(seconds), int(micros))
+        self._broker.ask(packed(b"SET", self._keys.restart, bulk(moment)))
+
+    def restart_requested_at(self) -> float:
+        """Return when that was last asked for, in the server's epoch seconds; 0 for never."""
+        [moment] = self._broker.ask(packed(b"GET", self._keys.restart))
+        return float(moment or 0)
 
     def leases(self) -> RedisLeases:
         """Return the parent's side, with a connection of its own."""

@@ -185,10 +185,17 @@ class Scripts:
     # ---- a holder's work ----
 
     def turn(
-        self, of: HolderKeys, queues: Sequence[QueueKeys], want: int, done: Sequence[str]
+        self,
+        of: HolderKeys,
+        queues: Sequence[QueueKeys],
+        want: int,
+        done: Sequence[str],
+        *,
+        force: bool = False,
     ) -> Call:
-        """Confirm finished jobs and reserve the next."""
+        """Confirm finished jobs and reserve the next; `force` is blind to pauses."""
         keys = self.keys
+        paused = keys.never_paused if force else keys.paused
         trios = [key for queue in queues for key in queue.trio]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
         args += [queue.name for queue in queues]
@@ -197,7 +204,7 @@ class Scripts:
             "turn",
             [
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
-                *(keys.payloads, keys.state, keys.paused, *trios),
+                *(keys.payloads, keys.state, paused, *trios),
             ],
             args,
         )
