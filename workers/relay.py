@@ -1,8 +1,7 @@
 """``python -m workers relay``: hands over what was committed, and looks for what was lost.
 
-Four steps, each harmless when repeated and when several relays run: jobs whose push never happened,
-durable jobs the broker has lost, mails whose sender died, and cancellations whose pause is over or
-whose workers are gone.
+Each step is harmless when repeated and when several relays run: jobs whose push never happened,
+durable jobs the broker has lost, mails whose sender died.
 """
 
 from __future__ import annotations
@@ -16,7 +15,6 @@ from types import FrameType
 import click
 
 from meet2be.bootstrap import Services, bootstrap
-from meet2be.cancellations import watch
 from meet2be.config import Settings
 from meet2be.mailings.delivery import expire_lost_claims
 from meet2be.telemetry import log_to_standard_output
@@ -25,7 +23,7 @@ from onqueue.outbox.reconciler import Reconciler
 from onqueue.outbox.relay import Relay
 from onqueue.outbox.store import SqlOutbox
 
-MAILS_EVERY, RUNS_EVERY, PRUNE_EVERY = 10.0, 2.0, 600.0
+MAILS_EVERY, PRUNE_EVERY = 10.0, 600.0
 KEPT_FOR = 7 * 86_400.0
 
 
@@ -67,7 +65,6 @@ def steps(services: Services) -> list[Relay | Reconciler | Every]:
         Relay(outbox, services.queues, clock),
         Reconciler(outbox, services.queues, clock),
         Every(MAILS_EVERY, lambda: _expire_mails(services)),
-        Every(RUNS_EVERY, lambda: watch.look_after_runs(services.database, clock)),
         Every(PRUNE_EVERY, lambda: outbox.prune(KEPT_FOR)),
     ]
 
