@@ -110,7 +110,7 @@ class SqlOutbox:
         open_states = ("pending", "dispatched", "failed") if outcome == "done" else _OPEN
         statement = (
             update(job_outbox)
-            .where(_row.id == job_id, _row.state.in_(open_states))
+            .where(_row.id == job_id, _row.durable.is_(True), _row.state.in_(open_states))
             .values(state=outcome, done_at=self._clock.now(), claim=None, claimed_until=None)
         )
         with self.engine.begin() as connection:

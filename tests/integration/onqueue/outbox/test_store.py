@@ -73,6 +73,12 @@ def test_done_is_final_and_failed_is_not(outbox: SqlOutbox) -> None:
     assert outbox.counts() == {"done": 2}
 
 
+def test_a_row_that_is_not_durable_has_no_outcome(outbox: SqlOutbox) -> None:
+    outbox.add_many(None, records(1))
+    outbox.mark_outcome(job_id(1), "done")
+    assert outbox.state(job_id(1)) == "pending"
+
+
 def test_an_unknown_id_is_no_error(outbox: SqlOutbox) -> None:
     outbox.mark_outcome(job_id(1), "done")
     outbox.mark_dispatched([job_id(1)])
