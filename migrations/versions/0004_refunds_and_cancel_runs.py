@@ -59,7 +59,7 @@ def upgrade() -> None:
         ),
         sa.CheckConstraint("lanes >= 1", name="ck_cancel_runs_has_lanes"),
         sa.CheckConstraint(
-            "pause_code IN ('person', 'provider', 'tenant_suspended')",
+            "pause_code IN ('person', 'provider', 'tenant_suspended', 'worker')",
             name="ck_cancel_runs_pause_code",
         ),
         sa.CheckConstraint(

@@ -11,7 +11,7 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from meet2be import facts
+from meet2be import facts, money
 from meet2be.accounts.models import User
 from meet2be.cancellations.context import Desk, sender_of
 from meet2be.cancellations.errors import (
@@ -124,6 +124,7 @@ def _draft(session: Session, desk: Desk, run: CancelRun, user_id: int, code: str
             "name": user.name,
             "code": code,
             "event_title": event.title,
+            "total": _total(Preview.from_json(run.preview), user.locale),
             "minutes": int(VALID.total_seconds() // 60),
             "tenant_name": tenant.name,
         },
@@ -134,3 +135,9 @@ def _draft(session: Session, desk: Desk, run: CancelRun, user_id: int, code: str
         related_id=run.id,
         sensitive=True,
     )
+
+
+def _total(preview: Preview, locale: str) -> str:
+    """Return what will be refunded, as the reader writes money."""
+    amounts = (*preview.refund_minor.items(), *preview.manual_minor.items())
+    return " + ".join(money.format_minor(amount, name, locale) for name, amount in amounts)

@@ -34,7 +34,7 @@ LANE_STATES = ("todo", "running", "done")
 REFUND_STATES = (
     "todo", "none_needed", "sent", "pending", "done", "manual", "failed", "uncertain",
 )  # fmt: skip
-PAUSE_CODES = ("person", "provider", "tenant_suspended")
+PAUSE_CODES = ("person", "provider", "tenant_suspended", "worker")
 CANCEL_STATES = ("todo", "done")
 MAIL_STATES = ("todo", "queued", "sent", "suppressed", "no_address", "failed", "uncertain")
 

@@ -151,7 +151,7 @@ def _check_before(
 
 
 def _plain(name: str) -> str:
-    """Return a name as it is compared: exactly, but for outer blanks and ways to write an umlaut."""
+    """Return a name as it is compared: outer blanks and ways to write an umlaut do not count."""
     return unicodedata.normalize("NFC", name).strip()
 
 
@@ -334,3 +334,14 @@ def write_audit(
             }
         ],
     )  # fmt: skip
+
+
+def halt_tx(desk: Desk, tenant_id: int, run_uid: str, why: str) -> None:
+    """Pause a run whose worker gave up; a run that is paused or over stays as it is."""
+    with desk.db.tenant_session(tenant_id) as session:
+        run = _locked(session, run_uid)
+        if run.state in {"confirmed", "running", "sweeping"}:
+            run.paused_from, run.state = run.state, "paused"
+            run.paused_at, run.pause_code = clock_of(session).now(), "worker"
+            run.pause_reason = why[:2000]
+        session.commit()

@@ -1,0 +1,198 @@
+"""How far a run is: counted from its items, never kept as a running figure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meet2be.cancellations.models import CancelItem, CancelRun
+from meet2be.mailings.models import Mail
+from meet2be.payments.models import Refund
+
+# States a refund, a cancellation and a mail do not come back from by themselves.
+_REFUND_ENDS = ("none_needed", "done", "pending", "manual", "failed")
+_MAIL_ENDS = ("sent", "suppressed", "no_address", "failed", "uncertain")
+RATE_WINDOW = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, slots=True)
+class Track:
+    """One of the three tracks of the bar: how many items have reached its end."""
+
+    done: int
+    total: int
+
+    @property
+    def percent(self) -> int:
+        """Return whole percents, 100 only when nothing is left."""
+        return 100 if not self.total else self.done * 100 // self.total
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A run's standing. Amounts are minor units by currency, `rate` is items a minute.
+
+    `causes` counts what did not go through by its reason; `left` is how long it takes from here,
+    None where that cannot be said.
+    """
+
+    state: str
+    total: int
+    refunds: Track
+    cancels: Track
+    mails: Track
+    refund_states: Mapping[str, int]
+    mail_states: Mapping[str, int]
+    causes: Mapping[str, int]
+    planned_minor: Mapping[str, int]
+    done_minor: Mapping[str, int]
+    pending_minor: Mapping[str, int]
+    rate: float = 0.0
+    left: timedelta | None = None
+    waiting: str | None = None
+    resume_at: datetime | None = None
+    pause_code: str | None = None
+    version: str = field(default="", compare=False)
+
+
+def progress_of(session: Session, run: CancelRun, now: datetime) -> Progress:
+    """Return how far the run is; two queries, whatever its size."""
+    rows = session.execute(
+        select(
+            CancelItem.refund_state,
+            CancelItem.cancel_state,
+            CancelItem.mail_state,
+            CancelItem.currency,
+            CancelItem.error_code,
+            CancelItem.skip_reason,
+            func.count(),
+            func.sum(CancelItem.planned_minor),
+        )
+        .where(CancelItem.run_id == run.id)
+        .group_by(
+            CancelItem.refund_state,
+            CancelItem.cancel_state,
+            CancelItem.mail_state,
+            CancelItem.currency,
+            CancelItem.error_code,
+            CancelItem.skip_reason,
+        )
+    ).all()
+    count = _Count()
+    for row in rows:
+        count.add(*row)
+    rate, left = _speed(session, run, count, now)
+    return count.progress(run, rate, left)
+
+
+class _Count:
+    """Adds up the groups of items."""
+
+    def __init__(self) -> None:
+        self.total = self.cancelled = 0
+        self.refunds: Counter[str] = Counter()
+        self.mails: Counter[str] = Counter()
+        self.causes: Counter[str] = Counter()
+        self.planned: Counter[str] = Counter()
+        self.done: Counter[str] = Counter()
+        self.pending: Counter[str] = Counter()
+
+    def add(
+        self,
+        refund_state: str,
+        cancel_state: str,
+        mail_state: str,
+        currency: str,
+        error_code: str | None,
+        skip_reason: str | None,
+        count: int,
+        amount: int | None,
+    ) -> None:
+        self.total += count
+        self.cancelled += count if cancel_state == "done" else 0
+        self.refunds[refund_state] += count
+        self.mails[mail_state] += count
+        money = int(amount or 0)
+        if refund_state != "none_needed":
+            self.planned[currency] += money
+        if refund_state == "done":
+            self.done[currency] += money
+        if refund_state == "pending":
+            self.pending[currency] += money
+        if refund_state in {"failed", "manual", "uncertain"}:
+            self.causes[error_code or "unknown"] += count
+        elif refund_state == "none_needed" and skip_reason:
+            self.causes[skip_reason] += count
+
+    @property
+    def open(self) -> int:
+        """Return how many items a worker still has to do something for."""
+        return self.total - sum(self.refunds[state] for state in _REFUND_ENDS)
+
+    def progress(self, run: CancelRun, rate: float, left: timedelta | None) -> Progress:
+        ended = self.total - self.open
+        mailed = sum(self.mails[state] for state in _MAIL_ENDS)
+        return Progress(
+            state=run.state,
+            total=self.total,
+            refunds=Track(ended, self.total),
+            cancels=Track(self.cancelled, self.total),
+            mails=Track(mailed, self.total),
+            refund_states=dict(self.refunds),
+            mail_states=dict(self.mails),
+            causes=dict(self.causes.most_common()),
+            planned_minor=dict(self.planned),
+            done_minor=dict(self.done),
+            pending_minor={name: amount for name, amount in self.pending.items() if amount},
+            rate=rate,
+            left=left,
+            waiting=_waiting(run, self),
+            resume_at=run.resume_at,
+            pause_code=run.pause_code,
+            version=f"{run.state}-{ended}-{self.cancelled}-{mailed}-{run.pause_code or ''}",
+        )
+
+
+def _waiting(run: CancelRun, count: _Count) -> str | None:
+    """Return what a run that does not move is waiting for, in a person's words."""
+    if run.state == "paused":
+        return run.pause_reason or {"person": "paused"}.get(run.pause_code or "", run.pause_code)
+    if run.state in {"running", "sweeping"} and count.refunds["uncertain"]:
+        return f"{count.refunds['uncertain']} refunds are being looked up at the provider"
+    return None
+
+
+def _speed(
+    session: Session, run: CancelRun, count: _Count, now: datetime
+) -> tuple[float, timedelta | None]:
+    """Return refunds a minute over the last minute of work, and how long the rest takes."""
+    if run.state not in {"running", "sweeping"} or run.started_at is None:
+        return 0.0, None
+    since = max(run.started_at, now - RATE_WINDOW)
+    settled = session.scalar(
+        select(func.count())
+        .select_from(CancelItem)
+        .join(Refund, Refund.id == CancelItem.refund_id)
+        .where(CancelItem.run_id == run.id, Refund.run_id == run.id, Refund.settled_at >= since)
+    )
+    seconds = (now - since).total_seconds()
+    if not settled or seconds < 1:
+        return 0.0, None
+    rate = settled * 60 / seconds
+    return rate, timedelta(seconds=round(count.open * 60 / rate))
+
+
+def mails_waiting(session: Session, run: CancelRun) -> tuple[int, datetime | None]:
+    """Return how many of the run's mails wait for a limit, and until when the first does."""
+    row = session.execute(
+        select(func.count(), func.min(Mail.next_at))
+        .select_from(CancelItem)
+        .join(Mail, Mail.id == CancelItem.mail_id)
+        .where(CancelItem.run_id == run.id, Mail.status == "limited")
+    ).one()
+    return int(row[0]), row[1]

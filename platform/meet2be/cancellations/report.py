@@ -1,0 +1,99 @@
+"""The report of a run as CSV: a row an attendee, streamed, harmless in a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.orm import Session
+
+from meet2be import money
+from meet2be.attendees.models import Attendee
+from meet2be.cancellations.models import CancelItem, CancelRun
+from meet2be.cancellations.planning import PlannedItem
+from meet2be.orders.models import Order
+from meet2be.payments.models import Refund
+
+BATCH = 500
+BOM = "\ufeff"
+# A spreadsheet takes a cell that begins so for a formula; full-width forms are folded to them.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+
+COLUMNS = (
+    "Order", "Ticket", "Name", "E-mail", "Currency", "Planned", "Kept", "Refund", "Cancelled",
+    "Mail", "Why not", "Error code", "Error", "Refund id", "Refund at provider", "Settled at (UTC)",
+)  # fmt: skip
+
+
+def report_rows(session: Session, run: CancelRun) -> Iterator[str]:
+    """Yield the report's lines, the first one the header; memory does not grow with the run."""
+    yield BOM + _line(COLUMNS)
+    statement = (
+        select(
+            Order.code, Attendee.ticket_code, CancelItem.name_snapshot, CancelItem.email_snapshot,
+            CancelItem.currency, CancelItem.planned_minor, CancelItem.kept_minor,
+            CancelItem.refund_state, CancelItem.cancel_state, CancelItem.mail_state,
+            CancelItem.skip_reason, CancelItem.error_code, CancelItem.error_text, Refund.uid,
+            Refund.provider_refund_id, Refund.settled_at,
+        )
+        .join(Order, and_(Order.tenant_id == CancelItem.tenant_id, Order.id == CancelItem.order_id))
+        .join(
+            Attendee,
+            and_(
+                Attendee.tenant_id == CancelItem.tenant_id, Attendee.id == CancelItem.attendee_id
+            ),
+        )
+        .outerjoin(
+            Refund, and_(Refund.tenant_id == CancelItem.tenant_id, Refund.id == CancelItem.refund_id)
+        )
+        .where(CancelItem.run_id == run.id)
+        .order_by(CancelItem.id)
+    )  # fmt: skip
+    for row in session.execute(statement, execution_options={"yield_per": BATCH}):
+        yield _line(_cells(row))
+
+
+def _cells(row: Any) -> list[Any]:
+    (order, ticket, name, email, currency, planned, kept, *states, settled_at) = row
+    moment = settled_at.strftime("%Y-%m-%d %H:%M:%S") if settled_at else ""
+    return [
+        order, ticket, name, email, currency, money.to_decimal(planned, currency),
+        money.to_decimal(kept, currency), *states, moment,
+    ]  # fmt: skip
+
+
+PREVIEW_COLUMNS = ("Name", "E-mail", "Currency", "Price", "Refunded before", "Refund", "Kept",
+                   "Outcome", "Checked in")  # fmt: skip
+
+
+def preview_rows(items: Iterator[PlannedItem]) -> Iterator[str]:
+    """Yield the lines of a preview's list, the first one the header."""
+    yield BOM + _line(PREVIEW_COLUMNS)
+    for item in items:
+        line = item.line
+        currency = line.payment.currency if line.payment else line.currency
+        amounts = (line.price_minor, line.refunded_minor, item.planned_minor, item.kept_minor)
+        yield _line(
+            [line.name, line.email, currency,
+             *(money.to_decimal(amount, currency) for amount in amounts),
+             item.outcome, "yes" if line.checked_in else "no"]
+        )  # fmt: skip
+
+
+def _line(cells: Any) -> str:
+    target = io.StringIO()
+    csv.writer(target, lineterminator="\r\n").writerow([harmless(cell) for cell in cells])
+    return target.getvalue()
+
+
+def harmless(cell: object) -> str:
+    """Return a cell's text that no spreadsheet runs as a formula; numbers stay as they are."""
+    if cell is None:
+        return ""
+    text = str(cell)
+    if isinstance(cell, str) and text.lstrip(" \u00a0").startswith(_FORMULA_STARTS):
+        return f"'{text}"
+    return text
