@@ -177,7 +177,7 @@ class Die(Job):
                 os._exit(0)
             case "abort":
                 os.abort()
-            case "segv":
+            case _:
                 ctypes.string_at(0)
 
     def failed(self, error: BaseException) -> None:

@@ -72,7 +72,8 @@ class ParentSignals:
         """Restore what was there before; who was told to stop is not killed by being told again."""
         for number, handler in self._before.items():
             is_heeded = self.stops > 0 and number in STOPPING
-            signal.signal(number, heed_not if is_heeded else handler)
+            # Only SIG_IGN outlasts the end of the interpreter.
+            signal.signal(number, signal.SIG_IGN if is_heeded else handler)
         self.wakeup.close()
 
     def _on_stop(self, _number: int, _frame: FrameType | None) -> None:

@@ -3,6 +3,7 @@
 import os
 import signal
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -174,7 +175,7 @@ def test_a_job_past_its_timeout_comes_back_with_its_own_backoff_at_once(app: App
     Patient("slow", 30).dispatch()
     app.work("--timeout=0.5")
     starts = app.wait_for("start", times=3)
-    gaps = [later.at - sooner.at for sooner, later in zip(starts, starts[1:], strict=False)]
+    gaps = [later.at - sooner.at for sooner, later in pairwise(starts)]
     assert [line.attempts for line in starts] == [1, 2, 3]
     assert all(0.8 <= gap < 2.0 for gap in gaps)
     eventually(lambda: [failure[1:] for failure in app.failures()] == [("TimeoutExceeded", 3)])
