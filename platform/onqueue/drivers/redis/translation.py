@@ -9,6 +9,7 @@ from redis.exceptions import (
     AuthenticationError,
     BusyLoadingError,
     NoPermissionError,
+    OutOfMemoryError,
     ReadOnlyError,
 )
 from redis.exceptions import (
@@ -48,7 +49,7 @@ def translated(error: RedisError | OSError, connection: str, address: str) -> Br
     why = str(error) or type(error).__name__
     if isinstance(error, AuthenticationError | NoPermissionError):
         return BrokerMisconfigured(connection, address, f"it refuses this log-in: {why}")
-    if "OOM command" in why:
+    if isinstance(error, OutOfMemoryError) or "OOM command" in why:
         return BrokerFull(connection, address, "its memory is used up ('maxmemory')")
     if why.startswith("MISCONF"):
         return BrokerFull(connection, address, "it cannot write its data to disk")

@@ -1,0 +1,91 @@
+"""A full server takes no more jobs and says so; everything that empties it goes through."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from meet2be.local.valkey import ValkeyServer
+from onqueue.contracts import Burial
+from onqueue.errors import BrokerFull
+from support.redis_rig import Rig, message, rig
+from support.servers import private_valkey
+
+
+@pytest.fixture(scope="module")
+def small_server() -> Iterator[ValkeyServer]:
+    with private_valkey(appendfsync="no") as server:
+        yield server
+
+
+@pytest.fixture(params=[0, 1], ids=["plain scripts (6.2)", "flagged scripts (7.0)"])
+def broker(small_server: ValkeyServer, request: pytest.FixtureRequest) -> Iterator[Rig]:
+    with rig(small_server.url) as made:
+        made.client.config_set("maxmemory", 0)
+        made.client.flushall()
+        for of in (made.queue._broker, made.leases._broker):
+            of._forms._form = request.param
+        yield made
+        made.client.config_set("maxmemory", 0)
+
+
+def fill(broker: Rig) -> None:
+    """Leave no memory for anything new."""
+    broker.client.config_set("maxmemory", 1)
+
+
+def test_a_push_to_a_full_server_is_refused_and_stores_nothing(broker: Rig) -> None:
+    broker.push(3)
+    fill(broker)
+    before = broker.dump()
+    for one in (message(), message(delay=5.0), message(once=60.0)):
+        with pytest.raises(BrokerFull, match="maxmemory"):
+            broker.queue.push(one)
+        with pytest.raises(BrokerFull, match="takes no more jobs"):
+            broker.queue.push_many([one] * 3)
+    assert broker.dump() == before
+
+
+def test_jobs_are_worked_off_on_a_full_server(broker: Rig) -> None:
+    ids = broker.push(6)
+    fill(broker)
+    consumer = broker.consumer()
+    jobs = consumer.turn(4, []).jobs
+    assert [job.id for job in jobs] == ids[:4]
+    consumer.mark(None, jobs[0].id)
+    consumer.mark(jobs[0].id, jobs[1].id)
+    assert broker.leases.renew(consumer.holder) == 30.0
+    assert consumer.ack(jobs[1]) is True
+    assert consumer.release(jobs[2], 30.0, attempts=1, exceptions=1) is True
+    assert consumer.locks().acquire("k", jobs[3].id, None) is True
+    assert consumer.locks().release("k", jobs[3].id) is True
+    consumer.give_back([jobs[3].id])
+    assert [job.id for job in consumer.turn(9, [jobs[0].id]).jobs] == ids[3:]
+    assert broker.queue.size("default").delayed == 1
+
+
+def test_marks_are_taken_by_a_full_server(broker: Rig) -> None:
+    ids = broker.push(3)
+    consumer = broker.consumer()
+    consumer.turn(3, [])
+    fill(broker)
+    consumer.mark(None, ids[0])
+    consumer.mark(ids[0], ids[1])
+    broker.arrive(consumer)
+    assert [job.id for job in broker.leases.bury(consumer.holder, Burial("death"))] == [ids[1]]
+    other = broker.consumer()
+    assert [(job.id, job.attempts) for job in other.turn(9, []).jobs] == [(ids[1], 1), (ids[2], 0)]
+
+
+def test_lapsed_holders_locks_and_parked_jobs_move_on_a_full_server(broker: Rig) -> None:
+    owner, waiting = broker.consumer(), broker.consumer()
+    job = broker.start(owner)
+    assert owner.locks().acquire("k", job.id, None)
+    parked = broker.start(waiting)
+    fill(broker)
+    assert waiting.park(parked, "k") is True
+    broker.queue.time_offset = 20.0
+    assert broker.leases.renew(waiting.holder) == 30.0
+    broker.queue.time_offset = 31.0
+    assert broker.leases.reap()[0] == 1
+    assert {one.id for one in waiting.turn(9, []).jobs} == {job.id, parked.id}
+    assert broker.queue.clear("default") == 0

@@ -1,0 +1,160 @@
+"""When an answer is lost the server has done what was asked; asking again does not do it twice."""
+
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from meet2be.local.valkey import ValkeyServer
+from onqueue.contracts import Burial
+from onqueue.drivers.redis.scripts import script
+from support.proxy import LosingProxy, losing_proxy
+from support.redis_rig import Rig, message, pipe, rig
+
+
+@pytest.fixture
+def proxy(valkey_server: ValkeyServer, redis_url: str) -> Iterator[LosingProxy]:
+    with losing_proxy(Path(valkey_server.socket)) as made:
+        yield made
+
+
+@pytest.fixture
+def broker(proxy: LosingProxy) -> Iterator[Rig]:
+    with rig(f"unix://{proxy.path}") as made:
+        load_scripts(made)
+        yield made
+
+
+def load_scripts(broker: Rig) -> None:
+    """Let the server know every script, so that the next EVALSHA of each is executed."""
+    for entry in (files("onqueue.drivers.redis") / "lua").iterdir():
+        name = entry.name.removesuffix(".lua")
+        if not name.startswith("_"):
+            broker.client.script_load(script(name).source[1].decode())
+
+
+def hash_of(name: str, form: int = 1) -> bytes:
+    """Return what an EVALSHA of the script contains."""
+    return script(name).sha[form]
+
+
+@pytest.mark.parametrize("delay", [0.0, 5.0])
+def test_a_push_whose_answer_is_lost_makes_one_job(
+    broker: Rig, proxy: LosingProxy, delay: float
+) -> None:
+    proxy.lose_answer_to(hash_of("later" if delay else "push"))
+    assert broker.queue.push(message(delay=delay)) is True
+    assert proxy.cuts == 1
+    assert broker.queue.size("default").total == 1
+
+
+def test_a_push_whose_answer_is_lost_is_not_repeated_when_the_job_was_run_meanwhile(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    one = message()
+    line = broker.queue._broker.borrow()
+    call = broker.queue._store([one], line, 77, 0, repeated=False)
+    assert line.run(call) == 1
+    consumer = broker.consumer()
+    (job,) = consumer.turn(1, []).jobs
+    assert consumer.ack(job)
+    assert line.run(broker.queue._store([one], line, 77, 0, repeated=True)) == -2
+    assert broker.queue.size("default").total == 0
+
+
+def test_a_trip_of_many_pushes_whose_answers_are_lost_makes_each_job_once(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    proxy.lose_answer_to(hash_of("push"))
+    assert broker.queue.push_many([message() for _ in range(950)]) == 950
+    assert proxy.cuts == 1
+    assert broker.queue.size("default").ready == 950
+
+
+def test_a_repeated_push_of_once_is_told_as_new(broker: Rig, proxy: LosingProxy) -> None:
+    one = message(once=60.0)
+    proxy.lose_answer_to(hash_of("push"))
+    assert broker.queue.push(one) is True
+    assert broker.queue.push(one) is False
+
+
+@pytest.mark.parametrize("fate", ["ack", "fail", "release"])
+def test_an_ending_whose_answer_is_lost_is_told_as_done(
+    broker: Rig, proxy: LosingProxy, fate: str
+) -> None:
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+    proxy.lose_answer_to(hash_of("release" if fate == "release" else "finish"))
+    if fate == "release":
+        assert consumer.release(job, 60.0, attempts=1, exceptions=0) is True
+    else:
+        assert getattr(consumer, fate)(job) is True
+    assert proxy.cuts == 1
+    size = broker.queue.size("default")
+    assert (size.delayed, size.reserved) == (int(fate == "release"), 0)
+    assert consumer.ack(job) is False
+
+
+def test_a_turn_whose_answer_is_lost_brings_its_jobs_and_burns_no_attempt(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    ids = broker.push(4)
+    consumer = broker.consumer()
+    first = consumer.turn(1, []).jobs[0]
+    consumer.mark(None, first.id)
+    proxy.lose_answer_to(hash_of("turn"))
+    turn = consumer.turn(2, [first.id])
+    assert proxy.cuts == 1
+    assert [job.id for job in turn.jobs] == ids[1:3]
+    assert turn.refused == []
+    assert broker.queue.size("default").reserved == 2
+    assert broker.queue.knows([first.id]) == set()
+    assert [job.attempts for job in turn.jobs] == [0, 0]
+
+
+def test_a_lost_turn_does_not_bring_again_what_the_child_has_but_not_started(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    ids = broker.push(6)
+    consumer = broker.consumer()
+    consumer.turn(2, [])
+    proxy.lose_answer_to(hash_of("turn"))
+    assert [job.id for job in consumer.turn(2, []).jobs] == ids[2:4]
+    assert broker.queue.size("default").reserved == 4
+
+
+def test_marks_on_a_line_that_breaks_are_told_again(broker: Rig, proxy: LosingProxy) -> None:
+    ids = broker.push(3)
+    consumer = broker.consumer()
+    consumer.turn(3, [])
+    consumer.mark(None, ids[0])
+    proxy.cut_all()
+    consumer.mark(ids[0], ids[1])
+    proxy.cut_all()
+    broker.arrive(consumer)
+    assert [job.id for job in broker.leases.bury(consumer.holder, Burial("death"))] == [ids[1]]
+    assert broker.queue.knows(ids) == set(ids[1:])
+
+
+def test_an_unlock_whose_answer_is_lost_wakes_one_job(broker: Rig, proxy: LosingProxy) -> None:
+    owner, waiting = broker.consumer(), broker.consumer()
+    job = broker.start(owner)
+    owner.locks().acquire("k", job.id, None)
+    for _ in range(2):
+        assert waiting.park(broker.start(waiting), "k") is True
+    proxy.lose_answer_to(hash_of("unlock"))
+    assert owner.locks().release("k", job.id) is True
+    size = broker.queue.size("default")
+    assert (size.ready, size.parked) == (1, 1)
+
+
+def test_a_wait_that_is_cut_ends_and_loses_no_token(broker: Rig, proxy: LosingProxy) -> None:
+    consumer = broker.consumer()
+    broker.push(1)
+    proxy.lose_answer_to(b"BLPOP")
+    with pipe() as (reader, _):
+        consumer.wait(5.0, reader)
+    assert proxy.cuts == 1
+    assert broker.client.llen("{onqueue:redis}:wake:default") == 1
+    assert len(consumer.turn(1, []).jobs) == 1

@@ -1,0 +1,22 @@
+"""Keys are made in one place, on the wire's form, within one hash tag."""
+
+import pytest
+
+from onqueue.drivers.redis.keys import Keys, bulk
+from onqueue.errors import ConfigurationError
+
+
+def test_all_keys_of_a_queue_bear_the_connections_hash_tag() -> None:
+    keys = Keys("{onqueue:redis}").queue("emails")
+    assert keys.ready == bulk(b"{onqueue:redis}:ready:emails")
+    assert keys.place.split(b"\n")[1] == b"{onqueue:redis}:wake:emails"
+
+
+@pytest.mark.parametrize("name", ["", "two words", "new\nline", "x" * 201])
+def test_a_name_that_could_break_a_key_is_refused(name: str) -> None:
+    with pytest.raises(ConfigurationError, match="visible characters"):
+        Keys("{onqueue:redis}").queue(name)
+
+
+def test_a_name_may_have_letters_of_any_script() -> None:
+    assert Keys("{q}").queue("übersicht").ready == bulk("{q}:ready:übersicht".encode())
