@@ -1,0 +1,54 @@
+"""Mail addresses as people type them into lists: taken as they are, or not at all."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from email_validator import EmailNotValidError, validate_email
+
+# What spreadsheets leave around an address: spaces of all kinds and marks nobody sees.
+_AROUND: Final = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff\u202f\u3000"
+_GAPS: Final = re.compile(r"\s+")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """`email` as it will be written to, None for none; `warning` says what was found instead."""
+
+    email: str | None
+    warning: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def read_address(text: str) -> Address:
+    """Return the address in a cell.
+
+    Spaces around it are taken away. An address that is broken in any other way is *not* repaired,
+    however near the right one seems: mail about money goes to nobody rather than to a guess. The
+    warning names the likely meaning, so that a person can decide.
+    """
+    shown = text.strip(_AROUND)
+    if not shown:
+        return Address(None, "no address; this person will get no mail")
+    problem = _problem(shown)
+    if problem is None:
+        return Address(shown)
+    joined = _GAPS.sub("", shown)
+    hint = f"; did they mean {joined!r}?" if joined != shown and _problem(joined) is None else ""
+    return Address(None, f"no usable address: {problem}{hint} This person will get no mail")
+
+
+def normal_address(email: str) -> str:
+    """Return the form in which addresses are compared."""
+    return email.strip().casefold()
+
+
+def _problem(address: str) -> str | None:
+    try:
+        validate_email(address, check_deliverability=False)
+    except EmailNotValidError as error:
+        return str(error).rstrip(".")
+    return None

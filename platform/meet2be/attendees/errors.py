@@ -1,0 +1,58 @@
+"""What an attendee list can be refused for as a whole; nothing has been changed then."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from meet2be.errors import Meet2BeError
+
+
+class ImportRefusedError(Meet2BeError):
+    """The file was not taken at all, and nothing was changed."""
+
+
+class UnreadableFileError(ImportRefusedError):
+    """The file could not be opened or read to its end."""
+
+    def __init__(self, name: str, why: str) -> None:
+        self.name = name
+        self.why = why
+        super().__init__(f"'{name}' cannot be read: {why}")
+
+
+class NotAListError(ImportRefusedError):
+    """The file is something else than a list of attendees in CSV."""
+
+    def __init__(self, name: str, why: str, row: int | None = None) -> None:
+        self.name = name
+        self.why = why
+        self.row = row
+        place = f", row {row}" if row is not None else ""
+        super().__init__(f"'{name}'{place}: {why}")
+
+
+class MissingColumnsError(ImportRefusedError):
+    """The first row does not name all columns that are needed."""
+
+    def __init__(self, name: str, missing: Sequence[str], found: Sequence[str]) -> None:
+        self.name = name
+        self.missing = tuple(missing)
+        self.found = tuple(found)
+        wanted = ", ".join(f"'{column}'" for column in missing)
+        has = ", ".join(f"'{column[:40]}'" for column in found[:20]) or "nothing"
+        super().__init__(
+            f"'{name}' lacks the columns {wanted}. Its first row names {has}. "
+            "Name the columns as in docs/reference/attendee-list.md."
+        )
+
+
+class EventClosedError(ImportRefusedError):
+    """The event takes no more attendees."""
+
+    def __init__(self, event: str, status: str) -> None:
+        self.event = event
+        self.status = status
+        super().__init__(
+            f"the event '{event}' is '{status}' and takes no attendees. Import into a draft or "
+            "live event."
+        )
