@@ -1,5 +1,6 @@
 """Jobs written with the business transaction, and what brings them to the broker afterwards."""
 
+from onqueue.outbox.loop import run_forever
 from onqueue.outbox.reconciler import Reconciler, ReconcilerReport
 from onqueue.outbox.relay import Relay, RelayReport
 from onqueue.outbox.store import SqlOutbox
@@ -16,4 +17,5 @@ __all__ = [
     "create_all",
     "job_outbox",
     "metadata",
+    "run_forever",
 ]

@@ -1,0 +1,77 @@
+"""The queue's commands on a real broker."""
+
+import json
+from collections.abc import Callable, Iterator
+
+import pytest
+from click.testing import CliRunner, Result
+
+from onqueue.connections import QueueManager
+from onqueue.console import build_group
+from onqueue.contracts import FailedJob, Message
+from onqueue.failed import MemoryFailedJobs
+from onqueue.testing.clock import START
+from support.outbox_records import job_id
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def manager(redis_url: str) -> Iterator[QueueManager]:
+    made = QueueManager(
+        "redis", {"redis": {"driver": "redis", "url": redis_url}}, MemoryFailedJobs()
+    )
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(manager: QueueManager) -> Run:
+    def invoke(*arguments: str) -> Result:
+        result = CliRunner().invoke(build_group(lambda: manager), arguments)
+        assert result.exit_code == 0, result.output
+        return result
+
+    return invoke
+
+
+def push(manager: QueueManager, number: int, *, delay: float = 0.0) -> None:
+    assert manager.connection().push(Message(job_id(number), "mails", b"{}", delay))
+
+
+def sizes(run: Run) -> dict[str, object]:
+    rows = json.loads(run("size", "--queue", "mails", "--json").output)
+    found: dict[str, object] = rows[0]
+    return found
+
+
+def test_sizes_pauses_and_clearing(run: Run, manager: QueueManager) -> None:
+    push(manager, 1)
+    push(manager, 2, delay=60)
+    run("pause", "--queue", "mails", "--reason", "provider is down")
+    found = sizes(run)
+    assert (found["ready"], found["delayed"], found["paused"]) == (1, 1, "provider is down")
+    run("resume", "--queue", "mails")
+    run("clear", "--queue", "mails", "--force")
+    found = sizes(run)
+    assert (found["total"], found["paused"]) == (0, None)
+
+
+def test_a_retry_is_made_once_although_the_id_was_seen_before(
+    run: Run, manager: QueueManager
+) -> None:
+    queue = manager.connection()
+    assert queue.push(Message(job_id(1), "mails", b"{}", once=60))
+    run("clear", "--queue", "mails", "--force")
+    for _ in range(2):
+        manager.failed.record(
+            FailedJob(job_id(1), "redis", "mails", "J", b"{}", "E", "e", "", 1, START)
+        )
+        assert run("retry", job_id(1)).output == "1 failed job put back.\n"
+        assert sizes(run)["ready"] == 1
+        run("clear", "--queue", "mails", "--force")
+
+
+def test_a_restart_is_told_and_unknown_jobs_are_replayed(run: Run) -> None:
+    assert "'redis'" in run("restart").output
+    assert run("replay-unknown").output == "0 parked jobs put back on 'redis'.\n"
