@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -15,6 +16,7 @@ from meet2be.errors import Meet2BeError
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 26
+_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", CROCKFORD.encode())
 CURRENCY_LENGTH = 3
 
 
@@ -82,4 +84,4 @@ def currency_code() -> String:
 
 def new_uid() -> str:
     """Return a fresh public name of a row: 26 letters and digits, 130 random bits."""
-    return "".join(secrets.choice(CROCKFORD) for _ in range(UID_LENGTH))
+    return base64.b32encode(secrets.token_bytes(17))[:UID_LENGTH].translate(_TO_CROCKFORD).decode()
