@@ -84,6 +84,7 @@ def _book_by_hand(
     return Booked(
         refund_id, uid, item.payment_id or 0, context.run_id, item.order_id, item.invoice_id,
         item.planned_minor, item.currency, "planned", "succeeded", None, None, None,
+        by_hand=True,
     )  # fmt: skip
 
 

@@ -178,7 +178,8 @@ class _Sorting:
             self.paid_back.append((item.attendee_id, item.planned_minor))
             if item.invoice_id is not None:
                 self.invoices.add(item.invoice_id)
-            if item.mail_state != "todo" and item.refund_state in {"sent", "uncertain"}:
+            announced = item.mail_state != "todo" and item.refund_state in {"sent", "uncertain"}
+            if announced and not refund.by_hand:
                 self.made_after_all.append((item, refund.uid))
         self._end(item, refund, "done", "refunded")
 

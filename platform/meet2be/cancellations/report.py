@@ -47,7 +47,8 @@ def report_rows(session: Session, run: CancelRun) -> Iterator[str]:
             ),
         )
         .outerjoin(
-            Refund, and_(Refund.tenant_id == CancelItem.tenant_id, Refund.id == CancelItem.refund_id)
+            Refund,
+            and_(Refund.tenant_id == CancelItem.tenant_id, Refund.id == CancelItem.refund_id),
         )
         .where(CancelItem.run_id == run.id)
         .order_by(CancelItem.id)

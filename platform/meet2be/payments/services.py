@@ -92,6 +92,7 @@ class Booked:
     code: str | None
     text: str | None
     credit_note_id: int | None
+    by_hand: bool = False
 
 
 def refund_key(tenant_uid: str, payment_uid: str, seq: int) -> str:
