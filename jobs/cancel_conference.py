@@ -32,6 +32,7 @@ class CancelConference(Job):
         try:
             result = work_lane(desk, tenant_of(self) or 0, self.run, self.lane, control)
         except LaneLost:
+            self.ensure_lease()  # a worker that slept past its lease ends nothing
             return
         if result.again_after is not None:
             self.snooze(result.again_after)

@@ -133,6 +133,9 @@ class Settlement:
         outbox, job_id = self._outbox, attempt.reserved.id
         if outbox is None or not attempt.durable or not isinstance(decision, Done | Fail):
             return True
+        # The row ends a job for every worker: whoever slept past the lease must not write it.
+        if not self._lifeline.holds_lease():
+            raise LeaseLost(self._lifeline.holder, job_id)
         if isinstance(decision, Fail):
             return self._is_stored(lambda: outbox.mark_outcome(job_id, "failed"))
         return self._is_stored(lambda: outbox.mark_outcome(job_id, "done"))
