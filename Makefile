@@ -4,6 +4,8 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
+# The other queues of `make bench` live apart: they want another redis-py than the platform.
+PEERS := .venv-bench
 # More processes than cores only make the tests wait for each other.
 JOBS ?= 2
 # Options of `make demo`.
@@ -57,8 +59,8 @@ format: $(STAMPS)/check ## Format the code and mend what can be mended by itself
 chaos: $(STAMPS)/test ## The long random runs: thousands of kills (ARGS="-k word")
 	@$(BIN)/python -m pytest -m chaos --timeout 3600 $(ARGS)
 
-bench: $(STAMPS)/test $(STAMPS)/bench ## Measure the queue beside five others on one server
-	@$(BIN)/python tests/bench/run.py $(ARGS)
+bench: $(STAMPS)/test $(PEERS)/installed ## Measure the queue beside five others on one server
+	@$(BIN)/python tests/bench/run.py --peers $(PEERS) $(ARGS)
 
 screenshots: $(STAMPS)/test browser ## Take the pictures of the pages for the README and the docs
 	@$(BIN)/python tests/browser/screenshots.py $(ARGS)
@@ -74,7 +76,7 @@ requirements: ## Pin the versions anew, with hashes (needs uv; UPGRADE=1 takes n
 
 clean: ## Remove caches and built files; the environment and var/ stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov dist
-	@find . -name __pycache__ -not -path './$(VENV)/*' -type d -prune -exec rm -rf {} +
+	@find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
 
 # ---- what the targets above stand on -------------------------------------------------------------
 
@@ -110,9 +112,11 @@ $(STAMPS)/check: requirements/check.txt $(STAMPS)/run
 	@$(INSTALL) -r requirements/check.txt
 	@touch $@
 
-$(STAMPS)/bench: requirements/bench.txt $(STAMPS)/test
-	@echo "Installing the other queues to measure against"
-	@$(INSTALL) -r requirements/bench.txt
+$(PEERS)/installed: requirements/bench.txt | python
+	@echo "Installing the other queues to measure against in $(PEERS)"
+	@rm -rf $(PEERS) && $(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip --disable-pip-version-check --no-input install -qq \
+		--require-hashes -r requirements/bench.txt
 	@touch $@
 
 # The pages are tested with the system's Chromium: its package brings the libraries it needs.
