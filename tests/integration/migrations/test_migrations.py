@@ -1,0 +1,135 @@
+"""The migrations make exactly the tables the models describe, and can be taken back."""
+
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import Engine, create_engine, inspect, text
+from sqlalchemy.pool import NullPool
+
+from meet2be.db import NotMigratedError, check_migrated, upgrade
+from meet2be.db.errors import PowerfulRoleError, UnsupportedDatabaseError
+from meet2be.db.migrating import (
+    all_metadata,
+    check_role,
+    downgrade,
+    migration_engine,
+    tenant_tables,
+)
+from meet2be.db.sessions import Database
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'empty.sqlite'}"
+    found: str = request.getfixturevalue("postgres_url")
+    return found
+
+
+def _differences(engine: Engine) -> list[object]:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        # Alembic takes several, its types know of one.
+        return list(compare_metadata(context, list(all_metadata())))  # type: ignore[arg-type]
+
+
+def _checks(engine: Engine) -> set[tuple[str, str | None, str]]:
+    """Return every CHECK with its text: alembic itself does not compare those."""
+    look = inspect(engine)
+    return {
+        (table, check["name"], "".join(check["sqltext"].split()).lower())
+        for table in look.get_table_names()
+        for check in look.get_check_constraints(table)
+    }
+
+
+def test_up_down_and_up_again(url: str) -> None:
+    engine = migration_engine(url)
+    upgrade(url)
+    assert _differences(engine) == []
+    downgrade(url, "base")
+    assert set(inspect(engine).get_table_names()) <= {"alembic_version"}
+    upgrade(url)
+    upgrade(url)
+    assert _differences(engine) == []
+
+
+def test_each_step_can_be_taken_back(url: str) -> None:
+    steps = [f"000{number}" for number in range(1, 8)]
+    for step in steps:
+        upgrade(url, step)
+    for step in [*reversed(steps[:-1]), "base"]:
+        downgrade(url, step)
+    upgrade(url)
+    assert _differences(migration_engine(url)) == []
+
+
+def test_the_checks_are_those_of_the_models(url: str, tmp_path: Path) -> None:
+    upgrade(url)
+    migrated = _checks(migration_engine(url))
+    downgrade(url, "base")
+    engine = migration_engine(url)
+    for metadata in all_metadata():
+        metadata.create_all(engine)
+    assert migrated == _checks(engine)
+    assert len(migrated) > 40
+
+
+def test_a_database_that_is_not_migrated_is_told_what_to_do(url: str) -> None:
+    engine = migration_engine(url)
+    with pytest.raises(NotMigratedError, match=r"it is empty.*Run `meet2be db upgrade`"):
+        check_migrated(engine)
+    upgrade(url, "0003")
+    with pytest.raises(NotMigratedError, match="the database is at '0003', this release needs"):
+        check_migrated(engine)
+    upgrade(url)
+    check_migrated(engine)
+
+
+def test_only_databases_we_run_on_are_taken() -> None:
+    with pytest.raises(UnsupportedDatabaseError, match="'mysql'"):
+        migration_engine("mysql://root@localhost/x")
+    with pytest.raises(UnsupportedDatabaseError) as caught:
+        migration_engine("no address with a secret")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.postgres
+def test_every_tenants_table_is_under_forced_row_security(postgres_url: str) -> None:
+    upgrade(postgres_url)
+    with migration_engine(postgres_url).connect() as connection:
+        forced = set(
+            connection.scalars(
+                text("SELECT relname FROM pg_class WHERE relrowsecurity AND relforcerowsecurity")
+            )
+        )
+    assert forced == tenant_tables()
+
+
+@pytest.mark.postgres
+def test_powerful_roles_are_refused(postgres_url: str, postgres_database: Database) -> None:
+    upgrade(postgres_url)
+    with pytest.raises(PowerfulRoleError, match="is a superuser"):
+        check_role(migration_engine(postgres_url))
+    own = postgres_database.engine.url.set(username="m2b_owner")
+    with pytest.raises(PowerfulRoleError, match="owns the table"):
+        check_role(create_engine(own, poolclass=NullPool))
+    check_role(postgres_database.engine)
+
+
+def test_sqlite_has_no_roles_to_refuse(sqlite_database: Database) -> None:
+    check_role(sqlite_database.engine)
+
+
+def test_sqlite_keeps_its_promises(sqlite_database: Database) -> None:
+    with sqlite_database.engine.connect() as connection:
+        pragmas = {
+            name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
+            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        }
+    assert pragmas == {
+        "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000,
+    }  # fmt: skip
