@@ -17,6 +17,11 @@ from support.databases import (  # noqa: F401 - fixtures for every test
 from support.servers import PostgresServer, private_postgres, private_valkey
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Let a random test be repeated with the seed it printed."""
+    parser.addoption("--seed", type=int, default=None, help="seed of the random crash tests")
+
+
 @pytest.fixture(scope="session")
 def valkey_server() -> Iterator[ValkeyServer]:
     """A Valkey for the whole run; tests that kill or stop one use `private_valkey` themselves."""

@@ -1,17 +1,19 @@
 """A conference with a provider of its own, to be cancelled in tests."""
 
+import json
+import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import stripe
 from sqlalchemy import select
 
-from meet2be import facts
 from meet2be.cancellations import services
 from meet2be.cancellations.context import Desk
+from meet2be.cancellations.following import process_event
 from meet2be.cancellations.models import CancelItem, CancelRun
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.runner import LaneResult, work_lane
@@ -21,9 +23,9 @@ from meet2be.integrations.http_deadline import Timeouts
 from meet2be.integrations.payments_stripe import StripeProvider
 from meet2be.mailings.models import Mail
 from meet2be.mailings.services import Sender
+from meet2be.payments import inbox
 from meet2be.payments.models import Payment, Refund
 from meet2be.tenancy.models import Tenant
-from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
@@ -190,35 +192,68 @@ class Conference:
         """Return the mails of a kind."""
         return self.rows(Mail, Mail.kind == kind)
 
+    def provider_refunds(self) -> list[dict[str, Any]]:
+        """Return the refunds of this conference's payments from the provider's own ledger."""
+        mine = {made.payment.provider_ref for made in self.orders if made.payment is not None}
+        ledger = self.provider.control.ledger()["refunds"]
+        return [refund for refund in ledger if refund["payment_intent"] in mine]
+
     def at_provider(self) -> dict[str, list[int]]:
         """Return from the provider's own ledger the live refunds of each payment, minor units."""
         found: dict[str, list[int]] = {}
-        for refund in self.provider.control.ledger()["refunds"]:
+        for refund in self.provider_refunds():
             if refund["status"] in {"succeeded", "pending"}:
                 found.setdefault(refund["payment_intent"], []).append(refund["amount"])
         return found
 
+    def messages(self, *types: str) -> list[bytes]:
+        """Return the provider's messages of these types about this conference, oldest first."""
+        mine = {made.payment.provider_ref for made in self.orders if made.payment is not None}
+        request = urllib.request.Request(
+            f"{self.provider.url}/v1/events?limit=100",
+            headers={"Authorization": f"Bearer {API_KEY}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            found = json.loads(answer.read())["data"]
+        return [
+            json.dumps(each).encode()
+            for each in reversed(found)
+            if each["type"] in types and each["data"]["object"].get("payment_intent") in mine
+        ]
+
+    def receive(self, payload: bytes) -> inbox.Received:
+        """Have the inbox take a message, signed as the provider signs."""
+        signature = stripe.WebhookSignature.generate_signature_header(payload.decode(), SECRET)
+        with self.database.system_session("tests: a message comes in") as session:
+            received = inbox.receive(
+                session, self.desk.payments, payload, signature, self.clock.now()
+            )
+            session.commit()
+        return received
+
+    def tell(self, *payloads: bytes) -> list[str]:
+        """Have messages come in and be acted upon; return what came of each."""
+        return [process_event(self.desk, self.receive(payload).row_id) for payload in payloads]
+
 
 @contextmanager
 def conference(
-    database: Database, clock: FakeClock, folder: Path, **event: object
+    database: Database, clock: FakeClock, provider: ProviderProcess, **event: object
 ) -> Iterator[Conference]:
-    """Yield an event of a tenant that needs no code, with a provider of its own."""
-    with running_provider(folder / "provider") as provider:
-        # The provider stamps by the wall clock; ours stands where it is, so both agree.
-        behind = datetime.now(UTC) - clock.now()  # noqa: TID251 - setting the test's clock
-        clock.advance(max(0.0, behind.total_seconds()))
-        adapter = stripe_of(provider)
-        tenant = make_tenant(database, confirm_limit_minor=10**12)
-        admin = make_user(database, tenant)
-        desk = Desk(database, adapter, clock, SENDER)
-        try:
-            yield Conference(
-                database, clock, provider, tenant, make_event(database, tenant, **event),
-                admin.id, desk,
-            )  # fmt: skip
-        finally:
-            adapter.close()
+    """Yield an event of a tenant that needs no code; the provider behaves well and is shared."""
+    provider.control.behave_well()
+    clock.advance(max(0.0, provider.control.advance_clock(0) - clock.time()))
+    adapter = stripe_of(provider)
+    tenant = make_tenant(database, confirm_limit_minor=10**12)
+    admin = make_user(database, tenant)
+    desk = Desk(database, adapter, clock, SENDER)
+    try:
+        yield Conference(
+            database, clock, provider, tenant, make_event(database, tenant, **event),
+            admin.id, desk,
+        )  # fmt: skip
+    finally:
+        adapter.close()
 
 
 def sold(prices: Sequence[int]) -> list[Ticket]:
@@ -228,6 +263,3 @@ def sold(prices: Sequence[int]) -> list[Ticket]:
         for number, price in enumerate(prices)
     ]
 
-
-__all__ = ["SECRET", "Conference", "SteppingControl", "SystemClock", "conference", "facts", "sold",
-           "timedelta"]  # fmt: skip

@@ -34,7 +34,12 @@ def note(job: Job, what: str) -> None:
     """Append one line; a single write, so that a kill leaves a whole line or none."""
     assert _ledger is not None
     line = f"{job.label} {what} {job.attempts} {os.getpid()} {_clock.monotonic():.4f}\n"  # type: ignore[attr-defined]
-    descriptor = os.open(_ledger, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+    append(_ledger, line)
+
+
+def append(path: Path, line: str) -> None:
+    """Add a line to a file that several processes write."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, line.encode())
     os.close(descriptor)
 
@@ -68,10 +73,7 @@ class FailedFile:
         self._path = Path(path)
 
     def record(self, failed: Any) -> None:
-        line = f"{failed.id} {failed.error_type} {failed.attempts}\n"
-        descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        os.write(descriptor, line.encode())
-        os.close(descriptor)
+        append(self._path, f"{failed.id} {failed.error_type} {failed.attempts}\n")
 
 
 class Quick(Job):
@@ -108,6 +110,25 @@ class Patient(Job):
         note(self, "start")
         _clock.sleep(self.seconds)
         note(self, "end")
+
+
+class Step(Job):
+    """Has an effect in its middle, goes round once more when told to, and fails when told to."""
+
+    tries = 0
+    label: str
+    seconds: float = 0.0
+    snoozes: bool = False
+    fails: bool = False
+
+    def handle(self) -> None:
+        note(self, f"start:{self.job_id}")
+        _clock.sleep(self.seconds)
+        note(self, "effect")
+        if self.snoozes and self.attempts < 2:
+            self.release(0)
+        if self.fails:
+            self.fail("as told")
 
 
 class Polite(Job):

@@ -48,7 +48,8 @@ class WorkerProcess:
 
     def child(self) -> int:
         """Return the one child, once it is there."""
-        return eventually(lambda: self.children() or False)[0]
+        eventually(lambda: bool(self.children()))
+        return self.children()[0]
 
     def ends(self, within: float = 20.0) -> int:
         """Return the exit code, once it ended."""

@@ -8,7 +8,7 @@ import select
 from typing import TYPE_CHECKING
 
 from onqueue import events
-from onqueue.errors import LeaseLost
+from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.worker.attempt import RETURNED
 from onqueue.worker.deadlines import LONG_RUN
 from onqueue.worker.decision import SUCCEEDED, decide
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from onqueue.worker.settlement import Settlement
     from onqueue.worker.shared import Shared
     from onqueue.worker.unix_signals import Wakeup
+
+_AWAY = 0.1
+"""Seconds before an idle child looks again for a broker that went away."""
 
 HOOK_TIMEOUT = 60.0
 """Seconds that `failed` may take where the job itself has no timeout."""
@@ -137,9 +140,13 @@ class Loop:
         self._rest_until(lambda: poller.poll(milliseconds))
 
     def _rest_until(self, wait: Callable[[], object]) -> None:
+        """Wait; a broker that goes away meanwhile is the next turn's business."""
         self._shared.enter(Phase.WAITING)
         self._is_quiet = True
-        wait()
+        try:
+            wait()
+        except BrokerUnavailable:
+            self._clock.sleep(_AWAY)
         self._wakeup.drain()
         self._cutter.attention = False
         self._shared.enter(Phase.WORKING)
@@ -185,6 +192,8 @@ class Loop:
         if recipe is None or attempt.verdict is not None or self._was_done(attempt):
             self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
             return self._clock.monotonic()
+        if started >= self._shared.vouched_until:
+            raise LeaseLost(self._consumer.holder, reserved.id)
         if settlement.done and recipe.expected > SLOW:
             settlement.turn(0)
         settlement.mark(reserved.id)

@@ -120,6 +120,10 @@ class Keeper:
         poller.register(self._signals.wakeup, select.POLLIN)
         poller.register(child.notices, select.POLLIN)
         while not child.ended():
+            if child.killed is not None:
+                poller.poll(1000)
+                self._signals.wakeup.drain()
+                continue
             self._pass_on_wishes(child)
             self._keep_deadline(child)
             self._renew(child)

@@ -10,6 +10,7 @@ import pytest
 
 from onqueue import dispatch_many
 from onqueue.clock import SystemClock
+from support.servers import private_valkey
 from support.waiting import eventually
 from support.worker_jobs import (
     Deaf,
@@ -332,6 +333,30 @@ def test_without_a_broker_a_worker_that_ends_by_itself_says_so(tmp_path: Path) -
     worker = app.work("--once")
     assert worker.ends() == 1
     assert "cannot be reached" in worker.said()
+
+
+@pytest.mark.parametrize("away", [0.3, 3.0])
+def test_a_worker_outlives_its_broker_and_goes_on_when_it_is_back(
+    tmp_path: Path, away: float
+) -> None:
+    with private_valkey() as server:
+        app = App(tmp_path, server.url, lease=1.0)
+        try:
+            worker = app.work("--tries=3")
+            Quick("before").dispatch()
+            app.wait_for("ran", "before")
+            Nap("during", 0.5).dispatch()
+            app.wait_for("start", "during")
+            server.kill()
+            SystemClock().sleep(away)
+            server.start()
+            Quick("after").dispatch()
+            app.wait_for("ran", "after")
+            app.wait_for("end", "during")
+            eventually(app.is_empty)
+            assert worker.popen.poll() is None
+        finally:
+            app.close()
 
 
 def test_an_unknown_connection_is_refused_with_the_nearest_name(app: App) -> None:

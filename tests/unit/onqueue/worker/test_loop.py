@@ -55,7 +55,7 @@ class Ask(Job):
                 self.snooze(self.seconds)
             case "delete":
                 self.delete()
-            case "fail":
+            case _:
                 self.fail("by hand")
         RUNS.append(self.verb)
         if self.then_raise:
