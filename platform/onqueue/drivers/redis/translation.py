@@ -27,11 +27,6 @@ if TYPE_CHECKING:
 GONE = (Disconnected, TimedOut, OSError)
 """After any of these nobody knows what the server did: the line is dropped."""
 
-_PLAIN: dict[type[BaseException], str] = {
-    ReadOnlyError: "it is a read-only replica",
-    BusyLoadingError: "it is still loading its data",
-}
-
 
 def masked(url: str) -> str:
     """Return the address without password and options."""
@@ -44,7 +39,14 @@ def masked(url: str) -> str:
     return f"{parts.scheme}://{user}{parts.hostname or ''}{port}{parts.path}"
 
 
-def translated(error: RedisError | OSError, connection: str, address: str) -> BrokerError:
+def is_read_only(error: BaseException) -> bool:
+    """Tell whether a replica answered; 6.2 wraps what a script met into an error of its own."""
+    return isinstance(error, ReadOnlyError) or "-READONLY " in str(error)
+
+
+def translated(  # noqa: PLR0911 - one for each thing that can be wrong
+    error: RedisError | OSError, connection: str, address: str
+) -> BrokerError:
     """Return the core's error for one of the client library's."""
     why = str(error) or type(error).__name__
     if isinstance(error, AuthenticationError | NoPermissionError):
@@ -53,6 +55,10 @@ def translated(error: RedisError | OSError, connection: str, address: str) -> Br
         return BrokerFull(connection, address, "its memory is used up ('maxmemory')")
     if why.startswith("MISCONF"):
         return BrokerFull(connection, address, "it cannot write its data to disk")
-    if isinstance(error, (*GONE, ReadOnlyError)):
-        return BrokerUnavailable(connection, address, _PLAIN.get(type(error), why))
+    if is_read_only(error):
+        return BrokerUnavailable(connection, address, "it is a read-only replica")
+    if isinstance(error, BusyLoadingError):
+        return BrokerUnavailable(connection, address, "it is still loading its data")
+    if isinstance(error, GONE):
+        return BrokerUnavailable(connection, address, why)
     return BrokerError(f"The broker of connection {connection!r} at {address} answered: {why}")

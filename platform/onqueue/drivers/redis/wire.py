@@ -18,7 +18,6 @@ from redis.exceptions import (
 )
 from redis.exceptions import (
     NoScriptError,
-    ReadOnlyError,
     RedisError,
     ResponseError,
 )
@@ -26,7 +25,7 @@ from redis.retry import Retry
 
 from onqueue.drivers.redis.keys import Keys, bulk
 from onqueue.drivers.redis.scripts import Call, Scripts
-from onqueue.drivers.redis.translation import GONE, masked, translated
+from onqueue.drivers.redis.translation import GONE, is_read_only, masked, translated
 from onqueue.errors import BrokerMisconfigured
 
 if TYPE_CHECKING:
@@ -334,9 +333,10 @@ class Broker:
             raise
 
     def _part(self, line: Line, error: RedisError) -> None:
-        if isinstance(error, ReadOnlyError):
+        read_only = is_read_only(error)
+        if read_only:  # the primary is another one by now: look it up anew
             self.close()
-        if isinstance(error, ResponseError) and not isinstance(error, ReadOnlyError):
+        if isinstance(error, ResponseError) and not read_only:
             self.give_back(line)
         else:
             line.drop()

@@ -6,6 +6,7 @@ import pytest
 
 from meet2be.local.valkey import ValkeyServer
 from onqueue.contracts import Burial
+from onqueue.drivers.redis.wire import FIRST_WITH_FLAGS, server_version
 from onqueue.errors import BrokerFull
 from support.redis_rig import Rig, message, rig
 from support.servers import private_valkey
@@ -22,6 +23,8 @@ def broker(small_server: ValkeyServer, request: pytest.FixtureRequest) -> Iterat
     with rig(small_server.url) as made:
         made.client.config_set("maxmemory", 0)
         made.client.flushall()
+        if request.param and server_version(made.client.info("server")) < FIRST_WITH_FLAGS:
+            pytest.skip("this server knows no flags")
         for of in (made.queue._broker, made.leases._broker):
             of._forms._form = request.param
         yield made

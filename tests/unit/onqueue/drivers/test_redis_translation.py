@@ -14,6 +14,7 @@ from onqueue.errors import BrokerError, BrokerFull, BrokerMisconfigured, BrokerU
         (theirs.TimeoutError("Timeout reading"), BrokerUnavailable),
         (theirs.BusyLoadingError("loading"), BrokerUnavailable),
         (theirs.ReadOnlyError("You can't write against a read only replica."), BrokerUnavailable),
+        (theirs.ResponseError("Error running script: -READONLY You can't"), BrokerUnavailable),
         (theirs.AuthenticationError("WRONGPASS"), BrokerMisconfigured),
         (theirs.NoPermissionError("NOPERM"), BrokerMisconfigured),
         (
