@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import cast
 
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
@@ -118,7 +120,9 @@ def identify(
     ).one_or_none()
     if row is None:
         return None
-    web_session, user, tenant, membership = row
+    web_session, user, tenant, membership = cast(
+        "tuple[WebSession, User, Tenant | None, Membership | None]", tuple(row)
+    )
     if tenant is not None and membership is None and not user.is_operator:
         return None  # the membership was taken away
     return _identity(web_session, user, tenant, membership)
@@ -169,6 +173,12 @@ def log_out(session: Session, session_id: int, now: datetime) -> None:
         .execution_options(synchronize_session=False)
     )
     session.commit()
+
+
+def names_of(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
+    """Return the names of people by their numbers."""
+    wanted = select(User.id, User.name).where(User.id.in_(set(user_ids)))
+    return dict(session.execute(wanted).tuples().all())
 
 
 def _first_tenant(session: Session, user: User) -> int | None:

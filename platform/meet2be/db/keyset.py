@@ -1,4 +1,4 @@
-"""Pages of a long list, found by where the last one ended: the thousandth costs what the first does.
+"""Pages of a long list, found by where the last one ended: the thousandth costs as much as one.
 
 A list is ordered by columns of which the last is unique. A page starts after, or ends before, the
 values of those columns in one row; nothing is counted and nothing skipped.
@@ -77,7 +77,7 @@ def count_up_to(
 def _beyond(
     columns: Sequence[InstrumentedAttribute[Any]], position: Sequence[Any], *, falling: bool
 ) -> ColumnElement[bool]:
-    if len(columns) == 1:
-        return columns[0] < position[0] if falling else columns[0] > position[0]
-    here, there = tuple_(*columns), tuple_(*position)
-    return here < there if falling else here > there
+    here: ColumnElement[Any] = columns[0] if len(columns) == 1 else tuple_(*columns)
+    there = position[0] if len(columns) == 1 else tuple_(*position)
+    beyond: ColumnElement[bool] = here < there if falling else here > there
+    return beyond

@@ -15,6 +15,7 @@ from meet2be.web import (
     audit,
     auth,
     cancellations,
+    cancelling,
     errors,
     events,
     health,
@@ -30,7 +31,9 @@ LARGEST_REQUEST = 2 * 1024 * 1024
 LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
-PAGES = (auth, events, attendees, cancellations, refunds, mails, notifications, audit)
+PAGES = (
+    auth, events, attendees, cancelling, cancellations, refunds, mails, notifications, audit,
+)  # fmt: skip
 
 
 def create_app(services: Services) -> Flask:

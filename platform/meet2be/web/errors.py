@@ -17,13 +17,22 @@ log = logging.getLogger(__name__)
 WORDS = {
     400: ("This request cannot be understood", "Go back, reload the page and try again."),
     401: ("You are not logged in", "Log in and try again."),
-    403: ("This is not yours to do", "Your role in this organisation does not allow it. Ask an administrator."),
-    404: ("There is nothing here", "The page does not exist, or it belongs to another organisation."),
+    403: (
+        "This is not yours to do",
+        "Your role in this organisation does not allow it. Ask an administrator.",
+    ),
+    404: (
+        "There is nothing here",
+        "The page does not exist, or it belongs to another organisation.",
+    ),
     405: ("This is not how this page is used", "Use the buttons and links of the pages."),
     409: ("Somebody was faster", "Reload the page to see what has changed."),
     413: ("This is too large", "Send less at once."),
     429: ("Too many requests", "Wait a little and try again."),
-    500: ("Something broke on our side", "It has been written down. Nothing you entered was half done; try again."),
+    500: (
+        "Something broke on our side",
+        "It has been written down. Nothing you entered was half done; try again.",
+    ),
     503: ("A part of the platform is not answering", "Try again in a minute. Nothing was lost."),
 }
 
@@ -53,7 +62,7 @@ def _part_is_away(error: BrokerUnavailable) -> ResponseReturnValue:
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
-    log.exception("unexpected error at %s %s", request.method, request.path, exc_info=error)
+    log.error("unexpected error at %s %s", request.method, request.path, exc_info=error)
     return _page(500)
 
 

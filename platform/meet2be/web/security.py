@@ -1,7 +1,8 @@
 """Who may see what: sessions, permissions, and the headers every answer carries.
 
-A page without a declared permission stops the application from starting. What belongs to another organisation does
-not exist for a request (404), because every page reads through a session bound to the request's own.
+A page without a declared permission stops the application from starting. What belongs to another
+organisation does not exist for a request (404), because every page reads through a session bound to
+the request's own.
 """
 
 from __future__ import annotations
@@ -35,15 +36,9 @@ ROLE_PERMISSIONS: Final = {
     "admin": frozenset({READ, PREVIEW, CANCEL}),
     "owner": frozenset({READ, PREVIEW, CANCEL}),
 }
-POLICY: Final = "; ".join(
-    (
-        "default-src 'self'",
-        "img-src 'self' data:",
-        "object-src 'none'",
-        "base-uri 'none'",
-        "form-action 'self'",
-        "frame-ancestors 'none'",
-    )
+POLICY: Final = (
+    "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
+    "form-action 'self'; frame-ancestors 'none'"
 )
 HEADERS: Final = {
     "Content-Security-Policy": POLICY,

@@ -1,10 +1,21 @@
-// What htmx does not do: the title follows a run's percent, polling rests while the page is hidden,
-// and a menu closes when one clicks elsewhere.
+// What htmx does not do: the title follows a run's percent, each tenth of it is spoken, polling rests
+// while the page is hidden, a lost connection is shown, and menus close when one clicks elsewhere.
 "use strict";
 
-document.addEventListener("htmx:afterSettle", (event) => {
-  const state = event.target.closest("[data-title]") || event.target.querySelector("[data-title]");
-  if (state) document.title = state.dataset.title;
+function tell(progress) {
+  document.title = progress.dataset.title;
+  const spoken = document.getElementById("spoken");
+  if (spoken && spoken.textContent !== progress.dataset.spoken) spoken.textContent = progress.dataset.spoken;
+}
+
+function showConnection(isLost) {
+  const notice = document.getElementById("connection");
+  if (notice) notice.hidden = !isLost;
+}
+
+document.addEventListener("htmx:afterSettle", () => {
+  const progress = document.getElementById("progress");
+  if (progress && progress.dataset.title) tell(progress);
 });
 
 document.addEventListener("htmx:confirm", (event) => {
@@ -12,15 +23,20 @@ document.addEventListener("htmx:confirm", (event) => {
   if (polls && document.hidden) event.preventDefault();
 });
 
+document.addEventListener("htmx:afterRequest", (event) => showConnection(!event.detail.successful));
+document.addEventListener("htmx:sendError", () => showConnection(true));
+
+const MENUS = "details.usermenu[open], details.ask[open]";
+
 document.addEventListener("click", (event) => {
-  for (const menu of document.querySelectorAll("details.usermenu[open]")) {
+  for (const menu of document.querySelectorAll(MENUS)) {
     if (!menu.contains(event.target)) menu.open = false;
   }
 });
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  for (const menu of document.querySelectorAll("details.usermenu[open]")) {
+  for (const menu of document.querySelectorAll(MENUS)) {
     menu.open = false;
     menu.querySelector("summary").focus();
   }
