@@ -12,6 +12,7 @@ import stripe
 from sqlalchemy import select
 
 from meet2be.cancellations import services
+from meet2be.cancellations.codes import send_code
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.following import process_event
 from meet2be.cancellations.models import CancelItem, CancelRun
@@ -107,6 +108,14 @@ class Conference:
             )
             session.commit()
             return run
+
+    def mailed_code(self, run: CancelRun) -> str:
+        """Have a code mailed to the admin and return it."""
+        self.run_uid = run.uid
+        with self.database.tenant_session(self.tenant.id) as session:
+            send_code(session, self.desk, run.uid, self.admin)
+            session.commit()
+        return (self.mails("confirmation_code")[-1].subject or "").split()[0]
 
     def confirm(self, run: CancelRun | None = None, lanes: int = 2, **changes: Any) -> str:
         """Confirm a run (a new one by default) and return its uid."""
@@ -209,11 +218,11 @@ class Conference:
     def messages(self, *types: str) -> list[bytes]:
         """Return the provider's messages of these types about this conference, oldest first."""
         mine = {made.payment.provider_ref for made in self.orders if made.payment is not None}
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310 - our own simulator
             f"{self.provider.url}/v1/events?limit=100",
             headers={"Authorization": f"Bearer {API_KEY}"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             found = json.loads(answer.read())["data"]
         return [
             json.dumps(each).encode()
@@ -262,4 +271,3 @@ def sold(prices: Sequence[int]) -> list[Ticket]:
         Ticket(price=price, name=f"Person {number}", email=f"person{number}@example.org")
         for number, price in enumerate(prices)
     ]
-

@@ -28,6 +28,7 @@ ACCOUNT_TROUBLE = "account_trouble"
 KEY_MARGIN = timedelta(minutes=10)
 # How far the provider's clock and ours may be apart when a refund is matched by amount and time.
 CLOCK_SKEW = timedelta(minutes=5)
+_MADE = ("succeeded", "pending")
 LOOK_AFTER = (2, 10, 30, 120, 600, 1800, 3600)
 MAX_LOOKS = 12
 
@@ -93,19 +94,23 @@ def matching(
     sent_at: datetime | None,
     found: Sequence[ProviderRefund],
     known_ids: frozenset[str] = frozenset(),
+    *,
+    keeps_metadata: bool = True,
 ) -> ProviderRefund | None:
-    """Return which of a payment's refunds is ours: by metadata, else by amount and time.
+    """Return which of a payment's refunds is ours: by our mark in its metadata.
 
-    One that carries another refund's mark, or that the ledger knows as another, is never taken.
+    Only for a provider that does not keep metadata is amount and time enough; there, one that
+    carries another mark, or that the ledger knows as another, is never taken.
     """
     for refund in found:
         if refund.metadata.get(META_REFUND) == uid:
             return refund
+    if keeps_metadata or sent_at is None:
+        return None
     for refund in found:
         fits = refund.amount_minor == amount_minor and refund.id not in known_ids
-        unmarked = META_REFUND not in refund.metadata
-        in_time = sent_at is not None and refund.created_at >= sent_at - CLOCK_SKEW
-        if fits and unmarked and in_time and refund.status in {"succeeded", "pending"}:
+        in_time = refund.created_at >= sent_at - CLOCK_SKEW
+        if fits and in_time and META_REFUND not in refund.metadata and refund.status in _MADE:
             return refund
     return None
 
