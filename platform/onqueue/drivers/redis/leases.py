@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 LONGEST_LEASES = 4
 """An expiry more than so many leases away comes from a clock that jumped."""
 
+MOST_LAPSED = 100
+"""Holders one look lists; when there are so many, there may be more."""
+
 QUEUES_A_CALL = 30
 
 
@@ -112,6 +115,8 @@ class RedisLeases:
         buried = [self._bury(holder.decode(), Burial("lapsed"), if_over=True) for holder in holders]
         self._broker.run(self._scripts.sweep())
         due = None if pause == b"-1" else int(pause) / 1000
+        if len(holders) == MOST_LAPSED:
+            due = 0.0
         return sum(jobs is not None for jobs in buried), due
 
     def payload(self, job_id: JobId) -> bytes | None:

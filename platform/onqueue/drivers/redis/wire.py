@@ -106,9 +106,9 @@ class Line:
             self._pid = os.getpid()
             socket = self._make()
             socket.connect()
-            self._socket = socket
             if self._told:
-                self._tell_again(socket)
+                self._tell(socket, b"".join(self._told))
+            self._socket = socket
         return self._socket
 
     def drop(self) -> None:
@@ -166,7 +166,14 @@ class Line:
                 self._tell(socket, packed)
         except GONE:
             self.drop()
+            self._tell_anew()
+
+    def _tell_anew(self) -> None:
+        try:
             self.open()
+        except BaseException:
+            self._told.pop()  # the caller learns that it was not told, so it must never be
+            raise
 
     def _tell(self, socket: Socket, packed: bytes) -> None:
         if self._can_be_silent:
@@ -188,9 +195,6 @@ class Line:
             except ResponseError:  # an ACL without CLIENT
                 self._forms.silence = False
         return self._forms.silence
-
-    def _tell_again(self, socket: Socket) -> None:
-        self._tell(socket, b"".join(self._told))
 
     def run(self, call: Call) -> Reply:
         """Run a script; it is loaded first where the server does not know it."""

@@ -12,6 +12,7 @@ import pytest
 from meet2be.local.valkey import ValkeyServer
 from onqueue.clock import SystemClock
 from onqueue.config import connection_config
+from onqueue.contracts import Burial
 from onqueue.drivers.redis import RedisQueue
 from onqueue.errors import BrokerError, BrokerMisconfigured, BrokerUnavailable
 from support.redis_rig import Rig, message, rig
@@ -113,6 +114,23 @@ def test_a_server_that_does_not_answer_is_given_up_at_the_deadline(
         finally:
             os.kill(process, signal.SIGCONT)
         assert broker.queue.push(message()) is True
+
+
+def test_a_start_that_could_not_be_told_is_not_told_later(own_server: ValkeyServer) -> None:
+    with rig(own_server.url, deadline=1) as broker:
+        consumer = broker.consumer()
+        ids = broker.push(3)
+        consumer.turn(3, [])
+        consumer.mark(None, ids[0])
+        broker.arrive(consumer)
+        own_server.kill()
+        with pytest.raises(BrokerUnavailable):
+            consumer.mark(ids[0], ids[1])
+        own_server.start()
+        consumer.give_back(ids[1:])
+        assert [job.id for job in broker.consumer().turn(9, []).jobs] == ids[1:]
+        found = broker.leases.bury(consumer.holder, Burial("exit"))
+        assert [job.id for job in found] == ids[:1]
 
 
 def test_lines_a_server_closed_are_made_anew(broker: Rig) -> None:
