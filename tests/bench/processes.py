@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bench.given import Given
 from bench.systems import System
@@ -76,7 +75,8 @@ class Place:
         log = self.directory / "worker.log"
         with log.open("ab") as output:
             process = subprocess.Popen(
-                [*dies_with_parent("TERM"), *command], cwd=self.directory, env=_environment(),
+                [*dies_with_parent("TERM"), *command], cwd=self.directory,
+                env={**_environment(), **self.system.environment},
                 stdout=output, stderr=output, start_new_session=True,
             )  # fmt: skip
         worker = WorkerProcess(self.system, process, log)
@@ -151,5 +151,5 @@ def _cpu_of(folder: Path, session: int) -> float:
     return sum(int(ticks) for ticks in fields[11:15]) / _TICKS
 
 
-def _environment() -> dict[str, Any]:
+def _environment() -> dict[str, str]:
     return {"PATH": os.defpath, "PYTHONPATH": str(TESTS), "PYTHONDONTWRITEBYTECODE": "1"}

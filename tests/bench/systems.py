@@ -21,6 +21,7 @@ class System:
     command: tuple[str, ...]
     safety: Safety
     options: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
     is_quick: bool = False
     """Whether a short run measures it, too."""
 
@@ -40,14 +41,17 @@ ONQUEUE = System(
 )
 
 
-def _dramatiq(threads: int, middleware: str, *, is_quick: bool = False) -> System:
+def _dramatiq(threads: int, prefetch: int, middleware: str, *, is_quick: bool = False) -> System:
+    count = f"{threads} thread{'s' if threads > 1 else ''}"
+    fetched = f"prefetch {prefetch}" if prefetch else "its own prefetch"
     return System(
-        f"Dramatiq, {threads} thread{'s' if threads > 1 else ''}, {middleware} middleware",
+        f"Dramatiq, {count}, {fetched}, {middleware} middleware",
         "Dramatiq",
         "bench.peers.dramatiq_app",
         ("dramatiq", "bench.peers.dramatiq_app", "-p", "1", "-t", str(threads)),
         "at least once",
         {"middleware": middleware},
+        {"dramatiq_queue_prefetch": str(prefetch)} if prefetch else {},
         is_quick,
     )
 
@@ -62,7 +66,7 @@ def _celery(pool: str, *, late: bool, prefetch: int, is_quick: bool = False) -> 
          "--without-gossip", "--without-mingle", "--without-heartbeat"),
         "at least once" if late else "at most once",
         {"acks_late": late, "prefetch": prefetch},
-        is_quick,
+        is_quick=is_quick,
     )  # fmt: skip
 
 
@@ -78,27 +82,28 @@ def _rq(name: str, worker: str, *, is_quick: bool = False) -> System:
     )  # fmt: skip
 
 
-def _huey(kind: str, *, is_quick: bool = False) -> System:
+def _huey(kind: str, count: int = 1, *, is_quick: bool = False) -> System:
     return System(
-        f"Huey, 1 {kind}",
+        f"Huey, {count} {kind}{'s' if count > 1 else ''}",
         "Huey",
         "bench.peers.huey_app",
-        ("huey_consumer", "bench.peers.huey_app.huey", "-k", kind, "-w", "1", "-q"),
+        ("huey_consumer", "bench.peers.huey_app.huey", "-k", kind, "-w", str(count), "-q"),
         "at most once",
         is_quick=is_quick,
     )
 
 
-PEERS = (
-    _dramatiq(1, "no", is_quick=True),
-    _dramatiq(8, "no"),
-    _dramatiq(8, "default"),
+PEERS: tuple[System, ...] = (
+    _dramatiq(1, 1000, "no", is_quick=True),
+    _dramatiq(1, 1000, "default"),
+    _dramatiq(8, 0, "default"),
     _huey("thread", is_quick=True),
+    _huey("thread", 4),
     _huey("process"),
-    _celery("solo", late=False, prefetch=64, is_quick=True),
-    _celery("prefork", late=False, prefetch=64),
-    _celery("prefork", late=True, prefetch=64),
-    _celery("threads", late=False, prefetch=64),
+    _celery("solo", late=False, prefetch=0, is_quick=True),
+    _celery("prefork", late=False, prefetch=0),
+    _celery("prefork", late=True, prefetch=0),
+    _celery("threads", late=False, prefetch=0),
     _rq("SimpleWorker", "rq.worker.SimpleWorker", is_quick=True),
     _rq("forking worker", "rq.worker.Worker"),
     System(
@@ -107,7 +112,7 @@ PEERS = (
         "bench.peers.arq_app",
         ("arq", "bench.peers.arq_app.WorkerSettings"),
         "at least once",
-        {"max_jobs": 100, "poll_delay": 0.01},
+        {"max_jobs": 100, "poll_delay": 0.001},
         is_quick=True,
     ),
 )

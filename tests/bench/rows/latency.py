@@ -12,8 +12,8 @@ from bench.systems import ONQUEUE, PEERS, System
 _WARM = 20
 _SHOWN = (
     "Huey, 1 thread",
-    "Dramatiq, 8 threads, default middleware",
-    "Dramatiq, 1 thread, no middleware",
+    "Dramatiq, 8 threads, its own prefetch, default middleware",
+    "Dramatiq, 1 thread, prefetch 1000, no middleware",
     "Celery, solo, early acks",
     "RQ, SimpleWorker",
     "arq",
