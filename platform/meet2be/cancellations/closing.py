@@ -31,14 +31,15 @@ def end_lane(session: Session, lane: Lane, now: datetime) -> bool:
     The run's row is locked, so that of lanes that end at once exactly one is the last.
     """
     connection, context = session.connection(), lane.context
-    state = connection.execute(sql.LOCK_RUN, lane.run_key).scalar_one()
+    state, pause_code = connection.execute(sql.LOCK_RUN, lane.run_key).one()
     connection.execute(sql.END_LANE, {**lane.key, "now": now})
     if connection.execute(sql.LANES_LEFT, lane.run_key).scalar_one():
         return False
     if state == "aborted":
         _close(session, context, now, aborted=True)
         return True
-    if state not in {"running", "sweeping"}:
+    # A run that waits for the provider and has nothing left to ask it can be closed.
+    if state not in {"running", "sweeping"} and pause_code != "provider":
         return False
     added = _sweep(session, context)
     if added:

@@ -84,23 +84,27 @@ def standing(session: Session, lane: Lane, now: datetime) -> Standing:
     """Return how the run stands; pauses or resumes it where tenant or provider ask for it."""
     connection, context = session.connection(), lane.context
     row = connection.execute(sql.READ_RUN, lane.run_key).one()
-    if row.state in {"done", "done_with_errors", "preview"}:
+    if row.state not in {"confirmed", "running", "sweeping", "paused", "aborted"}:
         return Standing("over", str(row.state))
     if row.state == "aborted":
-        return Standing("follow", "aborted")
+        return Standing("follow" if row.finished_at is None else "over", "aborted")
     if row.status != "active" and row.state != "paused":
         reason = "The tenant is suspended"
         pause_run(connection, context, now, code="tenant_suspended", reason=reason)
         return Standing("follow", "tenant_suspended")
     if row.state == "paused" and row.pause_code != "provider":
         return Standing("follow", str(row.pause_code))
-    found = circuit.worst(connection, context.accounts)
-    if found is None:
-        connection.execute(sql.START_RUN, {**lane.run_key, "now": now})
-        if row.state == "paused":
-            connection.execute(sql.UNPAUSE_RUN, {**lane.run_key, "now": now})
-        return Standing("work")
-    return _broken(connection, lane, *found, now)
+    return _by_provider(connection, lane, now, is_paused=row.state == "paused")
+
+
+def _by_provider(connection: Connection, lane: Lane, now: datetime, *, is_paused: bool) -> Standing:
+    found = circuit.worst(connection, lane.context.accounts)
+    if found is not None:
+        return _broken(connection, lane, *found, now)
+    connection.execute(sql.START_RUN, {**lane.run_key, "now": now})
+    if is_paused:
+        connection.execute(sql.UNPAUSE_RUN, {**lane.run_key, "now": now})
+    return Standing("work")
 
 
 def _broken(

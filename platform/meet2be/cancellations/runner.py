@@ -30,6 +30,7 @@ from meet2be.cancellations.lanes import (
     take_lane,
 )
 from meet2be.cancellations.settling import pause_run, settle
+from meet2be.payments.circuit import give_back_probe
 from meet2be.payments.services import LedgerConflict
 from onqueue.contracts import Clock
 
@@ -118,6 +119,9 @@ class _Slice:
                 lane.hold(session.connection())
                 stand = standing(session, lane, now)
                 claim = self._claim(session, lane, stand, now)
+                if stand.mode == "probe" and not claim.tasks:
+                    names = lane.context.accounts
+                    give_back_probe(session.connection(), names, lane.token, now)
                 result = None if claim.units else self._idle(session, lane, stand, now)
                 session.commit()
         except LedgerConflict:
@@ -145,6 +149,7 @@ class _Slice:
     def _idle(self, session: Session, lane: Lane, stand: Standing, now: datetime) -> LaneResult:
         """Say what a lane without anything to do now is waiting for, or end it."""
         if stand.mode == "over":
+            lane.hold(session.connection(), "done")
             return self._result(None, stand.why)
         if stand.mode == "wait" and stand.until is not None:
             return self._result((stand.until - now).total_seconds(), stand.why)

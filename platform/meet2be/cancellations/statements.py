@@ -81,12 +81,12 @@ REOPEN_LANES = (
 # ---- the run ----
 
 READ_RUN = (
-    select(RUNS.c.state, RUNS.c.pause_code, RUNS.c.resume_at, TENANTS.c.status)
+    select(RUNS.c.state, RUNS.c.pause_code, RUNS.c.finished_at, TENANTS.c.status)
     .join(TENANTS, TENANTS.c.id == RUNS.c.tenant_id)
     .where(RUNS.c.tenant_id == _TENANT, RUNS.c.id == _RUN)
 )
 _THIS_RUN = (RUNS.c.tenant_id == _TENANT, RUNS.c.id == _RUN)
-LOCK_RUN = select(RUNS.c.state).where(*_THIS_RUN).with_for_update()
+LOCK_RUN = select(RUNS.c.state, RUNS.c.pause_code).where(*_THIS_RUN).with_for_update()
 START_RUN = (
     update(RUNS)
     .where(*_THIS_RUN, RUNS.c.state == "confirmed")
@@ -114,7 +114,14 @@ UNPAUSE_RUN = (
     )
 )  # fmt: skip
 SET_RUN = update(RUNS).where(*_THIS_RUN).values(state=bindparam("new_state"))
-END_RUN = update(RUNS).where(*_THIS_RUN).values(state=bindparam("new_state"), finished_at=_NOW)
+END_RUN = (
+    update(RUNS)
+    .where(*_THIS_RUN)
+    .values(
+        state=bindparam("new_state"), finished_at=_NOW, paused_from=None, pause_code=None,
+        pause_reason=None, resume_at=None,
+    )
+)  # fmt: skip
 
 # ---- items ----
 

@@ -248,6 +248,9 @@ def _explained(error: stripe.StripeError) -> RefundAnswer:
         replayed = headers.get("idempotent-replayed", "").lower() == "true"
         fallback = "unparsable" if status is None or status < 400 else f"http_{status}"
         return Uncertain(code or fallback, text, status, replayed)
+    if isinstance(error, stripe.IdempotencyError):
+        # The key was used for something else: what that came to has to be looked up.
+        return Uncertain("key_mismatch", text, status, replayed=True)
     if code == "charge_already_refunded" or _is_over_what_is_left(error):
         return AlreadyRefunded(text)
     return Refused(code or type(error).__name__, text, status)

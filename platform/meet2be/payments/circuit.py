@@ -81,6 +81,24 @@ def take_probe(connection: Connection, name: str, token: str, now: datetime) -> 
     return taken.rowcount == 1
 
 
+def give_back_probe(
+    connection: Connection, names: Sequence[str], token: str, now: datetime
+) -> None:
+    """Let another worker probe at once: this one has nothing to send."""
+    for name in names:
+        provider, account = split_name(name)
+        connection.execute(
+            update(_CIRCUITS)
+            .where(
+                _CIRCUITS.c.provider == provider,
+                _CIRCUITS.c.account == account,
+                _CIRCUITS.c.state == "half_open",
+                _CIRCUITS.c.probe_token == token,
+            )
+            .values(state="open", retry_at=now, probe_token=None, probe_until=None)
+        )
+
+
 def probe_now(connection: Connection, names: Sequence[str], now: datetime) -> None:
     """Let the next worker probe at once: somebody says the provider is back."""
     for name in names:
