@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from jobs.cancel_conference import CancelConference
 from jobs.process_provider_event import ProcessProviderEvent
-from jobs.send_mail import SendMail
+from jobs.send_mails import A_JOB, SendMails
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.mailings.facts import MailsQueued
 from meet2be.payments.facts import ProviderEventReceived
@@ -16,8 +16,9 @@ def _one_for_each_lane(fact: LanesReady) -> list[Job]:
     return [CancelConference(run=fact.run_uid, lane=lane) for lane in fact.lanes]
 
 
-def _one_for_each_mail(fact: MailsQueued) -> list[Job]:
-    return [SendMail(mail=mail) for mail in fact.mails]
+def _some_mails_each(fact: MailsQueued) -> list[Job]:
+    starts = range(0, len(fact.mails), A_JOB)
+    return [SendMails(mails=list(fact.mails[start : start + A_JOB])) for start in starts]
 
 
 def _to_be_processed(fact: ProviderEventReceived) -> list[Job]:
@@ -31,7 +32,7 @@ def _nothing(_fact: CancellationFinished) -> list[Job]:
 
 TRIGGERS: Triggers = {
     LanesReady: _one_for_each_lane,
-    MailsQueued: _one_for_each_mail,
+    MailsQueued: _some_mails_each,
     ProviderEventReceived: _to_be_processed,
     CancellationFinished: _nothing,
 }

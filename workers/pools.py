@@ -32,5 +32,5 @@ class Pool:
 POOLS = (
     Pool("worker-default", "redis", ("critical", "high", "default", "low"), 1, 600),
     Pool("worker-cancellations", "redis-cancellations", ("cancellations",), 2, 18_000),
-    Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 120),
+    Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 600),
 )

@@ -69,7 +69,9 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         payments.close()
         database.close()
 
-    services = Services(settings, clock, database, queues, payments, deliveries, registry, close)
+    services = Services(
+        settings, clock, database, queues, payments, deliveries, desk, registry, close
+    )
     for kind, value in (
         (Services, services),
         (Settings, settings),

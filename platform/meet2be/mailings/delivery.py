@@ -1,21 +1,23 @@
-"""Taking one mail from the outbox to the mail server, at most once.
+"""Taking mails from the outbox to the mail server, each at most once.
 
-The claim (``sending``) is committed before the message leaves, the answer (``sent``) after it. A
-run that finds a claim nobody answered cannot know whether the message left: the mail becomes
-``uncertain`` and waits for a person. What may be repeated (no connection, "try later") happens
-before the claim and costs nothing.
+The claim (``sending``) is committed before the message leaves, the answer (``sent``) after it; the
+answer to one mail and the claim of the next share a commit. A run that finds a claim nobody
+answered cannot know whether the message left: the mail becomes ``uncertain`` and waits for a
+person. What may be repeated (no connection, "try later") happens before the claim, for free.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime, timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
 
+from meet2be.db import Database
 from meet2be.integrations.mail import (
     DeliveryDeferred,
     DeliveryRefused,
@@ -23,17 +25,11 @@ from meet2be.integrations.mail import (
     Envelope,
     MailTransport,
 )
+from meet2be.mailings import statements as sql
 from meet2be.mailings.message import Letter, seal
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder
-
-if TYPE_CHECKING:
-    from contextlib import AbstractContextManager
-
-    from sqlalchemy.orm import Session
-
-    from meet2be.db import Database
-    from onqueue.contracts import Clock
+from onqueue.contracts import Clock
 
 KIND_HEADER = "X-Meet2Be-Kind"
 LEASE = timedelta(seconds=300)
@@ -41,22 +37,14 @@ LEASE = timedelta(seconds=300)
 
 
 class SessionMaker(Protocol):
-    """Opens a session in the scope of the mail's owner."""
+    """Opens a session in the scope of the mails' owner."""
 
     def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Session]:
         """Return a new session."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """How one try ended: the mail's status now, and why."""
-
-    status: str
-    detail: str = ""
-
-
 class MailDelivery:
-    """Delivers mails of one tenant; ``sessions`` opens a session in its scope."""
+    """Delivers mails of one tenant (None: the platform's own) over one transport."""
 
     def __init__(
         self,
@@ -64,104 +52,139 @@ class MailDelivery:
         transport: MailTransport,
         recorder: OutcomeRecorder,
         clock: Clock,
+        tenant_id: int | None,
     ) -> None:
         self.sessions = sessions
         self.transport = transport
         self.recorder = recorder
         self.clock = clock
+        self.tenant_id = tenant_id
 
     def deliver(
-        self, mail_id: int, token: str, ensure_lease: Callable[[], None] = lambda: None
-    ) -> Delivery:
-        """Send mail ``mail_id`` if it is still to be sent; ``token`` names the job that tries.
+        self,
+        mails: Sequence[int],
+        token: str,
+        ensure_lease: Callable[[], None] = lambda: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> list[int]:
+        """Send those of ``mails`` that are still to be sent; ``token`` names the job that tries.
 
-        ``ensure_lease`` is called right before the claim and raises when another worker may have
-        taken over. Raises ``DeliveryDeferred`` when the mail is still queued and may be tried again
-        later.
+        Returns the mails that are still queued: put off by the server, or left because the worker
+        is to stop. ``ensure_lease`` is asked before each claim and raises when another worker may
+        have taken over; what was sent until then is recorded all the same.
         """
-        envelope = self._envelope_of(mail_id, token)
-        if isinstance(envelope, Delivery):
-            return envelope
+        delivering = _Delivering(self, token)
         try:
-            self.transport.prepare(envelope)
-        except DeliveryDeferred as error:
-            self._put_off(mail_id, error)
-            raise
-        except DeliveryRefused as error:
-            return self._settle(mail_id, Outcome("failed", error.text, error.code))
-        ensure_lease()
-        if not self._claim(mail_id, token):
-            return Delivery("sending", "another worker has claimed this mail")
-        return self._transmit(mail_id, envelope)
+            for row in self._rows(mails):
+                if should_stop():
+                    delivering.left.append(row.id)
+                else:
+                    delivering.take(row, ensure_lease)
+        finally:
+            delivering.settle()
+        return delivering.left
 
-    def _envelope_of(self, mail_id: int, token: str) -> Envelope | Delivery:
-        with self.sessions(read_only=True) as session:
-            mail = session.get(Mail, mail_id)
-            if mail is None:
-                return Delivery("cancelled", "the mail does not exist any more")
-            if mail.status == "sending":
-                return self._decide_lost_claim(mail_id, token)
-            if mail.status != "queued":
-                return Delivery(mail.status, "already decided")
-            return seal(_letter(mail, self.clock.now()))
-
-    def _claim(self, mail_id: int, token: str) -> bool:
-        until = self.clock.now() + LEASE
+    def give_up(self, mails: Sequence[int], reason: str) -> None:
+        """Mark those of ``mails`` that are still queued as failed: nobody will try them again."""
         with self.sessions() as session:
-            claimed = session.execute(
-                update(Mail)
-                .where(Mail.id == mail_id, Mail.status == "queued")
-                .values(
-                    status="sending",
-                    lease_token=token,
-                    lease_until=until,
-                    attempts=Mail.attempts + 1,
-                )
-                .execution_options(synchronize_session=False)
-            )
+            for row in self._read(session, mails):
+                if row.status == "queued":
+                    self.recorder.record(session, row, Outcome("failed", reason), self.clock.now())
             session.commit()
-            return bool(claimed.rowcount)
 
-    def _transmit(self, mail_id: int, envelope: Envelope) -> Delivery:
+    def _rows(self, mails: Sequence[int]) -> list[Row[Any]]:
+        with self.sessions(read_only=True) as session:
+            return self._read(session, mails)
+
+    def _read(self, session: Session, mails: Sequence[int]) -> list[Row[Any]]:
+        wanted = {"mails": list(mails), "tenant": self.tenant_id}
+        return list(session.connection().execute(sql.READ_MAILS, wanted))
+
+
+class _Delivering:
+    """One call of ``deliver``: holds the answer that is still to be recorded."""
+
+    def __init__(self, delivery: MailDelivery, token: str) -> None:
+        self.delivery, self.token = delivery, token
+        self.left: list[int] = []
+        self._unsettled: list[tuple[Row[Any], Outcome]] = []
+
+    def take(self, row: Row[Any], ensure_lease: Callable[[], None]) -> None:
+        """Send one mail, if it is to be sent."""
+        if row.status == "sending":
+            self._judge_standing_claim(row)
+        if row.status != "queued":
+            return
+        envelope = seal(_letter(row, self.delivery.clock.now()))
+        if self._is_prepared(row, envelope):
+            ensure_lease()
+            if self._settle_and_claim(row):
+                self._transmit(row, envelope)
+
+    def settle(self) -> None:
+        """Record the answers that are still unrecorded, in a commit of their own."""
+        if self._unsettled:
+            with self.delivery.sessions() as session:
+                self._record(session)
+                session.commit()
+            self._unsettled.clear()
+
+    def _is_prepared(self, row: Row[Any], envelope: Envelope) -> bool:
+        """Announce the mail to the server; what goes wrong here may be repeated."""
         try:
-            answer = self.transport.transmit(envelope)
+            self.delivery.transport.prepare(envelope)
+        except DeliveryDeferred as error:
+            self._put_off(row, error)
+            return False
+        except DeliveryRefused as error:
+            self._unsettled.append((row, Outcome("failed", error.text, error.code)))
+            return False
+        return True
+
+    def _settle_and_claim(self, row: Row[Any]) -> bool:
+        """Record what is unrecorded and claim the next mail, in one commit."""
+        delivery, now = self.delivery, self.delivery.clock.now()
+        claim = {
+            "mail": row.id,
+            "tenant": delivery.tenant_id,
+            "token": self.token,
+            "until": now + LEASE,
+            "now": now,
+        }
+        with delivery.sessions() as session:
+            self._record(session)
+            claimed = session.connection().execute(sql.CLAIM_MAIL, claim).rowcount
+            session.commit()
+        self._unsettled.clear()
+        return bool(claimed)
+
+    def _transmit(self, row: Row[Any], envelope: Envelope) -> None:
+        try:
+            outcome = Outcome("sent", self.delivery.transport.transmit(envelope))
         except DeliveryUncertain as error:
-            return self._settle(mail_id, Outcome("uncertain", error.text))
+            outcome = Outcome("uncertain", error.text)
         except DeliveryRefused as error:
-            return self._settle(mail_id, Outcome("failed", error.text, error.code))
+            outcome = Outcome("failed", error.text, error.code)
         except DeliveryDeferred as error:
-            self._put_off(mail_id, error)
-            raise
-        return self._settle(mail_id, Outcome("sent", answer))
+            self._put_off(row, error)
+            return
+        self._unsettled.append((row, outcome))
 
-    def give_up(self, mail_id: int, reason: str) -> Delivery:
-        """Mark a mail that is still queued as failed, because nobody will try it again."""
-        with self.sessions(read_only=True) as session:
-            mail = session.get(Mail, mail_id)
-            if mail is None or mail.status != "queued":
-                return Delivery(mail.status if mail else "cancelled", "already decided")
-        return self._settle(mail_id, Outcome("failed", reason))
+    def _put_off(self, row: Row[Any], error: DeliveryDeferred) -> None:
+        outcome = Outcome("queued", error.text, error.code, logged="deferred")
+        self._unsettled.append((row, outcome))
+        self.left.append(row.id)
 
-    def _put_off(self, mail_id: int, error: DeliveryDeferred) -> None:
-        self._settle(mail_id, Outcome("queued", error.text, error.code, logged="deferred"))
-
-    def _settle(self, mail_id: int, outcome: Outcome) -> Delivery:
-        with self.sessions() as session:
-            mail = session.get_one(Mail, mail_id)
-            self.recorder.record(session, mail, outcome, self.clock.now())
-            session.commit()
-        return Delivery(outcome.status, outcome.detail)
-
-    def _decide_lost_claim(self, mail_id: int, token: str) -> Delivery:
+    def _judge_standing_claim(self, row: Row[Any]) -> None:
         """A standing claim is lost when an earlier run of the same job made it, or it lapsed."""
-        with self.sessions() as session:
-            mail = session.get_one(Mail, mail_id)
-            lapsed = mail.lease_until is None or mail.lease_until <= self.clock.now()
-            if mail.status != "sending" or (mail.lease_token != token and not lapsed):
-                return Delivery(mail.status, "another worker is sending this mail")
-            self.recorder.record(session, mail, Outcome("uncertain", LOST_CLAIM), self.clock.now())
-            session.commit()
-        return Delivery("uncertain", LOST_CLAIM)
+        lapsed = row.lease_until is None or row.lease_until <= self.delivery.clock.now()
+        if row.lease_token == self.token or lapsed:
+            self._unsettled.append((row, Outcome("uncertain", LOST_CLAIM)))
+
+    def _record(self, session: Session) -> None:
+        now = self.delivery.clock.now()
+        for row, outcome in self._unsettled:
+            self.delivery.recorder.record(session, row, outcome, now)
 
 
 class MailDeliveries:
@@ -182,7 +205,7 @@ class MailDeliveries:
             sessions = partial(self.database.system_session, "deliver the platform's own mail")
         else:
             sessions = partial(self.database.tenant_session, tenant_id)
-        return MailDelivery(sessions, self.transport, self.recorder, self.clock)
+        return MailDelivery(sessions, self.transport, self.recorder, self.clock, tenant_id)
 
 
 def expire_lost_claims(
@@ -197,15 +220,15 @@ def expire_lost_claims(
     return len(lost)
 
 
-def _letter(mail: Mail, now: datetime) -> Letter:
+def _letter(row: Row[Any], now: datetime) -> Letter:
     return Letter(
-        message_id=mail.message_id or f"<{mail.uid}@localhost>",
-        from_addr=mail.from_addr or "",
-        to_addr=mail.to_addr,
-        subject=mail.subject or "",
-        text=mail.body_text or "",
-        html=mail.body_html or "",
+        message_id=row.message_id or f"<{row.uid}@localhost>",
+        from_addr=row.from_addr or "",
+        to_addr=row.to_addr,
+        subject=row.subject or "",
+        text=row.body_text or "",
+        html=row.body_html or "",
         sent_at=now,
-        reply_to=mail.reply_to,
-        headers={KIND_HEADER: mail.kind, **(mail.headers or {})},
+        reply_to=row.reply_to,
+        headers={KIND_HEADER: row.kind, **(row.headers or {})},
     )

@@ -7,6 +7,6 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class MailsQueued:
-    """New mails stand in the outbox: one `SendMail` job each."""
+    """New mails stand in the outbox: `SendMails` jobs take some each."""
 
     mails: tuple[int, ...]

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy.orm import Session
 
-from meet2be.mailings.models import EmailLog, Mail, MailSuppression
+from meet2be.mailings import statements as sql
+from meet2be.mailings.models import Mail, MailSuppression
 from meet2be.notifications.services import Notice, notify_admins
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from sqlalchemy.orm import Session
 
 NO_SUCH_MAILBOX = frozenset({550, 551, 553})
 LOST_CLAIM = "the worker died between handing the message over and recording the answer"
+LONGEST_DETAIL = 2000
 
-Listener = Callable[["Session", int, str], None]
+Listener = Callable[[Session, int, str], None]
 """Hears ``(session, related_id, status)`` in the transaction that records the outcome."""
 
 
@@ -39,14 +37,31 @@ class OutcomeRecorder:
     def __init__(self, listeners: Mapping[str, Listener] | None = None) -> None:
         self.listeners = dict(listeners or {})
 
-    def record(self, session: Session, mail: Mail, outcome: Outcome, now: datetime) -> None:
-        """Put ``outcome`` on ``mail`` and everything that follows from it; the caller commits."""
-        mail.status = outcome.status
-        mail.lease_token = mail.lease_until = None
-        mail.last_error = None if outcome.status == "sent" else outcome.detail[:2000]
-        if outcome.status == "sent":
-            mail.sent_at = now
-        session.add(_log_entry(session, mail, outcome, now))
+    def record(self, session: Session, mail: Any, outcome: Outcome, now: datetime) -> None:
+        """Put ``outcome`` on ``mail`` (a ``Mail`` or a row of it) and all that follows from it.
+
+        The caller commits.
+        """
+        detail = outcome.detail[:LONGEST_DETAIL]
+        is_sent = outcome.status == "sent"
+        values = {
+            "mail": mail.id,
+            "mail_tenant": mail.tenant_id,
+            "new_status": outcome.status,
+            "error": None if is_sent else detail,
+            "sent": now if is_sent else None,
+            "now": now,
+            "user": mail.user_id,
+            "to": mail.to_norm,
+            "logged": outcome.logged or outcome.status,
+            "code": str(outcome.code) if outcome.code else None,
+            "detail": detail,
+        }
+        connection = session.connection()
+        connection.execute(sql.SETTLE_MAIL, values)
+        connection.execute(sql.LOG_ATTEMPT, values)
+        if isinstance(mail, Mail):
+            session.refresh(mail)
         if outcome.status == "failed" and outcome.code in NO_SUCH_MAILBOX:
             _suppress(session, mail)
         if outcome.status == "uncertain":
@@ -56,29 +71,9 @@ class OutcomeRecorder:
             listener(session, mail.related_id, outcome.status)
 
 
-def _log_entry(session: Session, mail: Mail, outcome: Outcome, now: datetime) -> EmailLog:
-    last = session.scalar(select(func.max(EmailLog.n)).where(EmailLog.mail_id == mail.id))
-    return EmailLog(
-        mail_id=mail.id,
-        tenant_id=mail.tenant_id,
-        user_id=mail.user_id,
-        to_norm=mail.to_norm,
-        n=(last or 0) + 1,
-        at=now,
-        outcome=outcome.logged or outcome.status,
-        code=str(outcome.code) if outcome.code else None,
-        detail=outcome.detail[:2000],
-        transport="smtp",
-    )
-
-
-def _suppress(session: Session, mail: Mail) -> None:
-    known = session.scalar(
-        select(MailSuppression.id).where(
-            MailSuppression.email_norm == mail.to_norm, MailSuppression.scope == "all"
-        )
-    )
-    if known is None:
+def _suppress(session: Session, mail: Any) -> None:
+    key = {"to": mail.to_norm, "mail_tenant": mail.tenant_id}
+    if session.connection().execute(sql.FIND_SUPPRESSION, key).first() is None:
         session.add(
             MailSuppression(
                 tenant_id=mail.tenant_id,
@@ -90,7 +85,7 @@ def _suppress(session: Session, mail: Mail) -> None:
         )
 
 
-def _tell_admins(session: Session, mail: Mail, now: datetime) -> None:
+def _tell_admins(session: Session, mail: Any, now: datetime) -> None:
     if mail.tenant_id is None:
         return
     notify_admins(
@@ -104,6 +99,7 @@ def _tell_admins(session: Session, mail: Mail, now: datetime) -> None:
                 f"The mail '{mail.subject}' was handed over, but no answer was recorded. "
                 "It is not sent again by itself."
             ),
+            link=f"/mail/{mail.uid}",
             related_type="mail",
             related_id=mail.id,
             dedupe_key=f"mail-uncertain:{mail.id}",

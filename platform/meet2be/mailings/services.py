@@ -79,7 +79,7 @@ def enqueue(session: Session, draft: MailDraft, now: datetime) -> Written:
 def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -> list[Written]:
     """Write ``drafts`` into the outbox and return what became of each, in their order.
 
-    The caller commits, and dispatches ``SendMail`` for those that are ``queued`` and new. All
+    The caller commits, and dispatches ``SendMails`` for those that are ``queued`` and new. All
     drafts of one call are of the session's tenant. Raises ``UnknownTemplate``.
     """
     if not drafts:

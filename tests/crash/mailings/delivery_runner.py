@@ -45,9 +45,8 @@ def main(url: str, port: str, point: str, turn: str, *mails: str) -> None:
     clock = SystemClock()
     transport = DyingTransport(SmtpSettings("127.0.0.1", int(port)), point, int(turn))
     sessions = partial(Database(url, clock).tenant_session, 1)
-    delivery = MailDelivery(sessions, transport, OutcomeRecorder(), clock)
-    for mail in mails:
-        delivery.deliver(int(mail), token=f"job-of-{mail}")
+    delivery = MailDelivery(sessions, transport, OutcomeRecorder(), clock, 1)
+    delivery.deliver([int(mail) for mail in mails], token="the-job")
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ from sqlalchemy import select
 
 from meet2be.db.sessions import Database
 from meet2be.db.tables import load_models
-from meet2be.integrations.mail import DeliveryDeferred
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.mailings.delivery import LEASE, MailDelivery, expire_lost_claims
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
@@ -72,7 +71,7 @@ def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
 def delivery(database: Database, sink: MailSinkProcess, clock: FakeClock) -> Iterator[MailDelivery]:
     transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
     sessions = partial(database.tenant_session, 1)
-    yield MailDelivery(sessions, transport, OutcomeRecorder(), clock)
+    yield MailDelivery(sessions, transport, OutcomeRecorder(), clock, 1)
     transport.close()
 
 
@@ -98,12 +97,30 @@ def mail(database: Database, mail_id: int) -> Mail:
         return session.get_one(Mail, mail_id)
 
 
+def delivered(
+    database: Database, delivery: MailDelivery, mail_id: int, by: str = "job-1"
+) -> str:
+    delivery.deliver([mail_id], by)
+    return mail(database, mail_id).status
+
+
+def claim(database: Database, mail_id: int, token: str) -> None:
+    with database.tenant_session(1) as session:
+        row = session.get_one(Mail, mail_id)
+        row.status, row.lease_token, row.lease_until = (
+            "sending",
+            token,
+            database.clock.now() + LEASE,
+        )
+        session.commit()
+
+
 def test_a_mail_arrives_once_with_its_fixed_message_id(
     database: Database, delivery: MailDelivery, control: MailSinkControl
 ) -> None:
     mail_id = written(database)
-    assert delivery.deliver(mail_id, "job-1").status == "sent"
-    assert delivery.deliver(mail_id, "job-1").status == "sent"  # a job that ran twice
+    assert delivered(database, delivery, mail_id) == "sent"
+    assert delivered(database, delivery, mail_id) == "sent"  # a job that ran twice
     received = control.messages()
     assert [item.message_id for item in received] == [mail(database, mail_id).message_id]
     assert received[0].headers["X-Meet2Be-Kind"] == "event_cancelled"
@@ -117,7 +134,7 @@ def test_an_address_outside_ascii_gets_its_mail(
     database: Database, delivery: MailDelivery, control: MailSinkControl
 ) -> None:
     mail_id = written(database, to="info@bücher6.example")
-    assert delivery.deliver(mail_id, "job-1").status == "sent"
+    assert delivered(database, delivery, mail_id) == "sent"
     assert control.messages()[0].recipients == ["info@xn--bcher6-3ya.example"]
 
 
@@ -126,10 +143,10 @@ def test_try_later_leaves_the_mail_queued_and_asks_to_come_again(
 ) -> None:
     control.rule("defer", times=1)
     mail_id = written(database)
-    with pytest.raises(DeliveryDeferred, match="451"):
-        delivery.deliver(mail_id, "job-1")
+    assert delivery.deliver([mail_id], "job-1") == [mail_id]
     assert mail(database, mail_id).status == "queued"
-    assert delivery.deliver(mail_id, "job-1").status == "sent"
+    assert "Try again later" in (mail(database, mail_id).last_error or "")
+    assert delivered(database, delivery, mail_id) == "sent"
     with database.tenant_session(1, read_only=True) as session:
         logged = session.scalars(select(EmailLog.outcome).order_by(EmailLog.n)).all()
     assert logged == ["deferred", "sent"]
@@ -140,7 +157,7 @@ def test_an_unknown_mailbox_fails_for_good_and_is_not_written_to_again(
 ) -> None:
     control.rule("refuse")
     mail_id = written(database)
-    assert delivery.deliver(mail_id, "job-1").status == "failed"
+    assert delivered(database, delivery, mail_id) == "failed"
     with database.tenant_session(1, read_only=True) as session:
         assert session.scalars(select(MailSuppression.email_norm)).all() == ["ada@firma.example"]
     assert mail(database, written(database, "k2")).status == "suppressed"
@@ -151,8 +168,8 @@ def test_a_connection_lost_after_the_message_left_makes_it_uncertain(
 ) -> None:
     control.rule("drop_after_data", times=1)
     mail_id = written(database)
-    assert delivery.deliver(mail_id, "job-1").status == "uncertain"
-    assert delivery.deliver(mail_id, "job-1").status == "uncertain"  # and is not sent again
+    assert delivered(database, delivery, mail_id) == "uncertain"
+    assert delivered(database, delivery, mail_id) == "uncertain"  # and is not sent again
     assert len(control.messages()) == 1
 
 
@@ -160,8 +177,8 @@ def test_a_run_that_finds_its_own_claim_does_not_send_again(
     database: Database, delivery: MailDelivery, control: MailSinkControl
 ) -> None:
     mail_id = written(database)
-    assert delivery._claim(mail_id, "job-1")  # the worker dies here
-    assert delivery.deliver(mail_id, "job-1").status == "uncertain"
+    claim(database, mail_id, "job-1")  # the worker dies here
+    assert delivered(database, delivery, mail_id) == "uncertain"
     assert control.messages() == []
 
 
@@ -169,8 +186,8 @@ def test_another_workers_claim_is_left_alone_until_it_lapses(
     database: Database, delivery: MailDelivery, clock: FakeClock
 ) -> None:
     mail_id = written(database)
-    assert delivery._claim(mail_id, "job-1")
-    assert delivery.deliver(mail_id, "job-2").status == "sending"
+    claim(database, mail_id, "job-1")
+    assert delivered(database, delivery, mail_id, "job-2") == "sending"
     clock.advance(LEASE.total_seconds() + 1)
     with database.system_session("test: the relay's step") as session:
         assert expire_lost_claims(session, OutcomeRecorder(), clock.now()) == 1
@@ -187,18 +204,18 @@ def test_nothing_leaves_when_the_lease_is_gone(
 
     mail_id = written(database)
     with pytest.raises(RuntimeError, match="lease lost"):
-        delivery.deliver(mail_id, "job-1", lease_is_gone)
+        delivery.deliver([mail_id], "job-1", lease_is_gone)
     assert (mail(database, mail_id).status, control.messages()) == ("queued", [])
 
 
 def test_a_mail_server_that_is_away_is_no_failure(database: Database, clock: FakeClock) -> None:
     transport = SmtpTransport(SmtpSettings("127.0.0.1", 1, timeout=1))
     sessions = partial(database.tenant_session, 1)
-    away = MailDelivery(sessions, transport, OutcomeRecorder(), clock)
+    away = MailDelivery(sessions, transport, OutcomeRecorder(), clock, 1)
     mail_id = written(database)
-    with pytest.raises(DeliveryDeferred, match="no mail server"):
-        away.deliver(mail_id, "job-1")
+    assert away.deliver([mail_id], "job-1") == [mail_id]
     assert mail(database, mail_id).status == "queued"
+    assert "no mail server" in (mail(database, mail_id).last_error or "")
 
 
 def test_what_hears_of_a_mail_hears_it_in_the_same_commit(
@@ -215,10 +232,33 @@ def test_what_hears_of_a_mail_hears_it_in_the_same_commit(
         row = session.get_one(Mail, mail_id)
         row.related_type, row.related_id = "cancel_item", 77
         session.commit()
-    MailDelivery(sessions, transport, recorder, clock).deliver(mail_id, "job-1")
+    MailDelivery(sessions, transport, recorder, clock, 1).deliver([mail_id], "job-1")
     transport.close()
     assert heard == [(77, "sent")]
 
 
 def test_a_claim_stands_longer_than_two_answers_of_a_mail_server() -> None:
     assert timedelta(seconds=2 * SmtpSettings("localhost").timeout) < LEASE
+
+
+def test_a_worker_that_is_to_stop_leaves_the_rest_and_loses_no_answer(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    mails = [written(database, f"k{number}") for number in range(4)]
+    looks = iter([False, False, True, True])
+    left = delivery.deliver(mails, "job-1", should_stop=lambda: next(looks))
+    states = [mail(database, mail_id).status for mail_id in mails]
+    assert (states, left) == (["sent", "sent", "queued", "queued"], mails[2:])
+    assert len(control.messages()) == 2
+
+
+def test_another_tenants_mail_is_not_delivered(
+    database: Database, sink: MailSinkProcess, control: MailSinkControl, clock: FakeClock
+) -> None:
+    mail_id = written(database)
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    sessions = partial(database.tenant_session, 2)
+    other = MailDelivery(sessions, transport, OutcomeRecorder(), clock, 2)
+    assert other.deliver([mail_id], "job-1") == []
+    transport.close()
+    assert (mail(database, mail_id).status, control.messages()) == ("queued", [])

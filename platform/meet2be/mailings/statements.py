@@ -1,0 +1,83 @@
+"""The statements of mail delivery, each written once and compiled once.
+
+They run on a tenant's session's connection, past the mapped classes, so each names the tenant
+itself (None: the platform's own mail).
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from sqlalchemy import Table, bindparam, func, insert, literal, select, update
+
+from meet2be.mailings.models import EmailLog, Mail, MailSuppression
+
+MAILS = cast("Table", Mail.__table__)
+LOG = cast("Table", EmailLog.__table__)
+SUPPRESSIONS = cast("Table", MailSuppression.__table__)
+
+_mail = MAILS.c
+_own = _mail.tenant_id.is_not_distinct_from(bindparam("tenant"))
+
+READ_MAILS = (
+    select(
+        _mail.id, _mail.uid, _mail.tenant_id, _mail.user_id, _mail.kind, _mail.status,
+        _mail.to_addr, _mail.to_norm, _mail.from_addr, _mail.reply_to, _mail.subject,
+        _mail.body_text, _mail.body_html, _mail.headers, _mail.message_id, _mail.attempts,
+        _mail.lease_token, _mail.lease_until, _mail.related_type, _mail.related_id,
+    )
+    .where(_mail.id.in_(bindparam("mails", expanding=True)), _own)
+    .order_by(_mail.priority, _mail.id)
+)  # fmt: skip
+
+CLAIM_MAIL = (
+    update(MAILS)
+    .where(_mail.id == bindparam("mail"), _own, _mail.status == "queued")
+    .values(
+        status="sending",
+        lease_token=bindparam("token"),
+        lease_until=bindparam("until"),
+        attempts=_mail.attempts + 1,
+        updated_at=bindparam("now"),
+    )
+)
+
+SETTLE_MAIL = (
+    update(MAILS)
+    .where(
+        _mail.id == bindparam("mail"),
+        _mail.tenant_id.is_not_distinct_from(bindparam("mail_tenant")),
+    )
+    .values(
+        status=bindparam("new_status"),
+        last_error=bindparam("error"),
+        sent_at=func.coalesce(bindparam("sent"), _mail.sent_at),
+        lease_token=None,
+        lease_until=None,
+        updated_at=bindparam("now"),
+    )
+)
+
+_next_entry = (
+    select(func.coalesce(func.max(LOG.c.n), 0) + 1)
+    .where(LOG.c.mail_id == bindparam("mail"))
+    .scalar_subquery()
+)
+LOG_ATTEMPT = insert(LOG).values(
+    mail_id=bindparam("mail"),
+    tenant_id=bindparam("mail_tenant"),
+    user_id=bindparam("user"),
+    to_norm=bindparam("to"),
+    n=_next_entry,
+    at=bindparam("now"),
+    outcome=bindparam("logged"),
+    code=bindparam("code"),
+    detail=bindparam("detail"),
+    transport=literal("smtp"),
+)
+
+FIND_SUPPRESSION = select(SUPPRESSIONS.c.id).where(
+    SUPPRESSIONS.c.email_norm == bindparam("to"),
+    SUPPRESSIONS.c.scope == "all",
+    SUPPRESSIONS.c.tenant_id.is_not_distinct_from(bindparam("mail_tenant")),
+)
