@@ -62,6 +62,7 @@ class SystemScope:
 Scope = TenantScope | SystemScope | None
 
 
+@lru_cache(maxsize=512)
 def tenant_scope(tenant_id: int) -> TenantScope:
     """Return the scope of one tenant."""
     own = tuple(

@@ -1,9 +1,9 @@
 """Taking mails from the outbox to the mail server, each at most once.
 
-The claim (``sending``) is committed before the message leaves, the answer (``sent``) after it; the
-answer to one mail and the claim of the next share a commit. A run that finds a claim nobody
-answered cannot know whether the message left: the mail becomes ``uncertain`` and waits for a
-person. What may be repeated (no connection, "try later") happens before the claim, for free.
+The claim (``sending``) is committed right before the message leaves, the answer (``sent``) right
+after it. A run that finds a claim nobody answered cannot know whether the message left: the mail
+becomes ``uncertain`` and waits for a person. What may be repeated (no connection, "try later")
+happens before the claim and costs nothing.
 """
 
 from __future__ import annotations
@@ -120,6 +120,7 @@ class _Delivering:
             ensure_lease()
             if self._settle_and_claim(row):
                 self._transmit(row, envelope)
+                self.settle()
 
     def settle(self) -> None:
         """Record the answers that are still unrecorded, in a commit of their own."""
