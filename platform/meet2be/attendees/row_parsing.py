@@ -239,10 +239,12 @@ def _language(cells: _Cells, default: str) -> str:
 
 @lru_cache(maxsize=512)
 def _locale_name(text: str) -> str | None:
+    name = text.replace("_", "-")
     try:
-        return str(Locale.parse(text.replace("_", "-"), sep="-")).replace("_", "-")
+        Locale.parse(name, sep="-")
     except (UnknownLocaleError, ValueError):
         return None
+    return name
 
 
 def _registered(cells: _Cells) -> datetime | None:

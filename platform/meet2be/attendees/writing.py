@@ -162,8 +162,9 @@ class _Writer:
             (order.code, (payment.status, payment.invoice)): payment_ids[self._ref(order, payment)]
             for order, payment in payments
         }
-        self._session.execute(
-            insert(Attendee),
+        self._insert(
+            Attendee,
+            Attendee.ticket_code,
             [
                 {
                     **self._attendee(order, position, row),
@@ -181,10 +182,11 @@ class _Writer:
         self._count(orders, len(invoice_ids), len(payments))
 
     def _insert(self, model: Any, key: Any, rows: list[dict[str, Any]]) -> dict[str, int]:
-        """Insert rows and return their numbers by the natural key."""
+        """Insert rows, many in a statement, and return their numbers by the natural key."""
         if not rows:
             return {}
-        statement = insert(model).returning(key, model.id)
+        # Otherwise rows that lack different values would each need a statement of their own.
+        statement = insert(model).returning(key, model.id).execution_options(render_nulls=True)
         return {name: number for name, number in self._session.execute(statement, rows)}  # noqa: C416
 
     def _order(self, order: PlannedOrder) -> dict[str, Any]:
