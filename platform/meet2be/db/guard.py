@@ -9,7 +9,7 @@ foreign keys and PostgreSQL's row-level security stand alone.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table, event, inspect, or_
