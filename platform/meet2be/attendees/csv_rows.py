@@ -69,7 +69,11 @@ def opened(source: str | Path | BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
 def rows_of(name: str, file: BinaryIO) -> Iterator[RawRow]:
     """Yield the rows after the header. Raises an ImportRefusedError, perhaps only at the end."""
     buffered = io.BufferedReader(_Raw(file))
-    _check_kind(name, buffered.peek(_HEAD)[:_HEAD])
+    try:
+        head = buffered.peek(_HEAD)[:_HEAD]
+    except OSError as error:
+        raise UnreadableFileError(name, f"{error.strerror or error}.") from error
+    _check_kind(name, head)
     text = io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="strict", newline="")
     reader = _Reader(name, text)
     header = reader.header()

@@ -1,5 +1,6 @@
 """What an import does not take, and how it says so."""
 
+import errno
 import io
 import os
 import tracemalloc
@@ -308,12 +309,27 @@ def test_what_cannot_be_opened_is_named(importer: Importer, tmp_path: Path) -> N
             import_file(importer.database, importer.tenant.id, importer.event.id, source)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_a_file_without_permission_is_named(importer: Importer, tmp_path: Path) -> None:
-    path = tmp_path / "closed.csv"
-    path.touch(mode=0o000)
-    with pytest.raises(UnreadableFileError, match="Permission denied"):
-        import_file(importer.database, importer.tenant.id, importer.event.id, path)
+class Broken(io.RawIOBase):
+    """A file on a disk that fails after so many bytes."""
+
+    def __init__(self, good: bytes) -> None:
+        super().__init__()
+        self._good = good
+
+    def read(self, size: int = -1) -> bytes:
+        """Return the good bytes, then fail as a disk does."""
+        if not self._good:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        data, self._good = self._good[:size], self._good[size:]
+        return data
+
+
+@pytest.mark.parametrize("good", [b"", _utf8(HEADER, *[row()] * 500)])
+def test_a_disk_that_fails_is_named_and_nothing_is_changed(importer: Importer, good: bytes) -> None:
+    source = cast("BinaryIO", Broken(good))
+    with pytest.raises(UnreadableFileError, match="Input/output error"):
+        import_file(importer.database, importer.tenant.id, importer.event.id, source)
+    assert importer.count() == 0
 
 
 def test_a_list_without_people_says_so(importer: Importer) -> None:
