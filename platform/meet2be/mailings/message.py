@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
-from email.charset import QP, Charset
 from email.header import Header
-from email.mime.multipart import MIMEMultipart
-from email.mime.text import MIMEText
-from email.policy import compat32
 from email.utils import format_datetime, formataddr, parseaddr
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 import idna
@@ -20,10 +18,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-# The library's newer message class takes four times as long for the same bytes.
-_POLICY = compat32.clone(linesep="\r\n")
-_QUOTED_UTF8 = Charset("utf-8")
-_QUOTED_UTF8.body_encoding = QP
+LONGEST_LINE = 900
+"""Characters; a line may have 998 (RFC 5322 §2.1.1)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,21 +57,24 @@ def one_line(value: str) -> str:
 
 
 def seal(letter: Letter) -> Envelope:
-    """Return the finished envelope; the ``Message-ID`` is the letter's, the same at every try."""
+    """Return the finished envelope; the ``Message-ID`` is the letter's, the same at every try.
+
+    Values are encoded by the standard library; the lines are put together here, because its
+    message classes spend 1 to 4 ms on folding headers that are short, for each of thousands.
+    """
     to_addr = one_line(ascii_domain(letter.to_addr))
-    message = MIMEMultipart("alternative")
-    for name, value in _headers(letter):
-        message[name] = value
-    message.attach(_part(letter.text, "plain"))
+    boundary = f"=_{sha256(letter.message_id.encode()).hexdigest()[:32]}"
+    lines = [f"{name}: {value}" for name, value in _headers(letter, to_addr, boundary)]
+    lines += ["", f"--{boundary}", *_part(letter.text, "plain")]
     if letter.html:
-        message.attach(_part(letter.html, "html"))
-    # Outside ASCII an address stands in a header as it is (RFC 6532); the library would encode it.
-    content = b"To: " + to_addr.encode() + b"\r\n" + message.as_bytes(policy=_POLICY)
-    return Envelope(parseaddr(letter.from_addr)[1], to_addr, content)
+        lines += [f"--{boundary}", *_part(letter.html, "html")]
+    lines += [f"--{boundary}--", ""]
+    return Envelope(parseaddr(letter.from_addr)[1], to_addr, "\r\n".join(lines).encode())
 
 
-def _headers(letter: Letter) -> Iterator[tuple[str, str]]:
-    yield "From", _address(letter.from_addr)
+def _headers(letter: Letter, to_addr: str, boundary: str) -> Iterator[tuple[str, str]]:
+    yield "From", formataddr(parseaddr(one_line(letter.from_addr)))
+    yield "To", to_addr  # outside ASCII it stands as it is (RFC 6532)
     yield "Subject", _words(letter.subject)
     yield "Date", format_datetime(letter.sent_at)
     yield "Message-ID", letter.message_id
@@ -83,18 +82,24 @@ def _headers(letter: Letter) -> Iterator[tuple[str, str]]:
         yield "Reply-To", one_line(letter.reply_to)
     for name, value in letter.headers.items():
         yield name, _words(value)
-
-
-def _address(address: str) -> str:
-    name, bare = parseaddr(one_line(address))
-    return formataddr((name, bare))
+    yield "MIME-Version", "1.0"
+    yield "Content-Type", f'multipart/alternative; boundary="{boundary}"'
 
 
 def _words(value: str) -> str:
-    """Return a header's words on one line, encoded where they are not ASCII (RFC 2047)."""
+    """Return a header's words: encoded where they are not ASCII or too long (RFC 2047, 5322)."""
     line = one_line(value)
-    return line if line.isascii() else Header(line, "utf-8").encode()
+    if line.isascii() and len(line) <= LONGEST_LINE:
+        return line
+    return Header(line, "utf-8").encode(linesep="\r\n")
 
 
-def _part(text: str, subtype: str) -> MIMEText:
-    return MIMEText(text, subtype, _QUOTED_UTF8)  # type: ignore[arg-type]  # takes a Charset too
+def _part(text: str, subtype: str) -> list[str]:
+    """Return a text as a part of the message, in base64 (RFC 2045 §6.8)."""
+    encoded = base64.encodebytes(text.encode()).decode("ascii")
+    return [
+        f"Content-Type: text/{subtype}; charset=utf-8",
+        "Content-Transfer-Encoding: base64",
+        "",
+        *encoded.splitlines(),
+    ]
