@@ -79,6 +79,9 @@ class _Deadline:
         return io.BufferedReader(_DeadlineIO(self, self._sock))
 
     def close(self) -> None:
+        """Do nothing: `http.client` says this before the body of a last answer was read."""
+
+    def hang_up(self) -> None:
         self._sock.close()
 
 
@@ -121,6 +124,8 @@ class _Connection:
         if not response.isclosed():
             raise http.client.HTTPException(f"an answer of more than {MAX_BODY} bytes")
         found = {name.lower(): value for name, value in response.getheaders()}
+        if response.will_close:
+            self.close()
         return response.status, found, data
 
     def was_closed_by_peer(self) -> bool:
@@ -134,6 +139,8 @@ class _Connection:
     def close(self) -> None:
         if self._http is not None:
             self._http.close()
+        if self._deadline is not None:
+            self._deadline.hang_up()
         self._http = self._deadline = None
 
 

@@ -222,9 +222,13 @@ def _ask(
         options["idempotency_key"] = key
     if account is not None:
         options["stripe_account"] = account
-    data = client.raw_request(method, path, **params, **options).data
+    try:
+        data = client.raw_request(method, path, **params, **options).data
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        # The library trips over bodies that only look like Stripe's, such as a proxy's.
+        raise stripe.APIError(f"the answer is not Stripe's: {error!r}") from error
     if not isinstance(data, dict):
-        raise stripe.APIError(f"not an object: {str(data)[:80]}", http_status=None)
+        raise stripe.APIError(f"the answer is no object: {str(data)[:80]}")
     return data
 
 
@@ -238,7 +242,7 @@ def _answer(refund: ProviderRefund) -> RefundAnswer:
 
 def _explained(error: stripe.StripeError) -> RefundAnswer:
     """Say what an error means for the money; what is not known for sure is uncertain."""
-    status, code, text = error.http_status, error.code, _text(error)
+    status, code, text = error.http_status, _code(error), _text(error)
     headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     if status == 429 or isinstance(error, stripe.RateLimitError):
         return Busy("rate_limited", _retry_after(headers))
@@ -259,8 +263,15 @@ def _explained(error: stripe.StripeError) -> RefundAnswer:
 def _is_over_what_is_left(error: stripe.StripeError) -> bool:
     """Tell the one refusal that has no code: more was asked for than the charge has left."""
     return isinstance(error, stripe.InvalidRequestError) and (
-        error.code is None and error.param == "amount"
+        _code(error) is None and error.param == "amount"
     )
+
+
+def _code(error: stripe.StripeError) -> str | None:
+    """Return the provider's code, which the library drops from some kinds of errors."""
+    if error.code is not None or error.error is None:
+        return error.code
+    return getattr(error.error, "code", None)
 
 
 def _retry_after(headers: Mapping[str, str]) -> float:

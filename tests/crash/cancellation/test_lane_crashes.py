@@ -1,0 +1,195 @@
+"""Lanes are killed and stopped at each of their points; the provider's ledger says what came of it.
+
+Whatever dies, each payment is refunded exactly once, to the cent, and each attendee gets one mail.
+"""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meet2be.attendees.models import Attendee
+from meet2be.db import Database
+from meet2be.invoices.models import Invoice
+from onqueue.testing.clock import FakeClock
+from simulators.processes import ProviderProcess
+from support.cancelling import Conference, conference, running_provider
+from support.factories import Ticket
+
+pytestmark = pytest.mark.crash
+RUNNER = Path(__file__).with_name("lane_runner.py")
+KILLED = -signal.SIGKILL
+DONE, LOST = 0, 3
+POINTS = (
+    "after_reserve", "after_claim", "during_call", "after_success", "in_settle", "after_settle",
+    "after_slice", "before_done",
+)  # fmt: skip
+RANDOM_KILLS = 40
+
+
+@pytest.fixture(scope="module")
+def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProcess]:
+    """A provider whose clock is nobody's but the wall's."""
+    with running_provider(tmp_path_factory.mktemp("provider")) as process:
+        yield process
+
+
+@pytest.fixture
+def meeting(
+    sqlite_database: Database, clock: FakeClock, provider: ProviderProcess
+) -> Iterator[Conference]:
+    with conference(sqlite_database, clock, provider) as made:
+        yield made
+
+
+@pytest.fixture
+def postgres_meeting(
+    postgres_database: Database, clock: FakeClock, provider: ProviderProcess
+) -> Iterator[Conference]:
+    with conference(postgres_database, clock, provider) as made:
+        yield made
+
+
+class Workers:
+    """The process that works lanes in children of its own."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def work(self, point: str = "never", turn: int = 1, *, stop: bool = False) -> dict[str, Any]:
+        """Return how a child ended that worked lane 0: `code`, or `pid` when it was stopped."""
+        return self._ask({"lane": 0, "point": point, "turn": turn, "stop": stop})
+
+    def revive(self, pid: int) -> int:
+        """Let a stopped child go on and return its exit code."""
+        os.kill(pid, signal.SIGCONT)
+        return int(self._ask({"wait": pid})["code"])
+
+    def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(command) + "\n")
+        self._process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        return answer
+
+
+@contextmanager
+def workers(meeting: Conference) -> Iterator[Workers]:
+    """Confirm the conference's cancellation in one lane and yield who works it."""
+    meeting.confirm(lanes=1)
+    command = [
+        sys.executable, str(RUNNER), str(meeting.database.engine.url), meeting.provider.url,
+        str(meeting.tenant.id), meeting.run_uid,
+    ]  # fmt: skip
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            yield Workers(process)
+        finally:
+            assert process.stdin is not None
+            process.stdin.close()
+            process.wait(30)
+
+
+def sell(meeting: Conference, orders: int) -> None:
+    for number in range(orders):
+        tickets = [
+            Ticket(price=1_000 * (place + 1) + number, email=f"p{number}-{place}@example.org")
+            for place in range(number % 3 + 1)
+        ]
+        meeting.sell(*tickets)
+    meeting.sell(Ticket(price=0, email="free@example.org"))
+
+
+def check_everybody_once(meeting: Conference) -> None:
+    """Count from the provider's own ledger and from our mails."""
+    owed = {
+        made.payment.provider_ref: [made.payment.amount_minor]
+        for made in meeting.orders
+        if made.payment is not None
+    }
+    assert meeting.at_provider() == owed
+    attendees = meeting.rows(Attendee)
+    assert {row.status for row in attendees} == {"cancelled"}
+    assert all(row.refunded_minor == row.price_minor for row in attendees)
+    assert len(meeting.mails()) == len(attendees)
+    for payment in meeting.payments():
+        assert (payment.reserved_minor, payment.refunded_minor) == (0, payment.amount_minor)
+    notes = sorted(row.number for row in meeting.rows(Invoice) if row.kind == "credit_note")
+    year = meeting.clock.now().year
+    assert notes == [f"CN-{year}-{number:05d}" for number in range(1, len(owed) + 1)]
+    assert meeting.run().state == "done"
+
+
+@pytest.mark.parametrize("turn", [1, 3])
+@pytest.mark.parametrize("point", POINTS)
+def test_a_lane_killed_at_each_point_refunds_everybody_once(
+    meeting: Conference, point: str, turn: int
+) -> None:
+    if turn > 1 and point in {"before_done", "after_slice"}:
+        turn = 1
+    sell(meeting, 9)
+    if point == "during_call":
+        meeting.provider.control.behave(latency_ms=300)
+    with workers(meeting) as lane:
+        assert lane.work(point, turn)["code"] == KILLED
+        meeting.provider.control.behave(latency_ms=0)
+        assert lane.work()["code"] == DONE
+    check_everybody_once(meeting)
+
+
+def test_a_lane_killed_again_and_again_anywhere_refunds_everybody_once(
+    meeting: Conference,
+) -> None:
+    seed = random.SystemRandom().randrange(2**32)
+    print(f"seed {seed}")  # noqa: T201 - shown when the test fails, to repeat it
+    dice = random.Random(seed)
+    sell(meeting, 30)
+    kills = 0
+    with workers(meeting) as lane:
+        for _ in range(RANDOM_KILLS):
+            ended = lane.work("anywhere", dice.randrange(1, 60))["code"]
+            assert ended in {KILLED, DONE}
+            kills += ended == KILLED
+            if ended == DONE:
+                break
+        assert lane.work()["code"] == DONE
+    assert kills >= 5
+    check_everybody_once(meeting)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("point", ["after_reserve", "after_success", "in_settle"])
+def test_a_lane_killed_on_postgresql_refunds_everybody_once(
+    postgres_meeting: Conference, point: str
+) -> None:
+    sell(postgres_meeting, 9)
+    with workers(postgres_meeting) as lane:
+        assert lane.work(point, 2)["code"] == KILLED
+        assert lane.work()["code"] == DONE
+    check_everybody_once(postgres_meeting)
+
+
+@pytest.mark.parametrize("point", ["after_claim", "after_success"])
+def test_a_worker_stopped_past_its_lease_is_refused_when_it_comes_back(
+    meeting: Conference, point: str
+) -> None:
+    sell(meeting, 9)
+    with workers(meeting) as lane:
+        zombie = lane.work(point, 2, stop=True)
+        assert zombie["stopped"]
+        assert lane.work()["code"] == DONE
+        check_everybody_once(meeting)
+        # It repeats its call under the same key, and may write nothing of it.
+        assert lane.revive(zombie["pid"]) == LOST
+    check_everybody_once(meeting)
