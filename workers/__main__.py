@@ -8,11 +8,24 @@ from __future__ import annotations
 
 import click
 
+from meet2be.errors import Meet2BeError
+from onqueue.errors import OnQueueError
 from workers.queue_worker import queue
 from workers.relay import relay
 
 
-@click.group()
+class Processes(click.Group):
+    """Turns a process's refusal to start into one clear sentence."""
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run the process; an error an operator can act on becomes click's."""
+        try:
+            return super().invoke(ctx)
+        except (Meet2BeError, OnQueueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=Processes)
 def main() -> None:
     """Run one of the platform's long-running processes."""
 

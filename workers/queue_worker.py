@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from meet2be.bootstrap import bootstrap
+from meet2be.bootstrap import bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.telemetry import log_to_standard_output
 from onqueue.console.work import work
@@ -17,4 +17,5 @@ def queue(arguments: tuple[str, ...]) -> None:
     settings = Settings.from_env()
     log_to_standard_output(settings.log_level)
     services = bootstrap(settings)
+    check_database(services)
     work.main(list(arguments), prog_name="workers queue", obj=lambda: services.queues)

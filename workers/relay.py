@@ -14,7 +14,7 @@ from types import FrameType
 
 import click
 
-from meet2be.bootstrap import Services, bootstrap
+from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.mailings.delivery import expire_lost_claims
 from meet2be.telemetry import log_to_standard_output
@@ -46,6 +46,7 @@ def relay() -> None:
     settings = Settings.from_env()
     log_to_standard_output(settings.log_level)
     services = bootstrap(settings)
+    check_database(services)
     stop = threading.Event()
 
     def stop_soon(_signum: int, _frame: FrameType | None) -> None:

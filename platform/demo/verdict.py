@@ -68,7 +68,7 @@ def judge_refunds(
         sum(amounts) != expected.refunds.get(order, 0) for order, amounts in made.items()
     )
     verdict.amount_expected_minor = expected.refunded_minor
-    refunded_now = sum(charge["amount_refunded"] for charge in ledger["charges"])
+    refunded_now = sum(charge["refunded"] for charge in ledger["charges"])
     verdict.amount_refunded_minor = refunded_now - sum(refunded_before.values())
 
 

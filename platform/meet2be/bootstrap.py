@@ -14,7 +14,8 @@ from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.config import Settings
-from meet2be.db import Database
+from meet2be.db import Database, check_migrated
+from meet2be.db.migrating import check_role
 from meet2be.integrations.http_deadline import Timeouts
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.integrations.payments_none import NoProvider
@@ -82,11 +83,22 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (Desk, desk),
         (Clock, clock),
     ):
-        registry.register_value(kind, value, enter=False)  # type: ignore[type-abstract]
+        registry.register_value(kind, value, enter=False)
     events.worker_starting.connect(lambda _sender, **_: database.forget_connections(), weak=False)
     onqueue.use(queues)
     jobs.register()
     return services
+
+
+def check_database(services: Services) -> None:
+    """Raise what is wrong with the database before a process begins to work on it.
+
+    ``NotMigratedError`` when its tables are another release's; in production also
+    ``PowerfulRoleError`` when PostgreSQL's row security would not bind the application's role.
+    """
+    check_migrated(services.database.engine)
+    if services.settings.is_production and not services.settings.database.is_sqlite:
+        check_role(services.database.engine)
 
 
 def _provider(settings: Settings, clock: Clock) -> PaymentProvider:

@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 
 import click
+from sqlalchemy import make_url
 
 from meet2be.bootstrap import Services, bootstrap
 from meet2be.config import Settings
@@ -51,10 +52,14 @@ def db() -> None:
 @db.command()
 def upgrade() -> None:
     """Bring the tables to what this release needs."""
+    from meet2be.db.migrating import grant_runtime
     from meet2be.db.migrating import upgrade as bring_up
 
-    settings = Settings.from_env()
-    bring_up(settings.database.owner_url)
+    database = Settings.from_env().database
+    bring_up(database.owner_url)
+    role = make_url(database.url).username
+    if role and database.owner_url != database.url:
+        grant_runtime(database.owner_url, role)
     click.echo("The database is up to date.")
 
 

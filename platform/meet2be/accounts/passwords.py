@@ -38,7 +38,7 @@ def password_fits(stored: str | None, password: str) -> bool:
     """Tell whether ``password`` is the one behind ``stored``; takes as long when there is none."""
     with _AT_ONCE:
         try:
-            fits = _HASHER.verify(stored or _nobodys_hash(), password[:LONGEST])
+            fits: bool = _HASHER.verify(stored or _nobodys_hash(), password[:LONGEST])
         except (VerificationError, InvalidHashError):
             fits = False
     return fits and stored is not None

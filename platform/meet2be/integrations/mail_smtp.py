@@ -99,13 +99,8 @@ class SmtpTransport:
     def _announce(self, connection: smtplib.SMTP, envelope: Envelope) -> None:
         options = ["SMTPUTF8"] if _needs_utf8(connection, envelope) else []
         try:
-            steps = (
-                lambda: connection.mail(envelope.from_addr, options),
-                lambda: connection.rcpt(envelope.to_addr),
-            )
-            for step in steps:
-                code, answer = step()
-                _raise_unless_accepted(code, answer.decode("utf-8", "replace"), envelope.to_addr)
+            _expect_yes(connection.mail(envelope.from_addr, options), envelope.to_addr)
+            _expect_yes(connection.rcpt(envelope.to_addr), envelope.to_addr)
         except (DeliveryDeferred, DeliveryRefused):
             self._reset()
             raise
@@ -146,6 +141,11 @@ class SmtpTransport:
 def _needs_utf8(connection: smtplib.SMTP, envelope: Envelope) -> bool:
     outside_ascii = not (envelope.to_addr.isascii() and envelope.from_addr.isascii())
     return outside_ascii and connection.has_extn("smtputf8")
+
+
+def _expect_yes(reply: tuple[int, bytes], address: str) -> None:
+    code, answer = reply
+    _raise_unless_accepted(code, answer.decode("utf-8", "replace"), address)
 
 
 def _raise_unless_accepted(

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import func, select, update
+from sqlalchemy import CursorResult, func, select, update
 
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Membership
@@ -70,11 +70,9 @@ def mark_read(session: Session, user_id: int, uid: str | None, now: datetime) ->
     mine = [Notification.user_id == user_id, Notification.read_at.is_(None)]
     if uid is not None:
         mine.append(Notification.uid == uid)
-    changed = session.execute(
-        update(Notification).where(*mine).values(read_at=now),
-        execution_options={"synchronize_session": False},
-    )
-    return int(changed.rowcount)
+    statement = update(Notification).where(*mine).values(read_at=now)
+    changed = session.execute(statement.execution_options(synchronize_session=False))
+    return cast("CursorResult[Any]", changed).rowcount
 
 
 def _row(tenant_id: int, user_id: int, notice: Notice, now: datetime) -> Notification:
