@@ -112,7 +112,7 @@ def make_services(
         {
             "MEET2BE_ENV": "test",
             "VAR_DIR": str(folder),
-            "TRUSTED_HOSTS": "localhost",
+            "TRUSTED_HOSTS": "localhost,127.0.0.1",
             "STRIPE_WEBHOOK_SECRET": "whsec_tests",
             **environment,
         }

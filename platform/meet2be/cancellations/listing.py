@@ -164,7 +164,7 @@ def attendee_uids(session: Session, items: list[PlannedItem]) -> dict[int, str]:
     """Return the public names of the attendees that a preview's items are for."""
     wanted = [item.line.attendee_id for item in items]
     rows = session.execute(select(Attendee.id, Attendee.uid).where(Attendee.id.in_(wanted)))
-    return dict(rows.tuples().all())
+    return {number: uid for number, uid in rows}  # noqa: C416 - rows are no plain tuples to mypy
 
 
 def failed_items_of_refund(session: Session, refund_id: int) -> list[CancelItem]:
@@ -192,7 +192,7 @@ def items_of_refund(session: Session, refund_id: int) -> list[tuple[CancelItem, 
     return [(item, uid) for item, uid in rows]
 
 
-def _with_event() -> Select[Any]:
+def _with_event() -> Select[CancelRun, Event]:
     of_run = and_(Event.tenant_id == CancelRun.tenant_id, Event.id == CancelRun.event_id)
     return select(CancelRun, Event).join(Event, of_run)
 

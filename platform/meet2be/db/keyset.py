@@ -46,7 +46,12 @@ class Page:
 
 
 def fetch_page(
-    session: Session, statement: Select[Any], order: Order, part: Slice, *, whole_rows: bool = False
+    session: Session,
+    statement: Select[*tuple[Any, ...]],
+    order: Order,
+    part: Slice,
+    *,
+    whole_rows: bool = False,
 ) -> Page:
     """Return one page of ``statement``; with ``whole_rows`` of its tuples, else of its objects."""
     backwards = part.before is not None
@@ -66,7 +71,7 @@ def fetch_page(
 
 
 def count_up_to(
-    session: Session, statement: Select[Any], limit: int = COUNTED_AT_MOST
+    session: Session, statement: Select[*tuple[Any, ...]], limit: int = COUNTED_AT_MOST
 ) -> tuple[int, bool]:
     """Return how many rows there are and True, or ``limit`` and False when there are more."""
     counted = statement.order_by(None).limit(limit + 1).subquery()
@@ -77,7 +82,7 @@ def count_up_to(
 def _beyond(
     columns: Sequence[InstrumentedAttribute[Any]], position: Sequence[Any], *, falling: bool
 ) -> ColumnElement[bool]:
-    here: ColumnElement[Any] = columns[0] if len(columns) == 1 else tuple_(*columns)
+    here: Any = columns[0] if len(columns) == 1 else tuple_(*columns)
     there = position[0] if len(columns) == 1 else tuple_(*position)
     beyond: ColumnElement[bool] = here < there if falling else here > there
     return beyond

@@ -100,7 +100,7 @@ def refund_details(session: Session, uid: str) -> RefundDetails | None:
     return RefundDetails(refund, order, payment, list(attempts))
 
 
-def _with_order() -> Select[Any]:
+def _with_order() -> Select[Refund, str]:
     return select(Refund, CustomerOrder.code).join(CustomerOrder, _of_order())
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, render_template, request
+from flask import Flask, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, SecurityError
 
 from meet2be.db.errors import DatabaseError
 from onqueue.errors import BrokerUnavailable
@@ -40,6 +40,7 @@ WORDS = {
 def install(app: Flask) -> None:
     """Register the pages."""
     app.register_error_handler(CSRFError, _form_too_old)
+    app.register_error_handler(SecurityError, _foreign_host)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(BrokerUnavailable, _part_is_away)
     app.register_error_handler(DatabaseError, _unexpected)
@@ -48,6 +49,11 @@ def install(app: Flask) -> None:
 
 def _form_too_old(_error: CSRFError) -> ResponseReturnValue:
     return _page(400, "This form is too old", "Go back, reload the page and send it again.")
+
+
+def _foreign_host(_error: SecurityError) -> ResponseReturnValue:
+    # The page cannot be drawn: its links would be made for the host that was refused.
+    return Response("This address is not ours.\n", 400, mimetype="text/plain")
 
 
 def _http_error(error: HTTPException) -> ResponseReturnValue:

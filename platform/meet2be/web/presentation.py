@@ -19,6 +19,7 @@ from meet2be.notifications.services import unread_count
 from meet2be.web.paging import page_url
 from meet2be.web.security import identity, services, tenant_session
 
+JUST_NOW = timedelta(seconds=5)
 STATIC = Path(__file__).parent / "static"
 
 # The word a person reads for a state, and the colour of its badge.
@@ -154,6 +155,8 @@ def ago(moment: datetime | None) -> str:
     if moment is None:
         return "–"
     passed = moment - services().clock.now()
+    if abs(passed) < JUST_NOW:
+        return "just now"
     return format_timedelta(passed, add_direction=True, locale="en", threshold=1.2)
 
 

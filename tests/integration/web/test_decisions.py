@@ -1,0 +1,154 @@
+"""What a person decides about uncertain refunds and mails, and what the provider tells."""
+
+import json
+
+import stripe
+from sqlalchemy import func, select
+
+from meet2be.audit.models import AuditEntry
+from meet2be.cancellations.models import CancelItem
+from meet2be.mailings.models import Mail
+from meet2be.payments.models import Payment, ProviderEvent, Refund
+from support.cancelling import SECRET
+from support.stage import Stage
+
+
+def make_uncertain(stage: Stage, row: Refund | Mail) -> None:
+    """Make it as if the answer had been lost; a refund's money is only reserved then."""
+    with stage.conference.database.tenant_session(stage.conference.tenant.id) as session:
+        found: Refund | Mail = session.get_one(type(row), row.id)
+        found.status = "uncertain"
+        if isinstance(found, Refund):
+            payment = session.get_one(Payment, found.payment_id)
+            payment.reserved_minor += found.amount_minor
+            payment.refunded_minor -= found.amount_minor
+            found.provider_refund_id = found.settled_at = None
+        session.commit()
+
+
+def an_uncertain_mail(stage: Stage) -> Mail:
+    stage.conference.cancel()
+    mail: Mail = stage.conference.mails()[0]
+    make_uncertain(stage, mail)
+    return mail
+
+
+def test_an_uncertain_mail_is_marked_as_sent_with_the_reason_in_the_log(stage: Stage) -> None:
+    mail = an_uncertain_mail(stage)
+    page = stage.admin.page(f"/mail/{mail.uid}")
+    assert "gets it twice" in page
+    answer = stage.admin.post(f"/mail/{mail.uid}/mark", decision="sent", reason="she told me")
+    assert answer.status_code == 303
+    assert stage.conference.rows(Mail, Mail.id == mail.id)[0].status == "sent"
+    item = stage.conference.rows(CancelItem, CancelItem.mail_id == mail.id)[0]
+    assert item.mail_state == "sent"
+    entry = stage.conference.rows(AuditEntry, AuditEntry.object_id == mail.uid)[0]
+    assert (entry.action, entry.reason) == ("mail.decided_sent", "she told me")
+
+
+def test_an_uncertain_mail_is_queued_once_more_when_a_person_says_so(stage: Stage) -> None:
+    mail = an_uncertain_mail(stage)
+    stage.admin.post(f"/mail/{mail.uid}/mark", decision="again", reason="the server's log is empty")
+    assert stage.conference.rows(Mail, Mail.id == mail.id)[0].status == "queued"
+    again = stage.admin.post(f"/mail/{mail.uid}/mark", decision="again", reason="twice")
+    assert again.status_code == 409
+
+
+def test_a_decision_about_a_mail_needs_a_reason_and_a_choice(stage: Stage) -> None:
+    mail = an_uncertain_mail(stage)
+    path = f"/mail/{mail.uid}/mark"
+    assert stage.admin.post(path, decision="sent", reason=" ").status_code == 422
+    assert stage.admin.post(path, decision="burn", reason="why not").status_code == 422
+    assert stage.conference.rows(Mail, Mail.id == mail.id)[0].status == "uncertain"
+
+
+def test_a_mail_with_a_code_never_shows_it(stage: Stage) -> None:
+    run = stage.conference.preview()
+    stage.admin.post(f"/cancellations/{run.uid}/code")
+    mail = stage.conference.mails("confirmation_code")[0]
+    code = "".join(sign for sign in mail.subject or "" if sign.isdigit())
+    for path in ("/mail", f"/mail/{mail.uid}"):
+        assert code not in stage.admin.page(path)
+
+
+def test_an_uncertain_refund_is_looked_up_at_the_provider(stage: Stage) -> None:
+    stage.conference.cancel()
+    refund = stage.conference.refunds()[0]
+    make_uncertain(stage, refund)
+    assert "Look it up now" in stage.admin.page(f"/refunds/{refund.uid}")
+    stage.admin.post(f"/refunds/{refund.uid}/lookup")
+    assert stage.conference.rows(Refund, Refund.id == refund.id)[0].status == "succeeded"
+
+
+def test_settling_a_refund_by_word_needs_a_reason(stage: Stage) -> None:
+    stage.conference.cancel()
+    refund = stage.conference.refunds()[0]
+    make_uncertain(stage, refund)
+    path = f"/refunds/{refund.uid}/mark-paid"
+    assert stage.admin.post(path, reason="").status_code == 422
+    assert stage.admin.post(path, reason="seen at the provider", made="no").status_code == 303
+    assert stage.conference.rows(Refund, Refund.id == refund.id)[0].status == "failed"
+
+
+def test_a_settled_refund_is_left_alone(stage: Stage) -> None:
+    stage.conference.cancel()
+    refund = stage.conference.refunds()[0]
+    for verb in ("lookup", "retry", "mark-paid"):
+        answer = stage.admin.post(f"/refunds/{refund.uid}/{verb}", reason="why not")
+        assert answer.status_code == 303, verb
+    assert stage.conference.rows(Refund, Refund.id == refund.id)[0].status == "succeeded"
+    assert len(stage.conference.refunds()) == len(stage.conference.at_provider())
+
+
+def event_of(stage: Stage, event_id: str = "evt_1") -> bytes:
+    refund = stage.conference.refunds()[0]
+    return json.dumps(
+        {
+            "id": event_id,
+            "object": "event",
+            "type": "refund.updated",
+            "created": int(stage.conference.clock.time()),
+            "livemode": False,
+            "data": {
+                "object": {
+                    "id": refund.provider_refund_id,
+                    "object": "refund",
+                    "amount": refund.amount_minor,
+                    "currency": "eur",
+                    "status": "failed",
+                    "failure_reason": "expired_or_canceled_card",
+                    "payment_intent": "pi_x",
+                    "created": int(stage.conference.clock.time()),
+                    "metadata": {"m2b_refund": refund.uid},
+                }
+            },
+        }
+    ).encode()
+
+
+def tell(stage: Stage, payload: bytes, signature: str) -> int:
+    answer = stage.web.anybody().client.post(
+        "/hooks/stripe", data=payload, headers={"Stripe-Signature": signature}
+    )
+    return answer.status_code
+
+
+def test_a_signed_message_is_kept_once_and_thanked_for_every_time(stage: Stage) -> None:
+    stage.conference.cancel()
+    payload = event_of(stage)
+    signature = stripe.WebhookSignature.generate_signature_header(payload.decode(), SECRET)
+    assert [tell(stage, payload, signature) for _ in range(3)] == [200, 200, 200]
+    with stage.conference.database.system_session("tests: look into the inbox") as session:
+        assert session.scalar(select(func.count(ProviderEvent.id))) == 1
+
+
+def test_a_message_nobody_signed_is_refused_and_forgotten(stage: Stage) -> None:
+    stage.conference.cancel()
+    payload = event_of(stage)
+    forged = stripe.WebhookSignature.generate_signature_header(payload.decode(), "whsec_other")
+    good = stripe.WebhookSignature.generate_signature_header(payload.decode(), SECRET)
+    assert tell(stage, payload, forged) == 400
+    assert tell(stage, payload, "") == 400
+    assert tell(stage, payload.replace(b"evt_1", b"evt_2"), good) == 400
+    with stage.conference.database.system_session("tests: look into the inbox") as session:
+        assert session.scalar(select(func.count(ProviderEvent.id))) == 0

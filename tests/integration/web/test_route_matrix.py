@@ -1,0 +1,271 @@
+"""Who may use which page, for every route there is: a new one without an entry here fails.
+
+Each row: what each role gets with its own organisation's things. With another organisation's, and
+with names that do not exist, every role gets 404 and the same page.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+from werkzeug.routing import Rule
+
+from meet2be.attendees.models import Attendee
+from meet2be.cancellations.models import CancelItem
+from meet2be.db import Database
+from meet2be.events.models import Event
+from meet2be.mailings.models import Mail
+from meet2be.orders.models import Order
+from meet2be.payments.models import Refund
+from meet2be.tenancy.models import Tenant
+from onqueue.testing.clock import FakeClock
+from simulators.processes import ProviderProcess
+from support.cancelling import Conference, conference
+from support.stage import Stage, fill
+
+ROLES = ("viewer", "organiser", "admin", "owner", "operator")
+LOGIN, OK, GONE, NO = 302, 200, 404, 403
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a route answers: to nobody, to roles below ``from_role``, and to those from it on."""
+
+    answer: int
+    from_role: str = "viewer"
+    anonymous: int = LOGIN
+    fields: dict[str, str] = field(default_factory=dict)
+
+    def expected(self, role: str) -> int:
+        return self.answer if ROLES.index(role) >= ROLES.index(self.from_role) else NO
+
+
+READ = Access(200)
+MATRIX: dict[tuple[str, str], Access] = {
+    ("GET", "/"): Access(302),
+    ("GET", "/login"): Access(302, anonymous=200),
+    ("POST", "/login"): Access(401, anonymous=401, fields={"email": "x", "password": "y"}),
+    ("POST", "/logout"): Access(302),
+    ("POST", "/organisation"): Access(302, fields={"tenant": "nobody"}),
+    ("GET", "/health"): Access(503, anonymous=503),
+    ("POST", "/hooks/stripe"): Access(400, anonymous=400),
+    ("GET", "/events"): READ,
+    ("GET", "/events/<uid>"): READ,
+    ("GET", "/events/<event_uid>/attendees"): READ,
+    ("GET", "/attendees/<uid>"): READ,
+    ("GET", "/events/<uid>/cancel"): Access(409, "organiser"),
+    ("POST", "/events/<uid>/cancel"): Access(409, "organiser"),
+    ("GET", "/cancellations"): READ,
+    ("GET", "/cancellations/<uid>"): READ,
+    ("GET", "/cancellations/<uid>/progress"): READ,
+    ("GET", "/cancellations/<uid>/progress.json"): READ,
+    ("GET", "/cancellations/<uid>/report.csv"): READ,
+    ("GET", "/cancellations/<uid>/preview"): Access(302, "organiser"),
+    ("GET", "/cancellations/<uid>/preview.csv"): Access(200, "organiser"),
+    ("POST", "/cancellations/<uid>/code"): Access(303, "admin"),
+    ("POST", "/cancellations/<uid>/confirm"): Access(303, "admin"),
+    ("POST", "/cancellations/<uid>/pause"): Access(303, "admin"),
+    ("POST", "/cancellations/<uid>/resume"): Access(303, "admin"),
+    ("POST", "/cancellations/<uid>/abort"): Access(422, "admin"),
+    ("POST", "/cancellations/<uid>/retry"): Access(303, "admin"),
+    ("POST", "/cancellations/<uid>/paid"): Access(422, "admin", fields={"item": "{item}"}),
+    ("GET", "/refunds"): READ,
+    ("GET", "/refunds/<uid>"): READ,
+    ("POST", "/refunds/<uid>/lookup"): Access(303, "admin"),
+    ("POST", "/refunds/<uid>/retry"): Access(303, "admin"),
+    ("POST", "/refunds/<uid>/mark-paid"): Access(422, "admin"),
+    ("GET", "/mail"): READ,
+    ("GET", "/mail/<uid>"): READ,
+    ("POST", "/mail/<uid>/mark"): Access(422, "admin"),
+    ("GET", "/notifications"): READ,
+    ("POST", "/notifications/read"): Access(303),
+    ("GET", "/audit"): Access(200, "admin"),
+}
+# Pages about one thing, and which of the stage's things it is.
+THINGS = {"events": "event", "attendees": "attendee", "cancellations": "run", "refunds": "refund",
+          "mail": "mail"}  # fmt: skip
+SHARED = {"static"}
+UNKNOWN = "0" * 26
+CANARY = "Zq7Canary"
+
+
+@dataclass
+class Things:
+    """The names of one organisation's things."""
+
+    event: str
+    attendee: str
+    run: str
+    refund: str
+    mail: str
+    item: int
+
+    def path(self, rule: str) -> str:
+        """Return the address of a rule with these things."""
+        area = rule.split("/")[1]
+        name = str(getattr(self, THINGS[area])) if area in THINGS else ""
+        return rule.replace("<uid>", name).replace("<event_uid>", self.event)
+
+
+def things_of(made: Conference) -> Things:
+    """Return the things of a conference whose cancellation is half done."""
+    return Things(
+        made.event.uid,
+        made.orders[0].attendee.uid,
+        made.run_uid,
+        made.rows(Refund)[0].uid,
+        made.mails()[0].uid,
+        made.rows(CancelItem)[0].id,
+    )
+
+
+def taint(made: Conference) -> None:
+    """Write a word nobody else has into every text a page could show."""
+    with made.database.tenant_session(made.tenant.id) as session:
+        for model, columns in (
+            (Event, ("title",)),
+            (Attendee, ("name", "company", "notes", "email", "email_norm")),
+            (Order, ("buyer_name", "buyer_email")),
+            (CancelItem, ("name_snapshot", "email_snapshot", "error_text")),
+            (Mail, ("subject", "body_text", "last_error", "to_addr", "to_norm")),
+            (Refund, ("reason", "failure_text", "provider_status")),
+        ):
+            session.execute(
+                update(model)
+                .values(dict.fromkeys(columns, CANARY))
+                .execution_options(synchronize_session=False)
+            )
+        session.commit()
+
+
+@pytest.fixture
+def ours(any_stage: Stage) -> Stage:
+    """Our conference, half cancelled: every page about it has something to show."""
+    any_stage.conference.confirm()
+    any_stage.conference.work(0, chunks=1)
+    any_stage.conference.work(1, chunks=1)
+    return any_stage
+
+
+@pytest.fixture
+def theirs(
+    ours: Stage, database: Database, clock: FakeClock, provider: ProviderProcess, tmp_path: Path
+) -> Iterator[Things]:
+    """Another organisation's things, with canaries in them."""
+    with conference(database, clock, provider, title="Borealis") as made:
+        fill(made)
+        made.confirm()
+        made.work(0, chunks=1)
+        made.work(1, chunks=1)
+        things = things_of(made)
+        taint(made)
+        yield things
+
+
+def rules(stage: Stage) -> Iterator[tuple[str, Rule]]:
+    """Yield (method, rule) of every route."""
+    for rule in stage.web.app.url_map.iter_rules():
+        if rule.endpoint not in SHARED:
+            for method in sorted(
+                (rule.methods or set()) & {"GET", "POST", "PUT", "PATCH", "DELETE"}
+            ):
+                yield method, rule
+
+
+def test_every_route_has_an_entry_and_every_entry_a_route(stage: Stage) -> None:
+    assert {(method, rule.rule) for method, rule in rules(stage)} == set(MATRIX)
+
+
+def test_each_role_gets_what_the_matrix_says(ours: Stage) -> None:
+    things = things_of(ours.conference)
+    for role in ("anonymous", "viewer", "organiser"):
+        go_through_the_matrix(ours, things, role)
+    assert ours.conference.run().state == "running", "somebody without the right changed the run"
+    for role in ("admin", "owner", "operator"):
+        go_through_the_matrix(ours, things, role)
+
+
+def go_through_the_matrix(ours: Stage, things: Things, role: str) -> None:
+    """Use every route as that role."""
+    person = ours.web.anybody() if role == "anonymous" else ours.as_a(role)
+    for (method, rule), access in MATRIX.items():
+        if rule in {"/logout", "/login", "/organisation"} and role != "anonymous":
+            continue  # would end the session the others need; tested with the log-in
+        fields = {name: value.format(item=things.item) for name, value in access.fields.items()}
+        path = things.path(rule)
+        answer = person.get(path) if method == "GET" else person.post(path, **fields)
+        wanted = access.anonymous if role == "anonymous" else access.expected(role)
+        assert answer.status_code == wanted, f"{role}: {method} {path}"
+        if wanted == LOGIN and role == "anonymous":
+            assert answer.location.startswith("/login"), path
+
+
+def test_another_organisation_s_things_are_like_things_that_do_not_exist(
+    ours: Stage, theirs: Things
+) -> None:
+    for role in ROLES:
+        assert compare_with_nothing(ours, theirs, role) == 24
+
+
+def compare_with_nothing(ours: Stage, theirs: Things, role: str) -> int:
+    """Use every route about one thing with theirs and with none; return how many there were."""
+    person = ours.as_a(role)
+    nothing = Things(UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, UNKNOWN, 10**9)
+    looked_at = 0
+    for (method, rule), access in MATRIX.items():
+        if "<" not in rule:
+            continue
+        answers = []
+        for things in (theirs, nothing):
+            fields = {name: value.format(item=things.item) for name, value in access.fields.items()}
+            path = things.path(rule)
+            found = person.get(path) if method == "GET" else person.post(path, **fields)
+            answers.append((found.status_code, found.text))
+        expected = GONE if access.expected(role) != NO else NO
+        assert answers[0] == answers[1], f"{role}: {method} {rule}"
+        assert answers[0][0] == expected, f"{role}: {method} {rule}"
+        looked_at += 1
+    return looked_at
+
+
+def test_no_page_of_ours_holds_a_word_of_theirs(ours: Stage, theirs: Things) -> None:
+    mine, person = things_of(ours.conference), ours.as_a("owner")
+    for method, rule in MATRIX:
+        if method != "GET":
+            continue
+        for query in ("", "?q=Canary", f"?after={theirs.attendee}", f"?before={theirs.refund}",
+                      f"?after={theirs.item}", f"?after={theirs.mail}"):  # fmt: skip
+            answer = person.get(mine.path(rule) + query)
+            assert CANARY not in answer.get_data(as_text=True).replace("?q=Canary", ""), rule
+
+
+def test_our_button_with_their_item_changes_nothing(ours: Stage, theirs: Things) -> None:
+    answer = ours.admin.post(f"{ours.run_path}/paid", item=str(theirs.item), reason="mine")
+    assert answer.status_code == GONE
+
+
+def test_an_operator_turns_to_another_organisation_and_sees_it(ours: Stage, theirs: Things) -> None:
+    person = ours.as_a("operator")
+    page = person.page("/events")
+    assert CANARY not in page
+    other = re.search(r'name="tenant" value="(\w+)"', page)
+    assert other is not None
+    person.post("/organisation", tenant=other[1])
+    assert CANARY in person.page("/events")
+    assert person.get(f"/cancellations/{theirs.run}").status_code == OK
+
+
+def test_a_member_cannot_turn_to_an_organisation_that_is_not_theirs(
+    ours: Stage, theirs: Things
+) -> None:
+    with ours.conference.database.system_session("tests: find the other") as session:
+        foreign = session.scalars(
+            select(Tenant.uid).where(Tenant.id != ours.conference.tenant.id)
+        ).one()
+    answer = ours.admin.post("/organisation", tenant=foreign)
+    assert answer.status_code == 302
+    assert "no access" in ours.admin.page("/events")
+    assert ours.admin.get(f"/events/{theirs.event}").status_code == GONE
