@@ -13,6 +13,7 @@ import click
 from meet2be.config import Settings, process_environment
 from meet2be.db.migrating import upgrade
 from meet2be.local.environment import ROOT, LocalPlatform, free_port
+from meet2be.local.filling import fill_demo_event
 from meet2be.local.seeding import DEMO_LOGINS, DEMO_PASSWORD, seed
 from meet2be.local.stack import LocalStack, StackError
 
@@ -29,11 +30,15 @@ def start_and_tell() -> None:
     seed(settings)
     if not stack.is_running:
         stack.start()
+    people = fill_demo_event(settings, platform)
     click.echo(f"Meet2Be is up at {platform.base_url}")
     click.echo(f"Log in with one of these; the password is always: {DEMO_PASSWORD}")
     for login in DEMO_LOGINS:
         click.echo(f"  {login.email:<32} {login.role:<10} {login.organisation}")
-    click.echo("Fill an event with 5,000 attendees:  make demo KEEP=1   (its own platform)")
+    click.echo(
+        f"The event 'Aurora Summit' has {people:,} attendees: cancel it as an administrator."
+    )
+    click.echo(f"What the mail server receives:  {platform.mail_control_url}/messages")
     click.echo("Stop it with:  make down")
 
 
