@@ -68,10 +68,21 @@ class _Formats:
         self.locale = locale
 
     def money(self, minor: int, currency: str) -> str:
-        return money.format_minor(minor, currency, self.locale)
+        return _money(minor, currency, self.locale)
 
     def day(self, moment: datetime) -> str:
-        return format_date(moment, format="long", locale=self.locale)
+        return _day(moment, self.locale)
+
+
+# Few amounts and days make up a whole conference, and babel takes its time.
+@lru_cache(maxsize=4096)
+def _money(minor: int, currency: str, locale: str) -> str:
+    return money.format_minor(minor, currency, locale)
+
+
+@lru_cache(maxsize=256)
+def _day(moment: datetime, locale: str) -> str:
+    return format_date(moment, format="long", locale=locale)
 
 
 @lru_cache(maxsize=1)
