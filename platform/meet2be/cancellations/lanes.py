@@ -94,15 +94,16 @@ def standing(session: Session, lane: Lane, now: datetime) -> Standing:
         return Standing("follow", "tenant_suspended")
     if row.state == "paused" and row.pause_code != "provider":
         return Standing("follow", str(row.pause_code))
-    return _by_provider(connection, lane, now, is_paused=row.state == "paused")
+    return _by_provider(connection, lane, now, state=row.state)
 
 
-def _by_provider(connection: Connection, lane: Lane, now: datetime, *, is_paused: bool) -> Standing:
+def _by_provider(connection: Connection, lane: Lane, now: datetime, *, state: str) -> Standing:
     found = circuit.worst(connection, lane.context.accounts)
     if found is not None:
         return _broken(connection, lane, *found, now)
-    connection.execute(sql.START_RUN, {**lane.run_key, "now": now})
-    if is_paused:
+    if state == "confirmed":
+        connection.execute(sql.START_RUN, {**lane.run_key, "now": now})
+    if state == "paused":
         connection.execute(sql.UNPAUSE_RUN, {**lane.run_key, "now": now})
     return Standing("work")
 
