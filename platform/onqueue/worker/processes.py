@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
-from pathlib import Path
 from typing import Final
 
 _SET_PARENT_DEATH_SIGNAL: Final = 1
@@ -21,10 +20,26 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
-def resident_memory() -> float:
-    """Return the memory of this process that is not swapped out, in MiB."""
-    pages = int(Path("/proc/self/statm").read_bytes().split()[1])
-    return pages * _PAGE / _MEBIBYTE
+class ResidentMemory:
+    """Tells this process's memory; the file is kept open, as an idle worker asks at each wake-up.
+
+    Opening it anew took a tenth of the time from a dispatch to the run of the job.
+    """
+
+    def __init__(self) -> None:
+        """Open nothing yet."""
+        self._pid = self._descriptor = -1
+
+    def __call__(self) -> float:
+        """Return the memory that is not swapped out, in MiB."""
+        if self._pid != os.getpid():  # what a parent opened tells of the parent
+            self._descriptor = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
+            self._pid = os.getpid()
+        pages = int(os.pread(self._descriptor, 128, 0).split()[1])
+        return pages * _PAGE / _MEBIBYTE
+
+
+resident_memory: Final = ResidentMemory()
 
 
 def has_ended(pid: int) -> int | None:
