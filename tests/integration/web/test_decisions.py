@@ -16,7 +16,8 @@ from support.stage import Stage
 def make_uncertain(stage: Stage, row: Refund | Mail) -> None:
     """Make it as if the answer had been lost; a refund's money is only reserved then."""
     with stage.conference.database.tenant_session(stage.conference.tenant.id) as session:
-        found: Refund | Mail = session.get_one(type(row), row.id)
+        found = session.get_one(Refund if isinstance(row, Refund) else Mail, row.id)
+        assert isinstance(found, Refund | Mail)
         found.status = "uncertain"
         if isinstance(found, Refund):
             payment = session.get_one(Payment, found.payment_id)
