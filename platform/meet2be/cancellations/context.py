@@ -48,7 +48,7 @@ class Desk:
     clock: Clock
     sender: Sender
     threads: int = 8
-    chunk: int = 16
+    chunk: int = 32
 
 
 @dataclass(frozen=True, slots=True)

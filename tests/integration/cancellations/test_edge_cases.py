@@ -4,6 +4,7 @@ Each is run for real: database, Stripe's library, and a provider in a process of
 ledger is what counts. One long file, so that it can be read beside the list.
 """
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -550,6 +551,7 @@ def test_24_a_provider_that_is_down_pauses_the_run_and_it_resumes_by_itself(
     for _ in range(40):
         any_meeting.sell(Ticket(price=1_000))
     any_meeting.provider.control.rule("error_before", status=503, call="*")
+    any_meeting.desk = replace(any_meeting.desk, chunk=8)
     any_meeting.confirm(lanes=2)
     for lane in (0, 1):
         any_meeting.work(lane)
@@ -658,10 +660,7 @@ def test_further_an_aborted_run_brings_nobody_back_and_another_can_do_the_rest(
 ) -> None:
     for _ in range(3):
         any_meeting.sell(Ticket(price=10_000))
-    any_meeting.desk = type(any_meeting.desk)(
-        any_meeting.database, any_meeting.desk.payments, any_meeting.clock,
-        any_meeting.desk.sender, chunk=1,
-    )  # fmt: skip
+    any_meeting.desk = replace(any_meeting.desk, chunk=1)
     any_meeting.confirm(lanes=1)
     any_meeting.work(0, chunks=1)
     any_meeting.act(services.abort, any_meeting.admin, "wrong event")
@@ -695,9 +694,7 @@ def test_further_a_change_to_summer_time_does_not_disturb_a_run(meeting: Confere
 def test_resuming_costs_what_is_left(meeting: Conference) -> None:
     for _ in range(6):
         meeting.sell(Ticket(price=1_000))
-    meeting.desk = type(meeting.desk)(
-        meeting.database, meeting.desk.payments, meeting.clock, meeting.desk.sender, chunk=2
-    )
+    meeting.desk = replace(meeting.desk, chunk=2)
     meeting.confirm(lanes=1)
     meeting.work(0, chunks=2)
     before = int(meeting.provider.control.summary()["calls"].get("refund.create", 0))
