@@ -16,6 +16,7 @@ from sqlalchemy import select
 
 from demo.expectation import expectation_of
 from demo.killer import Killer
+from demo.processor_time import processor_seconds
 from demo.telling import Teller, table
 from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
 from demo.visitor import Visitor
@@ -124,9 +125,12 @@ class Demo:
         verdict.without_address = expected.without_address
         visitor = Visitor(self.platform.base_url)
         self._confirm_cancellation(visitor)
-        started = self.clock.monotonic()
+        started, used = self.clock.monotonic(), processor_seconds(self.stack)
         progress = self._follow(visitor, verdict)
         verdict.seconds = self.clock.monotonic() - started
+        if not verdict.workers_killed:  # what killed processes used is not to be had
+            used = processor_seconds(self.stack) - used
+            verdict.processor_ms_per_attendee = used * 1000 / max(1, expected.attendees)
         verdict.run_state = progress["state"]
         verdict.uncertain_refunds = progress["tracks"]["refund"]["uncertain"]
         verdict.uncertain_mails = progress["tracks"]["mail"]["uncertain"]

@@ -65,6 +65,9 @@ def table(verdict: Verdict, currency: str) -> str:
         ("", ""),
         ("Seconds from confirm to done", f"{verdict.seconds:,.1f}"),
     ]
+    if verdict.processor_ms_per_attendee is not None:
+        figure = f"{verdict.processor_ms_per_attendee:.2f}"
+        rows.append(("Processor time of the workers for each attendee (ms)", figure))
     lines = ["Counted by the payment provider's ledger and by the mail server:", ""]
     lines += [f"  {what:<{WIDTH}}{value:>14}" if what else "" for what, value in rows]
     result = "Everything is as it should be." if verdict.is_good else "NOT as it should be: "

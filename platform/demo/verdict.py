@@ -36,6 +36,7 @@ class Verdict:
     without_address: int = 0
     run_state: str = ""
     seconds: float = 0.0
+    processor_ms_per_attendee: float | None = None
     problems: list[str] = field(default_factory=list)
 
     @property
