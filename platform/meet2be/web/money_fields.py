@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from meet2be.errors import Meet2BeError
 
-_PERCENT = re.compile(r"\d{1,3}(?:[.,]\d{1,2})?")
+_PERCENT = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,2})?")
 
 
 class BadPercentError(Meet2BeError):

@@ -1,0 +1,85 @@
+"""Words for durations, states and names."""
+
+from datetime import timedelta
+
+import pytest
+
+from meet2be.cancellations.models import MAIL_STATES, REFUND_STATES, RUN_STATES
+from meet2be.cancellations.planning import (
+    ALREADY_REFUNDED,
+    DISPUTED,
+    FEE_KEPT,
+    FREE,
+    MANUAL,
+    NO_INVOICE,
+    NOT_PAID,
+    REFUND,
+    TEST_MODE,
+)
+from meet2be.web.cancelling import OUTCOMES as LISTED
+from meet2be.web.presentation import (
+    CAUSES,
+    MAIL_WORDS,
+    OUTCOMES,
+    STATES,
+    badge,
+    cause,
+    initials,
+    mail_badge,
+    spoken_duration,
+)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (3, "a few seconds"),
+        (47, "about 50 seconds"),
+        (180, "about 3 minutes"),
+        (7_300, "about 2 hours"),
+    ],
+)
+def test_a_duration_is_spoken_in_rounded_words(seconds: int, words: str) -> None:
+    assert spoken_duration(timedelta(seconds=seconds)) == words
+
+
+def test_an_unknown_duration_is_not_spoken_of() -> None:
+    assert spoken_duration(None) == ""
+
+
+@pytest.mark.parametrize("state", sorted({*RUN_STATES, *REFUND_STATES} - {"preview"}))
+def test_every_state_of_runs_and_refunds_has_its_word(state: str) -> None:
+    assert state in STATES
+
+
+def test_sent_accepted_and_done_are_three_different_words() -> None:
+    words = {STATES[state][0] for state in ("sending", "sent", "pending", "done", "uncertain")}
+    assert len(words) == 5
+
+
+@pytest.mark.parametrize("state", MAIL_STATES)
+def test_every_state_of_a_mail_has_its_word(state: str) -> None:
+    assert state in STATES or state in MAIL_WORDS
+    assert "_" not in mail_badge(state)
+
+
+def test_every_outcome_of_a_plan_is_explained_and_listed() -> None:
+    known = {REFUND, MANUAL, NO_INVOICE, FREE, NOT_PAID, DISPUTED, ALREADY_REFUNDED, FEE_KEPT,
+             TEST_MODE}  # fmt: skip
+    assert set(OUTCOMES) == set(LISTED) == known
+    assert known - {REFUND, MANUAL} <= set(CAUSES)
+
+
+def test_an_unknown_cause_is_shown_as_words() -> None:
+    assert cause("some_new_code") == "some new code"
+
+
+def test_a_badge_escapes_what_it_is_given() -> None:
+    assert "<b>" not in badge("<b>")
+
+
+@pytest.mark.parametrize(
+    ("name", "letters"), [("Ada Lovelace", "AL"), ("Plato", "P"), ("", "?"), ("=1+1 Bo", "B")]
+)
+def test_initials_stand_for_a_person(name: str, letters: str) -> None:
+    assert initials(name) == letters
