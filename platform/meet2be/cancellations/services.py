@@ -35,7 +35,7 @@ from meet2be.cancellations.models import ACTIVE_RUN_STATES, CancelItem, CancelLa
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import PlannedItem, Totals
 from meet2be.cancellations.preview import Preview
-from meet2be.db import clock_of
+from meet2be.db import UnscopedSessionError, clock_of, tenant_of
 from meet2be.events.models import Event
 from meet2be.payments import circuit
 from meet2be.tenancy.models import Tenant
@@ -66,13 +66,13 @@ def start(
 ) -> CancelRun:
     """Make a preview and keep it as a run in state `preview`; nothing else is changed.
 
-    Raises ``UnknownEvent``, ``EventNotCancellable``, ``CancellationAlreadyRunning``.
+    It is computed in a session of its own that only reads, so that nobody waits to write while it
+    looks at every attendee. The caller commits. Raises ``UnknownEvent``, ``EventNotCancellable``,
+    ``CancellationAlreadyRunning``.
     """
-    event = session.scalar(select(Event).where(Event.uid == event_uid))
-    if event is None:
-        raise UnknownEvent(event_uid)
-    _check_cancellable(session, event)
-    preview = previews.compute(session, event, options, clock_of(session).now(), desk.payments)
+    with desk.db.tenant_session(_tenant_id(session), read_only=True) as look:
+        preview = _computed(look, desk, _cancellable(look, event_uid), options)
+    event = _cancellable(session, event_uid)
     run = CancelRun(
         tenant_id=event.tenant_id,
         event_id=event.id,
@@ -86,6 +86,25 @@ def start(
     session.add(run)
     session.flush()
     return run
+
+
+def _computed(session: Session, desk: Desk, event: Event, options: CancelOptions) -> Preview:
+    return previews.compute(session, event, options, clock_of(session).now(), desk.payments)
+
+
+def _cancellable(session: Session, event_uid: str) -> Event:
+    event = session.scalar(select(Event).where(Event.uid == event_uid))
+    if event is None:
+        raise UnknownEvent(event_uid)
+    _check_cancellable(session, event)
+    return event
+
+
+def _tenant_id(session: Session) -> int:
+    tenant_id = tenant_of(session)
+    if tenant_id is None:
+        raise UnscopedSessionError("cancel_runs")
+    return tenant_id
 
 
 def _check_cancellable(session: Session, event: Event) -> None:
