@@ -73,15 +73,18 @@ class MailDelivery:
         is to stop. ``ensure_lease`` is asked before each claim and raises when another worker may
         have taken over; what was sent until then is recorded all the same.
         """
-        delivering = _Delivering(self, token)
-        try:
-            for row in self._rows(mails):
-                if should_stop():
-                    delivering.left.append(row.id)
-                else:
-                    delivering.take(row, ensure_lease)
-        finally:
-            delivering.settle()
+        rows = self._rows(mails)
+        # One session for all its short transactions: making one costs as much as using it.
+        with self.sessions() as session:
+            delivering = _Delivering(self, session, token)
+            try:
+                for row in rows:
+                    if should_stop():
+                        delivering.left.append(row.id)
+                    else:
+                        delivering.take(row, ensure_lease)
+            finally:
+                delivering.settle()
         return delivering.left
 
     def give_up(self, mails: Sequence[int], reason: str) -> None:
@@ -104,8 +107,8 @@ class MailDelivery:
 class _Delivering:
     """One call of ``deliver``: holds the answer that is still to be recorded."""
 
-    def __init__(self, delivery: MailDelivery, token: str) -> None:
-        self.delivery, self.token = delivery, token
+    def __init__(self, delivery: MailDelivery, session: Session, token: str) -> None:
+        self.delivery, self.session, self.token = delivery, session, token
         self.left: list[int] = []
         self._unsettled: list[tuple[Row[Any], Outcome]] = []
 
@@ -124,10 +127,10 @@ class _Delivering:
 
     def settle(self) -> None:
         """Record the answers that are still unrecorded, in a commit of their own."""
+        self.session.rollback()  # what failed half-way must not stand in the way
         if self._unsettled:
-            with self.delivery.sessions() as session:
-                self._record(session)
-                session.commit()
+            self._record()
+            self.session.commit()
             self._unsettled.clear()
 
     def _is_prepared(self, row: Row[Any], envelope: Envelope) -> bool:
@@ -152,10 +155,9 @@ class _Delivering:
             "until": now + LEASE,
             "now": now,
         }
-        with delivery.sessions() as session:
-            self._record(session)
-            claimed = session.connection().execute(sql.CLAIM_MAIL, claim).rowcount
-            session.commit()
+        self._record()
+        claimed = self.session.connection().execute(sql.CLAIM_MAIL, claim).rowcount
+        self.session.commit()
         self._unsettled.clear()
         return bool(claimed)
 
@@ -182,10 +184,10 @@ class _Delivering:
         if row.lease_token == self.token or lapsed:
             self._unsettled.append((row, Outcome("uncertain", LOST_CLAIM)))
 
-    def _record(self, session: Session) -> None:
+    def _record(self) -> None:
         now = self.delivery.clock.now()
         for row, outcome in self._unsettled:
-            self.delivery.recorder.record(session, row, outcome, now)
+            self.delivery.recorder.record(self.session, row, outcome, now)
 
 
 class MailDeliveries:

@@ -6,6 +6,7 @@ import base64
 from dataclasses import dataclass, field
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
+from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -69,11 +70,11 @@ def seal(letter: Letter) -> Envelope:
     if letter.html:
         lines += [f"--{boundary}", *_part(letter.html, "html")]
     lines += [f"--{boundary}--", ""]
-    return Envelope(parseaddr(letter.from_addr)[1], to_addr, "\r\n".join(lines).encode())
+    return Envelope(_sender(letter.from_addr)[1], to_addr, "\r\n".join(lines).encode())
 
 
 def _headers(letter: Letter, to_addr: str, boundary: str) -> Iterator[tuple[str, str]]:
-    yield "From", formataddr(parseaddr(one_line(letter.from_addr)))
+    yield "From", _sender(letter.from_addr)[0]
     yield "To", to_addr  # outside ASCII it stands as it is (RFC 6532)
     yield "Subject", _words(letter.subject)
     yield "Date", format_datetime(letter.sent_at)
@@ -84,6 +85,13 @@ def _headers(letter: Letter, to_addr: str, boundary: str) -> Iterator[tuple[str,
         yield name, _words(value)
     yield "MIME-Version", "1.0"
     yield "Content-Type", f'multipart/alternative; boundary="{boundary}"'
+
+
+@lru_cache(maxsize=1024)
+def _sender(address: str) -> tuple[str, str]:
+    """Return a sender as a header shows it and as an envelope bears it; a tenant has one."""
+    name, bare = parseaddr(one_line(address))
+    return formataddr((name, bare)), bare
 
 
 def _words(value: str) -> str:
