@@ -20,8 +20,10 @@ def describe_machine(server: Server, peers: Path, appendfsync: str) -> dict[str,
     facts: Any = server.client.info("server")
     broker = facts.get("valkey_version") or facts["redis_version"]
     kind = "Valkey" if "valkey_version" in facts else "Redis"
+    load = os.getloadavg()[0]
     return {
         "processor": f"{os.cpu_count()} × {_processor()}",
+        "load before the run": f"{load:.1f} (other work on the cores blurs the ratios)",
         "system": f"{platform.system()} {platform.release()}, Python {platform.python_version()}",
         "server": f"{kind} {broker} on a unix socket, appendfsync {appendfsync}",
         "onqueue's client": f"redis-py {redis.__version__} with hiredis",

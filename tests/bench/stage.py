@@ -42,6 +42,11 @@ class Speed:
     worker_cpu: float
     server_cpu: float
 
+    @property
+    def cpu(self) -> float:
+        """Microseconds of CPU a job, worker and server together."""
+        return self.worker_cpu + self.server_cpu
+
 
 @dataclass
 class Run:

@@ -49,7 +49,7 @@ def _waits(stage: Stage, system: System) -> list[float]:
     jobs = 80 if stage.effort.is_quick else 320
     with stage.run(system, jobs) as run:
         with run.place.worker():
-            waits = run.place.dispatch("idle", 0, jobs, stage.effort.seconds * 4)
+            waits = run.place.dispatch("idle", 0, jobs, stage.effort.seconds * 3)
         sent = run.ledger.done()
         stage.faults += run.faults(0, sent)
     return waits
