@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,11 @@ COLUMNS: Final = frozenset(REQUIRED + OPTIONAL)
 
 _DELIMITERS: Final = (",", ";", "\t")
 _HEAD: Final = 8
+# In characters; a spreadsheet's fullest cell holds 32,767. Keeps a file without line ends out of
+# memory.
+LONGEST_LINE: Final = 1_000_000
+_SHOWN_BEFORE: Final = 20
+_LINE_END: Final = re.compile("\r\n?|\n")
 # What a file that is no CSV begins with, and what to say then.
 _MAGIC: Final[Mapping[bytes, str]] = {
     b"PK\x03\x04": "it is an Excel or other packed file. Save it as 'CSV UTF-8' first.",
@@ -115,7 +121,7 @@ class _Reader:
 
     def __init__(self, name: str, text: io.TextIOWrapper) -> None:
         self._name = name
-        self._lines = _without_nul(text)
+        self._lines = _lines_of(text)
         self._number = 1
         self._delimiter = ","
 
@@ -156,15 +162,24 @@ class _Reader:
         try:
             yield
         except UnicodeDecodeError as error:
+            # Read ahead: the rows before it in this piece of the file have not been given out.
+            before = _LINE_END.split(error.object[: error.start].decode("utf-8", "replace"))
             why = (
-                f"the byte 0x{error.object[error.start]:02x} is not UTF-8, so letters would be "
+                f"the byte 0x{error.object[error.start]:02x}"
+                f" (after '{_plain(before[-1][-_SHOWN_BEFORE:])}') is not UTF-8, so letters would be "
                 "lost. Save the list as 'CSV UTF-8'."
             )
-            raise NotAListError(self._name, why, self._number) from error
+            raise NotAListError(self._name, why, self._number + len(before) - 1) from error
         except csv.Error as error:
             why = (
                 f'the quotes do not match ({error}). Look for a " that was opened and not closed, '
                 "here or shortly before."
+            )
+            raise NotAListError(self._name, why, self._number) from error
+        except _EndlessLineError as error:
+            why = (
+                f"a line has more than {LONGEST_LINE:,} characters, so it is no list."
+                " Save the list as 'CSV UTF-8'."
             )
             raise NotAListError(self._name, why, self._number) from error
         except _NulError as error:
@@ -174,12 +189,23 @@ class _Reader:
             raise UnreadableFileError(self._name, f"{error.strerror or error}.") from error
 
 
+def _plain(text: str) -> str:
+    """Return a piece of a file as it may stand in a message: nothing that steers a terminal."""
+    return "".join(mark if mark.isprintable() else "·" for mark in text)
+
+
 class _NulError(Exception):
     """A line with a NUL, which the csv module would take for text."""
 
 
-def _without_nul(text: io.TextIOWrapper) -> Iterator[str]:
-    for line in text:
+class _EndlessLineError(Exception):
+    """A line that is longer than any list's."""
+
+
+def _lines_of(text: io.TextIOWrapper) -> Iterator[str]:
+    while line := text.readline(LONGEST_LINE):
         if "\0" in line:
             raise _NulError
+        if len(line) == LONGEST_LINE:
+            raise _EndlessLineError
         yield line

@@ -270,10 +270,20 @@ WRONG: dict[str, tuple[bytes, type[ImportRefusedError], str]] = {
     "old excel": (b"\xd0\xcf\x11\xe0rest", NotAListError, "old Excel"),
     "pdf": (b"%PDF-1.7", NotAListError, "PDF"),
     "utf-16": (HEADER.encode("utf-16"), NotAListError, "UTF-16"),
-    "windows-1252": (_utf8(HEADER) + b"\nC1,J\xfcrgen", NotAListError, "0xfc is not UTF-8"),
+    "windows-1252": (
+        _utf8(HEADER, row()) + b"\nC1,\x1b[JJ\xfcrgen", NotAListError,
+        "row 3: the byte 0xfc (after 'C1,·[JJ') is not UTF-8",
+    ),
     "nul": (_utf8(HEADER, row(), row(Attendee_name="a\0b")), NotAListError, "NUL"),
     "nul in the header": (b"\0\0\0\0", NotAListError, "NUL"),
     "a quote left open": (_utf8(HEADER, row(), 'C2,"Bob'), NotAListError, "row 3: the quotes"),
+    "a line without end": (
+        _utf8(HEADER, row()) + b"\nC2," + b"x" * 1_200_000, NotAListError,
+        "row 3: a line has more than 1,000,000 characters",
+    ),
+    "a header without end": (
+        b"x" * 1_200_000, NotAListError, "row 1: a line has more than 1,000,000 characters",
+    ),
     "a field without end": (
         _utf8(HEADER, row(), 'C2,"' + "x" * 200_000), NotAListError, "the quotes do not match",
     ),
