@@ -164,10 +164,10 @@ class _Reader:
         except UnicodeDecodeError as error:
             # Read ahead: the rows before it in this piece of the file have not been given out.
             before = _LINE_END.split(error.object[: error.start].decode("utf-8", "replace"))
+            shown = _plain(before[-1][-_SHOWN_BEFORE:])
             why = (
-                f"the byte 0x{error.object[error.start]:02x}"
-                f" (after '{_plain(before[-1][-_SHOWN_BEFORE:])}') is not UTF-8, so letters would be "
-                "lost. Save the list as 'CSV UTF-8'."
+                f"the byte 0x{error.object[error.start]:02x} (after '{shown}') is not UTF-8, so "
+                "letters would be lost. Save the list as 'CSV UTF-8'."
             )
             raise NotAListError(self._name, why, self._number + len(before) - 1) from error
         except csv.Error as error:
