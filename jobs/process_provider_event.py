@@ -10,6 +10,7 @@ class ProcessProviderEvent(Job):
 
     connection = "redis"
     queue = "default"
+    durable = True
     timeout = 60
     tries = 8
     backoff = (1, 5, 30, 120, 600)

@@ -16,6 +16,7 @@ class SendMails(Job):
 
     connection = "redis"
     queue = "emails"
+    durable = True
     timeout = 600
     backoff = (30, 60, 300, 900, 1800)
     retry_until = timedelta(hours=24)
