@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 from sqlalchemy import make_url
 
-from meet2be.bootstrap import Services, bootstrap
+from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.errors import Meet2BeError
 from onqueue.console import build_group
@@ -78,7 +78,9 @@ def import_attendees(file: Path, tenant_slug: str, event_slug: str, errors: int)
     """Read FILE, a shop's list as CSV, into an event; says row by row what was not taken."""
     from meet2be.attendees.console import import_and_report
 
-    problems = import_and_report(_services(), file, tenant_slug, event_slug, errors)
+    services = _services()
+    check_database(services)
+    problems = import_and_report(services, file, tenant_slug, event_slug, errors)
     sys.exit(1 if problems else 0)
 
 

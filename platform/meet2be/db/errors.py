@@ -71,13 +71,32 @@ class UnknownTenantError(DatabaseError):
 class NotMigratedError(DatabaseError):
     """The database's tables are not those this release works with."""
 
-    def __init__(self, found: Sequence[str], wanted: Sequence[str]) -> None:
+    def __init__(
+        self, found: Sequence[str], wanted: Sequence[str], *, is_known: bool = True
+    ) -> None:
         self.found = tuple(found)
         self.wanted = tuple(wanted)
         stands = ", ".join(f"'{revision}'" for revision in found) or "nothing (it is empty)"
+        then = (
+            "Run `meet2be db upgrade`."
+            if is_known
+            else "It was made by a newer release: deploy that one, or name another DATABASE_URL."
+        )
         super().__init__(
             f"the database is at {stands}, this release needs "
-            f"{', '.join(repr(revision) for revision in wanted)}. Run `meet2be db upgrade`."
+            f"{', '.join(repr(revision) for revision in wanted)}. {then}"
+        )
+
+
+class DatabaseAwayError(DatabaseError):
+    """The database does not answer, or what is there is none."""
+
+    def __init__(self, url: str, why: str) -> None:
+        self.url = url
+        self.why = why
+        super().__init__(
+            f"the database at '{url}' cannot be used: {why}. Check DATABASE_URL, and that the "
+            "database is up and may be read."
         )
 
 

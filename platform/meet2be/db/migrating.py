@@ -11,10 +11,16 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, MetaData, create_engine, text
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 
 from meet2be.db.engine import BUSY_TIMEOUT_SECONDS, normal_url
-from meet2be.db.errors import MigrationsMissingError, NotMigratedError, PowerfulRoleError
+from meet2be.db.errors import (
+    DatabaseAwayError,
+    MigrationsMissingError,
+    NotMigratedError,
+    PowerfulRoleError,
+)
 from meet2be.db.tables import load_models
 from onqueue.failed.tables import metadata as failed_metadata
 from onqueue.outbox.tables import metadata as outbox_metadata
@@ -31,8 +37,10 @@ def all_metadata() -> tuple[MetaData, ...]:
 def upgrade(database_url: str | URL, revision: str = "head") -> None:
     """Bring the database to `revision`. Several may do so at once: one works, the others wait.
 
-    On PostgreSQL the address must be that of the tables' owner.
+    On PostgreSQL the address must be that of the tables' owner. Raises NotMigratedError when the
+    database is a newer release's, DatabaseAwayError when it does not answer.
     """
+    _heads(migration_engine(database_url))
     command.upgrade(_config(database_url), revision)
 
 
@@ -42,12 +50,28 @@ def downgrade(database_url: str | URL, revision: str) -> None:
 
 
 def check_migrated(engine: Engine) -> None:
-    """Raise NotMigratedError unless the database is exactly at this release's schema."""
+    """Raise NotMigratedError unless the database is exactly at this release's schema.
+
+    DatabaseAwayError when it does not answer.
+    """
     wanted = _scripts().get_heads()
-    with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_heads()
+    found = _heads(engine)
     if set(found) != set(wanted):
         raise NotMigratedError(found, wanted)
+
+
+def _heads(engine: Engine) -> tuple[str, ...]:
+    """Return where the database stands, unless only a newer release could know what that is."""
+    try:
+        with engine.connect() as connection:
+            found = MigrationContext.configure(connection).get_current_heads()
+    except DBAPIError as error:
+        address = engine.url.render_as_string(hide_password=True)
+        raise DatabaseAwayError(address, str(error.orig).strip().rstrip(".")) from error
+    scripts = _scripts()
+    if not set(found) <= {script.revision for script in scripts.walk_revisions()}:
+        raise NotMigratedError(found, scripts.get_heads(), is_known=False)
+    return tuple(found)
 
 
 def check_role(engine: Engine) -> None:

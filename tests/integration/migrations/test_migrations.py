@@ -9,7 +9,7 @@ from sqlalchemy import Engine, create_engine, inspect, text
 from sqlalchemy.pool import NullPool
 
 from meet2be.db import NotMigratedError, check_migrated, upgrade
-from meet2be.db.errors import PowerfulRoleError, UnsupportedDatabaseError
+from meet2be.db.errors import DatabaseAwayError, PowerfulRoleError, UnsupportedDatabaseError
 from meet2be.db.migrating import (
     all_metadata,
     check_role,
@@ -133,3 +133,25 @@ def test_sqlite_keeps_its_promises(sqlite_database: Database) -> None:
     assert pragmas == {
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000,
     }  # fmt: skip
+
+
+def test_a_newer_releases_database_is_left_alone(url: str) -> None:
+    upgrade(url)
+    with migration_engine(url).begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    newer = r"'9999'.*made by a newer release"
+    with pytest.raises(NotMigratedError, match=newer):
+        upgrade(url)
+    with pytest.raises(NotMigratedError, match=newer):
+        check_migrated(migration_engine(url))
+
+
+def test_what_is_no_database_is_named_without_its_password(tmp_path: Path) -> None:
+    (tmp_path / "letter.sqlite").write_text("Dear all, " * 100)
+    away = "postgresql://me:secret@127.0.0.1:1/nowhere"
+    for url, why in ((f"sqlite:///{tmp_path}/letter.sqlite", "not a database"), (away, "refused")):
+        with pytest.raises(DatabaseAwayError, match=why) as caught:
+            upgrade(url)
+        with pytest.raises(DatabaseAwayError, match="Check DATABASE_URL"):
+            check_migrated(migration_engine(url))
+        assert "secret" not in str(caught.value)
