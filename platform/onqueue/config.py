@@ -15,6 +15,21 @@ DEFAULT_RETRY_AFTER = 90.0
 LONGEST_DEFAULT_LEASE = 30.0
 
 
+LONGEST_NAME = 200
+QUEUE_NAME = f"1 to {LONGEST_NAME} visible characters without blanks and commas"
+"""What a queue's name must be, in words."""
+
+
+def is_queue_name(value: object) -> bool:
+    """Tell whether a queue may bear this name: one that no key, log or command line breaks."""
+    return isinstance(value, str) and "," not in value and fits_key(value)
+
+
+def fits_key(name: str) -> bool:
+    """Tell whether a broker's key may hold this name of a queue."""
+    return 0 < len(name) <= LONGEST_NAME and name.isprintable() and " " not in name
+
+
 @dataclass(slots=True, frozen=True)
 class ConnectionConfig:
     """One configured backend. Times are seconds, sizes bytes.
@@ -45,6 +60,8 @@ _COUNTS = ("max_prefetch", "max_payload")
 
 def connection_config(name: str, given: Mapping[str, Any]) -> ConnectionConfig:
     """Return the settings of one connection, or raise `ConfigurationError` with all problems."""
+    if not hasattr(given, "items"):
+        raise ConfigurationError(f"Connection {name!r}", [f"it must be a mapping, not {given!r}"])
     problems = _problems(given)
     if problems:
         raise ConfigurationError(f"Connection {name!r}", problems)
@@ -94,8 +111,8 @@ def _text_problems(given: Mapping[str, Any]) -> list[str]:
         value = given.get(key, "-")
         if not isinstance(value, str):
             found.append(f"{key!r} must be text, not {value!r}")
-        elif key == "queue" and not value:
-            found.append("'queue' must not be empty")
+        elif key == "queue" and not is_queue_name(value):
+            found.append(f"'queue' must have {QUEUE_NAME}, not {value!r}")
     return found
 
 
@@ -103,7 +120,7 @@ def _number_problems(given: Mapping[str, Any]) -> list[str]:
     found = []
     for key in _POSITIVE:
         value = given.get(key, 1.0)
-        if not _is_number(value) or value <= 0:
+        if not _is_number(value) or not 0 < value < float("inf"):
             found.append(f"{key!r} must be a number of seconds above 0, not {value!r}")
     for key in _COUNTS:
         value = given.get(key, 1)

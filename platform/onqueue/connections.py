@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
@@ -240,7 +241,12 @@ class QueueManager:
             return self._failed_settings
         settings = dict(self._failed_settings)
         driver = settings.pop("driver")
-        return cast("FailedJobs", _load(FAILED_STORES.get(driver, driver))(**settings))
+        make = _load(FAILED_STORES.get(driver, driver))
+        try:
+            inspect.signature(make).bind(**settings)
+        except TypeError as error:
+            raise ConfigurationError(f"The failed store {driver!r}", [str(error)]) from error
+        return cast("FailedJobs", make(**settings))
 
 
 _current: QueueManager | None = None

@@ -33,11 +33,11 @@ class WorkerOptions:
         """Raise `ConfigurationError` naming every value that cannot be used."""
         figures = ("tries", "timeout", "sleep", "rest", "max_jobs", "max_time", "memory")
         problems = [
-            f"{name!r} must not be below 0, not {getattr(self, name):g}"
+            f"{name!r} must be a number from 0 on, not {getattr(self, name):g}"
             for name in figures
-            if getattr(self, name) < 0
+            if not _is_figure(getattr(self, name))
         ]
-        if not self.backoff or min(self.backoff) < 0:
+        if not self.backoff or not all(map(_is_figure, self.backoff)):
             problems.append(f"'backoff' must be one or more seconds, not {self.backoff!r}")
         if not all(self.queues):
             problems.append(f"'queues' must be names, not {self.queues!r}")
@@ -49,3 +49,7 @@ class WorkerOptions:
     def job_limit(self) -> int:
         """How many jobs the worker may run in all; 0 is without limit."""
         return 1 if self.once else self.max_jobs
+
+
+def _is_figure(value: float) -> bool:
+    return 0 <= value < float("inf")  # which a NaN is not

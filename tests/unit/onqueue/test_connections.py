@@ -8,6 +8,7 @@ import onqueue
 from onqueue import Job, QueueManager
 from onqueue.drivers.null import NullQueue
 from onqueue.errors import (
+    BrokerMisconfigured,
     BrokerUnavailable,
     ConfigurationError,
     NoCurrentManager,
@@ -65,6 +66,18 @@ def test_the_failed_store_is_named_or_handed_in() -> None:
     named = QueueManager("a", {"a": NULL}, failed={"driver": "memory"})
     assert isinstance(named.failed, MemoryFailedJobs)
     assert named.failed is named.failed
+
+
+def test_settings_that_a_failed_store_does_not_know_are_named() -> None:
+    manager = QueueManager("a", {"a": {"driver": "null"}}, failed={"driver": "database"})
+    with pytest.raises(ConfigurationError, match=r"'database' cannot be used: .*'engine'"):
+        _ = manager.failed
+
+
+def test_a_broker_without_an_address_says_which_setting_is_missing() -> None:
+    manager = QueueManager("a", {"a": {"driver": "redis"}})
+    with pytest.raises(BrokerMisconfigured, match="it has no 'url'"):
+        manager.connection().check()
 
 
 def test_closing_makes_new_connections_at_the_next_use() -> None:

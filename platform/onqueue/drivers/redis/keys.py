@@ -6,12 +6,15 @@ tag, so that every script of a connection stays within one slot of a cluster.
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
+from urllib.parse import quote
 
+from onqueue.config import QUEUE_NAME, fits_key
 from onqueue.errors import ConfigurationError
 
-LONGEST_NAME = 200
-"""Characters a queue or a lock may have."""
+LONGEST_LANE = 240
+"""Bytes of a lock's name in its key; the rest of a longer one is told by its hash."""
 
 
 def bulk(text: bytes) -> bytes:
@@ -77,7 +80,7 @@ class Keys:
         """Return the keys of a queue; raises `ConfigurationError` for a name that cannot be one."""
         found = self._queues.get(name)
         if found is None:
-            raw = _checked("Queue", name)
+            raw = _checked(name)
             ready, wake, lodging = (
                 self._base + part + raw for part in (b"ready:", b"wake:", b"parked-in:")
             )
@@ -109,8 +112,8 @@ class Keys:
         )
 
     def lane(self, lock: str) -> bytes:
-        """Return the raw key of the jobs parked for a lock; it is the lock's own name, too."""
-        return self._base + b"parked:" + _checked("Lock", lock)
+        """Return the raw key of the jobs parked for a lock, any text; it names the lock, too."""
+        return self._base + b"parked:" + lane_name(lock)
 
     def pusher(self, token: bytes, place: int) -> bytes:
         """Return the key that remembers a dispatching line's last push at a place of its trips."""
@@ -121,10 +124,23 @@ class Keys:
         return self._key(b"seen", job_id)
 
 
-def _checked(kind: str, name: str) -> bytes:
-    if not name or len(name) > LONGEST_NAME or not name.isprintable() or " " in name:
-        raise ConfigurationError(
-            f"{kind} name {name[:LONGEST_NAME]!r}",
-            [f"it must have 1 to {LONGEST_NAME} visible characters and no blanks"],
-        )
+def lane_name(lock: str) -> bytes:
+    """Return a lock's part of its key: any text can be a lock, so what breaks a key is quoted."""
+    raw = "".join(letter if _is_plain(letter) else _quoted(letter) for letter in lock).encode()
+    if len(raw) <= LONGEST_LANE:
+        return raw
+    return raw[:LONGEST_LANE] + b"~" + hashlib.sha256(raw).hexdigest().encode()
+
+
+def _is_plain(letter: str) -> bool:
+    return letter.isascii() and letter.isprintable() and letter not in " %"
+
+
+def _quoted(letter: str) -> str:
+    return quote(letter, safe="", errors="surrogatepass")
+
+
+def _checked(name: str) -> bytes:
+    if not fits_key(name):
+        raise ConfigurationError(f"Queue name {name!r:.200}", [f"it must have {QUEUE_NAME}"])
     return name.encode()

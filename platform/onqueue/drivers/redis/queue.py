@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from urllib.parse import unquote
 
 from onqueue.contracts import QueueSize
 from onqueue.drivers.redis.consumer import RedisConsumer
@@ -222,18 +223,25 @@ class RedisQueue:
 
     def unknown(self) -> dict[str, int]:
         """Return the names of jobs parked as unknown, with how many there are of each."""
+        prefix = self._keys.unknown_lanes
+        return {
+            unquote(lane.removeprefix(prefix).decode()): count
+            for lane, count in self._unknown_lanes().items()
+        }
+
+    def _unknown_lanes(self) -> dict[bytes, int]:
         [lanes] = self._broker.ask(packed(b"SMEMBERS", self._keys.parking))
         lanes = sorted(lane for lane in lanes if lane.startswith(self._keys.unknown_lanes))
         counts = self._broker.ask(*(command(b"LLEN", lane) for lane in lanes)) if lanes else []
-        names = [lane.removeprefix(self._keys.unknown_lanes).decode() for lane in lanes]
-        return dict(zip(names, counts, strict=True))
+        return dict(zip(lanes, counts, strict=True))
 
     def replay_unknown(self, name: str | None = None) -> int:
         """Put jobs parked as unknown (under one name, or all) back; return how many."""
-        waiting = self.unknown()
+        waiting = self._unknown_lanes()
+        wanted = set(waiting) if name is None else {self._keys.lane(f"unknown:{name}")}
         replayed = 0
-        for lane in waiting if name is None else {name} & waiting.keys():
-            call = self._scripts.replay(self._keys.unknown_lanes + lane.encode())
+        for lane in wanted & waiting.keys():
+            call = self._scripts.replay(lane)
             left = waiting[lane]
             while left > 0 and (part := int(self._broker.run(call))):
                 replayed += part

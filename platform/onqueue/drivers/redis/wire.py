@@ -270,6 +270,9 @@ class Broker:
         return Line(self._socket, self._forms)
 
     def _socket(self) -> Socket:
+        if not self._url:
+            why = "it has no 'url': give one such as 'redis://127.0.0.1:6379/0'"
+            raise BrokerMisconfigured(self.name, "nowhere", why)
         if self._pool is None:
             try:
                 self._pool = ConnectionPool.from_url(

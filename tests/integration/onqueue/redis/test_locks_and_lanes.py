@@ -131,10 +131,10 @@ def test_clearing_takes_parked_jobs_and_leaves_reserved_ones(broker: Rig) -> Non
 
 def test_unknown_jobs_wait_untouched_until_they_are_replayed(broker: Rig) -> None:
     consumer = broker.consumer()
-    for name in ("Gone", "Gone", "Newer"):
+    for name in ("Gone", "Gone", "Much newer %\n"):
         assert consumer.park(broker.start(consumer), f"unknown:{name}") is True
     broker.leases.reap()
-    assert broker.queue.unknown() == {"Gone": 2, "Newer": 1}
+    assert broker.queue.unknown() == {"Gone": 2, "Much newer %\n": 1}
     assert broker.queue.size("default").parked == 3
     assert broker.queue.replay_unknown("Gone") == 2
     assert broker.queue.replay_unknown("Nobody") == 0

@@ -67,3 +67,11 @@ def test_all_unusable_options_are_named_at_once() -> None:
         WorkerOptions(tries=-1, sleep=-2, backoff=(), queues=("a", ""))
     assert [name for name in ("tries", "sleep", "backoff", "queues") if name in str(caught.value)]
     assert len(caught.value.problems) == 4
+
+
+@pytest.mark.parametrize("figure", [float("nan"), float("inf")])
+def test_a_figure_that_is_no_number_is_no_option(figure: float) -> None:
+    with pytest.raises(ConfigurationError, match="'timeout' must be a number"):
+        WorkerOptions(timeout=figure)
+    with pytest.raises(ConfigurationError, match="'backoff' must be"):
+        WorkerOptions(backoff=(figure,))
