@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass_transform
 from onqueue.errors import ManuallyFailed, NoCurrentManager, NotRunning
 from onqueue.job_class import check_class, forget_plans, wire_name
 from onqueue.job_context import Order
-from onqueue.options import Seconds, check_option, seconds
+from onqueue.options import OPTIONS, Seconds, check_option, checked_seconds
 from onqueue.registry import register
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class JobMeta(ABCMeta):
 
     def __setattr__(cls, name: str, value: object) -> None:
         """Set the attribute; what was computed from the options is computed anew."""
+        if name in OPTIONS and not callable(value):
+            check_option(cls.__qualname__, name, value)
         super().__setattr__(name, value)
         if not name.startswith("_"):
             forget_plans(cls)
@@ -134,8 +136,10 @@ class Job(metaclass=JobMeta):
                 raise ValueError(msg)
             self.__dict__["_delay"] = until
             return self
-        check_option(self.name, "default_delay", seconds)
-        self.__dict__["_delay"] = _span(seconds) + minutes * 60 + hours * 3600
+        delay = checked_seconds("delay()", seconds)
+        delay += 60 * checked_seconds("delay(minutes=)", minutes)
+        delay += 3600 * checked_seconds("delay(hours=)", hours)
+        self.__dict__["_delay"] = delay
         return self
 
     def without_delay(self) -> Self:
@@ -190,11 +194,13 @@ class Job(metaclass=JobMeta):
 
     def release(self, seconds: Seconds = 0) -> None:
         """Give the job back to its queue for later; this attempt is spent."""
-        self.running("release").give(Order("release", delay=_span(seconds)))
+        delay = checked_seconds("release()", seconds)
+        self.running("release").give(Order("release", delay=delay))
 
     def snooze(self, seconds: Seconds = 0) -> None:
         """Give the job back for later without spending an attempt."""
-        self.running("snooze").give(Order("snooze", delay=_span(seconds)))
+        delay = checked_seconds("snooze()", seconds)
+        self.running("snooze").give(Order("snooze", delay=delay))
 
     def fail(self, error: BaseException | str | None = None) -> None:
         """End the job as failed, whatever tries it has left."""
@@ -240,6 +246,3 @@ class Job(metaclass=JobMeta):
     def holds_lease(self) -> bool:
         """Whether the run still counts."""
         return self.running("holds_lease").holds_lease
-
-
-_span = seconds

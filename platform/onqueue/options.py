@@ -7,10 +7,19 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from onqueue.config import QUEUE_NAME, is_queue_name
 from onqueue.errors import JobDefinitionError
 
 Seconds = int | float | timedelta
 """A span of time; plain numbers are seconds."""
+
+
+def checked_seconds(what: str, span: object) -> float:
+    """Return a span of time in seconds; raises `JobDefinitionError` with what needs one."""
+    if not _is_span(span):
+        msg = f"{what} needs {_SPAN}, not {span!r}"
+        raise JobDefinitionError(msg)
+    return seconds(span)  # type: ignore[arg-type]
 
 
 def seconds(span: Seconds) -> float:
@@ -77,7 +86,7 @@ _COUNT = "a whole number from 0 on"
 OPTIONS: dict[str, Option] = {
     "name": Option("text", _is_text, travels=False),
     "connection": Option("the name of a connection", _is_text, travels=False),
-    "queue": Option("the name of a queue", _is_text, travels=False),
+    "queue": Option(f"the name of a queue, {QUEUE_NAME}", is_queue_name, travels=False),
     "default_delay": Option(_SPAN, _is_span, travels=False),
     "wait_for_commit": Option(_FLAG, _is_flag, travels=False),
     "tries": Option(f"{_COUNT} (0: without limit)", _is_count),

@@ -12,11 +12,13 @@ from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from onqueue.errors import (
+    JobDefinitionError,
     NewerPayload,
     PayloadTooLarge,
     UnreadablePayload,
     UnserializableArgument,
 )
+from onqueue.job import JobMeta
 from onqueue.job_class import PLAN, field_names
 from onqueue.options import OPTIONS, check_option, frozen_option
 from onqueue.payload_values import Writer, read_value
@@ -183,6 +185,10 @@ def plan_of(job_class: type[Job]) -> Plan:
     """Return the class's plan, made at its first use."""
     plan: Plan | None = job_class.__dict__.get(PLAN)
     if plan is None:
+        given: object = job_class
+        if not isinstance(given, JobMeta):
+            msg = f"Only instances of job classes can be dispatched, not a {job_class.__qualname__}"
+            raise JobDefinitionError(msg)
         plan = Plan(job_class)
         setattr(job_class, PLAN, plan)
     return plan
@@ -195,13 +201,28 @@ def decode(payload: bytes) -> Envelope:
         version, job = parts["v"], parts["job"]
         is_newer = version > VERSION
         at = parts["at"] / 1000
-    except (ValueError, TypeError, KeyError, StopIteration) as error:
+    except (ValueError, TypeError, KeyError, StopIteration, RecursionError) as error:
         msg = f"These {len(payload)} bytes are no payload of a job: {error!r}"
         raise UnreadablePayload(msg) from error
     if is_newer:
         raise NewerPayload(str(job), version, VERSION)
     get = parts.get
-    return Envelope(version, job, at, get("data") or {}, get("o") or {}, get("c") or {})
+    data, options, context = get("data") or {}, get("o") or {}, get("c") or {}
+    if type(job) is not str or not (type(data) is type(options) is type(context) is dict):
+        msg = f"These {len(payload)} bytes are no payload of a job: a part has the wrong type"
+        raise UnreadablePayload(msg)
+    if options:
+        _check_travelled(job, options)
+    return Envelope(version, job, at, data, options, context)
+
+
+def _check_travelled(job: str, options: dict[str, Any]) -> None:
+    """Raise for options that no dispatch of ours writes; those of newer code pass."""
+    for name, value in options.items():
+        known = OPTIONS.get(name)
+        if known is not None and not known.accepts(value):
+            msg = f"The payload of job {job!r} has option {name!r} as {value!r}: {known.words}"
+            raise UnreadablePayload(msg)
 
 
 def _parse(text: str) -> Any:
@@ -219,6 +240,8 @@ def option(job: Job, name: str) -> Any:
         value = value()
         if value is not None:
             check_option(job.name, name, value)
+    elif name in job.__dict__:
+        check_option(job.name, name, value)
     return value
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self
 
 from onqueue.errors import NotRunning
 from onqueue.job_context import Order
-from onqueue.options import Seconds, seconds
+from onqueue.options import Seconds, checked_seconds
 
 if TYPE_CHECKING:
     from onqueue.job import Job
@@ -30,7 +30,7 @@ class WithoutOverlapping:
 
     def release_after(self, span: Seconds) -> Self:
         """Give a job that must wait back to its queue for a span; that spends its attempt."""
-        self._release_after = seconds(span)
+        self._release_after = checked_seconds("release_after()", span)
         return self
 
     def dont_release(self) -> Self:
@@ -40,7 +40,7 @@ class WithoutOverlapping:
 
     def expire_after(self, span: Seconds) -> Self:
         """Let the lock end after a span, even while its job still runs."""
-        self._expire_after = seconds(span)
+        self._expire_after = checked_seconds("expire_after()", span)
         return self
 
     def shared(self) -> Self:

@@ -1,6 +1,7 @@
 """What an author may write, and what is refused when the class is made."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -103,6 +104,8 @@ def test_fields_are_inherited() -> None:
         ("items: list = []", "default_factory"),
         ("a: int = 1; b: int", "follows default argument"),
         ("def version(self): return 2", "belongs to the class"),
+        ("queue = 'two words'", "without blanks"),
+        ("queue = 'a,b'", "without blanks"),
     ],
 )
 def test_a_class_that_cannot_be_right_is_refused_when_it_is_made(body: str, says: str) -> None:
@@ -134,6 +137,14 @@ def test_an_async_handle_is_refused() -> None:
             async def handle(self) -> None: ...  # type: ignore[override]
 
 
+def test_a_handle_that_yields_is_refused() -> None:
+    with pytest.raises(JobDefinitionError, match="a `yield` in `handle`"):
+
+        class Stream(Job):
+            def handle(self) -> Iterator[None]:  # type: ignore[override]
+                yield
+
+
 def test_abstract_bases_need_no_handle() -> None:
     class Base(Job, abstract=True):
         tries = 5
@@ -159,6 +170,10 @@ def test_setters_chain_and_refuse_what_cannot_be() -> None:
         job.on_queue("")
     with pytest.raises(JobDefinitionError):
         job.delay(-1)
+    with pytest.raises(JobDefinitionError, match=r"delay\(minutes=\) needs a span"):
+        job.delay(minutes=-1)
+    with pytest.raises(JobDefinitionError, match=r"delay\(hours=\) needs a span"):
+        job.delay(hours=float("inf"))
     with pytest.raises(ValueError, match="time zone"):
         job.delay(until=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused
     job.delay(timedelta(minutes=1)).delay(until=datetime(2026, 1, 1, tzinfo=UTC)).without_delay()

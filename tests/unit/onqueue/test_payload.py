@@ -240,6 +240,24 @@ def test_an_options_method_that_returns_nonsense_is_refused_at_the_dispatch() ->
     assert option(Anything(1), "tries") is None
 
 
+def test_an_option_set_on_one_job_is_checked_at_the_dispatch() -> None:
+    job = Anything(1)
+    job.__dict__["backoff"] = "5"
+    with pytest.raises(JobDefinitionError, match="'backoff' of job 'Anything'"):
+        encode(job)
+
+
+def test_an_option_changed_to_nonsense_on_a_class_is_refused() -> None:
+    with pytest.raises(JobDefinitionError, match="'tries' of job 'Anything'"):
+        Anything.tries = "3"  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("thing", [5, print, Anything])
+def test_what_is_no_job_cannot_be_dispatched(thing: Any) -> None:
+    with pytest.raises(JobDefinitionError, match="Only instances of job classes"):
+        plan_of(type(thing))
+
+
 def test_the_context_travels_beside_the_data() -> None:
     envelope = decode(encode(Anything(1), context={"tenant": "7"}, at=1.5))
     assert envelope.context == {"tenant": "7"}
@@ -263,11 +281,26 @@ def altered(**changes: Any) -> bytes:
         encode(Anything(1)) + b"{}",
         altered(v="one"),
         altered(at=None),
+        altered(job=5),
+        altered(data="text"),
+        altered(o=[1]),
+        altered(c="text"),
+        b"[" * 50_000,
     ],
 )
 def test_bytes_that_are_no_payload_are_refused(payload: bytes) -> None:
     with pytest.raises(UnreadablePayload, match="no payload of a job"):
         decode(payload)
+
+
+@pytest.mark.parametrize("options", [{"tries": "3"}, {"backoff": ["5"]}, {"retry_until": "now"}])
+def test_options_that_no_dispatch_writes_are_refused(options: Any) -> None:
+    with pytest.raises(UnreadablePayload, match="has option"):
+        decode(altered(o=options))
+
+
+def test_an_option_of_newer_code_is_passed_over() -> None:
+    assert decode(altered(o={"colour": "red", "tries": 3})).options["tries"] == 3
 
 
 @pytest.mark.parametrize(
