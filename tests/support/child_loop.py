@@ -136,8 +136,11 @@ class OutboxDouble:
     def __init__(self) -> None:
         self.outcomes: dict[JobId, OutboxState] = {}
         self.away_for = 0
+        self.unreadable = False
 
     def state(self, job_id: JobId) -> OutboxState | None:
+        if self.unreadable:
+            raise OSError("the outbox is away")
         return self.outcomes.get(job_id)
 
     def mark_outcome(self, job_id: JobId, outcome: OutboxState) -> None:

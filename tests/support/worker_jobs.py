@@ -179,6 +179,20 @@ class HoldInterpreter(Job):
         note(self, f"failed:{type(error).__name__}")
 
 
+class Fork(Job):
+    """Forks a process that returns from here, or exits, and notes how that ended."""
+
+    label: str
+    exits: bool = False
+
+    def handle(self) -> None:
+        pid = os.fork()
+        if pid:
+            note(self, f"status:{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
+        elif self.exits:
+            raise SystemExit(3)
+
+
 class Die(Job):
     """Takes its process with it, `times` times."""
 

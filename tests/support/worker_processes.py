@@ -15,6 +15,7 @@ from support.waiting import eventually
 from support.worker_jobs import Line, make_manager, read_ledger
 
 _TESTS = Path(__file__).parents[1]
+_WORK = ("--app", "shop:queues", "work", "-v")
 
 
 @dataclass
@@ -74,12 +75,13 @@ class App:
         self.manager: QueueManager = make_manager(url, str(self.ledger), **settings)
         self.workers: list[WorkerProcess] = []
 
-    def work(self, *arguments: str) -> WorkerProcess:
-        """Start a worker."""
+    def work(self, *arguments: str, outputs: bool = True) -> WorkerProcess:
+        """Start a worker, its output in a log or (without `outputs`) both streams closed."""
         log = self.directory / f"worker-{len(self.workers)}.log"
+        shut = [] if outputs else ["sh", "-c", 'exec "$@" >&- 2>&-', "sh"]
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                [sys.executable, "-m", "onqueue", "--app", "shop:queues", "work", "-v", *arguments],
+                [*shut, sys.executable, "-m", "onqueue", *_WORK, *arguments],
                 cwd=self.directory,
                 env={"PATH": os.defpath, "PYTHONPATH": str(_TESTS)},
                 stdout=output,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onqueue.errors import (
-    JobDefinitionError,
     JobInterrupted,
     JobPoisoned,
     JobTimedOut,
@@ -39,6 +39,7 @@ from onqueue.worker.decision import (
     TimedOut,
     refusal,
 )
+from onqueue.worker.processes import end_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -203,7 +204,7 @@ class Attempts:
             recipe = self._recipes.get(name) or Recipe(job_class_of(name))
         except UnknownJob:
             verdict = Park(UNKNOWN + name)
-        except JobDefinitionError as error:
+        except Exception as error:  # noqa: BLE001 - annotations may hold anything
             verdict = Fail(error, attempt.reserved.attempts)
         else:
             self._recipes[name] = recipe
@@ -317,17 +318,24 @@ def _work(attempt: Attempt, recipe: Recipe, context: JobContext) -> Result:
         return _unrestorable(attempt, error)
     job.__dict__["_context"] = context
     if recipe.has_middleware:
-        return _through_middleware(job, context)
-    if recipe.is_injected:
-        call_handle(job, context)
-    else:
-        job.handle()
+        stages = job.middleware()
+        handled = run_pipeline(job, stages, lambda arrived: _handle(arrived, recipe, context))
+        return RETURNED if handled else Returned(handled=False)
+    _handle(job, recipe, context)
     return RETURNED
 
 
-def _through_middleware(job: Job, context: JobContext) -> Returned:
-    handled = run_pipeline(job, job.middleware(), lambda arrived: call_handle(arrived, context))
-    return RETURNED if handled else Returned(handled=False)
+def _handle(job: Job, recipe: Recipe, context: JobContext) -> None:
+    """Call `handle`; of a process that it forked, nothing gets past here."""
+    pid = os.getpid()
+    try:
+        if recipe.is_injected:
+            call_handle(job, context)
+        else:
+            job.handle()
+    finally:
+        if os.getpid() != pid:
+            end_copy()
 
 
 def _unrestorable(attempt: Attempt, error: MissingModel | UnreadablePayload) -> Order:

@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import threading
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,8 +66,7 @@ class Lifeline:
 def fork_child(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> int:
     """Start a child and return its process id; raises `OSError` when there can be none."""
     parent = os.getpid()
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    _flush()
     pid = os.fork()
     if pid:
         return pid
@@ -78,9 +78,15 @@ def fork_child(manager: QueueManager, errand: Errand, shared: Shared, notices: i
         log.critical("the worker's own code failed", exc_info=True)
         shared.leave(Exit.FAULT)
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        _flush()
         os._exit(0)
+
+
+def _flush() -> None:
+    """Write out what was printed; a stream that is closed, or that nobody reads, is no matter."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, OSError, ValueError):
+            stream.flush()
 
 
 def _work(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> Exit:

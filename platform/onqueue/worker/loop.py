@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import select
@@ -13,7 +14,7 @@ from onqueue.worker.attempt import RETURNED
 from onqueue.worker.deadlines import LONG_RUN
 from onqueue.worker.decision import SUCCEEDED, decide
 from onqueue.worker.prefetch import SLOW, Prefetch
-from onqueue.worker.processes import resident_memory
+from onqueue.worker.processes import end_copy, resident_memory
 from onqueue.worker.shared import Exit, Phase
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from onqueue.worker.settlement import Settlement
     from onqueue.worker.shared import Shared
     from onqueue.worker.unix_signals import Wakeup
+
+log = logging.getLogger("onqueue.worker")
 
 _AWAY = 0.1
 """Seconds before an idle child looks again for a broker that went away."""
@@ -71,6 +74,7 @@ class Loop:
         self._jobs_before = jobs_before
         self._longest_wait = longest_wait
         self._prefetch = Prefetch(1 if options.rest else shared.prefetch)
+        self._pid = os.getpid()
         self._number = 0
         self._is_quiet = True
         self._is_empty = False
@@ -89,6 +93,9 @@ class Loop:
             self._confirm()
         except LeaseLost:
             return Exit.LEASE_LOST, None
+        except BaseException:
+            self._save_done()
+            raise
         return (Exit.STOPPED, reason) if reason else (Exit.RECYCLED, None)
 
     def settle_only(self, job_id: JobId) -> tuple[Exit, StopReason | None]:
@@ -156,6 +163,13 @@ class Loop:
         if self._settlement.done:
             self._settlement.turn(0)
 
+    def _save_done(self) -> None:
+        """Try to keep what succeeded from being run again, although this process is broken."""
+        try:
+            self._confirm()
+        except Exception:
+            log.exception("jobs that succeeded could not be confirmed and may run again")
+
     # ---- the jobs of one trip ----
 
     def _work_off(self, jobs: Sequence[ReservedJob]) -> None:
@@ -189,7 +203,9 @@ class Loop:
         """Run one job to its outcome and return the monotonic instant of its end."""
         attempt = self._attempts.prepare(reserved)
         settlement, recipe = self._settlement, attempt.recipe
-        if recipe is None or attempt.verdict is not None or self._was_done(attempt):
+        if attempt.verdict is None and attempt.durable:
+            attempt.verdict = settlement.verdict_of_outbox(attempt)
+        if recipe is None or attempt.verdict is not None:
             self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
             return self._clock.monotonic()
         if started >= self._shared.vouched_until:
@@ -223,10 +239,7 @@ class Loop:
         try:
             return self._attempts.run(attempt, number)
         finally:
-            self._shared.end()
-
-    def _was_done(self, attempt: Attempt) -> bool:
-        return attempt.durable and self._settlement.is_done_already(attempt)
+            self._end_run()
 
     def _conclude(self, attempt: Attempt, result: Result, duration: float) -> None:
         """Decide and settle every end but a plain success."""
@@ -255,4 +268,10 @@ class Loop:
         try:
             self._attempts.hear_failure(attempt, error, self._number)
         finally:
-            self._shared.end()
+            self._end_run()
+
+    def _end_run(self) -> None:
+        """Publish that nothing runs any more; a copy that middleware or `failed` forked ends."""
+        if os.getpid() != self._pid:
+            end_copy()
+        self._shared.end()

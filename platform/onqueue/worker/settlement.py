@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 from onqueue import events
 from onqueue.contracts import FailedJob
 from onqueue.errors import BrokerUnavailable, LeaseLost
-from onqueue.worker.decision import Done, Fail, Park, Release
+from onqueue.worker.decision import SUCCEEDED, Done, Fail, Park, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,6 +31,10 @@ POSTPONED = 30.0
 
 _FIRST_RETRY = 0.05
 _LONGEST_RETRY = 2.0
+
+
+class _StoreAway(Exception):
+    """A store raised each time it was asked."""
 
 
 class Settlement:
@@ -84,11 +88,20 @@ class Settlement:
         """Return jobs that were never started to the front of their queues."""
         self._insist(lambda: self._consumer.give_back(ids))
 
-    def is_done_already(self, attempt: Attempt) -> bool:
-        """Tell whether a durable job's outbox row says that an earlier run succeeded."""
-        if self._outbox is None or not attempt.durable:
-            return False
-        return self._outbox.state(attempt.reserved.id) == "done"
+    def verdict_of_outbox(self, attempt: Attempt) -> Decision | None:
+        """Return what becomes of a durable job unrun, None when it is to run.
+
+        It ends when its row says that an earlier run succeeded. While the outbox is away nobody
+        knows, and its outcome could not be written down either: it comes again later.
+        """
+        outbox, reserved = self._outbox, attempt.reserved
+        if outbox is None:
+            return None
+        try:
+            state = self._of_store(lambda: outbox.state(reserved.id))
+        except _StoreAway:
+            return Release("released", POSTPONED, reserved.attempts, reserved.exceptions)
+        return SUCCEEDED if state == "done" else None
 
     # ---- everything else ----
 
@@ -159,17 +172,23 @@ class Settlement:
         )
 
     def _is_stored(self, store: Callable[[], object]) -> bool:
-        """Ask a store a few times; False when it raised each time."""
+        """Have a store write something down; False when it could not."""
+        try:
+            self._of_store(store)
+        except _StoreAway:
+            return False
+        return True
+
+    def _of_store(self, ask: Callable[[], T]) -> T:
+        """Ask a store a few times and return its answer; raises when it raised each time."""
         for turn in range(STORE_ATTEMPTS):
             try:
-                store()
+                return ask()
             except Exception:
-                log.exception("an outcome could not be written down")
+                log.exception("a store of outcomes is away")
                 if turn + 1 < STORE_ATTEMPTS:
                     self._clock.sleep(_FIRST_RETRY * 2**turn)
-            else:
-                return True
-        return False
+        raise _StoreAway
 
     def _postpone(self, attempt: Attempt, decision: Decision) -> bool:
         """Give the job back because a store is away. Only a failed run has spent its attempt."""
@@ -299,5 +318,5 @@ def _text_of(error: BaseException) -> str:
     """Return the error's message; one that cannot even be shown does not lose the job."""
     try:
         return str(error)
-    except Exception as second:  # noqa: BLE001 - any code of the application may run here
+    except BaseException as second:  # noqa: BLE001 - any code of the application may run here
         return f"(its message cannot be shown: {type(second).__name__})"

@@ -15,6 +15,7 @@ from support.waiting import eventually
 from support.worker_jobs import (
     Deaf,
     Die,
+    Fork,
     Greedy,
     HoldInterpreter,
     LeavesThread,
@@ -275,6 +276,28 @@ def test_a_stopped_parent_cannot_keep_its_child_working_past_the_lease(app: App)
     worker.signal(signal.SIGSTOP)
     eventually(lambda: not _is_alive(start.pid), within=5.0)
     worker.signal(signal.SIGCONT)
+
+
+@pytest.mark.parametrize(("exits", "status"), [(False, 0), (True, 3)])
+def test_a_process_that_a_job_forked_does_not_work_on_beside_its_worker(
+    app: App, *, exits: bool, status: int
+) -> None:
+    Fork("a", exits=exits).dispatch()
+    Quick("b").dispatch()
+    worker = app.work("--stop-when-empty")
+    assert worker.ends() == 0
+    assert [(line.label, line.what) for line in app.lines()] == [
+        ("a", f"status:{status}"),
+        ("b", "ran"),
+    ]
+    assert app.is_empty()
+
+
+def test_a_worker_needs_no_output(app: App) -> None:
+    Quick("a").dispatch()
+    worker = app.work("--stop-when-empty", outputs=False)
+    assert worker.ends() == 0
+    assert labels(app.lines()) == ["a"]
 
 
 def test_a_thread_left_behind_does_not_keep_a_worker_from_ending(app: App) -> None:

@@ -1,5 +1,6 @@
 """What the child's loop does with each job, told by what the broker and the listeners hear."""
 
+import json
 import signal
 from typing import Any
 
@@ -16,6 +17,7 @@ from onqueue.errors import (
     TimeoutExceeded,
     UnreadablePayload,
 )
+from onqueue.worker.settlement import Settlement
 from onqueue.worker.shared import Exit
 from onqueue.worker.stopping import StopReason
 from support.child_loop import Bench, hearing, names
@@ -191,6 +193,36 @@ def test_what_would_end_a_process_ends_only_the_attempt_and_the_child(
     assert bench.consumer.settled(job_id) == ("fail",)
 
 
+@pytest.mark.parametrize("verb", ["release", "snooze"])
+@pytest.mark.parametrize("seconds", ["5", -1, None, float("nan"), float("inf")])
+def test_a_span_that_is_none_is_the_jobs_own_error(bench: Bench, verb: str, seconds: Any) -> None:
+    job_id = bench.put_payload(
+        json.dumps(
+            {"v": 1, "job": "Ask", "at": 0, "data": {"verb": verb, "seconds": seconds}}
+        ).encode()
+    )
+    bench.run()
+    assert bench.consumer.settled(job_id) == ("fail",)
+    assert bench.failed.records[0].error_type == "JobDefinitionError"
+
+
+class Unspeakable(Exception):
+    def __str__(self) -> str:
+        raise SystemExit(3)
+
+
+class Mumble(Job):
+    def handle(self) -> None:
+        raise Unspeakable
+
+
+def test_an_error_whose_message_ends_the_process_fails_its_job(bench: Bench) -> None:
+    job_id = bench.put(Mumble())
+    bench.run()
+    assert bench.consumer.settled(job_id) == ("fail",)
+    assert bench.failed.records[0].error == "(its message cannot be shown: SystemExit)"
+
+
 # ---- before the run ----
 
 
@@ -267,7 +299,9 @@ def test_a_job_that_this_code_does_not_know_waits_for_other_code(bench: Bench) -
     assert bench.failed.records == []
 
 
-@pytest.mark.parametrize("payload", [b"", b"\xff\xfe", b"[]", b'{"v":1}', b'{"job":"Work"}'])
+@pytest.mark.parametrize(
+    "payload", [b"", b"\xff\xfe", b"[]", b'{"v":1}', b'{"job":"Work"}', b"[" * 9999]
+)
 def test_bytes_that_are_no_job_are_failed_and_kept_for_a_person(
     bench: Bench, payload: bytes
 ) -> None:
@@ -499,6 +533,30 @@ def test_a_durable_job_that_was_done_is_acked_unrun(bench: Bench) -> None:
     assert bench.consumer.settled(job_id) == ("ack",)
 
 
+def test_while_the_outbox_is_away_durable_jobs_wait_and_others_run(bench: Bench) -> None:
+    plain, durable, last = bench.put(Work("a")), bench.put(Precious()), bench.put(Work("b"))
+    bench.outbox.unreadable = True
+    bench.run()
+    assert RUNS == ["a", "b"]
+    assert bench.consumer.settled(durable) == ("release", 30.0, 0, 0)
+    assert bench.consumer.settled(plain) == bench.consumer.settled(last) == ("done",)
+
+
+def test_what_succeeded_is_confirmed_before_a_fault_ends_the_child(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = bench.put(Work())
+    bench.put(Precious())
+
+    def break_down(*_: object) -> None:
+        raise RuntimeError("a fault of the worker's own")
+
+    monkeypatch.setattr(Settlement, "verdict_of_outbox", break_down)
+    with pytest.raises(RuntimeError):
+        bench.run()
+    assert bench.consumer.settled(done) == ("done",)
+
+
 def test_an_outbox_that_is_away_lets_the_job_come_again_unspent(bench: Bench) -> None:
     job_id = bench.put(Precious())
     bench.outbox.away_for = 9
@@ -542,13 +600,13 @@ def test_the_child_leaves_when_it_has_grown_too_large(bench: Bench) -> None:
 
 
 def test_the_child_leaves_between_jobs_when_its_time_is_over(bench: Bench) -> None:
-    class Slow(Job):
+    class Dawdle(Job):
         def handle(self) -> None:
             bench.clock.advance(6)
 
-    bench.put(Slow())
-    bench.put(Slow())
-    bench.put(Slow())
+    bench.put(Dawdle())
+    bench.put(Dawdle())
+    bench.put(Dawdle())
     ended = bench.run(stop_when_empty=False, max_time=10)
     assert ended == (Exit.STOPPED, StopReason.MAX_TIME)
     assert len(bench.consumer.ready) == 1
