@@ -31,9 +31,10 @@ def begin(connection: Connection) -> None:
 
 def run(connection: Connection) -> None:
     sqlite = connection.dialect.name == "sqlite"
-    if sqlite:
+    driver = connection.connection.driver_connection
+    if sqlite and driver is not None:
         # The driver would commit before each DDL statement; transactions are begun by hand.
-        connection.connection.driver_connection.isolation_level = None
+        driver.isolation_level = None
     context.configure(
         connection=connection,
         target_metadata=all_metadata(),

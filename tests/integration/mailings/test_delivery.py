@@ -97,9 +97,7 @@ def mail(database: Database, mail_id: int) -> Mail:
         return session.get_one(Mail, mail_id)
 
 
-def delivered(
-    database: Database, delivery: MailDelivery, mail_id: int, by: str = "job-1"
-) -> str:
+def delivered(database: Database, delivery: MailDelivery, mail_id: int, by: str = "job-1") -> str:
     delivery.deliver([mail_id], by)
     return mail(database, mail_id).status
 
