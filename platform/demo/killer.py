@@ -40,11 +40,6 @@ class Killer:
             if not self._kill_one():
                 return
 
-    @property
-    def is_due(self) -> bool:
-        """Whether somebody is still to be killed."""
-        return len(self.done) < self.kills
-
     def _next_at(self) -> float:
         return (len(self.done) + 1) / (self.kills + 2) * 0.9
 

@@ -1,4 +1,4 @@
-"""Money: whole minor units and a currency; reading, writing, sharing out. Never a float.
+"""Money: whole minor units and a currency; reading and writing. Never a float.
 
 How many decimals a currency has is ISO 4217's rule, not the habit of a locale.
 """
@@ -6,9 +6,8 @@ How many decimals a currency has is ISO 4217's rule, not the habit of a locale.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from copy import copy
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -158,35 +157,6 @@ def to_decimal(minor: int, currency: str) -> Decimal:
 def plain(minor: int, currency: str) -> str:
     """Return an amount for machines: 399.00 for 39900 EUR."""
     return f"{to_decimal(minor, currency):f}"
-
-
-def portion(minor: int, basis_points: int) -> int:
-    """Return so many hundredths of a percent of an amount, half a minor unit rounded up."""
-    share = Decimal(minor) * basis_points / 10_000
-    return int(share.quantize(Decimal(1), ROUND_HALF_UP))
-
-
-def share_out(total: int, weights: Sequence[int]) -> list[int]:
-    """Return `total` divided in proportion to `weights`, to the last minor unit.
-
-    Each part ends where the running sum, rounded half-up, ends: no part is negative, the parts
-    add up, and what rounding leaves over comes out on the later lines. All weights 0: all 0, which
-    takes a total of 0; ValueError otherwise.
-    """
-    whole = sum(weights)
-    if not whole:
-        if total:
-            msg = f"{total} cannot be shared out among nobody"
-            raise ValueError(msg)
-        return [0] * len(weights)
-    parts: list[int] = []
-    running = given = 0
-    for weight in weights:
-        running += weight
-        upto = (2 * total * running + whole) // (2 * whole)
-        parts.append(upto - given)
-        given = upto
-    return parts
 
 
 @lru_cache(maxsize=256)

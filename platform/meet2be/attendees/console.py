@@ -47,6 +47,8 @@ def _tell(report: ImportReport, shown: int) -> None:
     click.echo(report.summary())
     _tell_issues("Not taken", [each for each in report.issues if each.severity == "refused"], shown)
     _tell_issues("Warnings", [each for each in report.issues if each.severity == "warning"], shown)
+    if report.issues_left_out:
+        click.echo(f"{report.issues_left_out:,} further remarks were not kept: mend these first.")
     if report.added:
         states = ", ".join(f"{count:,} {state}" for state, count in report.by_state.most_common())
         click.echo(f"By payment state: {states}.")

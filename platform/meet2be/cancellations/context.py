@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, cast
@@ -127,6 +126,3 @@ def sender_of(tenant: Any, fallback: Sender) -> Sender:
     if tenant.sender_email and tenant.sender_verified_at is not None:
         return Sender(name, tenant.sender_email, tenant.reply_to)
     return Sender(f"{name} (via {fallback.name})", fallback.address, tenant.reply_to)
-
-
-Moment = Callable[[], datetime]

@@ -11,7 +11,6 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meet2be.cancellations.models import CancelItem, CancelRun
-from meet2be.mailings.models import Mail
 from meet2be.payments.models import Refund
 
 # States a refund, a cancellation and a mail do not come back from by themselves.
@@ -185,14 +184,3 @@ def _speed(
         return 0.0, None
     rate = settled * 60 / seconds
     return rate, timedelta(seconds=round(count.open * 60 / rate))
-
-
-def mails_waiting(session: Session, run: CancelRun) -> tuple[int, datetime | None]:
-    """Return how many of the run's mails wait for a limit, and until when the first does."""
-    row = session.execute(
-        select(func.count(), func.min(Mail.next_at))
-        .select_from(CancelItem)
-        .join(Mail, Mail.id == CancelItem.mail_id)
-        .where(CancelItem.run_id == run.id, Mail.status == "limited")
-    ).one()
-    return int(row[0]), row[1]

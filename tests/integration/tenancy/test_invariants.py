@@ -11,9 +11,7 @@ from meet2be.audit.services import SYSTEM, Actor, record
 from meet2be.cancellations.models import CancelRun
 from meet2be.db import Database
 from meet2be.db.columns import NaiveDatetimeError
-from meet2be.events.errors import EventMovedError
 from meet2be.events.models import Event, TicketType
-from meet2be.events.services import finish_cancelling, start_cancelling
 from meet2be.payments.models import Payment, Refund
 from support.factories import ENDS_AT, Ticket, make_event, make_order, make_tenant
 
@@ -167,19 +165,3 @@ def test_moments_need_a_zone_and_come_back_in_utc(database: Database) -> None:
         with pytest.raises(StatementError, match="has no time zone") as caught:
             session.commit()
     assert isinstance(caught.value.orig, NaiveDatetimeError)
-
-
-def test_of_two_who_cancel_at_once_one_is_told(database: Database) -> None:
-    event = make_event(database, make_tenant(database))
-    with database.tenant_session(event.tenant_id) as session:
-        first, second = session.get_one(Event, event.id), event
-        start_cancelling(session, first)
-        session.commit()
-        assert (first.status, first.version) == ("cancelling", 2)
-    with database.tenant_session(event.tenant_id) as session:
-        stale = session.merge(second, load=False)
-        with pytest.raises(EventMovedError, match="is 'cancelling' by now"):
-            start_cancelling(session, stale)
-        finish_cancelling(session, stale)
-        session.commit()
-        assert (stale.status, stale.cancelled_at) == ("cancelled", database.clock.now())

@@ -1,4 +1,4 @@
-"""Money is read strictly, written as people of a place write it, and shared to the last cent."""
+"""Money is read strictly and written as people of a place write it."""
 
 import pytest
 
@@ -9,8 +9,6 @@ from meet2be.money import (
     format_minor,
     parse_minor,
     plain,
-    portion,
-    share_out,
 )
 
 
@@ -90,17 +88,3 @@ def test_amounts_are_written_by_locale(minor: int, currency: str, locale: str, s
 
 def test_amounts_for_machines_have_all_decimals() -> None:
     assert [plain(5, "EUR"), plain(5, "JPY"), plain(5, "KWD")] == ["0.05", "5", "0.005"]
-
-
-def test_half_a_cent_is_rounded_up() -> None:
-    assert [portion(amount, 5_000) for amount in (1, 2, 3)] == [1, 1, 2]
-    assert portion(24_900, 1_250) == 3_113
-
-
-def test_shares_add_up_and_are_never_negative() -> None:
-    assert share_out(100, [1, 1, 1]) == [33, 34, 33]
-    assert share_out(5, [1] * 10) == [1, 0, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert share_out(0, [3, 4]) == [0, 0]
-    assert share_out(0, [0, 0]) == [0, 0]
-    with pytest.raises(ValueError, match="among nobody"):
-        share_out(1, [0])
