@@ -58,6 +58,7 @@ def test_no_job_may_run_longer_than_the_pools_that_serve_its_queue_wait_for_it()
             pool for pool in POOLS if pool.connection == job.connection and job.queue in pool.queues
         ]
         assert serving, f"nobody serves '{job.connection}:{job.queue}' of {job.__name__}"
+        assert isinstance(job.timeout, int), f"{job.__name__}: this test compares plain seconds"
         assert all(job.timeout <= pool.timeout for pool in serving), job.__name__
 
 
