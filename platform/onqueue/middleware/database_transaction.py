@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import importlib
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy.orm import Session
+
     from onqueue.job import Job
     from onqueue.middleware.pipeline import Next
 
@@ -14,7 +19,8 @@ class DatabaseTransaction:
     """Commits when `handle` returns, rolls back when it raises.
 
     The session is the run's own: `handle` gets the same one by naming its type. A job that
-    released, snoozed or failed itself without raising has committed what it wrote.
+    released, snoozed or failed itself without raising has committed what it wrote. Jobs that wait
+    for the commit belong to the transaction, where the manager has `SqlAlchemyTransactions`.
     """
 
     def __init__(self, session_type: type[Any] | None = None) -> None:
@@ -23,11 +29,22 @@ class DatabaseTransaction:
 
     def __call__(self, job: Job, inner: Next) -> None:
         """Run the job inside the transaction."""
-        session_type = self._session_type or importlib.import_module("sqlalchemy.orm").Session
-        session = job.running("middleware").service(session_type)
+        sql_session = importlib.import_module("sqlalchemy.orm").Session
+        session = job.running("middleware").service(self._session_type or sql_session)
         try:
-            inner(job)
+            with _joined(session) if isinstance(session, sql_session) else nullcontext():
+                inner(job)
         except BaseException:
             session.rollback()
             raise
         session.commit()
+
+
+@contextmanager
+def _joined(session: Session) -> Iterator[None]:
+    """Let what is dispatched inside belong to the session's transaction, begun now if need be."""
+    if not session.in_transaction():
+        session.begin()
+    transactions = importlib.import_module("onqueue.outbox").SqlAlchemyTransactions()
+    with transactions.bind(session):
+        yield
