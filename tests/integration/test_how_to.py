@@ -1,0 +1,74 @@
+"""The code of the how-to pages runs, and their commands exist with the options they are given."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+from meet2be.cli import main
+from meet2be.db import Database
+from onqueue.testing import queue_fake
+
+ROOT = Path(__file__).resolve().parents[2]
+WRITE_A_JOB = ROOT / "docs" / "how-to" / "write-a-job.md"
+PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PROGRAMS = {file.stem for file in ROOT.glob("infra/supervisor/programs/*.conf")}
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Return the texts of a page's fenced blocks in a language."""
+    return re.findall(
+        rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
+    )
+
+
+def commands(page: Path) -> list[list[str]]:
+    """Return the words of each command a page shows, in a block or in a sentence."""
+    text = page.read_text("utf-8")
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    lines += re.findall(r"`((?:meet2be|make) [^`\n]+)`", text)
+    return [words for line in lines if (words := shlex.split(line, comments=True))]
+
+
+def check_ours(words: list[str]) -> None:
+    """Raise when `meet2be` has no such command, or the command no such option."""
+    command: click.Command = main
+    name = "meet2be"
+    while isinstance(command, click.Group) and words:
+        name, *words = words
+        found = command.get_command(click.Context(command), name)
+        assert found is not None, f"'{name}' is no command"
+        command = found
+    command.make_context(name, list(words))
+
+
+def check_make(words: list[str]) -> None:
+    """Raise when the Makefile has no such target."""
+    targets = re.findall(r"^([a-z]+):.*## ", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
+    assert {word for word in words if "=" not in word} <= set(targets), words
+
+
+def test_the_job_of_the_page_is_a_job_and_its_test_passes(sqlite_database: Database) -> None:
+    job, dispatching, its_test = blocks(WRITE_A_JOB, "python")
+    page: dict[str, object] = {"__name__": "how_to_write_a_job"}
+    exec(job, page)  # noqa: S102 - our own page
+    with queue_fake() as queue, sqlite_database.tenant_session(1) as session:
+        page["session"] = session
+        exec(dispatching, page)  # noqa: S102
+    assert [pushed.delay for pushed in queue.pushed] == [7_200]
+    exec(its_test, page)  # noqa: S102
+    test = page["test_an_attendee_is_reminded"]
+    assert callable(test)
+    test(sqlite_database)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_of_a_page_exists(page: Path) -> None:
+    checks = {"meet2be": check_ours, "make": check_make}
+    for program, *words in commands(page):
+        if program in checks:
+            checks[program](words)
+        elif program == "supervisorctl":
+            assert words[-1].partition(":")[0] in PROGRAMS, words
