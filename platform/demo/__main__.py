@@ -25,8 +25,10 @@ from meet2be.attendees.demo_list import DEMO_LIST
 from meet2be.bootstrap import Services, bootstrap
 from meet2be.config import Settings, process_environment
 from meet2be.db.migrating import upgrade
+from meet2be.errors import Meet2BeError
 from meet2be.events.models import Event
 from meet2be.local.environment import LocalPlatform, free_port
+from meet2be.local.preconditions import alone
 from meet2be.local.seeding import AURORA, DEMO_EVENT, DEMO_LOGINS, DEMO_PASSWORD, seed
 from meet2be.local.stack import LocalStack
 from meet2be.payments.queries import provider_payments
@@ -222,8 +224,13 @@ def main(file: Path, kills: int, latency: int, seed: int | None, *, keep: bool) 
     """Cancel a conference while its workers are killed; ends with 1 when anything is off."""
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     options = Options(file.resolve(), kills, latency, drawn, keep)
-    var = Settings.from_env().var_dir / "demo"
-    sys.exit(0 if Demo(options, var).run() else 1)
+    try:
+        var = Settings.from_env().var_dir / "demo"
+        with alone(var.with_name("demo.lock"), otherwise=f"a demo is under way in '{var}'"):
+            is_good = Demo(options, var).run()
+    except Meet2BeError as error:
+        raise click.ClickException(str(error)) from error
+    sys.exit(0 if is_good else 1)
 
 
 if __name__ == "__main__":

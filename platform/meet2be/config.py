@@ -163,12 +163,14 @@ class Settings:
         _check_app_key(reader, app_key)
         if is_production:
             _check_production(reader, web, provider)
+        if app_key is None and not reader.problems:
+            app_key = _kept_app_key(reader, var_dir)
         if reader.problems:
             raise SettingsError(list(reader.problems.values()))
         return cls(
             environment=environment,
             var_dir=var_dir,
-            app_key=app_key or _kept_app_key(var_dir),
+            app_key=app_key or "",
             log_level=log_level,
             database=database,
             broker=broker,
@@ -274,18 +276,26 @@ def _check_production(
         reader.refuse(STRIPE_API_BASE, "Production needs https:// between it and the provider.")
 
 
-def _kept_app_key(var_dir: Path) -> str:
+def _kept_app_key(reader: EnvironmentReader, var_dir: Path) -> str | None:
     """Return the key in VAR_DIR, made at the first call; two first calls get the same one."""
     path = var_dir / "app.key"
-    if not path.exists():
-        var_dir.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f"app.key.{os.getpid()}.{secrets.token_hex(4)}")
-        draft.touch(mode=0o600, exist_ok=False)
-        draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
-        with suppress(FileExistsError):
-            os.link(draft, path)  # whole or not at all, and the first one stays
-        draft.unlink()
-    return path.read_text(encoding="utf-8").strip()
+    try:
+        if not path.exists():
+            _make_app_key(path)
+        return path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        reader.refuse(VAR_DIR, f"The folder '{var_dir}' cannot be used: {error.strerror or error}.")
+        return None
+
+
+def _make_app_key(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_name(f"app.key.{os.getpid()}.{secrets.token_hex(4)}")
+    draft.touch(mode=0o600, exist_ok=False)
+    draft.write_text(secrets.token_urlsafe(48), encoding="utf-8")
+    with suppress(FileExistsError):
+        os.link(draft, path)  # whole or not at all, and the first one stays
+    draft.unlink()
 
 
 def process_environment() -> dict[str, str]:

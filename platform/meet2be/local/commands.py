@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -14,23 +15,30 @@ from meet2be.config import Settings, process_environment
 from meet2be.db.migrating import upgrade
 from meet2be.local.environment import ROOT, LocalPlatform, free_port
 from meet2be.local.filling import fill_demo_event
+from meet2be.local.preconditions import (
+    SOCKET_NAME,
+    StackError,
+    alone,
+    check_folder,
+    check_ports,
+)
 from meet2be.local.seeding import DEMO_LOGINS, DEMO_PASSWORD, seed
-from meet2be.local.stack import LocalStack, StackError
+from meet2be.local.stack import LocalStack
 
 PORTS = "ports.json"
+CHOSEN_PORTS = ("provider_port", "mail_port", "mail_control_port")
 
 
 def start_and_tell() -> None:
-    """Start the platform of VAR_DIR and print where it is and who may log in."""
-    platform = local_platform(Settings.from_env())
-    stack = LocalStack(platform)
-    platform.var.mkdir(parents=True, exist_ok=True)
-    settings = Settings.from_env(process_environment() | platform.environment())
-    upgrade(settings.database.owner_url)
-    seed(settings)
-    if not stack.is_running:
-        stack.start()
-    people = fill_demo_event(settings, platform)
+    """Start the platform of VAR_DIR and print where it is and who may log in.
+
+    Raises ``StackError`` before anything is changed when it could not run here.
+    """
+    here = Settings.from_env()
+    check_folder(here.var_dir)
+    with alone(here.var_dir / "up.lock"):
+        platform = local_platform(here)
+        people = _start(platform)
     click.echo(f"Meet2Be is up at {platform.base_url}")
     click.echo(f"Log in with one of these; the password is always: {DEMO_PASSWORD}")
     for login in DEMO_LOGINS:
@@ -40,6 +48,20 @@ def start_and_tell() -> None:
     )
     click.echo(f"What the mail server receives:  {platform.mail_control_url}/messages")
     click.echo("Stop it with:  make down")
+
+
+def _start(platform: LocalPlatform) -> int:
+    """Start what is not running and return how many people the demo's event has."""
+    stack = LocalStack(platform)
+    is_running = stack.is_running
+    if not is_running:
+        check_ports(platform)
+    settings = Settings.from_env(process_environment() | platform.environment())
+    upgrade(settings.database.owner_url)
+    seed(settings)
+    if not is_running:
+        stack.start()
+    return fill_demo_event(settings, platform)
 
 
 def stop_and_tell() -> None:
@@ -68,21 +90,25 @@ def become_supervisor() -> NoReturn:
 
 
 def local_platform(settings: Settings) -> LocalPlatform:
-    """Return the platform that ``up`` keeps in VAR_DIR, on the ports it had before."""
+    """Return the platform that ``up`` keeps in VAR_DIR, on the ports it had before.
+
+    One that is running has the web port it was started with, whatever WEB_PORT says now.
+    """
     var = settings.var_dir
     known = var / PORTS
-    if known.exists():
-        ports = json.loads(known.read_text("ascii"))
-    else:
-        var.mkdir(parents=True, exist_ok=True)
-        names = ("provider_port", "mail_port", "mail_control_port")
-        ports = {name: free_port() for name in names}
-        known.write_text(json.dumps(ports), "ascii")
-    return LocalPlatform(var=var, web_port=settings.web.port, **ports)
+    ports = json.loads(known.read_text("ascii")) if known.exists() else {}
+    wanted = {name: ports.get(name) or free_port() for name in CHOSEN_PORTS}
+    platform = LocalPlatform(var=var, web_port=settings.web.port, **wanted)
+    if "web_port" in ports and LocalStack(platform).is_running:
+        return replace(platform, web_port=ports["web_port"])
+    draft = known.with_suffix(".new")
+    draft.write_text(json.dumps(wanted | {"web_port": platform.web_port}), "ascii")
+    draft.replace(known)
+    return platform
 
 
 def _stop(folder: Path) -> bool:
-    if not (folder / "supervisor.sock").exists():
+    if not (folder / SOCKET_NAME).exists():
         return False
     stack = LocalStack(LocalPlatform(folder, 0, 0, 0, 0))
     was_running = stack.is_running

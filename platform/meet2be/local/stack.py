@@ -14,18 +14,13 @@ import requests
 from supervisor.xmlrpc import SupervisorTransport
 
 from meet2be.config import process_environment
-from meet2be.errors import Meet2BeError
 from meet2be.local.environment import ROOT, LocalPlatform
+from meet2be.local.preconditions import SOCKET_NAME, StackError, check_folder, check_ports
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
 CONFIGURATION = ROOT / "infra" / "supervisor" / "local.conf"
-LONGEST_SOCKET_PATH = 100
 RUNNING = 20  # Supervisor's state code of a process that is up
-
-
-class StackError(Meet2BeError):
-    """The local platform could not be started or stopped."""
 
 
 class LocalStack:
@@ -34,13 +29,8 @@ class LocalStack:
     def __init__(self, platform: LocalPlatform, clock: Clock | None = None) -> None:
         self.platform = platform
         self.clock = clock or SystemClock()
-        self.socket = platform.var / "supervisor.sock"
-        if len(str(self.socket)) > LONGEST_SOCKET_PATH:
-            raise StackError(
-                f"the folder '{platform.var}' is too deep for unix sockets "
-                f"({len(str(self.socket))} characters, {LONGEST_SOCKET_PATH} fit): "
-                "set VAR_DIR to a shorter one"
-            )
+        check_folder(platform.var)
+        self.socket = platform.var / SOCKET_NAME
 
     @property
     def is_running(self) -> bool:
@@ -57,6 +47,7 @@ class LocalStack:
             raise StackError(
                 f"a platform is already running in '{self.platform.var}': stop it with `make down`"
             )
+        check_ports(self.platform)  # else the health of another platform would be taken for ours
         (self.platform.var / "log").mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "supervisor.supervisord", "-c", str(CONFIGURATION)]
         environment = process_environment() | self.platform.environment()

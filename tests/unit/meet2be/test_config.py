@@ -188,3 +188,9 @@ def test_the_reference_page_is_up_to_date() -> None:
 
 def test_no_two_variables_share_a_name() -> None:
     assert len({variable.name for variable in VARIABLES}) == len(VARIABLES)
+
+
+def test_a_folder_that_cannot_be_written_is_a_problem_of_var_dir(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(SettingsError, match=r"VAR_DIR is '.*file/var'.*cannot be used: Not a dir"):
+        Settings.from_env({"VAR_DIR": str(tmp_path / "file" / "var")})
