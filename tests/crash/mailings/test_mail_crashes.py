@@ -12,7 +12,6 @@ import pytest
 from sqlalchemy import select
 
 from meet2be.db import Database
-from meet2be.db.tables import load_models
 from meet2be.mailings.models import Mail
 from meet2be.mailings.services import MailDraft, Sender, enqueue_many
 from meet2be.tenancy.models import Tenant
@@ -26,7 +25,6 @@ CODE = {"code": "12345678", "name": "Ada", "event_title": "Aurora", "total": "1"
 
 
 def outbox(database: Database) -> list[int]:
-    load_models().create_all(database.engine)
     with database.system_session("test: a tenant") as session:
         session.add(Tenant(slug="aurora", name="Aurora Conferences"))
         session.commit()
@@ -49,6 +47,12 @@ def outbox(database: Database) -> list[int]:
     return [item.mail_id for item in written]
 
 
+@pytest.fixture
+def clock() -> SystemClock:
+    """The wall's: the killed process and its successor have no other."""
+    return SystemClock()
+
+
 @pytest.mark.parametrize(
     ("point", "uncertain", "received"),
     [
@@ -59,10 +63,9 @@ def outbox(database: Database) -> list[int]:
     ],
 )
 def test_a_killed_sender_makes_at_most_one_mail_uncertain_and_none_arrives_twice(
-    tmp_path: Path, point: str, uncertain: int, received: int
+    sqlite_database: Database, tmp_path: Path, point: str, uncertain: int, received: int
 ) -> None:
-    url = f"sqlite:///{tmp_path / 'mail.sqlite'}"
-    database = Database(url, SystemClock())
+    database, url = sqlite_database, str(sqlite_database.engine.url)
     mails = [str(mail) for mail in outbox(database)]
     with MailSinkProcess(tmp_path / "sink") as sink:
         command = [sys.executable, str(RUNNER), url, str(sink.ports["port"])]
@@ -72,7 +75,6 @@ def test_a_killed_sender_makes_at_most_one_mail_uncertain_and_none_arrives_twice
         arrivals = Counter(item.message_id for item in sink.control.messages())
     with database.tenant_session(1, read_only=True) as session:
         states = Counter(session.scalars(select(Mail.status)))
-    database.close()
     assert states == Counter({"sent": MAILS - uncertain, "uncertain": uncertain})
     assert arrivals.total() == received
     assert max(arrivals.values()) == 1

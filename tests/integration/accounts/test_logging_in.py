@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from argon2 import PasswordHasher
@@ -26,7 +25,6 @@ from meet2be.accounts.services import (
     tenants_of,
 )
 from meet2be.db import Database
-from meet2be.db.tables import load_models
 from meet2be.tenancy.models import Membership, Tenant
 from onqueue.testing import FakeClock
 
@@ -44,15 +42,8 @@ def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'people.sqlite'}", clock)
-    load_models().create_all(database.engine)
-    with database.system_session("test: people") as session:
+def database(sqlite_database: Database) -> Database:
+    with sqlite_database.system_session("test: people") as session:
         tenants = [Tenant(slug=slug, name=slug.title()) for slug in ("aurora", "borealis")]
         person = User(
             email="Ada@Aurora.example",
@@ -64,8 +55,7 @@ def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
         session.flush()
         session.add(Membership(tenant_id=tenants[0].id, user_id=person.id, role="admin"))
         session.commit()
-    yield database
-    database.close()
+    return sqlite_database
 
 
 def enter(database: Database, password: str = PASSWORD, email: str = "ada@aurora.example") -> str:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select
 
 from meet2be.db.sessions import Database
-from meet2be.db.tables import load_models
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.mailings.delivery import LEASE, MailDelivery, expire_lost_claims
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
@@ -52,19 +50,11 @@ def control(sink: MailSinkProcess) -> MailSinkControl:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
-
-
-@pytest.fixture
-def database(tmp_path: Path, clock: FakeClock) -> Iterator[Database]:
-    database = Database(f"sqlite:///{tmp_path / 'mail.sqlite'}", clock)
-    load_models().create_all(database.engine)
-    with database.system_session("test: a tenant") as session:
+def database(sqlite_database: Database) -> Database:
+    with sqlite_database.system_session("test: a tenant") as session:
         session.add(Tenant(slug="aurora", name="Aurora Conferences"))
         session.commit()
-    yield database
-    database.close()
+    return sqlite_database
 
 
 @pytest.fixture
