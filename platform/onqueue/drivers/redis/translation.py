@@ -59,6 +59,8 @@ def translated(  # noqa: PLR0911 - one for each thing that can be wrong
         return BrokerUnavailable(connection, address, "it is a read-only replica")
     if isinstance(error, BusyLoadingError):
         return BrokerUnavailable(connection, address, "it is still loading its data")
+    if isinstance(error, TimedOut) and "connecting" not in why:
+        why = f"no answer in time ({why}), so it may yet do what it was asked"
     if isinstance(error, GONE):
         return BrokerUnavailable(connection, address, why)
     return BrokerError(f"The broker of connection {connection!r} at {address} answered: {why}")

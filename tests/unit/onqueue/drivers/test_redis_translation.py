@@ -33,6 +33,14 @@ def test_each_error_has_its_meaning(error: theirs.RedisError, ours: type[BrokerE
 
 
 @pytest.mark.parametrize(
+    ("why", "is_doubtful"), [("Timeout reading from socket", True), ("Timeout connecting", False)]
+)
+def test_only_a_server_that_was_asked_may_yet_do_it(why: str, *, is_doubtful: bool) -> None:
+    found = translated(theirs.TimeoutError(why), "redis", "redis://here:6379/0")
+    assert ("may yet do what it was asked" in str(found)) is is_doubtful
+
+
+@pytest.mark.parametrize(
     ("url", "shown"),
     [
         ("redis://:secret@host:6380/1", "redis://host:6380/1"),
