@@ -166,12 +166,6 @@ class SqlOutbox:
 
     # ---- for the relay ----
 
-    def is_waiting(self, older_than: float = 0.0) -> bool:
-        """Return whether rows wait for their push that nobody has in hand."""
-        free = self._waiting(older_than).where(self._free()).with_only_columns(_row.seq).limit(1)
-        with self.engine.connect() as connection:
-            return connection.scalar(free) is not None
-
     def pending(self, limit: int, older_than: float) -> list[PendingJob]:
         """Return the oldest rows that wait for their push for more than so many seconds."""
         waiting = self._waiting(older_than)

@@ -94,10 +94,6 @@ class Keys:
             )
         return found
 
-    def queue_of_wake(self, raw: bytes) -> str:
-        """Return the queue whose list of wake tokens has this raw key."""
-        return raw.removeprefix(self._base + b"wake:").decode()
-
     def holder(self, token: str) -> HolderKeys:
         """Return the keys of a holder."""
         raw = token.encode()
