@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from threading import Lock
 from typing import TYPE_CHECKING
 
 from onqueue import events
 from onqueue.connections import install_inline_runner
-from onqueue.contracts import FailedJob
 from onqueue.errors import ManuallyFailed, MissingModel, NotWithSync
+from onqueue.failed.describing import failed_job
 from onqueue.injection import call_handle
 from onqueue.job_context import JobContext
 from onqueue.middleware.pipeline import run_pipeline
@@ -145,18 +144,16 @@ class _InlineRun:
     def _fail(self, error: BaseException) -> None:
         connection, queue, job_id, job, attempts, context = self._head
         self._manager.failed.record(
-            FailedJob(
-                id=job_id,
+            failed_job(
+                error,
+                job_id=job_id,
                 connection=connection,
                 queue=queue,
                 job=job,
                 payload=self._message.payload,
-                error_type=type(error).__qualname__,
-                error=str(error),
-                traceback="".join(traceback.format_exception(error)),
                 attempts=attempts,
                 failed_at=self._manager.clock.now(),
-                tenant=context.get("tenant"),
+                context=context,
             )
         )
         self._call_hook(error)

@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from typing import TYPE_CHECKING, TypeVar
 
 from onqueue import events
-from onqueue.contracts import FailedJob
 from onqueue.errors import BrokerUnavailable, LeaseLost
+from onqueue.failed.describing import failed_job
 from onqueue.worker.decision import SUCCEEDED, Done, Fail, Park, Release
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from onqueue.contracts import Clock, Consumer, FailedJobs, JobId, Outbox, ReservedJob, Turn
+    from onqueue.contracts import (
+        Clock,
+        Consumer,
+        FailedJob,
+        FailedJobs,
+        JobId,
+        Outbox,
+        ReservedJob,
+        Turn,
+    )
     from onqueue.job_context import Lifeline
     from onqueue.worker.attempt import Attempt
     from onqueue.worker.decision import Decision
@@ -133,11 +141,9 @@ class Settlement:
     def _write_down(self, attempt: Attempt, decision: Decision) -> bool:
         """Write what must stand before the broker forgets the job; False when it could not be."""
         if isinstance(decision, Fail):
-            envelope, reserved = attempt.envelope, attempt.reserved
-            tenant = envelope.context.get("tenant")
-            record = self._record(envelope.job, tenant, reserved, decision)
+            record = self._record(attempt, decision)
             if not self._lifeline.holds_lease():
-                raise LeaseLost(self._lifeline.holder, reserved.id)
+                raise LeaseLost(self._lifeline.holder, attempt.reserved.id)
             if not self._is_stored(lambda: self._failed.record(record)):
                 return False
         return self._mark_outbox(attempt, decision)
@@ -153,22 +159,18 @@ class Settlement:
             return self._is_stored(lambda: outbox.mark_outcome(job_id, "failed"))
         return self._is_stored(lambda: outbox.mark_outcome(job_id, "done"))
 
-    def _record(
-        self, job: str, tenant: str | None, reserved: ReservedJob, decision: Fail
-    ) -> FailedJob:
-        error = decision.error
-        return FailedJob(
-            id=reserved.id,
+    def _record(self, attempt: Attempt, decision: Fail) -> FailedJob:
+        envelope, reserved = attempt.envelope, attempt.reserved
+        return failed_job(
+            decision.error,
+            job_id=reserved.id,
             connection=self._connection,
             queue=reserved.queue,
-            job=job,
+            job=envelope.job,
             payload=reserved.payload,
-            error_type=type(error).__qualname__,
-            error=_text_of(error),
-            traceback="".join(traceback.format_exception(error)),
             attempts=decision.attempts,
             failed_at=self._clock.now(),
-            tenant=tenant,
+            context=envelope.context,
         )
 
     def _is_stored(self, store: Callable[[], object]) -> bool:
@@ -312,11 +314,3 @@ class Settlement:
         if events.job_attempted.receivers:
             over = events.JobAttempted(*run, decision.outcome, duration, error)
             events.tell(events.job_attempted, over)
-
-
-def _text_of(error: BaseException) -> str:
-    """Return the error's message; one that cannot even be shown does not lose the job."""
-    try:
-        return str(error)
-    except BaseException as second:  # noqa: BLE001 - any code of the application may run here
-        return f"(its message cannot be shown: {type(second).__name__})"
