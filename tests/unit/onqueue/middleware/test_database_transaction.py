@@ -61,7 +61,7 @@ def test_it_commits_what_returned_and_rolls_back_what_raised(
         assert connection.scalars(text("select n from rows")).all() == [1]
 
 
-class Announce(Job):
+class AnnounceInTransaction(Job):
     n: int
 
     def handle(self) -> None:
@@ -70,7 +70,7 @@ class Announce(Job):
 
 class WriteAndAnnounce(WriteRow):
     def handle(self, session: Session) -> None:
-        Announce(self.n).after_commit().dispatch()
+        AnnounceInTransaction(self.n).after_commit().dispatch()
         assert ANNOUNCED == []
         super().handle(session)
 
