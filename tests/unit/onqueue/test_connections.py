@@ -105,7 +105,7 @@ def test_a_manager_can_be_used_for_a_block() -> None:
     assert onqueue.current_manager() is outer
 
 
-class Slow(Job):
+class SlowForItsConnection(Job):
     timeout = 300
 
     def handle(self) -> None: ...
@@ -120,11 +120,11 @@ def manager_with(queue: BrokerDouble) -> QueueManager:
 def test_a_timeout_above_retry_after_is_an_error_unless_leases_are_renewed() -> None:
     queue = BrokerDouble()
     manager = manager_with(queue)
-    manager.check_timeout("redis", "job 'Slow'", 89)
+    manager.check_timeout("redis", "job 'SlowForItsConnection'", 89)
     with pytest.raises(RetryAfterTooShort, match=r"90 s.*above.*300 s"):
-        manager.check_timeout("redis", "job 'Slow'", 300)
+        manager.check_timeout("redis", "job 'SlowForItsConnection'", 300)
     queue.supports |= {"leases"}
-    manager.check_timeout("redis", "job 'Slow'", 300)
+    manager.check_timeout("redis", "job 'SlowForItsConnection'", 300)
 
 
 def test_the_check_tells_everything_that_is_wrong() -> None:
@@ -134,4 +134,4 @@ def test_the_check_tells_everything_that_is_wrong() -> None:
         manager_with(queue).check()
     told = "\n".join(caught.value.problems)
     assert str(BrokerUnavailable("redis", "nowhere", "it was sent away by the test")) in told
-    assert "timeout of job 'Slow' (300 s)" in told
+    assert "timeout of job 'SlowForItsConnection' (300 s)" in told
