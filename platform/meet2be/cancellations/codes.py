@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from meet2be import facts, money
@@ -18,6 +18,7 @@ from meet2be.cancellations.errors import (
     CodeExpired,
     CodeNeeded,
     RunNotInState,
+    TooManyCodes,
     UnknownRun,
     WrongCode,
 )
@@ -27,12 +28,15 @@ from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
 from meet2be.mailings.facts import MailsQueued
+from meet2be.mailings.models import Mail
 from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, enqueue
 from meet2be.tenancy.models import Tenant
 
 DIGITS = 8
 VALID = timedelta(minutes=15)
 TRIES = 5
+# Of one person for one event while a code is valid: new codes are no way to new tries.
+MOST_CODES = 5
 
 
 def exceeds_limit(preview: Preview, limit_minor: int, currency: str) -> bool:
@@ -53,11 +57,16 @@ def needs_code(desk: Desk, tenant_id: int, run_uid: str) -> bool:
 
 
 def send_code(session: Session, desk: Desk, run_uid: str, user_id: int) -> None:
-    """Mail a new code to the person who wants to confirm; older ones end. The caller commits."""
+    """Mail a new code to the person who wants to confirm; older ones end. The caller commits.
+
+    Raises ``UnknownRun``, ``RunNotInState``, ``TooManyCodes``.
+    """
     run = _run(session, run_uid)
     if run.state != "preview":
         raise RunNotInState(run.uid, run.state, "confirmed")
     now = clock_of(session).now()
+    if _mailed_since(session, run, user_id, now - VALID) >= MOST_CODES:
+        raise TooManyCodes(MOST_CODES, int(VALID.total_seconds() // 60))
     code = "".join(secrets.choice("0123456789") for _ in range(DIGITS))
     run.code_hash, run.code_expires_at, run.code_tries = hashed(run.uid, code), now + VALID, 0
     written = enqueue(session, _draft(session, desk, run, user_id, code), now)
@@ -106,6 +115,20 @@ def _run(session: Session, run_uid: str) -> CancelRun:
     if run is None:
         raise UnknownRun(run_uid)
     return run
+
+
+def _mailed_since(session: Session, run: CancelRun, user_id: int, since: datetime) -> int:
+    previews = select(CancelRun.id).where(
+        CancelRun.event_id == run.event_id, CancelRun.state == "preview"
+    )
+    counted = select(func.count(Mail.id)).where(
+        Mail.related_type == "cancel_run",
+        Mail.related_id.in_(previews),
+        Mail.kind == "confirmation_code",
+        Mail.user_id == user_id,
+        Mail.created_at > since,
+    )
+    return session.scalar(counted) or 0
 
 
 def _draft(session: Session, desk: Desk, run: CancelRun, user_id: int, code: str) -> MailDraft:

@@ -121,6 +121,17 @@ class CodeExpired(CancellationError):
         super().__init__("There is no code that is still valid. Have a new code mailed")
 
 
+class TooManyCodes(CancellationError):
+    """A person had one code after the other mailed, each with tries of its own."""
+
+    def __init__(self, most: int, minutes: int) -> None:
+        """Keep how many are mailed in how many minutes."""
+        self.most, self.minutes = most, minutes
+        super().__init__(
+            f"{most} codes were mailed in the last {minutes} minutes. Use the newest, or wait"
+        )
+
+
 class CancellationAlreadyRunning(CancellationError):
     """The event has a run that is not over; `run_uid` is where to look."""
 

@@ -22,6 +22,7 @@ from meet2be.cancellations.codes import check_code_tx, needs_code
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.errors import (
     CancellationAlreadyRunning,
+    CodeExpired,
     EventNotCancellable,
     PreviewStale,
     RunNotInState,
@@ -135,7 +136,12 @@ def confirm_tx(
     """
     _check_before(desk, tenant_id, run_uid, typed_name, preview_hash)
     if needs_code(desk, tenant_id, run_uid):
-        check_code_tx(desk, tenant_id, run_uid, code)
+        try:
+            check_code_tx(desk, tenant_id, run_uid, code)
+        except CodeExpired:
+            # A second click ends up here too: the first has used the code and begun the run.
+            _check_before(desk, tenant_id, run_uid, typed_name, preview_hash)
+            raise
     with desk.db.tenant_session(tenant_id) as session:
         run = get_run(session, run_uid)
         try:

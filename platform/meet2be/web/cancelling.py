@@ -20,6 +20,7 @@ from meet2be.cancellations.errors import (
     EventNotCancellable,
     PreviewStale,
     RunNotInState,
+    TooManyCodes,
     UnknownRun,
     WrongCode,
     WrongEventName,
@@ -130,6 +131,9 @@ def code(uid: str) -> ResponseReturnValue:
         abort(404)
     except RunNotInState:
         return redirect(url_for("cancellations.show", uid=uid), 303)
+    except TooManyCodes as error:
+        flash(f"{error}.", "error")
+        return redirect(url_for("cancelling.preview", uid=uid, _anchor="confirm"), 303)
     flash(f"A code is on its way to {identity().user_email}. It is good for 15 minutes.", "success")
     return redirect(url_for("cancelling.preview", uid=uid, _anchor="confirm"), 303)
 

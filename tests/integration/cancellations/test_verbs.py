@@ -3,6 +3,7 @@
 import csv
 import io
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from sqlalchemy import event as sa_event
@@ -11,7 +12,7 @@ from sqlalchemy import update
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations import services
 from meet2be.cancellations.by_hand import decide, mark_paid
-from meet2be.cancellations.codes import TRIES
+from meet2be.cancellations.codes import MOST_CODES, TRIES, check_code_tx
 from meet2be.cancellations.context import context_of
 from meet2be.cancellations.errors import (
     CancellationAlreadyRunning,
@@ -22,6 +23,7 @@ from meet2be.cancellations.errors import (
     PreviewStale,
     RunNotInState,
     TenantSuspended,
+    TooManyCodes,
     UnknownEvent,
     UnknownRun,
     WrongCode,
@@ -152,6 +154,39 @@ def test_five_wrong_codes_end_a_code_and_so_do_fifteen_minutes(meeting: Conferen
     with pytest.raises(CodeExpired):
         meeting.confirm(run, code=code)
     assert meeting.rows(Event)[0].status == "live"
+
+
+def test_new_codes_are_no_way_to_new_tries(any_meeting: Conference) -> None:
+    any_meeting.sell(Ticket(price=10_001))
+    limit(any_meeting, 10_000)
+    for _ in range(MOST_CODES):
+        any_meeting.mailed_code(any_meeting.preview())
+    with pytest.raises(TooManyCodes, match="5 codes were mailed in the last 15 minutes"):
+        any_meeting.mailed_code(any_meeting.preview())
+    assert len(any_meeting.mails("confirmation_code")) == MOST_CODES
+    any_meeting.clock.advance(15 * 60 + 1)
+    run = any_meeting.preview()
+    any_meeting.confirm(run, code=any_meeting.mailed_code(run))
+
+
+def test_a_second_click_that_finds_its_code_used_gets_a_link_to_the_run(
+    meeting: Conference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meeting.sell(Ticket(price=10_001))
+    limit(meeting, 10_000)
+    run = meeting.preview()
+    code = meeting.mailed_code(run)
+
+    def too_late(*arguments: Any) -> None:
+        monkeypatch.setattr(services, "check_code_tx", check_code_tx)
+        meeting.confirm(run, code=code)
+        check_code_tx(*arguments)
+
+    monkeypatch.setattr(services, "check_code_tx", too_late)
+    with pytest.raises(CancellationAlreadyRunning) as second:
+        meeting.confirm(run, code=code)
+    assert second.value.run_uid == run.uid
+    assert len(meeting.rows(CancelRun)) == 1
 
 
 def test_confirming_twice_gives_a_link_to_the_run(meeting: Conference) -> None:

@@ -143,6 +143,22 @@ def test_a_code_is_asked_for_above_the_limit_and_opens_the_way(stage: Stage) -> 
     assert right.status_code == 303
 
 
+def test_a_sixth_code_in_a_quarter_of_an_hour_is_not_mailed(stage: Stage) -> None:
+    need_a_code(stage)
+    run = make_preview(stage)
+    pages = [
+        stage.admin.client.post(
+            f"/cancellations/{run}/code",
+            data={"csrf_token": stage.admin.token()},
+            follow_redirects=True,
+        ).text
+        for _ in range(6)
+    ]
+    assert "A code is on its way" in pages[4]
+    assert "5 codes were mailed in the last 15 minutes" in pages[5]
+    assert len(stage.conference.mails("confirmation_code")) == 5
+
+
 def test_a_code_has_no_form_below_the_limit(stage: Stage) -> None:
     run = make_preview(stage)
     page = stage.admin.page(f"/cancellations/{run}/preview")
