@@ -17,11 +17,8 @@ from typing import Any
 import pytest
 
 from meet2be.attendees.models import Attendee
-from meet2be.db import Database
 from meet2be.invoices.models import Invoice
-from onqueue.testing.clock import FakeClock
-from simulators.processes import ProviderProcess
-from support.cancelling import Conference, conference, running_provider
+from support.cancelling import Conference
 from support.factories import Ticket
 
 pytestmark = pytest.mark.crash
@@ -33,29 +30,6 @@ POINTS = (
     "after_slice", "before_done",
 )  # fmt: skip
 RANDOM_KILLS = 40
-
-
-@pytest.fixture(scope="module")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProcess]:
-    """A provider whose clock is nobody's but the wall's."""
-    with running_provider(tmp_path_factory.mktemp("provider")) as process:
-        yield process
-
-
-@pytest.fixture
-def meeting(
-    sqlite_database: Database, clock: FakeClock, provider: ProviderProcess
-) -> Iterator[Conference]:
-    with conference(sqlite_database, clock, provider) as made:
-        yield made
-
-
-@pytest.fixture
-def postgres_meeting(
-    postgres_database: Database, clock: FakeClock, provider: ProviderProcess
-) -> Iterator[Conference]:
-    with conference(postgres_database, clock, provider) as made:
-        yield made
 
 
 class Workers:

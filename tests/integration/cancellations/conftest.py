@@ -1,35 +1,5 @@
 """A conference to cancel; the provider is one process for all of these tests."""
 
-from collections.abc import Iterator
+from support.conferences import any_meeting, meeting, provider
 
-import pytest
-
-from meet2be.db import Database
-from onqueue.testing.clock import FakeClock
-from simulators.processes import ProviderProcess
-from support.cancelling import Conference, conference, running_provider
-
-
-@pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProcess]:
-    """The simulated provider."""
-    with running_provider(tmp_path_factory.mktemp("provider")) as process:
-        yield process
-
-
-@pytest.fixture
-def meeting(
-    sqlite_database: Database, clock: FakeClock, provider: ProviderProcess
-) -> Iterator[Conference]:
-    """A conference on SQLite."""
-    with conference(sqlite_database, clock, provider) as made:
-        yield made
-
-
-@pytest.fixture
-def any_meeting(
-    database: Database, clock: FakeClock, provider: ProviderProcess
-) -> Iterator[Conference]:
-    """A conference on each kind of database in turn."""
-    with conference(database, clock, provider) as made:
-        yield made
+__all__ = ["any_meeting", "meeting", "provider"]

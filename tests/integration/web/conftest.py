@@ -8,15 +8,10 @@ import pytest
 from meet2be.db import Database
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
-from support.cancelling import running_provider
+from support.conferences import provider
 from support.stage import Stage, staged
 
-
-@pytest.fixture(scope="session")
-def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProcess]:
-    """The simulated provider."""
-    with running_provider(tmp_path_factory.mktemp("provider")) as process:
-        yield process
+__all__ = ["any_stage", "provider", "stage"]
 
 
 @pytest.fixture
