@@ -48,10 +48,8 @@ class Identity:
     session_id: int
     last_seen_at: datetime
     user_id: int
-    user_uid: str
     user_name: str
     user_email: str
-    user_locale: str
     is_operator: bool
     tenant_id: int | None
     tenant_uid: str | None
@@ -223,10 +221,8 @@ def _identity(
         session_id=web_session.id,
         last_seen_at=web_session.last_seen_at,
         user_id=user.id,
-        user_uid=user.uid,
         user_name=user.name,
         user_email=user.email,
-        user_locale=user.locale,
         is_operator=user.is_operator,
         tenant_id=tenant.id if tenant else None,
         tenant_uid=tenant.uid if tenant else None,

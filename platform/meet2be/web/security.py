@@ -28,7 +28,7 @@ from meet2be.bootstrap import Services
 
 P = ParamSpec("P")
 
-READ, PREVIEW, CANCEL, OPERATE = "read", "preview", "cancel", "operate"
+READ, PREVIEW, CANCEL = "read", "preview", "cancel"
 PUBLIC, SIGNED_IN = "public", "signed in"
 ROLE_PERMISSIONS: Final = {
     "viewer": frozenset({READ}),
