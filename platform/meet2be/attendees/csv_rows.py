@@ -165,8 +165,9 @@ class _Reader:
             # Read ahead: the rows before it in this piece of the file have not been given out.
             before = _LINE_END.split(error.object[: error.start].decode("utf-8", "replace"))
             shown = _plain(before[-1][-_SHOWN_BEFORE:])
+            place = f" (after '{shown}')" if shown else ""
             why = (
-                f"the byte 0x{error.object[error.start]:02x} (after '{shown}') is not UTF-8, so "
+                f"the byte 0x{error.object[error.start]:02x}{place} is not UTF-8, so "
                 "letters would be lost. Save the list as 'CSV UTF-8'."
             )
             raise NotAListError(self._name, why, self._number + len(before) - 1) from error
