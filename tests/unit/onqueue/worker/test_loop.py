@@ -1,4 +1,7 @@
-"""What the child's loop does with each job, told by what the broker and the listeners hear."""
+"""What the child's loop does with each job, told by what the broker and the listeners hear.
+
+One long file: it reads as the list of what can happen to a job in a child.
+"""
 
 import json
 import signal
