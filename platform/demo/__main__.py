@@ -6,6 +6,7 @@ import json
 import random
 import re
 import shutil
+import signal
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -208,6 +209,11 @@ def _line(progress: dict[str, Any], killer: Killer) -> str:
     )
 
 
+def _end(signum: int, _frame: object) -> None:
+    """End as an interruption does: what was started is stopped."""
+    raise SystemExit(128 + signum)
+
+
 @click.command()
 @click.option("--file", type=EXISTING_FILE, default=DEMO_LIST, help="The attendee list.")
 @click.option("--kills", type=COUNT, default=8, show_default=True, help="Workers to kill.")
@@ -222,6 +228,8 @@ def _line(progress: dict[str, Any], killer: Killer) -> str:
 @click.option("--keep", is_flag=True, help="Leave the platform running.")
 def main(file: Path, kills: int, latency: int, seed: int | None, *, keep: bool) -> None:
     """Cancel a conference while its workers are killed; ends with 1 when anything is off."""
+    for ending in (signal.SIGTERM, signal.SIGHUP):  # else the platform would be left running
+        signal.signal(ending, _end)
     drawn = random.SystemRandom().randrange(10**6) if seed is None else seed
     options = Options(file.resolve(), kills, latency, drawn, keep)
     try:
