@@ -58,12 +58,14 @@ def judge_refunds(
         for charge in ledger["charges"]
     }
     made: dict[str, list[int]] = defaultdict(list)
+    times: Counter[str] = Counter()  # by payment: an order may have several, each refunded once
     for refund in ledger["refunds"]:
         if refund["status"] in {"succeeded", "pending"} and refund["metadata"].get("m2b_refund"):
             made[order_of[refund["payment_intent"]]].append(refund["amount"])
+            times[refund["payment_intent"]] += 1
     verdict.refunds_expected = len(expected.refunds)
     verdict.refunds_made = sum(len(amounts) for amounts in made.values())
-    verdict.refunds_made_twice = sum(len(amounts) - 1 for amounts in made.values())
+    verdict.refunds_made_twice = sum(number - 1 for number in times.values())
     verdict.refunds_missing = len(expected.refunds.keys() - made.keys())
     verdict.refunds_of_wrong_amount = sum(
         sum(amounts) != expected.refunds.get(order, 0) for order, amounts in made.items()
@@ -82,9 +84,11 @@ def judge_mails(verdict: Verdict, expected: Expectation, received: list[Received
     got = Counter({_ascii(address): n for address, n in addresses.items()})
     verdict.mails_expected = wanted.total()
     verdict.mails_received = len(told)
-    verdict.mails_received_twice = sum(n - 1 for n in ids.values()) + (got - wanted).total()
+    strangers = sum(n for address, n in got.items() if address not in wanted)
+    too_many = (got - wanted).total() - strangers
+    verdict.mails_received_twice = sum(n - 1 for n in ids.values()) + too_many
     verdict.mails_missing = (wanted - got).total()
-    verdict.mails_to_strangers = sum(n for address, n in got.items() if address not in wanted)
+    verdict.mails_to_strangers = strangers
 
 
 def conclude(verdict: Verdict) -> None:
