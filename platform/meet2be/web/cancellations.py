@@ -136,7 +136,7 @@ def retry(uid: str) -> ResponseReturnValue:
     return _do(
         uid,
         lambda session, by: verbs.retry_failed(session, uid, by),
-        "What had failed is tried again.",
+        lambda count: "What had failed is tried again." if count else "Nothing has failed.",
     )
 
 
@@ -159,11 +159,13 @@ def paid(uid: str) -> ResponseReturnValue:
         return _page(uid, f"{error}. Nothing was changed.", 422)
 
 
-def _do(uid: str, act: Callable[[Session, int], Any], done: str) -> ResponseReturnValue:
+def _do(
+    uid: str, act: Callable[[Session, int], Any], done: str | Callable[[Any], str]
+) -> ResponseReturnValue:
     """Act, commit and go back to the run; a button pressed twice says that it was pressed."""
     session = tenant_session()
     try:
-        act(session, identity().user_id)
+        result = act(session, identity().user_id)
         session.commit()
     except (UnknownRun, UnknownItem):
         abort(404)
@@ -171,7 +173,7 @@ def _do(uid: str, act: Callable[[Session, int], Any], done: str) -> ResponseRetu
         session.rollback()
         flash(f"{error}.", "warning")
     else:
-        flash(done, "success")
+        flash(done if isinstance(done, str) else done(result), "success")
     return redirect(address("cancellations.show", uid=uid), 303)
 
 

@@ -186,6 +186,9 @@ def test_failures_are_told_by_cause_and_tried_again(stage: Stage) -> None:
     assert "1 attendee" in only
     assert stage.admin.post(f"{stage.run_path}/retry").status_code == 303
     assert stage.conference.states().count("failed") == 0
+    assert "What had failed is tried again." in stage.admin.page(stage.run_path)
+    stage.admin.post(f"{stage.run_path}/retry")
+    assert "Nothing has failed." in stage.admin.page(stage.run_path)
 
 
 @pytest.mark.parametrize(
