@@ -1,11 +1,14 @@
 """Fixtures of every test: private servers, emptied or made anew for each test that asks."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import redis
 
+import onqueue
 from meet2be.local.valkey import ValkeyServer
+from onqueue.errors import NoCurrentManager
 from support.databases import (  # noqa: F401 - fixtures for every test
     clock,
     database,
@@ -51,3 +54,13 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(autouse=True)
+def _manager_of_one_test() -> Iterator[None]:
+    """Use after each test the manager that was in use before it."""
+    before = None
+    with suppress(NoCurrentManager):
+        before = onqueue.current_manager()
+    yield
+    onqueue.use(before)

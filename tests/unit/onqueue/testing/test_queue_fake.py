@@ -80,6 +80,7 @@ def test_an_unknown_connection_is_an_error_as_in_earnest() -> None:
 
 
 def test_afterwards_everything_is_as_before() -> None:
+    onqueue.use(None)
     with queue_fake() as queue:
         pass
     with pytest.raises(NoCurrentManager):
