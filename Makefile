@@ -21,7 +21,7 @@ INSTALL := $(PIP) install -qq --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down demo test check format chaos bench screenshots requirements clean \
+.PHONY: help setup up down demo test check format chaos bench screenshots catalogue requirements clean \
 	browser python
 
 help: ## Print this list
@@ -68,6 +68,9 @@ screenshots: $(STAMPS)/test browser ## Take the pictures of the pages for the RE
 # Compiled for 3.11 on any machine; the addresses of indexes stay out of the files.
 COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
 	--no-header --no-annotate
+catalogue: $(STAMPS)/test ## Write the pages on Laravel's behaviours from the marks in the tests
+	@cd tests && ../$(BIN)/python -m support
+
 requirements: ## Pin the versions anew, with hashes (needs uv; UPGRADE=1 takes newer ones)
 	@command -v uv >/dev/null || { echo "uv is not installed: python3.11 -m pip install uv" >&2; exit 1; }
 	@cd requirements && for name in build run test check bench; do \

@@ -79,6 +79,7 @@ def test_recording_twice_for_one_attempt_is_harmless(store: Store) -> None:
 
 
 def test_a_failure_at_another_attempt_is_kept_beside_the_first(store: Store) -> None:
+    """C82."""
     store.record(failure(1))
     store.record(replace(failure(1, attempts=4), error="another reason"))
     assert failures_of(store, 1) == ["no such mail 1", "another reason"]
@@ -126,6 +127,7 @@ def test_forget_deletes_one_with_its_history(store: Store) -> None:
 
 
 def test_flush_deletes_all_or_the_old_ones(store: Store) -> None:
+    """K83."""
     for number, age in ((1, 7200), (2, 3500), (3, 0)):
         store.record(failure(number, age=age))
     assert store.flush(older_than=3600) == 1

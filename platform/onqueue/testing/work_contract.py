@@ -69,7 +69,7 @@ class WorkContract(DriverContract):
     def test_jobs_come_in_order_with_their_bytes_untouched(
         self, work: WorkableQueue, consumer: Consumer
     ) -> None:
-        """Oldest first."""
+        """C33: Oldest first."""
         sent = [message(ANY_BYTES + bytes([n])) for n in range(3)]
         work.push_many(sent)
         jobs = consumer.turn(10, []).jobs

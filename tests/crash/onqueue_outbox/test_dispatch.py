@@ -17,6 +17,7 @@ def test_nothing_is_left_of_what_was_not_committed(scene: Scene) -> None:
 
 @pytest.mark.parametrize("point", AFTER_THE_COMMIT)
 def test_what_was_committed_is_there_once(scene: Scene, point: str) -> None:
+    """C77, B8."""
     scene.run_and_die("dispatch", point)
     scene.relay()
     ids = scene.run_jobs()

@@ -13,6 +13,7 @@ ID = job_id(1)
 
 @pytest.mark.parametrize("point", POINTS)
 def test_a_retry_that_died_is_repeated_without_harm(scene: Scene, point: str) -> None:
+    """C81."""
     scene.run("record", job=ID)
     scene.run_and_die("retry", point, job=ID)
     assert scene.failed.find(ID) is not None, "it must still be seen"

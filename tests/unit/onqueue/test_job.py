@@ -214,6 +214,7 @@ def test_a_job_without_its_lease_is_told_before_an_outside_effect() -> None:
 
 
 def test_of_several_orders_the_first_wins() -> None:
+    """C12."""
     run = context()
     job = Resize("a").bind(run)
     job.release(timedelta(seconds=5))

@@ -131,6 +131,7 @@ def test_enums_dataclasses_and_tags_arrive_as_they_were(job: Job) -> None:
     ],
 )
 def test_what_cannot_travel_is_named_with_its_place(value: Any, says: str) -> None:
+    """K79."""
     with pytest.raises(UnserializableArgument, match=says):
         encode(Anything(value))
 
@@ -184,6 +185,7 @@ class Optioned(Job):
 
 
 def test_options_are_frozen_at_the_dispatch_in_a_fixed_order() -> None:
+    """K76."""
     options = decode(encode(Optioned(), at=100.0)).options
     assert list(options.items()) == [
         ("tries", 5),
@@ -196,6 +198,8 @@ def test_options_are_frozen_at_the_dispatch_in_a_fixed_order() -> None:
 
 
 def test_a_retry_until_of_the_class_counts_from_each_dispatch() -> None:
+    """K6."""
+
     class Brief(Job):
         retry_until = 10
 
@@ -327,6 +331,7 @@ def test_a_payload_of_a_newer_core_waits() -> None:
 
 
 def test_a_payload_of_a_newer_class_waits() -> None:
+    """K76, B12."""
     with pytest.raises(NewerPayload, match="has version 4, this process knows 1"):
         decode(altered(o={"version": 4})).restore()
 

@@ -45,6 +45,7 @@ def key_of(model: object) -> object:
 
 
 def test_a_model_travels_as_its_key_and_comes_back_as_it_is_now(session: Session) -> None:
+    """K80."""
     reader = Reader(id=7, name="Ada")
     session.add(reader)
     session.commit()

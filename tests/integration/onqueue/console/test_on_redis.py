@@ -73,5 +73,6 @@ def test_a_retry_is_made_once_although_the_id_was_seen_before(
 
 
 def test_a_restart_is_told_and_unknown_jobs_are_replayed(run: Run) -> None:
+    """C22."""
     assert "'redis'" in run("restart").output
     assert run("replay-unknown").output == "0 parked jobs put back on 'redis'.\n"

@@ -101,6 +101,7 @@ def test_a_rollback_leaves_nothing(
     broker: BrokerDouble,
     outbox: SqlOutbox,
 ) -> None:
+    """K77."""
     with transactions.bind(session):
         session.begin()
         dispatch(1)

@@ -16,6 +16,7 @@ PROGRESS = [(0, False), *product((1, 2, 3), (False, True))]
 def test_what_is_done_ends_what_ran_spends_and_what_waited_goes_back(
     broker: Rig, kind: str, started: int, last_done: bool
 ) -> None:
+    """K1."""
     consumer, other = broker.consumer(), broker.consumer()
     ids = broker.push(4)
     consumer.turn(3, [])
@@ -92,6 +93,7 @@ def test_a_delay_postpones_only_what_was_running(broker: Rig) -> None:
 
 
 def test_deaths_add_up_and_a_release_keeps_them_but_ends_the_doom(broker: Rig) -> None:
+    """C7."""
     broker.push(1)
     for deaths in range(3):
         consumer = broker.consumer()
@@ -108,6 +110,7 @@ def test_deaths_add_up_and_a_release_keeps_them_but_ends_the_doom(broker: Rig) -
 
 
 def test_counters_end_with_their_job(broker: Rig) -> None:
+    """C7."""
     consumer = broker.consumer()
     job = broker.start(consumer)
     consumer.release(job, 0.0, attempts=1, exceptions=1)

@@ -43,6 +43,7 @@ def test_a_chain_of_parked_jobs_runs_to_its_end(broker: Rig) -> None:
 
 
 def test_the_lock_of_a_dead_holder_goes_to_the_first_parked_job(broker: Rig) -> None:
+    """C53."""
     dying, consumer = broker.consumer(), broker.consumer()
     owner = broker.start(dying)
     dying.locks().acquire("k", owner.id, None)
@@ -116,6 +117,7 @@ def test_a_parked_job_that_was_forgotten_or_cleared_is_passed_over(broker: Rig) 
 
 
 def test_clearing_takes_parked_jobs_and_leaves_reserved_ones(broker: Rig) -> None:
+    """C36."""
     consumer = broker.consumer()
     owner = broker.start(consumer)
     consumer.locks().acquire("k", owner.id, None)
@@ -155,6 +157,7 @@ def test_parking_and_locking_after_the_lease_say_so(broker: Rig) -> None:
 
 
 def test_a_pause_with_an_end_ends_by_itself_and_is_the_next_thing_due(broker: Rig) -> None:
+    """C27."""
     consumer = broker.consumer()
     broker.push(1)
     seconds, _ = broker.client.time()

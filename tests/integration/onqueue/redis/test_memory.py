@@ -24,6 +24,7 @@ def test_a_waiting_job_takes_its_payload_and_at_most_200_bytes(broker: Rig, size
 
 
 def test_an_ended_job_leaves_nothing_behind(broker: Rig) -> None:
+    """C90."""
     broker.push(500)
     broker.push(5, delay=1.0)
     broker.queue.time_offset = 2.0

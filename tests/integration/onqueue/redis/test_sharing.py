@@ -96,6 +96,7 @@ def test_a_forked_child_uses_connections_of_its_own(broker: Rig) -> None:
 
 
 def test_jobs_of_one_queue_come_in_the_order_of_their_pushes(broker: Rig) -> None:
+    """K39."""
     ids = [*broker.push(250), *broker.push(1), *broker.push(120)]
     consumer = broker.consumer()
     got: list[str] = []
@@ -105,6 +106,7 @@ def test_jobs_of_one_queue_come_in_the_order_of_their_pushes(broker: Rig) -> Non
 
 
 def test_due_jobs_come_in_the_order_they_are_due_behind_what_is_ready(broker: Rig) -> None:
+    """K30."""
     late, soon = broker.push(1, delay=20.0), broker.push(1, delay=10.0)
     ready = broker.push(2)
     broker.queue.time_offset = 30.0
@@ -113,6 +115,7 @@ def test_due_jobs_come_in_the_order_they_are_due_behind_what_is_ready(broker: Ri
 
 
 def test_thousands_that_are_due_at_once_are_brought_in_bounded_steps(broker: Rig) -> None:
+    """K30."""
     ids = broker.push(350, delay=1.0)
     broker.queue.time_offset = 2.0
     consumer = broker.consumer()

@@ -40,6 +40,7 @@ STAGES = ("buried", "reserved again", "condemned only")
 @pytest.mark.parametrize("act", ACTS)
 @pytest.mark.parametrize("stage", STAGES)
 def test_a_stale_holder_changes_nothing(broker: Rig, act: str, stage: str) -> None:
+    """C34, C35, B1."""
     stale, fresh = broker.consumer(), broker.consumer()
     broker.push(4)
     job, other, *_ = stale.turn(3, []).jobs

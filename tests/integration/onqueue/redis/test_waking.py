@@ -35,6 +35,7 @@ def later(act: Callable[[], object], after: float = 0.05) -> threading.Timer:
 
 
 def test_a_push_wakes_a_consumer_of_any_of_its_queues(broker: Rig) -> None:
+    """C32."""
     for queue in ("high", "default", "low"):
         consumer = broker.consumer("high", "default", "low")
         timer = later(lambda queue=queue: broker.push(1, queue))  # type: ignore[misc]
@@ -43,6 +44,7 @@ def test_a_push_wakes_a_consumer_of_any_of_its_queues(broker: Rig) -> None:
 
 
 def test_two_idle_consumers_racing_for_pushes_lose_no_wake_up(broker: Rig) -> None:
+    """K31."""
     jobs, taken = 400, []
     stop_reader, stop_writer = os.pipe()
     stopping = threading.Event()
@@ -78,6 +80,7 @@ def test_two_idle_consumers_racing_for_pushes_lose_no_wake_up(broker: Rig) -> No
 
 
 def test_an_idle_consumer_gets_a_delayed_job_within_15_ms_of_its_time(broker: Rig) -> None:
+    """C29."""
     consumer = broker.consumer()
     late = []
     for number in range(40):
@@ -187,6 +190,7 @@ def test_a_wait_ends_when_its_time_is_over_and_the_next_works(broker: Rig) -> No
 
 
 def test_tokens_do_not_pile_up(broker: Rig) -> None:
+    """K31."""
     for _ in range(3):
         broker.push(100)
     assert broker.client.llen("{onqueue:redis}:wake:default") == 64

@@ -55,6 +55,7 @@ def test_a_worker_runs_what_waits_in_order_and_ends_when_asked_to(app: App) -> N
 
 
 def test_once_runs_one_job_and_leaves_the_rest(app: App) -> None:
+    """C17."""
     dispatch_many([Quick("a"), Quick("b")])
     assert app.work("--once").ends() == 0
     assert labels(app.lines("ran")) == ["a"]
@@ -62,6 +63,7 @@ def test_once_runs_one_job_and_leaves_the_rest(app: App) -> None:
 
 
 def test_a_limit_of_jobs_holds_over_children_that_die(app: App) -> None:
+    """K23."""
     Die("d", "kill", times=1).dispatch()
     dispatch_many([Quick("a"), Quick("b"), Quick("c")])
     assert app.work("--max-jobs=3").ends() == 0
@@ -69,6 +71,7 @@ def test_a_limit_of_jobs_holds_over_children_that_die(app: App) -> None:
 
 
 def test_the_memory_limit_has_the_exit_code_12(app: App) -> None:
+    """K18."""
     dispatch_many([Greedy("g", 200), Quick("after")])
     assert app.work("--memory=150").ends() == 12
     assert labels(app.lines("ran")) == ["g"]
@@ -76,10 +79,12 @@ def test_the_memory_limit_has_the_exit_code_12(app: App) -> None:
 
 
 def test_max_time_ends_an_idle_worker(app: App) -> None:
+    """K23."""
     assert app.work("--max-time=0.5").ends() == 0
 
 
 def test_queues_are_served_in_strict_priority(app: App) -> None:
+    """K37."""
     dispatch_many([Quick(f"low{number}").on_queue("low") for number in range(5)])
     dispatch_many([Quick(f"high{number}").on_queue("high") for number in range(20)])
     assert app.work("--queue=high,low", "--stop-when-empty").ends() == 0
@@ -108,6 +113,7 @@ def test_an_idle_worker_is_woken_by_a_new_and_by_a_due_job(app: App) -> None:
 def test_a_stop_signal_finishes_the_running_job_and_gives_the_rest_back(
     app: App, number: int, *, to_group: bool
 ) -> None:
+    """K20."""
     worker = app.work()
     dispatch_many([Quick(str(count)) for count in range(100)])
     dispatch_many([Nap("long", 1.0), Nap("next", 0.1), Nap("last", 0.1)])
@@ -121,6 +127,7 @@ def test_a_stop_signal_finishes_the_running_job_and_gives_the_rest_back(
 
 
 def test_a_second_signal_interrupts_the_job_without_spending_its_attempt(app: App) -> None:
+    """C20, B13."""
     worker = app.work()
     Nap("long", 30).dispatch()
     app.wait_for("start")
@@ -133,6 +140,7 @@ def test_a_second_signal_interrupts_the_job_without_spending_its_attempt(app: Ap
 
 
 def test_a_job_that_watches_for_the_stop_goes_on_another_time(app: App) -> None:
+    """B13."""
     worker = app.work()
     Polite("p").dispatch()
     app.wait_for("start")
@@ -143,6 +151,7 @@ def test_a_job_that_watches_for_the_stop_goes_on_another_time(app: App) -> None:
 
 
 def test_usr2_pauses_and_cont_goes_on(app: App) -> None:
+    """K21."""
     worker = app.work("--sleep=1")
     Quick("a").dispatch()
     app.wait_for("ran", "a")
@@ -163,6 +172,7 @@ def _is_idle(pid: int) -> bool:
 
 
 def test_a_job_past_its_timeout_is_stopped_and_failed_when_spent(app: App) -> None:
+    """K14, K16."""
     job_id = Nap("slow", 30).dispatch()
     Quick("after").dispatch()
     worker = app.work("--timeout=0.5")
@@ -176,6 +186,7 @@ def test_a_job_past_its_timeout_is_stopped_and_failed_when_spent(app: App) -> No
 def test_a_job_past_its_timeout_comes_back_with_its_own_backoff_at_once(
     tmp_path: Path, redis_url: str
 ) -> None:
+    """C15, K16."""
     app = App(tmp_path, redis_url, lease=20.0)  # whatever is back before did not wait for it
     try:
         Patient("slow", 30).dispatch()
@@ -193,6 +204,7 @@ def test_a_job_past_its_timeout_comes_back_with_its_own_backoff_at_once(
 def test_a_job_that_cannot_be_reached_is_killed_and_failed_by_a_healthy_child(
     app: App, job: Deaf | HoldInterpreter
 ) -> None:
+    """C14."""
     job_id = job.dispatch()
     Quick("after").dispatch()
     worker = app.work("--timeout=0.5")
@@ -206,6 +218,7 @@ def test_a_job_that_cannot_be_reached_is_killed_and_failed_by_a_healthy_child(
 
 
 def test_a_worker_that_stops_after_one_job_still_fails_the_one_it_killed(app: App) -> None:
+    """C17."""
     Deaf("stuck").dispatch()
     Quick("rest").dispatch()
     assert app.work("--once", "--timeout=0.5").ends() == 0
@@ -217,6 +230,7 @@ def test_a_worker_that_stops_after_one_job_still_fails_the_one_it_killed(app: Ap
 def test_the_lease_is_renewed_while_c_code_holds_the_interpreter(
     tmp_path: Path, redis_url: str
 ) -> None:
+    """B2."""
     app = App(tmp_path, redis_url, lease=0.5)
     try:
         HoldInterpreter("c", 150_000_000).dispatch()
@@ -248,6 +262,7 @@ def test_a_job_that_kills_its_process_three_times_is_poisoned(app: App, how: str
 def test_a_killed_childs_jobs_are_back_at_once_and_unstarted_ones_unspent(
     tmp_path: Path, redis_url: str
 ) -> None:
+    """C1."""
     app = App(tmp_path, redis_url, lease=20.0)
     try:
         worker = app.work("--tries=2")
@@ -264,6 +279,7 @@ def test_a_killed_childs_jobs_are_back_at_once_and_unstarted_ones_unspent(
 
 
 def test_a_child_dies_with_its_parent_and_its_job_is_back_within_a_lease(app: App) -> None:
+    """B2."""
     worker = app.work("--tries=2")
     Nap("long", 3).dispatch()
     [start] = app.wait_for("start")
@@ -276,6 +292,7 @@ def test_a_child_dies_with_its_parent_and_its_job_is_back_within_a_lease(app: Ap
 
 
 def test_a_stopped_parent_cannot_keep_its_child_working_past_the_lease(app: App) -> None:
+    """C34, B1."""
     worker = app.work()
     Nap("long", 30).dispatch()
     [start] = app.wait_for("start")
@@ -329,6 +346,7 @@ def test_what_waits_behind_a_long_job_goes_to_another_worker(app: App) -> None:
 
 
 def test_a_restart_that_was_asked_for_ends_the_worker_for_its_supervisor(app: App) -> None:
+    """K22."""
     worker = app.work()
     Quick("a").dispatch()
     app.wait_for("ran", "a")
@@ -337,6 +355,7 @@ def test_a_restart_that_was_asked_for_ends_the_worker_for_its_supervisor(app: Ap
 
 
 def test_a_paused_queue_is_left_alone_until_it_is_resumed(app: App) -> None:
+    """K27."""
     app.manager.connection().pause("default", "test")
     Quick("a").dispatch()
     worker = app.work()
@@ -358,6 +377,7 @@ def test_a_forced_worker_works_on_a_paused_queue(app: App) -> None:
 
 
 def test_without_a_broker_a_worker_that_ends_by_itself_says_so(tmp_path: Path) -> None:
+    """C24."""
     app = App(tmp_path, f"unix://{tmp_path}/none.sock")
     worker = app.work("--once")
     assert worker.ends() == 1
@@ -368,6 +388,7 @@ def test_without_a_broker_a_worker_that_ends_by_itself_says_so(tmp_path: Path) -
 def test_a_worker_outlives_its_broker_and_goes_on_when_it_is_back(
     tmp_path: Path, away: float
 ) -> None:
+    """C26."""
     with private_valkey() as server:
         app = App(tmp_path, server.url, lease=1.0)
         try:

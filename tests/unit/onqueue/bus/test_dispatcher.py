@@ -244,6 +244,7 @@ def test_an_absent_broker_is_an_error(setting: Setting) -> None:
 
 
 def test_dispatching_is_told_before_and_after_the_push(setting: Setting) -> None:
+    """C38."""
     heard: list[Any] = []
 
     def before(event: events.JobQueueing) -> None:
@@ -275,6 +276,7 @@ def test_many_jobs_take_a_trip_a_thousand(setting: Setting) -> None:
 
 
 def test_many_jobs_of_all_kinds_go_each_its_way(setting: Setting) -> None:
+    """C38."""
     jobs = [Shrink("a"), Shrink("b").on_connection("redis-long"), Shrink("c").delay(5), Pay()]
     ids = onqueue.dispatch_many(jobs)
     assert {one.id for one in setting.broker.pushed} == {ids[0], ids[2], ids[3]}

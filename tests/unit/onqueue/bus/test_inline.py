@@ -144,11 +144,13 @@ def test_a_job_runs_at_once_inside_its_scope(heard: list[Any]) -> None:
 
 
 def test_a_delay_is_ignored() -> None:
+    """K41."""
     onqueue.dispatch_many([Do().delay(60), Do("delete")])
     assert len(RAN) == 6
 
 
 def test_dispatch_sync_runs_whatever_the_connection() -> None:
+    """K44."""
     Do().on_connection("null").dispatch_sync()
     assert ("work", 1, "7", "shop") in RAN
 
@@ -156,6 +158,7 @@ def test_dispatch_sync_runs_whatever_the_connection() -> None:
 def test_what_the_job_raises_reaches_the_dispatcher_and_the_failed_store(
     store: MemoryFailedJobs, heard: list[Any]
 ) -> None:
+    """K41, C42."""
     with pytest.raises(ValueError, match="broken"):
         Do("raise").dispatch()
     (failed,) = store.all()
@@ -183,12 +186,14 @@ def test_a_job_that_fails_itself_is_recorded_and_not_raised(
 def test_a_job_cannot_go_back_to_a_queue_it_never_was_on(
     store: MemoryFailedJobs, what: str
 ) -> None:
+    """C41."""
     with pytest.raises(NotWithSync, match=f"asked for '{what}'"):
         Do(what).dispatch()
     assert len(store.all()) == 1
 
 
 def test_middleware_surrounds_the_job(heard: list[Any]) -> None:
+    """K44."""
     Guarded().dispatch()
     Guarded(skip=True).dispatch()
     assert [one for one in RAN if isinstance(one, str)] == ["in", "handle", "out", "in", "out"]

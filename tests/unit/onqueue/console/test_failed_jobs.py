@@ -79,6 +79,7 @@ def test_a_failed_job_nobody_knows_is_an_error(run: Run) -> None:
 def test_retry_puts_one_back_with_its_dispatch_moved_to_now(
     run: Run, manager: QueueManager, broker: BrokerDouble
 ) -> None:
+    """C86."""
     fail(manager, 1, queue="mails")
     result = run("retry", job_id(1))
     assert (result.exit_code, result.output) == (0, "1 failed job put back.\n")
@@ -152,6 +153,7 @@ def test_retry_wants_ids_or_a_queue(run: Run, arguments: list[str]) -> None:
 
 
 def test_forget_deletes_and_says_what_was_not_there(run: Run, manager: QueueManager) -> None:
+    """K83."""
     fail(manager, 1)
     result = run("forget", job_id(1), "abc")
     assert result.exit_code == 1

@@ -9,6 +9,7 @@ KEYS = Keys("{q}")
 
 
 def test_all_keys_of_a_queue_bear_the_connections_hash_tag() -> None:
+    """K28."""
     keys = Keys("{onqueue:redis}").queue("emails")
     assert keys.ready == bulk(b"{onqueue:redis}:ready:emails")
     assert keys.place.split(b"\n")[1] == b"{onqueue:redis}:wake:emails"

@@ -24,6 +24,7 @@ def of(error: str = "mailbox 7 is full", trace: str = TRACE, kind: str = "app.Fu
     ],
 )
 def test_numbers_lines_and_places_of_install_do_not_count(other: str) -> None:
+    """B14."""
     assert other == of()
 
 

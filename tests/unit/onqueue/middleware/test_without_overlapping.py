@@ -99,6 +99,7 @@ def test_a_job_that_must_wait_does_what_it_was_told(
 
 
 def test_a_shared_key_holds_across_job_classes() -> None:
+    """C53."""
     assert WithoutOverlapping("k").shared().lock_name(Import()) == "overlap:k"
 
 

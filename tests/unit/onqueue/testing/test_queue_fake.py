@@ -22,6 +22,7 @@ class Bill(Job):
 
 
 def test_it_keeps_what_was_dispatched_as_a_worker_would_get_it() -> None:
+    """K85, B20."""
     with queue_fake() as queue:
         sent = ShipOrder(5).delay(minutes=1)
         job_id = sent.dispatch()
@@ -62,6 +63,7 @@ def test_what_cannot_travel_fails_the_test() -> None:
 
 
 def test_only_some_classes_or_all_but_some_are_kept() -> None:
+    """K85."""
     with queue_fake(ShipOrder) as queue:
         ShipOrder(1).dispatch()
         Bill().dispatch()

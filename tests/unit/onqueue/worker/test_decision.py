@@ -45,6 +45,7 @@ def facts(attempts: int = 0, exceptions: int = 0, luck: float = 0.0) -> Facts:
     ],
 )
 def test_what_was_asked_for_happens_whatever_the_limits(result: Result, decision: object) -> None:
+    """C8, B13."""
     assert decide(result, Limits(tries=1), facts(attempts=1, exceptions=1)) == decision
 
 
@@ -67,6 +68,7 @@ def test_what_was_asked_for_happens_whatever_the_limits(result: Result, decision
 def test_the_last_allowed_attempt_fails_and_others_come_back(
     result: Result, limits: dict[str, Any], attempts: int, exceptions: int, is_final: bool
 ) -> None:
+    """K2, K3, K4."""
     decision = decide(result, Limits(**limits), facts(attempts, exceptions))
     if is_final:
         assert isinstance(decision, Fail)
@@ -82,6 +84,7 @@ def test_the_last_allowed_attempt_fails_and_others_come_back(
 def test_backoff_goes_by_the_attempt_and_its_last_element_repeats(
     attempts: int, delay: float
 ) -> None:
+    """K9."""
     decision = decide(Raised(ERROR), Limits(tries=0, backoff=(1, 5, 10)), facts(attempts))
     assert isinstance(decision, Release)
     assert decision.delay == delay
@@ -103,6 +106,7 @@ def test_a_timeout_may_be_final_by_itself_and_names_its_limit() -> None:
 
 
 def test_a_failed_job_keeps_its_own_error() -> None:
+    """K2."""
     decision = decide(Raised(ERROR), Limits(tries=1), facts())
     assert decision == Fail(ERROR, attempts=1)
 
@@ -120,5 +124,6 @@ def test_a_failed_job_keeps_its_own_error() -> None:
 def test_before_the_run_only_more_than_the_tries_and_a_passed_deadline_refuse(
     limits: dict[str, Any], attempts: int, refused: type[Exception] | None
 ) -> None:
+    """K2, K3, C5."""
     found = refusal(Limits(**limits), facts(attempts))
     assert (None if found is None else type(found)) is refused

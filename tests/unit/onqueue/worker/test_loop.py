@@ -130,6 +130,7 @@ def test_successes_are_confirmed_with_the_next_trip_and_marked_on_the_way(bench:
 def test_each_end_is_settled_once_in_its_own_way(
     bench: Bench, job: Job, settled: tuple[Any, ...]
 ) -> None:
+    """C46, C47."""
     job_id = bench.put(job, attempts=2, exceptions=1)
     bench.run(tries=9)
     assert bench.consumer.settled(job_id) == settled
@@ -137,6 +138,7 @@ def test_each_end_is_settled_once_in_its_own_way(
 
 @pytest.mark.parametrize("verb", ["release", "snooze", "delete", "fail"])
 def test_an_order_wins_over_an_exception_that_comes_after_it(bench: Bench, verb: str) -> None:
+    """C12."""
     plain, raising = bench.put(Ask(verb)), bench.put(Ask(verb, then_raise=True))
     bench.run()
     assert bench.consumer.settled(plain) == bench.consumer.settled(raising)
@@ -154,6 +156,7 @@ def test_an_exception_releases_with_the_backoff_of_this_attempt_until_tries_are_
 
 
 def test_a_failed_job_is_in_the_store_before_the_broker_forgets_it(bench: Bench) -> None:
+    """K49."""
     job_id = bench.put(Raise(), attempts=2, context={"tenant": "t1"})
     seen: list[int] = []
     fail = bench.consumer.fail
@@ -172,6 +175,7 @@ def test_a_failed_job_is_in_the_store_before_the_broker_forgets_it(bench: Bench)
 
 
 def test_what_the_failed_hook_raises_is_reported_and_changes_nothing(bench: Bench) -> None:
+    """K49."""
     job_id = bench.put(BadHook())
     with hearing() as heard:
         bench.run()
@@ -261,6 +265,7 @@ class Newer(Job):
 def test_what_must_not_run_any_more_is_failed_unrun(
     bench: Bench, state: dict[str, Any], error: type[Exception]
 ) -> None:
+    """K5."""
     job_id = bench.put(Work(), **state)
     bench.run()
     assert bench.consumer.settled(job_id) == ("fail",)
@@ -281,6 +286,7 @@ def test_an_expired_job_is_dropped_and_told_as_such(bench: Bench) -> None:
 
 
 def test_a_deadline_replaces_tries_and_is_the_last_chance(bench: Bench) -> None:
+    """K4, K5."""
     in_time = bench.put(Until(), attempts=50)
     bench.run()
     late = bench.put(Until())
@@ -292,6 +298,7 @@ def test_a_deadline_replaces_tries_and_is_the_last_chance(bench: Bench) -> None:
 
 
 def test_a_job_that_this_code_does_not_know_waits_for_other_code(bench: Bench) -> None:
+    """C52, B12."""
     unknown = bench.put_payload(b'{"v":1,"job":"Nobody","at":0}')
     newer_core = bench.put_payload(b'{"v":99,"job":"Work","at":0}')
     newer_job = bench.put_payload(b'{"v":1,"job":"Newer","at":0,"o":{"version":3}}')
@@ -308,6 +315,7 @@ def test_a_job_that_this_code_does_not_know_waits_for_other_code(bench: Bench) -
 def test_bytes_that_are_no_job_are_failed_and_kept_for_a_person(
     bench: Bench, payload: bytes
 ) -> None:
+    """K40."""
     job_id = bench.put_payload(payload)
     bench.run()
     assert bench.consumer.settled(job_id) == ("fail",)
@@ -379,6 +387,7 @@ def _park(job: Job) -> None:
 
 
 def test_a_middleware_that_does_not_go_on_skips_the_job(bench: Bench) -> None:
+    """C48."""
     job_id = bench.put(Skipped())
     with hearing() as heard:
         bench.run()
@@ -426,6 +435,7 @@ def test_a_parked_job_spends_nothing_and_goes_round_when_its_lock_is_free(bench:
 def test_a_missing_model_fails_at_once_or_is_dropped_quietly(
     bench: Bench, options: str, settled: str
 ) -> None:
+    """C50."""
     job_id = bench.put_payload(f'{{"v":1,"job":"Gone","at":0{options}}}'.encode())
     bench.run(tries=5)
     assert bench.consumer.settled(job_id) == (settled,)
@@ -632,6 +642,7 @@ ORDERS = {
 
 @pytest.mark.parametrize("kind", ORDERS)
 def test_events_come_in_one_order_with_one_terminal_event(bench: Bench, kind: str) -> None:
+    """K11, C46, C47."""
     job, expected = ORDERS[kind]
     bench.put(job, context={"tenant": "t1"})
     with hearing() as heard:

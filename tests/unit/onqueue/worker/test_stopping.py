@@ -21,6 +21,7 @@ LIMITS = WorkerOptions(max_jobs=10, max_time=100, memory=600, stop_when_empty=Tr
 
 
 def test_when_all_reasons_hold_they_win_in_the_order_of_the_catalogue() -> None:
+    """K19."""
     found = []
     holding: dict[str, Any] = dict(EVERYTHING)
     for name in ("broker_lost", "interrupted", "memory", "restart_requested", "empty"):
@@ -47,6 +48,7 @@ def test_when_all_reasons_hold_they_win_in_the_order_of_the_catalogue() -> None:
 def test_only_memory_and_a_lost_broker_have_a_code_of_their_own(
     reason: StopReason, code: int
 ) -> None:
+    """K18, C24."""
     assert reason.exit_code == code
 
 
