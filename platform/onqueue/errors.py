@@ -80,6 +80,30 @@ class RetryAfterTooShort(OnQueueError):
         )
 
 
+class UniqueJobExists(OnQueueError):
+    """A unique job was dispatched while another one has its lock, and wants to hear of that."""
+
+    def __init__(self, job: str, key: str, owner: str) -> None:
+        """Name the lock and the id of the job that has it."""
+        self.job, self.key, self.owner = job, key, owner
+        super().__init__(f"Job {job!r} is unique, and job {owner!r} has its lock {key!r}")
+
+
+class BatchFinished(OnQueueError):
+    """Jobs were added to a batch that has ended, or that nobody knows any more."""
+
+    def __init__(self, batch_id: str) -> None:
+        """Name the batch."""
+        self.batch_id = batch_id
+        super().__init__(
+            f"Batch {batch_id!r} has ended, so no job can be added to it: dispatch another batch"
+        )
+
+
+class NotBatchable(OnQueueError, TypeError):
+    """Something that cannot be a link of a chain or a member of a batch."""
+
+
 # ---- job classes ----
 
 
@@ -258,6 +282,20 @@ class JobPoisoned(JobFailure):
         """Name how often."""
         self.job, self.deaths = job, deaths
         super().__init__(f"Job {job!r} killed its worker process {deaths} times: it is poisoned")
+
+
+class MemberFailed(JobFailure):
+    """What the callbacks of a chain or a batch get for the error of one of its jobs.
+
+    `text` is the message and `error_type` the type's name; both are empty where the failed store
+    does not have the job.
+    """
+
+    def __init__(self, job_id: str, job: str = "", error_type: str = "", text: str = "") -> None:
+        """Name the job by id and, where known, by its name on the wire."""
+        self.job_id, self.job, self.error_type, self.text = job_id, job, error_type, text
+        subject = f"Job {job!r} ({job_id})" if job else f"Job {job_id}"
+        super().__init__(f"{subject} failed" + (f": {error_type}: {text}" if error_type else ""))
 
 
 class ManuallyFailed(JobFailure):

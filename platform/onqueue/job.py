@@ -16,6 +16,7 @@ from onqueue.registry import register
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from typing import Self
+    from uuid import UUID
 
     from onqueue.contracts import JobId
     from onqueue.job_context import JobContext
@@ -84,6 +85,11 @@ class Job(metaclass=JobMeta):
         retry_until: ClassVar[datetime | Seconds | Callable[..., datetime | Seconds]]
         jitter: ClassVar[float | Callable[..., float]]
         delete_when_missing_models: ClassVar[bool | Callable[..., bool]]
+        unique: ClassVar[bool | Callable[..., bool]]
+        unique_id: ClassVar[str | int | UUID | Callable[..., str | int | UUID]]
+        unique_for: ClassVar[Seconds | Callable[..., Seconds]]
+        unique_until_processing: ClassVar[bool | Callable[..., bool]]
+        unique_on_conflict: ClassVar[str | Callable[..., str]]
         tags: ClassVar[Sequence[str] | Callable[..., Sequence[str]]]
         display_name: ClassVar[str | Callable[..., str]]
         version: ClassVar[int]

@@ -7,7 +7,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from onqueue.errors import JobDefinitionError, nearest
-from onqueue.options import NOT_AVAILABLE, OPTION_NAMES, check_option, refuse_unavailable
+from onqueue.options import (
+    NOT_AVAILABLE,
+    OPTION_NAMES,
+    UNIQUE_SETTINGS,
+    check_option,
+    refuse_unavailable,
+)
 
 if TYPE_CHECKING:
     from onqueue.job import Job
@@ -40,6 +46,7 @@ def check_class(cls: type[Job], root: type[Job], *, abstract: bool) -> bool:
     )
     if not is_abstract:
         _check_handle(cls)
+        _check_unique(cls)
     return is_abstract
 
 
@@ -110,6 +117,14 @@ def _check_option_of(job: str, name: str, value: object) -> None:
 
 def _is_behaviour(value: object) -> bool:
     return hasattr(type(value), "__get__") or inspect.isclass(value)
+
+
+def _check_unique(cls: type[Job]) -> None:
+    """Refuse what would have no effect: settings of a lock that no dispatch takes."""
+    settings = [name for name in UNIQUE_SETTINGS if getattr(cls, name, None) is not None]
+    if settings and getattr(cls, "unique", None) is None:
+        msg = f"Option {settings[0]!r} of job {cls.__qualname__!r} needs `unique = True` beside it"
+        raise JobDefinitionError(msg)
 
 
 def _check_handle(cls: type[Job]) -> None:

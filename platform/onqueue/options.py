@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from onqueue.config import QUEUE_NAME, is_queue_name
 from onqueue.errors import JobDefinitionError
@@ -66,6 +67,19 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
 
+def _is_key(value: object) -> bool:
+    is_number = isinstance(value, int) and not isinstance(value, bool)
+    return is_number or (isinstance(value, str | UUID) and str(value) != "")
+
+
+def _is_positive_span(value: object) -> bool:
+    return _is_span(value) and seconds(value) > 0  # type: ignore[arg-type]
+
+
+def _is_conflict(value: object) -> bool:
+    return isinstance(value, str) and value in ON_CONFLICT
+
+
 def _is_texts(value: object) -> bool:
     return isinstance(value, list | tuple) and all(map(_is_text, value))
 
@@ -78,6 +92,12 @@ class Option:
     accepts: Callable[[object], bool]
     travels: bool = True
 
+
+ON_CONFLICT = ("drop", "raise", "replace", "keep_last")
+"""What may become of a unique job whose lock another one has."""
+
+UNIQUE_SETTINGS = ("unique_id", "unique_for", "unique_until_processing", "unique_on_conflict")
+"""What only has a meaning beside `unique`."""
 
 _SPAN = "a span of time from 0 on (seconds or a timedelta)"
 _FLAG = "true or false"
@@ -97,6 +117,11 @@ OPTIONS: dict[str, Option] = {
     "retry_until": Option("an aware datetime, or a span of time from the dispatch", _is_deadline),
     "jitter": Option("a fraction of the backoff from 0 to 1", _is_fraction),
     "delete_when_missing_models": Option(_FLAG, _is_flag),
+    "unique": Option(_FLAG, _is_flag, travels=False),
+    "unique_id": Option("text, a whole number or a UUID", _is_key, travels=False),
+    "unique_for": Option("a span of time above 0", _is_positive_span, travels=False),
+    "unique_until_processing": Option(_FLAG, _is_flag, travels=False),
+    "unique_on_conflict": Option(f"one of {', '.join(ON_CONFLICT)}", _is_conflict, travels=False),
     "tags": Option("a list of texts", _is_texts),
     "display_name": Option("text", _is_text),
     "version": Option("a whole number from 1 on", _is_positive_count),
@@ -107,11 +132,6 @@ OPTIONS: dict[str, Option] = {
 
 NOT_AVAILABLE = frozenset(
     {
-        "unique",
-        "unique_id",
-        "unique_for",
-        "unique_until_processing",
-        "unique_on_conflict",
         "encrypted",
         "fair_key",
         "memory_limit",
