@@ -65,12 +65,12 @@ bench: $(STAMPS)/test $(PEERS)/installed ## Measure the queue beside five others
 screenshots: $(STAMPS)/test browser ## Take the pictures of the pages for the README and the docs
 	@$(BIN)/python tests/browser/screenshots.py $(ARGS)
 
-# Compiled for 3.11 on any machine; the addresses of indexes stay out of the files.
-COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
-	--no-header --no-annotate
 catalogue: $(STAMPS)/test ## Write the pages on Laravel's behaviours from the marks in the tests
 	@cd tests && ../$(BIN)/python -m support
 
+# Compiled for 3.11 on any machine; the addresses of indexes stay out of the files.
+COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
 requirements: ## Pin the versions anew, with hashes (needs uv; UPGRADE=1 takes newer ones)
 	@command -v uv >/dev/null || { echo "uv is not installed: python3.11 -m pip install uv" >&2; exit 1; }
 	@cd requirements && for name in build run test check bench; do \
