@@ -26,8 +26,36 @@ Capability: TypeAlias = Literal[
 ]
 """What a driver may declare in `supports`; "leases" means that it renews them while a job runs."""
 
+OnConflict: TypeAlias = Literal["drop", "raise", "replace", "keep_last"]
+"""What becomes of a dispatch whose unique job is there already."""
+
 BurialKind: TypeAlias = Literal["exit", "death", "timeout", "lapsed"]
 OutboxState: TypeAlias = Literal["pending", "dispatched", "done", "failed"]
+
+
+@dataclass(slots=True, frozen=True)
+class Claim:
+    """A unique job's lock, taken by the script that pushes the job; `lifetime` is seconds."""
+
+    key: str
+    lifetime: float = 86_400.0
+    on_conflict: OnConflict = "drop"
+    until_processing: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Tie:
+    """What hangs on a job besides its payload; a plain job has none.
+
+    `fair` is whose share of a fair queue the job takes, with its `weight`; `batch` and `chain`
+    are the ids of those it belongs to.
+    """
+
+    fair: str = ""
+    weight: int = 1
+    claim: Claim | None = None
+    batch: str = ""
+    chain: str = ""
 
 
 # Nobody changes one, but it is not frozen: that costs a microsecond at each dispatch.

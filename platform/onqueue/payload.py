@@ -1,6 +1,6 @@
 """The envelope: what a driver stores of a job. JSON only, in a fixed order, without empty parts.
 
-    {"v":1,"job":"Name","at":ms,"data":{…},"o":{options},"c":{context}}
+    {"v":1,"job":"Name","at":ms,"data":{…},"o":{options},"c":{context},"t":{tie}}
 
 `at` is the dispatch in epoch milliseconds. The id travels beside the payload.
 """
@@ -23,11 +23,13 @@ from onqueue.job_class import PLAN, field_names
 from onqueue.options import OPTIONS, check_option, frozen_option
 from onqueue.payload_values import Writer, read_value
 from onqueue.registry import job_class_of
+from onqueue.ties import read_tie, tie_part
 from onqueue.vocabulary import vocabulary_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from onqueue.contracts import Tie
     from onqueue.job import Job
 
 VERSION = 1
@@ -59,10 +61,10 @@ class Envelope:
     """A decoded payload: everything about the job but the job itself.
 
     `at` is epoch seconds. `options` holds only what the class or the job set, in the form that
-    `options.frozen_option` tells.
+    `options.frozen_option` tells. `tie` is None for a plain job.
     """
 
-    __slots__ = ("at", "context", "data", "job", "options", "version")
+    __slots__ = ("at", "context", "data", "job", "options", "tie", "version")
 
     def __init__(
         self,
@@ -72,6 +74,7 @@ class Envelope:
         data: dict[str, Any],
         options: dict[str, Any],
         context: dict[str, str],
+        tie: Tie | None = None,
     ) -> None:
         """Keep the parts."""
         self.version = version
@@ -80,6 +83,7 @@ class Envelope:
         self.data = data
         self.options = options
         self.context = context
+        self.tie = tie
 
     def restore(self) -> Job:
         """Return the job; references are fetched now.
@@ -129,7 +133,12 @@ class Plan:
         return len(job.__dict__) == self._quiet_size
 
     def encode(
-        self, job: Job, at: float, context: Mapping[str, str] | None, limit: int = MAX_PAYLOAD
+        self,
+        job: Job,
+        at: float,
+        context: Mapping[str, str] | None,
+        limit: int = MAX_PAYLOAD,
+        tie: Tie | None = None,
     ) -> bytes:
         """Return the payload.
 
@@ -152,6 +161,8 @@ class Plan:
         parts.append(tail)
         if context:
             parts.append(f',"c":{_to_json(dict(context))}')
+        if tie is not None:
+            parts.append(f',"t":{_to_json(tie_part(tie))}')
         parts.append("}")
         try:
             payload = "".join(parts).encode()
@@ -217,7 +228,8 @@ def decode(payload: bytes) -> Envelope:
         raise UnreadablePayload(msg)
     if options and options != _sound.get(job):
         _check_travelled(job, options)
-    return Envelope(version, job, at, data, options, context)
+    tie = get("t")
+    return Envelope(version, job, at, data, options, context, read_tie(job, tie) if tie else None)
 
 
 def _check_travelled(job: str, options: dict[str, Any]) -> None:
