@@ -6,14 +6,46 @@ otherwise. Longer than other files, as whoever writes a driver or a store reads 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
+
+from onqueue.plans import (
+    BatchId,
+    BatchPlan,
+    BatchState,
+    CallbackKind,
+    ChainEdit,
+    ChainId,
+    ChainPlan,
+    ChainState,
+    Claim,
+    ClaimState,
+    Ending,
+    OnConflict,
+    Tie,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import datetime
 
     from onqueue.config import ConnectionConfig
+
+__all__ = [  # with what `plans` defines
+    "BatchId",
+    "BatchPlan",
+    "BatchState",
+    "CallbackKind",
+    "ChainEdit",
+    "ChainId",
+    "ChainPlan",
+    "ChainState",
+    "Claim",
+    "ClaimState",
+    "Ending",
+    "OnConflict",
+    "Tie",
+]
 
 JobId: TypeAlias = str
 """32 hexadecimal digits."""
@@ -22,40 +54,28 @@ ONCE_WINDOW = 86_400.0
 """Seconds for which a push made `once` is remembered: above any pause of a relay or of a retry."""
 
 Capability: TypeAlias = Literal[
-    "delay", "leases", "locks", "once", "park", "pause", "size", "forget", "knows", "runs-inline"
+    "delay",
+    "leases",
+    "locks",
+    "once",
+    "park",
+    "pause",
+    "size",
+    "forget",
+    "knows",
+    "runs-inline",
+    "unique",
+    "chains",
+    "batches",
+    "fair",
+    "limits",
+    "cancel",
+    "checkpoints",
 ]
 """What a driver may declare in `supports`; "leases" means that it renews them while a job runs."""
 
-OnConflict: TypeAlias = Literal["drop", "raise", "replace", "keep_last"]
-"""What becomes of a dispatch whose unique job is there already."""
-
 BurialKind: TypeAlias = Literal["exit", "death", "timeout", "lapsed"]
 OutboxState: TypeAlias = Literal["pending", "dispatched", "done", "failed"]
-
-
-@dataclass(slots=True, frozen=True)
-class Claim:
-    """A unique job's lock, taken by the script that pushes the job; `lifetime` is seconds."""
-
-    key: str
-    lifetime: float = 86_400.0
-    on_conflict: OnConflict = "drop"
-    until_processing: bool = False
-
-
-@dataclass(slots=True, frozen=True)
-class Tie:
-    """What hangs on a job besides its payload; a plain job has none.
-
-    `fair` is whose share of a fair queue the job takes, with its `weight`; `batch` and `chain`
-    are the ids of those it belongs to.
-    """
-
-    fair: str = ""
-    weight: int = 1
-    claim: Claim | None = None
-    batch: str = ""
-    chain: str = ""
 
 
 # Nobody changes one, but it is not frozen: that costs a microsecond at each dispatch.
@@ -64,7 +84,8 @@ class Message:
     """What a driver stores; `once` > 0 refuses an id seen before for that many seconds.
 
     `token` takes the id's place in what `once` remembers: a retry is another push of an id that
-    was seen, and must itself be made once.
+    was seen, and must itself be made once. `connection` is only for what a chain or a batch keeps:
+    "" is the connection it lives on.
     """
 
     id: JobId
@@ -73,6 +94,8 @@ class Message:
     delay: float = 0.0
     once: float = 0.0
     token: str = ""
+    tie: Tie | None = None
+    connection: str = ""
 
 
 @dataclass(slots=True)
@@ -80,7 +103,8 @@ class ReservedJob:
     """What a consumer hands to the worker.
 
     `attempts` were spent before this reservation; `doom` is "" or "timeout" (to be failed
-    instead of run).
+    instead of run). `tie` is the driver's own text about its tie, "" for a plain job; `cancelled`
+    tells that it, or its batch, was cancelled: it ends as "cancelled", unrun.
     """
 
     id: JobId
@@ -90,6 +114,8 @@ class ReservedJob:
     exceptions: int = 0
     deaths: int = 0
     doom: str = ""
+    tie: str = ""
+    cancelled: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -112,12 +138,14 @@ class Turn:
     """What one trip of a consumer brought.
 
     `next_due` is seconds until the next delayed job of its queues (None: there is none);
-    `refused` are the ids in `done` that this holder no longer held.
+    `refused` are the ids in `done` that this holder no longer held. `transfers` tells that
+    something waits to be taken to another connection (`plans.ChainingQueue.transfers`).
     """
 
     jobs: list[ReservedJob]
     next_due: float | None
     refused: list[JobId]
+    transfers: bool = False
 
 
 @dataclass(slots=True, frozen=True)
@@ -135,7 +163,11 @@ class Burial:
 
 @dataclass(slots=True, frozen=True)
 class FailedJob:
-    """A job that failed for good; `job` is its name on the wire."""
+    """A job that failed for good; `job` is its name on the wire.
+
+    What a store adds is not compared: the `fingerprint` of the error, and whether a retry of the
+    job has begun and not ended.
+    """
 
     id: JobId
     connection: str
@@ -148,6 +180,67 @@ class FailedJob:
     attempts: int
     failed_at: datetime
     tenant: str | None = None
+    tags: tuple[str, ...] = ()
+    fingerprint: str = field(default="", compare=False)
+    is_retrying: bool = field(default=False, compare=False)
+
+
+@dataclass(slots=True, frozen=True)
+class FailedFilter:
+    """Which failed jobs are meant: those that fit all that is given. Empty: all.
+
+    `group` is the beginning of a fingerprint, `error` a part of the error's type or message;
+    `since` and `until` both belong to the span.
+    """
+
+    connection: str = ""
+    queue: str = ""
+    job: str = ""
+    tenant: str = ""
+    tag: str = ""
+    group: str = ""
+    error: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+ALL_FAILED = FailedFilter()
+
+
+@dataclass(slots=True, frozen=True)
+class FailedGroup:
+    """Failed jobs of one cause; `error_type`, `error` and `newest` (an id) are its newest's."""
+
+    fingerprint: str
+    job: str
+    error_type: str
+    error: str
+    count: int
+    first_at: datetime
+    last_at: datetime
+    newest: JobId
+
+
+@dataclass(slots=True, frozen=True)
+class Failure:
+    """One entry of a failed job's log; `failure` counts from 1."""
+
+    failure: int
+    attempts: int
+    error_type: str
+    error: str
+    traceback: str
+    fingerprint: str
+    failed_at: datetime
+
+
+@dataclass(slots=True, frozen=True)
+class PayloadEdit:
+    """A payload before and after an operator changed it, and when that was (None: not yet)."""
+
+    before: bytes
+    after: bytes
+    edited_at: datetime | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -291,8 +384,17 @@ class Consumer(Protocol):
         """Write down that one job is done and the next has started; nobody waits for it."""
         ...
 
-    def ack(self, job: ReservedJob) -> bool:
-        """Remove a job that has ended well."""
+    def ack(
+        self,
+        job: ReservedJob,
+        outcome: Ending = "succeeded",
+        chain: ChainEdit | None = None,
+    ) -> bool:
+        """Remove a job that has ended without failing; `chain` changes its chain before."""
+        ...
+
+    def processing(self, job: ReservedJob) -> bool:
+        """Give back a claim that is held until processing; the job runs right after."""
         ...
 
     def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
@@ -371,33 +473,139 @@ class WorkableQueue(Queue, Protocol):
         ...
 
 
+class UniqueQueue(Queue, Protocol):
+    """A connection that takes claims: "unique". Its `push` honours them, too."""
+
+    def push_unique(self, messages: Sequence[Message]) -> list[JobId]:
+        """Store jobs that claim; return for each the id of the job that now stands for it.
+
+        Its own id: it was stored, or waits as the successor of a running one. Another: it lost
+        to that one, or was merged into it ("replace" and "keep_last").
+        """
+        ...
+
+    def claims(self, *, orphans_only: bool = False) -> list[ClaimState]:
+        """Return the claims that stand, sorted by key."""
+        ...
+
+    def free_claim(self, key: str) -> bool:
+        """Take a claim from its owner, which runs on; False when there is none."""
+        ...
+
+
+class ChainingQueue(Queue, Protocol):
+    """A connection that keeps chains: "chains"."""
+
+    def start_chain(self, plan: ChainPlan) -> bool:
+        """Store the chain and push its first link, all or nothing; False when it was started."""
+        ...
+
+    def chain(self, chain_id: ChainId) -> ChainState | None:
+        """Return how a chain stands; None when it is unknown here or has ended long ago."""
+        ...
+
+    def transfers(self, limit: int = 100) -> list[Message | ChainPlan]:
+        """Return what waits to be taken to the connection it names.
+
+        A chain belongs to the connection of its first link; its `token` keeps it from being
+        started twice. Messages bear `once` and a token.
+        """
+        ...
+
+    def carried(self, taken: Sequence[Message | ChainPlan]) -> None:
+        """Forget what was taken to where it belongs."""
+        ...
+
+
+class BatchingQueue(ChainingQueue, Protocol):
+    """A connection that keeps batches: "batches"."""
+
+    def start_batch(self, plan: BatchPlan) -> bool:
+        """Store the batch and push its members, all or nothing; False when it was started."""
+        ...
+
+    def add_to_batch(self, batch_id: BatchId, members: Sequence[Message | ChainPlan]) -> int:
+        """Add members to a batch; return how many jobs, 0 when it has ended or is unknown."""
+        ...
+
+    def cancel_batch(self, batch_id: BatchId) -> bool:
+        """Let waiting members end unrun; False when it has ended or was cancelled before."""
+        ...
+
+    def forget_batch(self, batch_id: BatchId) -> bool:
+        """Delete what is known of a batch; its jobs stay. False when it was not there."""
+        ...
+
+    def batch(self, batch_id: BatchId) -> BatchState | None:
+        """Return how a batch stands."""
+        ...
+
+    def batches(self, after: BatchId | None = None, limit: int = 50) -> list[BatchState]:
+        """Return the newest first; `after` is the id of the last one seen."""
+        ...
+
+    def failed_members(self, batch_id: BatchId) -> list[JobId]:
+        """Return the members that have failed and were not retried, sorted."""
+        ...
+
+
 class FailedJobs(Protocol):
-    """The store of jobs that failed for good."""
+    """The store of jobs that failed for good, with a log of their failures that only grows."""
 
     def record(self, failed: FailedJob) -> None:
         """Write the job down; doing it twice for one id and attempt is harmless."""
         ...
 
     def all(
-        self, *, queue: str | None = None, limit: int = 50, after: str | None = None
+        self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50, after: JobId | None = None
     ) -> list[FailedJob]:
-        """Return the newest first; `after` is the id of the last one seen."""
+        """Return the newest first; `after` is the id of the last one seen (unknown: nothing)."""
+        ...
+
+    def count(self, wanted: FailedFilter = ALL_FAILED) -> int:
+        """Return how many there are."""
+        ...
+
+    def groups(self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50) -> list[FailedGroup]:
+        """Return them by their error's fingerprint, the largest group first."""
         ...
 
     def find(self, job_id: JobId) -> FailedJob | None:
         """Return one job or None."""
         ...
 
+    def failures(self, job_id: JobId) -> list[Failure]:
+        """Return every failure of a job, the oldest first, also those before a retry."""
+        ...
+
+    def edits(self, job_id: JobId) -> list[PayloadEdit]:
+        """Return what operators changed in a job's payload, the oldest first."""
+        ...
+
     def forget(self, job_id: JobId) -> bool:
-        """Delete one; False when it was not there."""
+        """Delete one with its log; False when it was not there."""
         ...
 
     def flush(self, older_than: float | None = None) -> int:
-        """Delete all (or those older than so many seconds); return how many."""
+        """Delete all (or those older than so many seconds) with their logs; return how many.
+
+        What is being retried just now is left to its retry when an age is given.
+        """
         ...
 
-    def retry(self, job_id: JobId, push: Callable[[FailedJob, str], bool]) -> bool:
-        """Push the job once under a token that survives a crash, then delete it."""
+    def retry(
+        self,
+        job_id: JobId,
+        push: Callable[[FailedJob, str], bool],
+        edit: PayloadEdit | None = None,
+    ) -> bool:
+        """Push the job once under a token that survives a crash, then delete it.
+
+        Returns False when there is no such job. What `push` raises goes through; the job stays
+        and a later retry uses the same token, unless it raised `RetryRefused`, which tells that
+        nothing was pushed. With `edit` the payload is changed first, and the old one kept in the
+        log; raises `EditConflict` when it is neither `before` nor `after`, or is being retried.
+        """
         ...
 
 

@@ -13,6 +13,7 @@ from onqueue.contracts import FailedJob, JobId, OutboxState, ReservedJob, Turn
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.job import Job
 from onqueue.payload import plan_of
+from onqueue.plans import ChainEdit, Ending
 from onqueue.testing.clock import FakeClock
 from onqueue.worker.attempt import Attempts, Cutter
 from onqueue.worker.child import Lifeline
@@ -64,8 +65,15 @@ class ConsumerDouble:
         self._answer()
         self.told.append(("mark", done, started))
 
-    def ack(self, job: ReservedJob) -> bool:
-        return self._settle("ack", job.id)
+    def ack(
+        self, job: ReservedJob, outcome: Ending = "succeeded", chain: ChainEdit | None = None
+    ) -> bool:
+        del chain
+        return self._settle("ack", job.id, *([outcome] if outcome != "succeeded" else []))
+
+    def processing(self, job: ReservedJob) -> bool:
+        del job
+        return not self.lost
 
     def fail(self, job: ReservedJob) -> bool:
         return self._settle("fail", job.id)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from onqueue.contracts import JobId, Locks
     from onqueue.drivers.redis.scripts import Call
     from onqueue.drivers.redis.wire import Broker
+    from onqueue.plans import ChainEdit, Ending
 
 logger = logging.getLogger(__name__)
 
@@ -142,13 +143,24 @@ class RedisConsumer:
 
     # ---- other fates ----
 
-    def ack(self, job: ReservedJob) -> bool:
-        """Remove a job that has ended well."""
+    def ack(
+        self,
+        job: ReservedJob,
+        outcome: Ending = "succeeded",
+        chain: ChainEdit | None = None,
+    ) -> bool:
+        """Remove a job that has ended without failing."""
+        del outcome, chain
         return self._settle(job, self._scripts.finish(self._of, job.id.encode())) == Code.DONE
 
     def fail(self, job: ReservedJob) -> bool:
         """Remove a job that has failed; the failed store was written before."""
         return self.ack(job)
+
+    def processing(self, job: ReservedJob) -> bool:
+        """Return True: no claim is kept yet."""
+        del job
+        return True
 
     def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
         """Give the job back for later (seconds), with these new absolute counters."""
