@@ -14,6 +14,7 @@ from onqueue.config import connection_configs
 from onqueue.errors import (
     ConfigurationError,
     NoCurrentManager,
+    NoInlineRunner,
     OnQueueError,
     RetryAfterTooShort,
     UnknownConnection,
@@ -70,8 +71,8 @@ class InlineRunner(Protocol):
 
 
 def _no_runner(manager: QueueManager, connection: str, message: Message) -> None:
-    msg = f"Nothing can run job {message.id!r} of {connection!r} inline: import onqueue.bus first"
-    raise NotImplementedError(msg, manager)
+    del manager
+    raise NoInlineRunner(message.id, connection)
 
 
 _inline_runner: InlineRunner = _no_runner

@@ -9,6 +9,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 
+def _clause(why: object) -> str:
+    """Return words quoted from elsewhere without the full stop that our own sentence sets."""
+    return str(why).strip().rstrip(".")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return ", did you mean 'x'?" for the known name most like this one, or "" without any."""
     matches = get_close_matches(name, sorted(known), n=1, cutoff=0.6)
@@ -29,7 +34,18 @@ class ConfigurationError(OnQueueError):
         """Keep the problems, one sentence each."""
         self.subject = subject
         self.problems = tuple(problems)
-        super().__init__(f"{subject} cannot be used: " + "; ".join(self.problems))
+        super().__init__(f"{subject} cannot be used: " + "; ".join(map(_clause, self.problems)))
+
+
+class NoInlineRunner(OnQueueError):
+    """A job was to run in its dispatcher, and nothing that runs jobs was imported."""
+
+    def __init__(self, job_id: str, connection: str) -> None:
+        """Name the job and its connection."""
+        super().__init__(
+            f"Nothing can run job {job_id!r} of connection {connection!r} in this process: "
+            "import onqueue (or onqueue.bus) before the first dispatch"
+        )
 
 
 class UnknownConnection(OnQueueError):
@@ -123,6 +139,15 @@ class UnknownJob(OnQueueError):
         )
 
 
+class NotCallableByPath(JobDefinitionError):
+    """A function that a worker could not import."""
+
+    def __init__(self, function: str, why: str) -> None:
+        """Name the function and what is in the way."""
+        self.function = function
+        super().__init__(f"Function {function!r} cannot become a job: {why}")
+
+
 class NotRunning(OnQueueError):
     """Something that only a running job can do was asked of one that is not running."""
 
@@ -184,6 +209,74 @@ class MissingModel(OnQueueError):
         super().__init__(f"{type_name} {key!r} no longer exists")
 
 
+# ---- keys ----
+
+
+class BeyondRetry(OnQueueError):
+    """The root of what no other attempt can mend: a job that raises it fails at once."""
+
+
+class NoAppKeys(ConfigurationError):
+    """Something must be signed or encrypted, but the manager was given no keys."""
+
+    def __init__(self, job: str, need: str) -> None:
+        """Name the job and what it needs a key for."""
+        self.job, self.need = job, need
+        super().__init__(
+            f"Job {job!r}",
+            [f"it needs {need}: give the QueueManager app_keys=((id, 32 random bytes),)"],
+        )
+
+
+class KeyGone(PayloadError):
+    """A payload was signed or encrypted with a key that this process does not have."""
+
+    def __init__(self, job: str, key_id: str, known: Iterable[str]) -> None:
+        """Name the job, the key it needs and those that are there."""
+        self.job, self.key_id = job, key_id
+        names = ", ".join(map(repr, known)) or "none"
+        super().__init__(
+            f"The payload of job {job!r} needs app key {key_id!r}, which is not here "
+            f"(known: {names}): put it back behind the present key, then replay the job"
+        )
+
+
+class PayloadAltered(BeyondRetry, PayloadError):
+    """An encrypted payload that is not what a dispatch of this application wrote."""
+
+    def __init__(self, job: str, why: str) -> None:
+        """Name the job and what does not fit."""
+        self.job = job
+        super().__init__(
+            f"The encrypted payload of job {job!r} was refused: {why}. It was altered or moved "
+            "here from another job, or its key is another one of the same id"
+        )
+
+
+class NoSuchFunction(BeyondRetry):
+    """A job calls a function that its module does not have (any more)."""
+
+    def __init__(self, path: str) -> None:
+        """Name the path, `module:name`."""
+        self.path = path
+        super().__init__(
+            f"There is no function {path!r}: put it back (or a new one under its old name), "
+            "then retry the job"
+        )
+
+
+class ClosureAltered(BeyondRetry, PayloadError):
+    """A function's job that is not what a dispatch of this application signed."""
+
+    def __init__(self, job: str, function: str, why: str) -> None:
+        """Name the job, the function and what does not fit."""
+        self.job, self.function = job, function
+        super().__init__(
+            f"The call of {function!r} by job {job!r} was refused unrun: {why}. It was altered "
+            "on its way, or dispatched by somebody else; dispatch it again if it is wanted"
+        )
+
+
 # ---- brokers ----
 
 
@@ -198,7 +291,8 @@ class BrokerUnavailable(BrokerError):
         """Name the connection, where its broker should be, and what happened."""
         self.connection, self.address = connection, address
         super().__init__(
-            f"The broker of connection {connection!r} at {address} cannot be reached: {why}. "
+            f"The broker of connection {connection!r} at {address} cannot be reached: "
+            f"{_clause(why)}. "
             "Check that it runs and that the address is right"
         )
 
@@ -210,7 +304,8 @@ class BrokerFull(BrokerError):
         """Name the connection and what the broker said."""
         self.connection, self.address = connection, address
         super().__init__(
-            f"The broker of connection {connection!r} at {address} takes no more jobs: {why}. "
+            f"The broker of connection {connection!r} at {address} takes no more jobs: "
+            f"{_clause(why)}. "
             "Give it more memory or let workers empty its queues"
         )
 
@@ -222,8 +317,46 @@ class BrokerMisconfigured(BrokerError):
         """Name the connection and what must be changed."""
         self.connection, self.address = connection, address
         super().__init__(
-            f"The broker of connection {connection!r} at {address} is not safe for jobs: {why}"
+            f"The broker of connection {connection!r} at {address} is not safe for jobs: "
+            f"{_clause(why)}"
         )
+
+
+# ---- failed jobs ----
+
+
+class FailedJobError(OnQueueError):
+    """A failed job that was not brought back; it is in its store as before."""
+
+
+class RetryRefused(FailedJobError):
+    """A failed job that its queue does not take now: nothing was pushed."""
+
+    def __init__(self, job_id: str, why: str) -> None:
+        """Name the job and what stands in the way."""
+        self.job_id = job_id
+        super().__init__(f"Failed job {job_id!r} stays where it is: {_clause(why)}")
+
+
+class EditConflict(FailedJobError):
+    """A failed job that changed, or was being retried, before its edit could be made."""
+
+    def __init__(self, job_id: str) -> None:
+        """Say what to do."""
+        self.job_id = job_id
+        super().__init__(
+            f"Failed job {job_id!r} is being retried already, or was changed by another: look at "
+            "it again, and end its retry (without a change) before you edit it"
+        )
+
+
+class UneditableJob(FailedJobError):
+    """A change of a failed job's fields that its class would not accept."""
+
+    def __init__(self, job: str, problems: Sequence[str]) -> None:
+        """Keep all that is wrong, one sentence each."""
+        self.job, self.problems = job, tuple(problems)
+        super().__init__(f"Job {job!r} cannot be changed so: " + "; ".join(problems))
 
 
 class LeaseLost(OnQueueError):

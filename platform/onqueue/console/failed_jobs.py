@@ -9,6 +9,7 @@ import click
 
 from onqueue.console.group import FAILED
 from onqueue.console.output import plural, print_json, print_table
+from onqueue.contracts import FailedFilter
 from onqueue.errors import OnQueueError
 from onqueue.failed.retry import retry_failed
 
@@ -41,7 +42,7 @@ def _failed(get_manager: Callable[[], QueueManager]) -> click.Command:
         if job_id is not None:
             _show(_known(store, job_id), as_json=as_json)
             return
-        found = store.all(queue=queue, limit=limit, after=after)
+        found = store.all(FailedFilter(queue=queue or ""), limit=limit, after=after)
         if as_json:
             print_json([_summary(job) for job in found])
         elif not found:
@@ -121,7 +122,9 @@ def _each(ids: Iterable[JobId], done: str, act: Callable[[JobId], bool]) -> None
 def _all_ids(store: FailedJobs, queue: str | None) -> list[JobId]:
     """Return all ids there are now, the oldest first: what fails again meanwhile is left."""
     ids: list[JobId] = []
-    while page := store.all(queue=queue, limit=PAGE, after=ids[-1] if ids else None):
+    while page := store.all(
+        FailedFilter(queue=queue or ""), limit=PAGE, after=ids[-1] if ids else None
+    ):
         ids += [job.id for job in page]
     return ids[::-1]
 

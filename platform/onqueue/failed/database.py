@@ -8,8 +8,9 @@ its row back without a token, and the rest of the old retry changes nothing.
 
 from __future__ import annotations
 
+import json
 import secrets
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -17,35 +18,25 @@ from sqlalchemy import and_, create_engine, delete, func, insert, or_, select, u
 from sqlalchemy.exc import IntegrityError
 
 from onqueue.clock import SystemClock
-from onqueue.contracts import FailedJob
+from onqueue.contracts import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadEdit
+from onqueue.errors import EditConflict, RetryRefused
 from onqueue.failed.fingerprint import fingerprint
-from onqueue.failed.tables import failed_job_attempts, failed_jobs
+from onqueue.failed.tables import failed_job_attempts, failed_job_edits, failed_jobs
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import ColumnElement, Connection, Engine, Row
 
-    from onqueue.contracts import Clock, JobId
+    from onqueue.contracts import Clock, FailedFilter, JobId
 
 _row = failed_jobs.c
 _log = failed_job_attempts.c
+_edit = failed_job_edits.c
 _TRIES = 5
 _ERROR_TYPE_LENGTH = 255
 _LONGEST = 64 * 1024
-
-
-@dataclass(slots=True, frozen=True)
-class Failure:
-    """One entry of a job's log; `failure` counts from 1."""
-
-    failure: int
-    attempts: int
-    error_type: str
-    error: str
-    traceback: str
-    fingerprint: str
-    failed_at: datetime
+_FINGERPRINT_LENGTH = 32
 
 
 class DatabaseFailedJobs:
@@ -73,12 +64,15 @@ class DatabaseFailedJobs:
                 return
 
     def all(
-        self, *, queue: str | None = None, limit: int = 50, after: str | None = None
+        self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50, after: JobId | None = None
     ) -> list[FailedJob]:
         """Return the newest first; `after` is the id of the last one seen (unknown: nothing)."""
-        statement = select(failed_jobs).order_by(_row.failed_at.desc(), _row.id.desc()).limit(limit)
-        if queue is not None:
-            statement = statement.where(_row.queue == queue)
+        statement = (
+            select(failed_jobs)
+            .where(*_conditions(wanted))
+            .order_by(_row.failed_at.desc(), _row.id.desc())
+            .limit(limit)
+        )
         with self._engine.connect() as connection:
             if after is not None:
                 last = connection.scalar(select(_row.failed_at).where(_row.id == after))
@@ -88,10 +82,50 @@ class DatabaseFailedJobs:
                 statement = statement.where(or_(_row.failed_at < last, earlier))
             return [_failed_job(row) for row in connection.execute(statement)]
 
-    def count(self) -> int:
-        """Return how many jobs are in the store."""
+    def count(self, wanted: FailedFilter = ALL_FAILED) -> int:
+        """Return how many there are."""
+        statement = select(func.count()).select_from(failed_jobs).where(*_conditions(wanted))
         with self._engine.connect() as connection:
-            return connection.scalar(select(func.count()).select_from(failed_jobs)) or 0
+            return connection.scalar(statement) or 0
+
+    def groups(self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50) -> list[FailedGroup]:
+        """Return them by their error's fingerprint, the largest group first."""
+        conditions = list(_conditions(wanted))
+        size, last_at = func.count(), func.max(_row.failed_at)
+        statement = (
+            select(_row.fingerprint, size, func.min(_row.failed_at), last_at)
+            .where(*conditions)
+            .group_by(_row.fingerprint)
+            .order_by(size.desc(), last_at.desc(), _row.fingerprint)
+            .limit(limit)
+        )
+        with self._engine.connect() as connection:
+            found = connection.execute(statement).all()
+            # One short look by the index for each group, instead of a sort of all rows.
+            newest = [
+                connection.execute(
+                    select(failed_jobs)
+                    .where(_row.fingerprint == group[0], *conditions)
+                    .order_by(_row.failed_at.desc(), _row.id.desc())
+                    .limit(1)
+                ).first()
+                for group in found
+            ]
+        # A group may have been retried between the two looks.
+        return [
+            FailedGroup(
+                fingerprint=group[0],
+                job=row.job,
+                error_type=row.error_type,
+                error=row.error,
+                count=group[1],
+                first_at=_aware(group[2]),
+                last_at=_aware(group[3]),
+                newest=row.id,
+            )
+            for group, row in zip(found, newest, strict=True)
+            if row is not None
+        ]
 
     def find(self, job_id: JobId) -> FailedJob | None:
         """Return one job or None."""
@@ -105,11 +139,21 @@ class DatabaseFailedJobs:
         with self._engine.connect() as connection:
             return [_failure(row) for row in connection.execute(statement)]
 
+    def edits(self, job_id: JobId) -> list[PayloadEdit]:
+        """Return what operators changed in a job's payload, the oldest first."""
+        statement = select(failed_job_edits).where(_edit.job_id == job_id).order_by(_edit.number)
+        with self._engine.connect() as connection:
+            return [
+                PayloadEdit(bytes(row.before), bytes(row.after), _aware(row.edited_at))
+                for row in connection.execute(statement)
+            ]
+
     def forget(self, job_id: JobId) -> bool:
         """Delete one with its log; False when it was not there."""
         with self._engine.begin() as connection:
             gone = connection.execute(delete(failed_jobs).where(_row.id == job_id)).rowcount
             connection.execute(delete(failed_job_attempts).where(_log.job_id == job_id))
+            connection.execute(delete(failed_job_edits).where(_edit.job_id == job_id))
         return gone > 0
 
     def flush(self, older_than: float | None = None) -> int:
@@ -118,45 +162,109 @@ class DatabaseFailedJobs:
         What is being retried just now is left to its retry when an age is given.
         """
         jobs, entries = delete(failed_jobs), delete(failed_job_attempts)
+        edits = delete(failed_job_edits)
         if older_than is not None:
             limit = self._clock.now() - timedelta(seconds=older_than)
             jobs = jobs.where(_row.failed_at < limit, _row.state == "failed")
             kept = select(_row.id)
             entries = entries.where(_log.failed_at < limit, _log.job_id.not_in(kept))
+            edits = edits.where(_edit.edited_at < limit, _edit.job_id.not_in(kept))
         with self._engine.begin() as connection:
             gone = connection.execute(jobs).rowcount
             connection.execute(entries)
+            connection.execute(edits)
         return gone
 
-    def retry(self, job_id: JobId, push: Callable[[FailedJob, str], bool]) -> bool:
+    def retry(
+        self,
+        job_id: JobId,
+        push: Callable[[FailedJob, str], bool],
+        edit: PayloadEdit | None = None,
+    ) -> bool:
         """Push the job once under a token that survives a crash, then delete it.
 
         Returns False when there is no such job. What `push` raises goes through; the job stays
-        and a later retry uses the same token.
+        and a later retry uses the same token. Raises `EditConflict` as the contract says.
         """
-        found = self._begin_retry(job_id)
+        found = self._begin_retry(job_id, edit)
         if found is None:
             return False
         failed, token = found
-        push(failed, token)
+        try:
+            push(failed, token)
+        except RetryRefused:
+            self._give_up_retry(job_id, token)
+            raise
         self._end_retry(job_id, token)
         return True
 
-    def _begin_retry(self, job_id: JobId) -> tuple[FailedJob, str] | None:
+    def _begin_retry(
+        self, job_id: JobId, edit: PayloadEdit | None = None
+    ) -> tuple[FailedJob, str] | None:
         mark = (
             update(failed_jobs)
             .where(_row.id == job_id, _row.state == "failed")
             .values(state="retrying", retry_token=secrets.token_hex(16))
         )
         with self._engine.begin() as connection:
-            connection.execute(mark)
+            is_first = connection.execute(mark).rowcount > 0
             row = connection.execute(select(failed_jobs).where(_row.id == job_id)).first()
-        return (_failed_job(row), row.retry_token) if row else None
+            if row is None:
+                return None
+            failed = _failed_job(row)
+            if edit is not None and failed.payload != edit.after:
+                if not is_first or failed.payload != edit.before:
+                    raise EditConflict(job_id)
+                self._write_edit(connection, job_id, edit)
+                failed = replace(failed, payload=edit.after)
+        return failed, row.retry_token
+
+    def _write_edit(self, connection: Connection, job_id: JobId, edit: PayloadEdit) -> None:
+        values = {"job_id": job_id, "before": edit.before, "after": edit.after}
+        connection.execute(insert(failed_job_edits).values(**values, edited_at=self._clock.now()))
+        connection.execute(update(failed_jobs).where(_row.id == job_id).values(payload=edit.after))
+
+    def _give_up_retry(self, job_id: JobId, token: str) -> None:
+        statement = (
+            update(failed_jobs)
+            .where(_row.id == job_id, _row.retry_token == token)
+            .values(state="failed", retry_token=None)
+        )
+        with self._engine.begin() as connection:
+            connection.execute(statement)
 
     def _end_retry(self, job_id: JobId, token: str) -> None:
         statement = delete(failed_jobs).where(_row.id == job_id, _row.retry_token == token)
         with self._engine.begin() as connection:
             connection.execute(statement)
+
+
+def _conditions(wanted: FailedFilter) -> Iterator[ColumnElement[bool]]:
+    for column, value in (
+        (_row.connection, wanted.connection),
+        (_row.queue, wanted.queue),
+        (_row.job, wanted.job),
+        (_row.tenant, wanted.tenant),
+    ):
+        if value:
+            yield column == value
+    if wanted.tag:
+        # Unlike LIKE this knows capital letters in every database.
+        yield func.replace(_row.tags, _tag(wanted.tag), "") != _row.tags
+    if len(wanted.group) == _FINGERPRINT_LENGTH:
+        yield _row.fingerprint == wanted.group
+    elif wanted.group:
+        yield _row.fingerprint.startswith(wanted.group, autoescape=True)
+    if wanted.error:
+        part = wanted.error
+        yield or_(
+            _row.error_type.icontains(part, autoescape=True),
+            _row.error.icontains(part, autoescape=True),
+        )
+    if wanted.since is not None:
+        yield _row.failed_at >= wanted.since
+    if wanted.until is not None:
+        yield _row.failed_at <= wanted.until
 
 
 def _record(connection: Connection, failed: FailedJob) -> None:
@@ -165,6 +273,7 @@ def _record(connection: Connection, failed: FailedJob) -> None:
         "connection": failed.connection,
         "queue": failed.queue,
         "payload": failed.payload,
+        "tags": f"[{','.join(map(_tag, failed.tags))}]" if failed.tags else None,
         "state": "failed",
         "retry_token": None,
     }
@@ -209,6 +318,11 @@ def _error_values(failed: FailedJob) -> dict[str, Any]:
     }
 
 
+def _tag(text: str) -> str:
+    # As JSON text no tag is a part of another one.
+    return json.dumps(_storable(text), ensure_ascii=False)
+
+
 def _storable(text: str) -> str:
     """Return the text without what databases refuse: an error may quote anything."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
@@ -227,6 +341,9 @@ def _failed_job(row: Row[Any]) -> FailedJob:
         attempts=row.attempts,
         failed_at=_aware(row.failed_at),
         tenant=row.tenant,
+        tags=tuple(json.loads(row.tags)) if row.tags else (),
+        fingerprint=row.fingerprint,
+        is_retrying=row.state == "retrying",
     )
 
 

@@ -6,6 +6,8 @@ import traceback
 from typing import TYPE_CHECKING
 
 from onqueue.contracts import FailedJob
+from onqueue.errors import PayloadError
+from onqueue.payload import decode
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -39,7 +41,16 @@ def failed_job(
         attempts=attempts,
         failed_at=failed_at,
         tenant=context.get("tenant"),
+        tags=_tags_of(payload),
     )
+
+
+def _tags_of(payload: bytes) -> tuple[str, ...]:
+    try:
+        return tuple(decode(payload).options.get("tags") or ())
+    except PayloadError:
+        # That it cannot be read may be the very reason why it failed.
+        return ()
 
 
 def _text_of(error: BaseException) -> str:

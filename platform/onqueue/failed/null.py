@@ -4,29 +4,60 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onqueue.contracts import ALL_FAILED
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onqueue.contracts import FailedJob, JobId
+    from onqueue.contracts import (
+        FailedFilter,
+        FailedGroup,
+        FailedJob,
+        Failure,
+        JobId,
+        PayloadEdit,
+    )
 
 
 class NullFailedJobs:
     """Keeps nothing; a failed job is only told by its event."""
 
+    keeps_nothing = True
+
     def record(self, failed: FailedJob) -> None:
         """Forget the job."""
 
     def all(
-        self, *, queue: str | None = None, limit: int = 50, after: str | None = None
+        self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50, after: JobId | None = None
     ) -> list[FailedJob]:
         """Return nothing."""
-        del queue, limit, after
+        del wanted, limit, after
+        return []
+
+    def count(self, wanted: FailedFilter = ALL_FAILED) -> int:
+        """Return 0."""
+        del wanted
+        return 0
+
+    def groups(self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50) -> list[FailedGroup]:
+        """Return nothing."""
+        del wanted, limit
         return []
 
     def find(self, job_id: JobId) -> FailedJob | None:
         """Return None."""
         del job_id
         return None
+
+    def failures(self, job_id: JobId) -> list[Failure]:
+        """Return nothing."""
+        del job_id
+        return []
+
+    def edits(self, job_id: JobId) -> list[PayloadEdit]:
+        """Return nothing."""
+        del job_id
+        return []
 
     def forget(self, job_id: JobId) -> bool:
         """Return False: there was nothing to delete."""
@@ -38,7 +69,12 @@ class NullFailedJobs:
         del older_than
         return 0
 
-    def retry(self, job_id: JobId, push: Callable[[FailedJob, str], bool]) -> bool:
+    def retry(
+        self,
+        job_id: JobId,
+        push: Callable[[FailedJob, str], bool],
+        edit: PayloadEdit | None = None,
+    ) -> bool:
         """Return False: there is nothing to retry."""
-        del job_id, push
+        del job_id, push, edit
         return False

@@ -44,10 +44,15 @@ failed_jobs = Table(
     Column("state", String(16), nullable=False),
     # Under which name it is being retried; a retry that is repeated uses the same one.
     Column("retry_token", String(32)),
+    # A JSON list of texts; NULL without any.
+    Column("tags", Text),
     CheckConstraint("state in ('failed', 'retrying')", name="ck_failed_jobs_state"),
     Index("ix_failed_jobs_failed_at", "failed_at", "id"),
     Index("ix_failed_jobs_queue", "queue", "failed_at"),
-    Index("ix_failed_jobs_fingerprint", "fingerprint"),
+    Index("ix_failed_jobs_job", "job", "failed_at"),
+    Index("ix_failed_jobs_tenant", "tenant", "failed_at"),
+    # Counts the groups and finds the newest of each without a look at the rows.
+    Index("ix_failed_jobs_fingerprint", "fingerprint", "failed_at", "id"),
 )
 
 failed_job_attempts = Table(
@@ -67,6 +72,19 @@ failed_job_attempts = Table(
     Column("failed_at", DateTime(timezone=True), nullable=False),
     UniqueConstraint("job_id", "failure", name="uq_failed_job_attempts_failure"),
     Index("ix_failed_job_attempts_failed_at", "failed_at"),
+)
+
+failed_job_edits = Table(
+    "failed_job_edits",
+    metadata,
+    # Only ever appended to: what an operator changed before a retry.
+    Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("job_id", String(32), nullable=False),
+    Column("before", LargeBinary, nullable=False),
+    Column("after", LargeBinary, nullable=False),
+    Column("edited_at", DateTime(timezone=True), nullable=False),
+    Index("ix_failed_job_edits_job_id", "job_id"),
+    Index("ix_failed_job_edits_edited_at", "edited_at"),
 )
 
 
