@@ -8,13 +8,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass_transform
 
 from onqueue.errors import ManuallyFailed, NoCurrentManager, NotRunning
+from onqueue.interactions import Interactions
 from onqueue.job_class import check_class, forget_plans, wire_name
 from onqueue.job_context import Order
 from onqueue.options import OPTIONS, Seconds, check_option, checked_seconds
 from onqueue.registry import register
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
     from uuid import UUID
 
@@ -190,6 +191,14 @@ class Job(metaclass=JobMeta):
         """Tie the job to its run; the worker's business."""
         self.__dict__["_context"] = context
         return self
+
+    def with_fake_queue_interactions(
+        self, *, attempts: int = 1, context: Mapping[str, str] | None = None
+    ) -> Interactions:
+        """Bind the job to a run that never was, and return what a test may ask of that."""
+        run = Interactions(attempts=attempts, context=context)
+        self.bind(run.context)
+        return run
 
     def running(self, what: str = "running") -> JobContext:
         """Return the run's context; raises `NotRunning` outside of one."""
