@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from threading import Lock
@@ -19,13 +20,15 @@ from onqueue.errors import (
     RetryAfterTooShort,
     UnknownConnection,
     UnsupportedByDriver,
+    is_beyond_retry,
     nearest,
 )
+from onqueue.keyring import Keyring
 from onqueue.options import seconds
 from onqueue.registry import registered
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import svcs
 
@@ -40,6 +43,8 @@ if TYPE_CHECKING:
         WorkableQueue,
     )
     from onqueue.job import Dispatching, Job
+
+log = logging.getLogger("onqueue.connections")
 
 DRIVERS: dict[str, str] = {
     "redis": "onqueue.drivers.redis:RedisQueue",
@@ -57,6 +62,9 @@ FAILED_STORES: dict[str, str] = {
     "database": "onqueue.failed.database:DatabaseFailedJobs",
 }
 """Failed stores by name; called with the store's other settings as keywords."""
+
+GivesUp: TypeAlias = "Callable[[BaseException], bool]"
+"""Tells of what a job raised whether trying again is pointless."""
 
 Scope: TypeAlias = "Callable[[Mapping[str, str]], AbstractContextManager[Any]]"
 """Re-enters, around a run, what `context` wrote down when the job was dispatched."""
@@ -99,11 +107,15 @@ class QueueManager:
         clock: Clock | None = None,
         context: Callable[[], Mapping[str, str]] | None = None,
         scope: Scope | None = None,
+        app_keys: Iterable[tuple[str, bytes]] = (),
+        dont_retry: GivesUp | tuple[type[BaseException], ...] = (),
     ) -> None:
         """Take the settings; raises `ConfigurationError` with everything that is wrong.
 
         Nothing is connected yet. `context` is what travels with each payload (tenant, trace),
-        `scope` what re-enters it around a run.
+        `scope` what re-enters it around a run. Of the `app_keys` (pairs of id and key) the first
+        signs and encrypts, and all of them verify and decrypt. What a job raises and `dont_retry`
+        names (exception types, or a function that tells) fails it at once.
         """
         self.configs: dict[str, ConnectionConfig] = connection_configs(connections)
         if default not in self.configs:
@@ -114,6 +126,8 @@ class QueueManager:
         self.services = services
         self.clock: Clock = clock or SystemClock()
         self.context = context
+        self.keys = Keyring(app_keys)
+        self._dont_retry = dont_retry
         self.dispatcher: Dispatching | None = None
         self._scope = scope
         self._failed_settings: Mapping[str, Any] | FailedJobs = failed or {"driver": "null"}
@@ -170,6 +184,18 @@ class QueueManager:
     def scope(self, context: Mapping[str, str]) -> AbstractContextManager[Any]:
         """Return what must surround the restoring and running of a job with this context."""
         return nullcontext() if self._scope is None else self._scope(context)
+
+    def gives_up(self, error: BaseException) -> bool:
+        """Tell whether a job that raised this is failed at once, whatever tries it has left."""
+        if is_beyond_retry(error):
+            return True
+        if isinstance(self._dont_retry, tuple):
+            return isinstance(error, self._dont_retry)
+        try:
+            return bool(self._dont_retry(error))
+        except Exception:
+            log.exception("dont_retry could not tell what to do about %r", error)
+            return False
 
     def run_inline(self, connection: str, message: Message) -> None:
         """Run a job here and now; raises what it raises."""

@@ -216,6 +216,11 @@ class BeyondRetry(OnQueueError):
     """The root of what no other attempt can mend: a job that raises it fails at once."""
 
 
+def is_beyond_retry(error: BaseException) -> bool:
+    """Tell whether the core itself says that trying again is pointless."""
+    return isinstance(error, BeyondRetry)
+
+
 class NoAppKeys(ConfigurationError):
     """Something must be signed or encrypted, but the manager was given no keys."""
 

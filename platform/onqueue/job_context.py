@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import svcs
 
     from onqueue.contracts import Locks
+    from onqueue.keyring import Keyring
 
 T = TypeVar("T")
 
@@ -58,6 +59,7 @@ class JobContext:
         "container",
         "context",
         "job_id",
+        "keys",
         "locks",
         "order",
         "queue",
@@ -74,6 +76,7 @@ class JobContext:
         lifeline: Lifeline,
         locks: Locks | None = None,
         services: svcs.Registry | None = None,
+        keys: Keyring | None = None,
     ) -> None:
         """Keep what the run is about; `attempts` is 1-based and includes this run."""
         self.job_id = job_id
@@ -82,6 +85,7 @@ class JobContext:
         self.queue = queue
         self.context = context
         self.locks = locks
+        self.keys = keys
         self.cancelled = False
         self.order: Order | None = None
         self.container: svcs.Container | None = None

@@ -97,6 +97,7 @@ class _InlineRun:
             lifeline=_lifeline,
             locks=_locks,
             services=self._manager.services,
+            keys=self._manager.keys,
         )
         if events.job_processing.receivers:
             events.tell(events.job_processing, events.JobProcessing(*self._head))

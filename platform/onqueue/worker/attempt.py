@@ -17,6 +17,7 @@ from onqueue.errors import (
     TimeoutExceeded,
     UnknownJob,
     UnreadablePayload,
+    is_beyond_retry,
 )
 from onqueue.injection import call_handle, dependencies
 from onqueue.job import Job
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
     from onqueue.contracts import Clock, Locks, ReservedJob
     from onqueue.job_context import Lifeline
+    from onqueue.keyring import Keyring
     from onqueue.worker.options import WorkerOptions
 
 RETURNED = Returned()
@@ -158,8 +160,13 @@ class Attempts:
         locks: Locks | None = None,
         services: svcs.Registry | None = None,
         scope: Callable[[Mapping[str, str]], AbstractContextManager[Any]] | None = None,
+        keys: Keyring | None = None,
+        gives_up: Callable[[BaseException], bool] = is_beyond_retry,
     ) -> None:
-        """Know what every run of this process shares; `scope` re-enters a job's context."""
+        """Know what every run of this process shares; `scope` re-enters a job's context.
+
+        `gives_up` tells of what a job raised whether trying again is pointless.
+        """
         self._connection = connection
         self._clock = clock
         self._lifeline = lifeline
@@ -167,6 +174,8 @@ class Attempts:
         self._locks = locks
         self._services = services
         self._scope = scope
+        self._keys = keys
+        self._gives_up = gives_up
         self._options = options
         self._plain = limits_of({}, options)
         self._recipes: dict[str, Recipe] = {}
@@ -282,6 +291,7 @@ class Attempts:
             lifeline=self._lifeline,
             locks=self._locks,
             services=self._services,
+            keys=self._keys,
         )
 
     def _result_of(self, attempt: Attempt, error: BaseException) -> Result:
@@ -292,6 +302,8 @@ class Attempts:
             return TimedOut()
         if isinstance(fired, JobInterrupted):
             return Interrupted()
+        if self._gives_up(error):
+            return Order("fail", error=error)
         return Raised(error)
 
     def hear_failure(self, attempt: Attempt, error: BaseException, number: int) -> None:

@@ -125,6 +125,8 @@ def _loop(
         locks=consumer.locks(),
         services=manager.services,
         scope=manager.scope,
+        keys=manager.keys,
+        gives_up=manager.gives_up,
     )
     settlement = Settlement(
         connection=errand.connection,
