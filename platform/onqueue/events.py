@@ -53,6 +53,48 @@ class JobQueued(JobQueueing):
 
 
 @dataclass(frozen=True, slots=True)
+class JobUniqueSkipped:
+    """A unique job was not pushed, as job `owner` has its lock; `job` is the wire name."""
+
+    connection: str
+    queue: str
+    job_id: str
+    job: str
+    key: str
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchEvent:
+    """What all events about one batch tell."""
+
+    connection: str
+    batch_id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchDispatched(BatchEvent):
+    """A batch was started with `total` jobs."""
+
+    total: int
+
+
+@dataclass(frozen=True, slots=True)
+class BatchCancelled(BatchEvent):
+    """A batch was cancelled."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFinished(BatchEvent):
+    """A batch has ended: so many of its `total` jobs `failed`."""
+
+    total: int
+    failed: int
+    cancelled: bool
+
+
+@dataclass(frozen=True, slots=True)
 class JobRun:
     """What all events about one attempt tell; `job` is the wire name, `attempts` 1-based."""
 
@@ -159,6 +201,10 @@ class WorkerStopping:
 _signals = Namespace()
 job_queueing = _signals.signal("job-queueing")
 job_queued = _signals.signal("job-queued")
+job_unique_skipped = _signals.signal("job-unique-skipped")
+batch_dispatched = _signals.signal("batch-dispatched")
+batch_cancelled = _signals.signal("batch-cancelled")
+batch_finished = _signals.signal("batch-finished")
 job_processing = _signals.signal("job-processing")
 job_processed = _signals.signal("job-processed")
 job_exception_occurred = _signals.signal("job-exception-occurred")

@@ -1,6 +1,7 @@
 """A broker of one process that can be away, refuse jobs and forget everything."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from onqueue.config import ConnectionConfig, connection_config
 from onqueue.contracts import Clock, JobId, Message, QueueSize
@@ -13,12 +14,13 @@ class BrokerDouble:
     def __init__(self, name: str = "redis", config: ConnectionConfig | None = None) -> None:
         self.name = name
         self.config = config or connection_config(name, {"driver": "redis"})
-        self.supports = frozenset({"delay", "once", "pause", "size", "forget", "knows"})
+        self.supports = frozenset({"delay", "once", "pause", "size", "forget", "knows", "unique"})
         self.away = False
         self.refused: set[JobId] = set()
         self.waiting: dict[JobId, Message] = {}
         self.pushed: list[Message] = []
         self.trips = 0
+        self.claims: dict[str, JobId] = {}
         self._seen: set[str] = set()
         self._paused: dict[str, str] = {}
 
@@ -31,6 +33,23 @@ class BrokerDouble:
             if message.id in self.refused:
                 raise PayloadTooLarge("Job", 2, 1)
         return sum([self._take(message) for message in messages])
+
+    def push_unique(self, messages: Sequence[Message]) -> list[JobId]:
+        """Take the locks that are free; a lock goes with its job."""
+        self._answer()
+        return [self._claim(message) for message in messages]
+
+    def _claim(self, message: Message) -> JobId:
+        assert message.tie is not None and message.tie.claim is not None
+        key = message.tie.claim.key
+        owner = self.claims.get(key)
+        if owner in self.waiting and owner != message.id:
+            if message.tie.claim.on_conflict in {"replace", "keep_last"}:
+                self.waiting[owner] = replace(self.waiting[owner], payload=message.payload)
+            return owner
+        if self._take(message):
+            self.claims[key] = message.id
+        return message.id
 
     def size(self, queue: str) -> QueueSize:
         self._answer()

@@ -10,12 +10,15 @@ from os import urandom
 from typing import TYPE_CHECKING, Any, cast
 
 from onqueue import events
+from onqueue.bus.unique import claim_of
 from onqueue.connections import QueueManager, current_manager
 from onqueue.contracts import ONCE_WINDOW, Message, OutboxRecord
 from onqueue.errors import BrokerError, ConfigurationError, UnsupportedByDriver
 from onqueue.job import Dispatching, install_dispatching
 from onqueue.options import seconds
 from onqueue.payload import Plan, option, plan_of
+from onqueue.plans import Tie
+from onqueue.pushing import conflicts, push_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +31,7 @@ log = logging.getLogger("onqueue.bus")
 CHUNK = 1000
 """Jobs a round trip of `dispatch_many`."""
 
-_DISPATCH_SIDE = ("connection", "queue", "default_delay", "wait_for_commit", "durable")
+_DISPATCH_SIDE = ("connection", "queue", "default_delay", "wait_for_commit", "durable", "unique")
 
 
 @dataclass(slots=True)
@@ -43,7 +46,7 @@ class Route:
 
 @dataclass(slots=True, eq=False)
 class Admission:
-    """A job that may go, and how."""
+    """A job that may go, and how; `owner` is the job that has its unique lock, if it lost."""
 
     job: Job
     target: Queue
@@ -52,6 +55,12 @@ class Admission:
     waits: bool
     is_durable: bool
     tenant: str | None
+    owner: JobId = ""
+
+    @property
+    def standing(self) -> JobId:
+        """The id under which the job is known: its own unless another one has its lock."""
+        return self.owner or self.message.id
 
     def record(self) -> OutboxRecord:
         """Return what the outbox writes."""
@@ -70,7 +79,7 @@ class Dispatcher:
         self._routes: dict[Plan, Route] = {}
 
     def dispatch(self, job: Job) -> JobId:
-        """Put one job on its queue and return its id.
+        """Put one job on its queue and return its id, or that of the job that has its unique lock.
 
         Raises `PayloadError` for what cannot travel, `BrokerError` when the broker did not take
         the job and no outbox may, `ConfigurationError` and its like for what cannot be.
@@ -83,7 +92,7 @@ class Dispatcher:
             return message.id
         admission = self._admit(job)
         self._send([admission])
-        return admission.message.id
+        return admission.standing
 
     def dispatch_many(self, jobs: Iterable[Job]) -> list[JobId]:
         """Put many jobs on their queues, a thousand a round trip, and return their ids in order.
@@ -132,7 +141,8 @@ class Dispatcher:
             self._manager.connection(name).push_many(messages)
         if rest:
             self._send(rest)
-        return ids
+        standing = {one.message.id: one.owner for one in rest if one.owner}
+        return [standing.get(job_id, job_id) for job_id in ids] if standing else ids
 
     def _route(self, plan: Plan, job_class: type[Job]) -> Route:
         values = {name: getattr(job_class, name, None) for name in _DISPATCH_SIDE}
@@ -147,7 +157,8 @@ class Dispatcher:
             self._manager.check_timeout(config.name, subject, seconds(values["timeout"]))
         waits = values["wait_for_commit"]
         waits = config.after_commit if waits is None else waits
-        is_simple = not (waits or values["durable"] or values["default_delay"])
+        special = ("durable", "default_delay", "unique")
+        is_simple = not (waits or any(values[name] for name in special))
         route = Route(target, values["queue"] or config.queue, config.max_payload, is_simple)
         self._routes[plan] = route
         return route
@@ -168,13 +179,14 @@ class Dispatcher:
             subject = f"job {type(job).__qualname__!r}"
             self._manager.check_timeout(config.name, subject, seconds(timeout))
         context = self._context() if self._context is not None else {}
-        payload = plan.encode(job, now, context, config.max_payload)
+        tie = _tie_of(job, target)
+        payload = plan.encode(job, now, context, config.max_payload, tie)
         queue = option(job, "queue") or config.queue
         waits = option(job, "wait_for_commit")
         return Admission(
             job=job,
             target=target,
-            message=Message(urandom(16).hex(), queue, payload, delay),
+            message=Message(urandom(16).hex(), queue, payload, delay, tie=tie),
             due=now + delay if delay else 0.0,
             waits=(config.after_commit or is_durable) if waits is None else waits,
             is_durable=is_durable,
@@ -198,6 +210,8 @@ class Dispatcher:
             self._push_durable(durable)
         if direct:
             self._push_direct(direct)
+        for error in conflicts([one.message for one in now], _owners(now)):
+            raise error
 
     def _transaction(self, admissions: list[Admission]) -> Transaction | None:
         transactions = self._manager.transactions
@@ -263,14 +277,13 @@ class Dispatcher:
     def _push(self, admissions: list[Admission], *, once: float) -> None:
         for target in _targets(admissions):
             group = [one for one in admissions if one.target is target]
-            messages = [self._timed(one, once) for one in group]
-            if len(messages) == 1:
-                target.push(messages[0])
-            else:
-                target.push_many(messages)
+            pushed = push_all(target, [self._timed(one, once) for one in group])
+            for admission in group:
+                admission.owner = pushed.owners.get(admission.message.id, "")
             if events.job_queued.receivers:
                 for admission in group:
-                    events.tell(events.job_queued, _event(events.JobQueued, admission))
+                    if not admission.owner:
+                        events.tell(events.job_queued, _event(events.JobQueued, admission))
 
     def _timed(self, admission: Admission, once: float) -> Message:
         message = admission.message
@@ -330,6 +343,18 @@ def _needs(job: Job, target: Queue, capability: str, words: str) -> bool:
     if target.supports & {"runs-inline", "discards"}:
         return False
     raise UnsupportedByDriver(type(job).__qualname__, target.name, target.config.driver, words)
+
+
+def _tie_of(job: Job, target: Queue) -> Tie | None:
+    """Return what hangs on the job besides its payload, None for a plain one."""
+    claim = claim_of(job)
+    if claim is None or not _needs(job, target, "unique", "a unique lock"):
+        return None
+    return Tie(claim=claim)
+
+
+def _owners(admissions: list[Admission]) -> dict[JobId, JobId]:
+    return {one.message.id: one.owner for one in admissions if one.owner}
 
 
 def _targets(admissions: list[Admission]) -> list[Queue]:

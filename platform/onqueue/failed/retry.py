@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from onqueue import events
 from onqueue.clock import SystemClock
 from onqueue.contracts import Message
+from onqueue.errors import RetryRefused, UniqueJobExists
+from onqueue.pushing import push_again, tie_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,6 +37,10 @@ class Revives(Protocol):
         """Return whether there was such a row."""
         ...
 
+    def mark_outcome(self, job_id: JobId, outcome: Literal["done", "failed"]) -> None:
+        """Close the row again."""
+        ...
+
 
 def retry_push(
     manager: Connections, outbox: Revives | None = None, clock: Clock | None = None
@@ -42,17 +48,25 @@ def retry_push(
     """Return what `FailedJobs.retry` wants: a push to the original connection and queue.
 
     A durable job's row is opened before the push, so that the job is guarded again from then on.
+    The push raises `RetryRefused` for a unique job when another one has its lock by now.
     """
     now: Clock = clock or SystemClock()
 
     def push(failed: FailedJob, token: str) -> bool:
         queue = manager.connection(failed.connection)
-        if outbox is not None:
-            outbox.revive(failed.id)
+        is_revived = outbox is not None and outbox.revive(failed.id)
         if events.job_retry_requested.receivers:
             events.tell(events.job_retry_requested, events.JobRetryRequested(failed))
         payload = renewed(failed.payload, now.time())
-        return queue.push(Message(failed.id, failed.queue, payload, once=RETRY_WINDOW, token=token))
+        message = Message(
+            failed.id, failed.queue, payload, once=RETRY_WINDOW, token=token, tie=tie_in(payload)
+        )
+        try:
+            return push_again(queue, message)
+        except UniqueJobExists as error:
+            if outbox is not None and is_revived:
+                outbox.mark_outcome(failed.id, "failed")
+            raise RetryRefused(failed.id, str(error)) from error
 
     return push
 

@@ -16,6 +16,7 @@ from onqueue.clock import SystemClock
 from onqueue.errors import OnQueueError
 from onqueue.outbox.loop import Stop, run_forever
 from onqueue.outbox.relay import by_connection, message_of
+from onqueue.pushing import push_all
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -95,7 +96,7 @@ class Reconciler:
             # An outcome is written before the broker forgets the job, so a row that is still
             # open now is one that the broker lost.
             lost = self._claim([one for one in ids if one not in known])
-            queue.push_many([message_of(job, self._clock, once=0.0) for job in lost])
+            push_all(queue, [message_of(job, self._clock, once=0.0) for job in lost])
         except OnQueueError as error:
             report.errors[name] = str(error)
             log.warning("durable jobs of %r cannot be compared: %s", name, error)

@@ -15,6 +15,7 @@ from onqueue.clock import SystemClock
 from onqueue.contracts import ONCE_WINDOW, Message, PendingJob
 from onqueue.errors import BrokerFull, BrokerUnavailable, OnQueueError
 from onqueue.outbox.loop import Backoff, Stop, run_forever
+from onqueue.pushing import push_all, tie_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,7 +112,7 @@ class Relay:
             return
         try:
             queue = self._manager.connection(name)
-            new = queue.push_many([self._message(job) for job in jobs])
+            new = push_all(queue, [self._message(job) for job in jobs]).new
         except (BrokerUnavailable, BrokerFull) as error:
             self._rest(name, error, jobs, report)
         except Exception as error:  # noqa: BLE001 - one row must not end the relay; it is logged
@@ -156,7 +157,7 @@ class Relay:
 def message_of(job: PendingJob, clock: Clock, once: float) -> Message:
     """Return what to push for a row: what is left of its delay, from now on."""
     delay = max(0.0, (job.available_at - clock.now()).total_seconds())
-    return Message(job.id, job.queue, job.payload, delay, once)
+    return Message(job.id, job.queue, job.payload, delay, once, tie=tie_in(job.payload))
 
 
 def by_connection(jobs: Sequence[PendingJob]) -> dict[str, list[PendingJob]]:

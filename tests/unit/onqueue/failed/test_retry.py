@@ -44,6 +44,9 @@ def test_a_durable_job_is_guarded_before_it_is_pushed() -> None:
             order.append("revived")
             return True
 
+        def mark_outcome(self, job_id: str, outcome: str) -> None:
+            order.append(outcome)
+
     class Broker(BrokerDouble):
         def push(self, message: object) -> bool:
             order.append("pushed")
