@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, ABCMeta
 from dataclasses import field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, dataclass_transform
 
 from onqueue.errors import ManuallyFailed, NoCurrentManager, NotRunning
 from onqueue.interactions import Interactions
@@ -72,30 +72,34 @@ class Job(metaclass=JobMeta):
     """
 
     if TYPE_CHECKING:
+        # Not annotated, so that a checker takes a method of the same name for an override.
         name: ClassVar[str]
         """The name on the wire: the class's own unless its body says otherwise."""
-        connection: ClassVar[str | Callable[..., str]]
-        queue: ClassVar[str | Callable[..., str]]
-        default_delay: ClassVar[Seconds | Callable[..., Seconds]]
-        wait_for_commit: ClassVar[bool | Callable[..., bool]]
-        tries: ClassVar[int | Callable[..., int]]
-        timeout: ClassVar[Seconds | Callable[..., Seconds]]
-        fail_on_timeout: ClassVar[bool | Callable[..., bool]]
-        max_exceptions: ClassVar[int | Callable[..., int]]
-        backoff: ClassVar[Seconds | Sequence[Seconds] | Callable[..., Seconds | Sequence[Seconds]]]
-        retry_until: ClassVar[datetime | Seconds | Callable[..., datetime | Seconds]]
-        jitter: ClassVar[float | Callable[..., float]]
-        delete_when_missing_models: ClassVar[bool | Callable[..., bool]]
-        unique: ClassVar[bool | Callable[..., bool]]
-        unique_id: ClassVar[str | int | UUID | Callable[..., str | int | UUID]]
-        unique_for: ClassVar[Seconds | Callable[..., Seconds]]
-        unique_until_processing: ClassVar[bool | Callable[..., bool]]
-        unique_on_conflict: ClassVar[str | Callable[..., str]]
-        tags: ClassVar[Sequence[str] | Callable[..., Sequence[str]]]
-        display_name: ClassVar[str | Callable[..., str]]
+        # No annotations: a checker would take a method of the same name for a clash with a field.
+        connection = cast("str | Callable[..., str]", None)
+        queue = cast("str | Callable[..., str]", None)
+        default_delay = cast("Seconds | Callable[..., Seconds]", None)
+        wait_for_commit = cast("bool | Callable[..., bool]", None)
+        tries = cast("int | Callable[..., int]", None)
+        timeout = cast("Seconds | Callable[..., Seconds]", None)
+        fail_on_timeout = cast("bool | Callable[..., bool]", None)
+        max_exceptions = cast("int | Callable[..., int]", None)
+        backoff = cast(
+            "Seconds | Sequence[Seconds] | Callable[..., Seconds | Sequence[Seconds]]", None
+        )
+        retry_until = cast("datetime | Seconds | Callable[..., datetime | Seconds]", None)
+        jitter = cast("float | Callable[..., float]", None)
+        delete_when_missing_models = cast("bool | Callable[..., bool]", None)
+        unique = cast("bool | Callable[..., bool]", None)
+        unique_id = cast("str | int | UUID | Callable[..., str | int | UUID]", None)
+        unique_for = cast("Seconds | Callable[..., Seconds]", None)
+        unique_until_processing = cast("bool | Callable[..., bool]", None)
+        unique_on_conflict = cast("str | Callable[..., str]", None)
+        tags = cast("Sequence[str] | Callable[..., Sequence[str]]", None)
+        display_name = cast("str | Callable[..., str]", None)
         version: ClassVar[int]
-        expires_in: ClassVar[Seconds | Callable[..., Seconds]]
-        durable: ClassVar[bool | Callable[..., bool]]
+        expires_in = cast("Seconds | Callable[..., Seconds]", None)
+        durable = cast("bool | Callable[..., bool]", None)
         handle: Callable[..., None]
         __dataclass_fields__: ClassVar[dict[str, Any]]
 
