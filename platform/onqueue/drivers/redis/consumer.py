@@ -94,7 +94,7 @@ class RedisConsumer:
             self._line.drop()
             self._return_unknown()
             turn = self._brought(self._line.run(call))
-            return Turn(turn.jobs, turn.next_due, [])
+            return Turn(turn.jobs, turn.next_due, [], turn.transfers)
         except GONE:
             self._line.drop()
             raise
@@ -102,8 +102,8 @@ class RedisConsumer:
     def _brought(self, reply: Reply) -> Turn:
         if reply == Code.LOST:
             raise LeaseLost(self.holder)
-        header, blob = reply
-        due, number, ids, lengths, states, refused, lost = header.decode().split("|")
+        header, blob, *ties = reply
+        due, number, ids, lengths, states, refused, lost, marks, moved = header.decode().split("|")
         if lost:
             logger.error(
                 "queue %r had ids without a payload, dropped: %s",
@@ -112,12 +112,15 @@ class RedisConsumer:
             )
         next_due = None if due == "-1" else int(due) / 1000
         if not ids:
-            return Turn([], next_due, _split(refused))
+            return Turn([], next_due, _split(refused), bool(moved))
         jobs = _jobs(self._names[int(number) - 1], _split(ids), lengths, states, blob)
+        if ties:
+            for job, tie, mark in zip(jobs, ties, marks, strict=True):
+                job.tie, job.cancelled = tie.decode(), mark == "1"
         if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
             self._given.clear()
         self._given.update([job.id for job in jobs])
-        return Turn(jobs, next_due, _split(refused))
+        return Turn(jobs, next_due, _split(refused), bool(moved))
 
     def _return_unknown(self) -> None:
         """Give back what a turn whose answer was lost may have reserved."""
@@ -150,12 +153,14 @@ class RedisConsumer:
         chain: ChainEdit | None = None,
     ) -> bool:
         """Remove a job that has ended without failing."""
-        del outcome, chain
-        return self._settle(job, self._scripts.finish(self._of, job.id.encode())) == Code.DONE
+        del chain
+        call = self._scripts.finish(self._of, job.id.encode(), outcome)
+        return self._settle(job, call) == Code.DONE
 
     def fail(self, job: ReservedJob) -> bool:
         """Remove a job that has failed; the failed store was written before."""
-        return self.ack(job)
+        call = self._scripts.finish(self._of, job.id.encode(), "failed")
+        return self._settle(job, call) == Code.DONE
 
     def processing(self, job: ReservedJob) -> bool:
         """Return True: no claim is kept yet."""

@@ -53,6 +53,18 @@ class HolderKeys:
     tomb_unfinished: bytes
 
 
+@dataclass(slots=True, frozen=True)
+class ScheduleKeys:
+    """The keys of a schedule that exist once."""
+
+    leader: bytes
+    vacancy: bytes
+    bell: bytes
+    orders: bytes
+    entries: bytes
+    paused: bytes
+
+
 class Keys:
     """All keys under one prefix."""
 
@@ -71,6 +83,21 @@ class Keys:
         self.restart = self._key(b"restart")
         self.queues = self._key(b"queues")
         self.unknown_lanes = self._base + b"parked:unknown:"
+        names = (b"leader", b"vacancy", b"bell", b"orders", b"entries", b"paused")
+        self.schedule = ScheduleKeys(*(self._key(b"schedule", name) for name in names))
+        self.ties = self._key(b"ties")
+        desk = (
+            "payloads",
+            "state",
+            "ties",
+            "claims",
+            "successors",
+            "queues",
+            "transfers",
+            "errands",
+        )
+        self.desk = "".join(f"{name} {prefix}:{name}\n" for name in (*desk, "batches")).encode()
+        """Names and keys, a line each, of all that the end of a job with a tie may change."""
         self._queues: dict[str, QueueKeys] = {}
 
     def _key(self, *parts: bytes) -> bytes:
@@ -114,6 +141,23 @@ class Keys:
     def pusher(self, token: bytes, place: int) -> bytes:
         """Return the key that remembers a dispatching line's last push at a place of its trips."""
         return self._key(b"pusher", token, b"%d" % place)
+
+    def schedule_entry(self, name: str) -> tuple[bytes, bytes]:
+        """Return the keys of what is known of an entry of the schedule, and of its history."""
+        raw = name.encode()
+        return (self._key(b"schedule", b"entry", raw), self._key(b"schedule", b"history", raw))
+
+    def chain(self, chain_id: str) -> bytes:
+        """Return the raw key of a chain."""
+        return self._base + b"chain:" + chain_id.encode()
+
+    def batch(self, batch_id: str) -> bytes:
+        """Return the raw key of a batch."""
+        return self._base + b"batch:" + batch_id.encode()
+
+    def members(self, batch_id: str) -> bytes:
+        """Return the raw key of a batch's ledger."""
+        return self._base + b"batch-members:" + batch_id.encode()
 
     def seen(self, job_id: bytes) -> bytes:
         """Return the key that remembers a push made `once`."""

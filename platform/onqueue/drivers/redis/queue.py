@@ -10,7 +10,9 @@ from onqueue.drivers.redis.consumer import RedisConsumer
 from onqueue.drivers.redis.health import check_server
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.leases import RedisLeases
+from onqueue.drivers.redis.schedules import RedisSchedules
 from onqueue.drivers.redis.scripts import Code
+from onqueue.drivers.redis.ties import tie_text
 from onqueue.drivers.redis.wire import Broker, Line, command, packed
 
 if TYPE_CHECKING:
@@ -112,6 +114,7 @@ class RedisQueue:
         self, chunk: list[Message], line: Line, sequence: int, place: int, *, repeated: bool
     ) -> Call:
         first = chunk[0]
+        tied = first.tie is not None
         queue = self._keys.queue(first.queue)
         pusher = self._keys.pusher(line.token, place)
         seen = (
@@ -123,6 +126,7 @@ class RedisQueue:
             return self._scripts.later(
                 queue,
                 [(job.id.encode(), job.payload, job.delay) for job in chunk],
+                ties=[self._tie(job) for job in chunk] if tied else (),
                 pusher=pusher,
                 sequence=sequence,
                 repeated=repeated,
@@ -131,13 +135,19 @@ class RedisQueue:
             )
         return self._scripts.push(
             queue,
-            [(job.id.encode(), job.payload) for job in chunk],
+            [(job.id.encode(), job.payload, self._tie(job)) for job in chunk]
+            if tied
+            else [(job.id.encode(), job.payload) for job in chunk],
+            tied=tied,
             pusher=pusher,
             sequence=sequence,
             repeated=repeated,
             once=first.once,
             seen=seen,
         )
+
+    def _tie(self, job: Message) -> bytes:
+        return tie_text(self._keys, job.tie) if job.tie is not None else b""
 
     # ---- looking ----
 
@@ -272,6 +282,10 @@ class RedisQueue:
         """Return the parent's side, with a connection of its own."""
         return RedisLeases(Broker(self.config, self._scripts), self.config)
 
+    def schedules(self) -> RedisSchedules:
+        """Return the store of a schedule, with a connection of its own."""
+        return RedisSchedules(Broker(self.config, self._scripts), self.config)
+
     def check(self) -> None:
         """Raise `BrokerUnavailable` or `BrokerMisconfigured` when jobs would not be safe."""
         check_server(self._broker)
@@ -287,10 +301,10 @@ def _pause_field(queue: str | None) -> bytes:
 
 def _chunks(messages: Sequence[Message]) -> Iterator[list[Message]]:
     """Group jobs that one script can store, in their order, no group too long."""
-    open_chunks: dict[tuple[str, bool, float], list[Message]] = {}
-    sizes: dict[tuple[str, bool, float], int] = {}
+    open_chunks: dict[tuple[str, bool, float, bool], list[Message]] = {}
+    sizes: dict[tuple[str, bool, float, bool], int] = {}
     for message in messages:
-        kind = (message.queue, message.delay > 0, message.once)
+        kind = (message.queue, message.delay > 0, message.once, message.tie is not None)
         chunk = open_chunks.setdefault(kind, [])
         chunk.append(message)
         sizes[kind] = sizes.get(kind, 0) + len(message.payload)

@@ -95,7 +95,11 @@ def call(name: str, keys: Sequence[bytes], args: Sequence[bytes]) -> Call:
 
 def milliseconds(seconds: float) -> bytes:
     """Return seconds as whole milliseconds in a bulk string, never less than asked for."""
-    return bulk(b"%d" % -int(-seconds * 1000 // 1))
+    return bulk(b"%d" % _whole_ms(seconds))
+
+
+def _whole_ms(seconds: float) -> int:
+    return -int(-seconds * 1000 // 1)
 
 
 class Scripts:
@@ -105,30 +109,42 @@ class Scripts:
         """Work on these keys."""
         self.keys = keys
         self.offset = 0.0
+        self._plain_desk = bulk(keys.desk + b"offset 0\n")
 
     @property
     def _offset(self) -> bytes:
         return _ZERO if self.offset == 0 else milliseconds(self.offset)
+
+    @property
+    def _desk(self) -> bytes:
+        if self.offset == 0:
+            return self._plain_desk
+        return bulk(b"%boffset %d\n" % (self.keys.desk, _whole_ms(self.offset)))
 
     # ---- dispatching ----
 
     def push(
         self,
         queue: QueueKeys,
-        jobs: Sequence[tuple[bytes, bytes]],
+        jobs: Sequence[tuple[bytes, ...]],
         *,
+        tied: bool = False,
         pusher: bytes,
         sequence: int,
         repeated: bool,
         once: float = 0.0,
         seen: Sequence[bytes] = (),
     ) -> Call:
-        """Store jobs that are ready at once; `seen` has a key for each when pushed once."""
+        """Store jobs (id, payload, tie when `tied`) that are ready at once.
+
+        `seen` has a key for each when pushed once.
+        """
         keys = self.keys
         head = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
+        head.append(_flag(tied))
         return call(
             "push",
-            [keys.payloads, queue.ready, queue.wake, keys.queues, pusher, *seen],
+            [keys.payloads, queue.ready, queue.wake, keys.queues, pusher, keys.ties, *seen],
             head + [bulk(part) for job in jobs for part in job],
         )
 
@@ -137,21 +153,27 @@ class Scripts:
         queue: QueueKeys,
         jobs: Sequence[tuple[bytes, bytes, float]],
         *,
+        ties: Sequence[bytes] = (),
         pusher: bytes,
         sequence: int,
         repeated: bool,
         once: float = 0.0,
         seen: Sequence[bytes] = (),
     ) -> Call:
-        """Store jobs that are due after their delay in seconds; `seen` as in `push`."""
+        """Store jobs that are due after their delay in seconds; `ties` has one for each or none.
+
+        `seen` as in `push`.
+        """
         keys = self.keys
         args = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
-        args.append(self._offset)
-        for job_id, payload, delay in jobs:
+        args += (self._offset, _flag(bool(ties)))
+        for at, (job_id, payload, delay) in enumerate(jobs):
             args += (bulk(job_id), bulk(payload), milliseconds(delay))
+            if ties:
+                args.append(bulk(ties[at]))
         return call(
             "later",
-            [keys.payloads, queue.delayed, queue.wake, keys.queues, pusher, *seen],
+            [keys.payloads, queue.delayed, queue.wake, keys.queues, pusher, keys.ties, *seen],
             args,
         )
 
@@ -162,9 +184,9 @@ class Scripts:
             "clear",
             [
                 *(queue.ready, queue.delayed, queue.lodging),
-                *(keys.parked, keys.payloads, keys.state, keys.parking),
+                *(keys.parked, keys.payloads, keys.state, keys.parking, keys.ties),
             ],
-            [],
+            [self._desk],
         )
 
     def forget(self, job_id: bytes, queues: Iterable[QueueKeys]) -> Call:
@@ -173,8 +195,8 @@ class Scripts:
         places = [key for queue in queues for key in (queue.ready, queue.delayed)]
         return call(
             "forget",
-            [keys.parked, keys.payloads, keys.state, keys.parking, *places],
-            [bulk(job_id)],
+            [keys.parked, keys.payloads, keys.state, keys.parking, keys.ties, *places],
+            [bulk(job_id), self._desk],
         )
 
     def replay(self, lane: bytes) -> Call:
@@ -198,24 +220,28 @@ class Scripts:
         paused = keys.never_paused if force else keys.paused
         trios = [key for queue in queues for key in queue.trio]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
+        args.append(self._desk)
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(
             "turn",
             [
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
-                *(keys.payloads, keys.state, paused, *trios),
+                *(keys.payloads, keys.state, paused, keys.ties, *trios),
             ],
             args,
         )
 
-    def finish(self, of: HolderKeys, job_id: bytes) -> Call:
+    def finish(self, of: HolderKeys, job_id: bytes, outcome: str) -> Call:
         """Remove a job that has ended."""
         keys = self.keys
         return call(
             "finish",
-            [keys.holders, of.held, of.unstarted, of.unfinished, keys.payloads, keys.state],
-            [of.holder, bulk(job_id)],
+            [
+                *(keys.holders, of.held, of.unstarted, of.unfinished),
+                *(keys.payloads, keys.state, keys.ties),
+            ],
+            [of.holder, bulk(job_id), bulk(outcome.encode()), self._desk],
         )
 
     def release(
@@ -330,16 +356,20 @@ class Scripts:
     def bury(self, of: HolderKeys, queues: Sequence[QueueKeys], cause: Burial) -> Call:
         """Requeue some of what a condemned holder held."""
         keys = self.keys
+        guilty = "".join(
+            f"{guilt.job_id} {_whole_ms(guilt.delay)} {guilt.doom}\n" for guilt in cause.guilty
+        )
         trios = [key for queue in queues for key in queue.trio]
         return call(
             "bury",
             [
                 *(keys.holders, of.held, of.tomb_unstarted, of.tomb_unfinished),
-                *(keys.payloads, keys.state, *trios),
+                *(keys.payloads, keys.state, keys.ties, *trios),
             ],
             [
                 *(of.holder, self._offset, bulk(cause.kind.encode()), milliseconds(cause.delay)),
-                *(bulk(cause.doom.encode()), *(queue.name for queue in queues)),
+                *(bulk(cause.doom.encode()), bulk(guilty.encode()), self._desk),
+                *(queue.name for queue in queues),
             ],
         )
 
@@ -353,6 +383,41 @@ class Scripts:
                 *(keys.locks, keys.parked, keys.payloads, keys.parking),
             ],
             [of.holder, self._offset, bulk(PROMISE_MS)],
+        )
+
+    # ---- a schedule ----
+
+    def lead(self, token: bytes, lease: float, name: bytes) -> Call:
+        """Take, renew or (a lease of 0) give up the leadership."""
+        keys = self.keys.schedule
+        args = [bulk(token), self._offset, milliseconds(lease), bulk(name)]
+        return call("lead", [keys.leader, keys.vacancy], args)
+
+    def tick(
+        self,
+        token: bytes,
+        entry: str,
+        guard: tuple[bytes, bytes],
+        *,
+        job: tuple[bytes, bytes] | None,
+        queue: QueueKeys,
+        changes: Sequence[bytes],
+        records: Sequence[bytes],
+        keep: int,
+    ) -> Call:
+        """Settle a tick, and push its job (id, payload); `changes` are fields with their values."""
+        keys = self.keys
+        state, history = keys.schedule_entry(entry)
+        job_id, payload = job or (b"", b"")
+        args = [*map(bulk, (token, *guard, entry.encode())), queue.name]
+        rest = (job_id, payload, b"%d" % keep, b"%d" % len(changes), *changes, *records)
+        return call(
+            "tick",
+            [
+                *(keys.schedule.leader, state, history, keys.schedule.orders),
+                *(keys.schedule.entries, keys.payloads, queue.ready, queue.wake, keys.queues),
+            ],
+            [*args, *map(bulk, rest)],
         )
 
     def nudge(self, queues: Sequence[QueueKeys]) -> Call:

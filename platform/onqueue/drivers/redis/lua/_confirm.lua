@@ -1,4 +1,4 @@
-local function confirm(held, unstarted, unfinished, payloads, state, from)
+local function confirm(held, unstarted, unfinished, payloads, state, desk, from)
   if from > #ARGV then return {} end
   local known, mine, refused = redis.call('HMGET', held, unpack(ARGV, from)), {}, {}
   for at = 1, #known do
@@ -7,8 +7,7 @@ local function confirm(held, unstarted, unfinished, payloads, state, from)
   end
   if #mine > 0 then
     redis.call('HDEL', held, unpack(mine))
-    redis.call('HDEL', payloads, unpack(mine))
-    if redis.call('EXISTS', state) == 1 then redis.call('HDEL', state, unpack(mine)) end
+    ended(mine, 'succeeded', payloads, state, desk)
   end
   if redis.call('EXISTS', held) == 0 then
     redis.call('DEL', unstarted, unfinished)

@@ -11,7 +11,7 @@ end
 
 local function hand_over(lane, locks, parked, payloads, parking, until_ms)
   redis.call('HDEL', locks, lane)
-  local id = unpark(lane, parked, payloads, parking, 'LPUSH')
+  local id = unpark(lane, parked, payloads, parking, true)
   if id then
     redis.call('HSET', locks, lane, string.format('~ %s %.0f', id, until_ms))
   end

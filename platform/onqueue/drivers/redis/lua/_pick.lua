@@ -3,7 +3,7 @@ local function migrate(ready, delayed, now)
   if first[2] and tonumber(first[2]) <= now then
     local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 100)
     redis.call('ZREM', delayed, unpack(due))
-    redis.call('RPUSH', ready, unpack(due))
+    to_ready(due, ready, false)
     first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
   end
   return first[2] and tonumber(first[2])
@@ -25,7 +25,7 @@ local function pick(first_key, queues, want, paused, now)
   local soonest = -1
   for at = 1, queues do
     local ready, delayed = KEYS[first_key + at * 3 - 3], KEYS[first_key + at * 3 - 2]
-    local next_due = paused_until(paused, ARGV[4 + at], now)
+    local next_due = paused_until(paused, ARGV[5 + at], now)
     if not next_due then
       next_due = migrate(ready, delayed, now)
       local ids = redis.call('LPOP', ready, at == 1 and want or 1)

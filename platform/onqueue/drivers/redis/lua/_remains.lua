@@ -6,7 +6,7 @@ local function give_back_unstarted(holder_keys, keys_of, budget)
     if keys then
       redis.call('HDEL', holder_keys.held, id)
       redis.call('LREM', holder_keys.unfinished, 1, id)
-      redis.call('LPUSH', keys.ready, id)
+      to_ready({id}, keys.ready, true)
       wake(keys.wake, 1)
     end
   end

@@ -1,4 +1,4 @@
-local function reserve(queue, picked, held, unstarted, unfinished, payloads, state)
+local function reserve(queue, picked, held, unstarted, unfinished, payloads, state, desk)
   local bodies = redis.call('HMGET', payloads, unpack(picked))
   local ids, texts, lengths, fields, lost = {}, {}, {}, {}, {}
   for at, id in ipairs(picked) do
@@ -11,7 +11,7 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
       lost[#lost + 1] = id
     end
   end
-  local states = ''
+  local states, marks, brought = '', '', {'', table.concat(texts)}
   if #ids > 0 then
     redis.call('HSET', held, unpack(fields))
     redis.call('RPUSH', unstarted, unpack(ids))
@@ -21,6 +21,7 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
       for at = 1, #ids do known[at] = known[at] or '' end
       states = table.concat(known, ';')
     end
+    if desk then marks = look(desk, ids, brought) end
   end
-  return table.concat(ids), table.concat(lengths, ','), states, table.concat(lost), table.concat(texts)
+  return table.concat(ids), table.concat(lengths, ','), states, table.concat(lost), marks, brought
 end

@@ -1,4 +1,4 @@
-local function unpark(lane, parked, payloads, parking, push)
+local function unpark(lane, parked, payloads, parking, front)
   local woken = false
   for _ = 1, 100 do
     local id = redis.call('LPOP', lane)
@@ -9,7 +9,7 @@ local function unpark(lane, parked, payloads, parking, push)
       local ready, token, lodging = string.match(place, '([^\n]*)\n([^\n]*)\n([^\n]*)\n')
       redis.call('SREM', lodging, id)
       if redis.call('HEXISTS', payloads, id) == 1 then
-        redis.call(push, ready, id)
+        to_ready({id}, ready, front)
         wake(token, 1)
         woken = id
         break

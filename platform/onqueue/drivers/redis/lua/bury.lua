@@ -5,24 +5,28 @@
 -- KEYS[4] tomb-unfinished   {onqueue:redis}:tomb-unfinished:<holder>
 -- KEYS[5] payloads          {onqueue:redis}:payloads
 -- KEYS[6] state             {onqueue:redis}:state
--- KEYS[7..] queues          ready, delayed and wake of each queue it holds jobs of
+-- KEYS[7] ties              {onqueue:redis}:ties
+-- KEYS[8..] queues          ready, delayed and wake of each queue it holds jobs of
 -- ARGV[1] holder            token
 -- ARGV[2] offset            ms added to the server's clock (tests)
 -- ARGV[3] kind              exit, death, timeout or lapsed
 -- ARGV[4] delay             ms until the job in flight is ready again
 -- ARGV[5] doom              written to its state
--- ARGV[6..] names           of the queues
+-- ARGV[6] guilty            a line "id delay doom" for each job that alone pays; "" when all in flight do
+-- ARGV[7] desk              names and keys of what ties of done ones may change
+-- ARGV[8..] names           of the queues
 -- Returns -1 when the holder is not condemned, else {1 when something is left, id, queue, state, payload of each in flight}
 -- Flags allow-oom
--- Includes _clock _wake _postpone _remains
+-- Includes _clock _wake _ready _postpone _remains _desk _ended
 if (redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= '-1' then return -1 end
 local keys_of = {}
-for at = 6, #ARGV do
-  local from = 7 + (at - 6) * 3
+for at = 8, #ARGV do
+  local from = 8 + (at - 8) * 3
   keys_of[ARGV[at]] = {ready = KEYS[from], delayed = KEYS[from + 1], wake = KEYS[from + 2]}
 end
 local budget = give_back_unstarted({held = KEYS[2], unstarted = KEYS[3], unfinished = KEYS[4]}, keys_of, 100)
-local flying, result = {}, {0}
+local flying, guilty, done, result = {}, {}, {}, {0}
+for id, delay, doom in string.gmatch(ARGV[6], '(%S+) (%d+) (%S*)\n') do guilty[id] = {ARGV[3], delay, doom} end
 for _, id in ipairs(redis.call('LRANGE', KEYS[4], 0, -1)) do flying[id] = true end
 local rest = redis.call('HGETALL', KEYS[2])
 for at = 1, math.min(#rest, budget * 2), 2 do
@@ -31,18 +35,20 @@ for at = 1, math.min(#rest, budget * 2), 2 do
   if not keys then break end
   redis.call('HDEL', KEYS[2], id)
   if flying[id] then
-    local was = spend(KEYS[6], id, ARGV[3], ARGV[5])
-    if tonumber(ARGV[4]) > 0 then
-      postpone(keys.delayed, keys.wake, id, now_ms(ARGV[2]) + ARGV[4])
+    local kind, delay, doom = ARGV[3], ARGV[4], ARGV[5]
+    if next(guilty) then kind, delay, doom = unpack(guilty[id] or {'exit', 0, ''}) end
+    local was = spend(KEYS[6], id, kind, doom)
+    if tonumber(delay) > 0 then
+      postpone(keys.delayed, keys.wake, id, now_ms(ARGV[2]) + delay)
     else
-      redis.call('LPUSH', keys.ready, id)
+      to_ready({id}, keys.ready, true)
       wake(keys.wake, 1)
     end
     for _, part in ipairs({id, queue, was, redis.call('HGET', KEYS[5], id) or ''}) do result[#result + 1] = part end
   else
-    redis.call('HDEL', KEYS[5], id)
-    redis.call('HDEL', KEYS[6], id)
+    done[#done + 1] = id
   end
 end
+if #done > 0 then ended(done, 'succeeded', KEYS[5], KEYS[6], desk_if(KEYS[7], ARGV[7])) end
 result[1] = redis.call('EXISTS', KEYS[2])
 return result

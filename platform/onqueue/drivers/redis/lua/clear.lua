@@ -6,9 +6,11 @@
 -- KEYS[5] payloads    {onqueue:redis}:payloads
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] parking     {onqueue:redis}:parking
+-- KEYS[8] ties        {onqueue:redis}:ties
+-- ARGV[1] desk        names and keys of what their ties may change
 -- Returns how many were removed
 -- Flags allow-oom
--- Includes none
+-- Includes _desk _ended
 local ids = redis.call('LPOP', KEYS[1], 200) or {}
 if #ids == 0 then
   ids = redis.call('ZRANGE', KEYS[2], 0, 199)
@@ -24,6 +26,5 @@ if #ids == 0 then
   end
 end
 if #ids == 0 then return 0 end
-redis.call('HDEL', KEYS[6], unpack(ids))
-redis.call('HDEL', KEYS[5], unpack(ids))
+ended(ids, 'cancelled', KEYS[5], KEYS[6], desk_if(KEYS[8], ARGV[1]))
 return #ids

@@ -13,7 +13,7 @@
 -- ARGV[3] promise           ms for which a lock is kept for the woken job
 -- Returns 1 when locks are left, 0 when the holder is gone, -1 when it still holds jobs or is not condemned
 -- Flags allow-oom
--- Includes _alive _clock _wake _unpark _locks
+-- Includes _alive _clock _wake _ready _unpark _locks
 if (redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= '-1' then return -1 end
 if redis.call('EXISTS', KEYS[2]) == 1 then return -1 end
 local now = now_ms(ARGV[2])

@@ -3,11 +3,13 @@
 -- KEYS[2] payloads    {onqueue:redis}:payloads
 -- KEYS[3] state       {onqueue:redis}:state
 -- KEYS[4] parking     {onqueue:redis}:parking
--- KEYS[5..] queues    ready and delayed of each queue
+-- KEYS[5] ties        {onqueue:redis}:ties
+-- KEYS[6..] queues    ready and delayed of each queue
 -- ARGV[1] id          of the job
+-- ARGV[2] desk        names and keys of what its tie may change
 -- Returns 1 removed, 0 it is not waiting
 -- Flags allow-oom
--- Includes none
+-- Includes _desk _ended
 local id, found = ARGV[1], 0
 if redis.call('HEXISTS', KEYS[2], id) == 0 then return 0 end
 local place = redis.call('HGET', KEYS[1], id)
@@ -19,12 +21,11 @@ if place then
   if redis.call('EXISTS', lane) == 0 then redis.call('SREM', KEYS[4], lane) end
   found = 1
 end
-for at = 5, #KEYS, 2 do
+for at = 6, #KEYS, 2 do
   if found == 0 then found = redis.call('ZREM', KEYS[at + 1], id) end
   if found == 0 then found = redis.call('LREM', KEYS[at], 1, id) end
 end
 if found > 0 then
-  redis.call('HDEL', KEYS[2], id)
-  redis.call('HDEL', KEYS[3], id)
+  ended({id}, 'cancelled', KEYS[2], KEYS[3], desk_if(KEYS[5], ARGV[2]))
 end
 return found

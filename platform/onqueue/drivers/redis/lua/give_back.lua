@@ -9,7 +9,7 @@
 -- ARGV[2..] ids       in the order in which they were reserved
 -- Returns -1 when the lease is lost, else the ids that went back
 -- Flags allow-oom
--- Includes _alive _wake
+-- Includes _alive _wake _ready
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local given = {}
 for at = #ARGV, 2, -1 do
@@ -17,7 +17,7 @@ for at = #ARGV, 2, -1 do
   if redis.call('LREM', KEYS[3], 1, id) == 1 then
     redis.call('LREM', KEYS[4], 1, id)
     redis.call('HDEL', KEYS[2], id)
-    redis.call('LPUSH', KEYS[5], id)
+    to_ready({id}, KEYS[5], true)
     table.insert(given, 1, id)
   end
 end

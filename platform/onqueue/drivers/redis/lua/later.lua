@@ -4,25 +4,28 @@
 -- KEYS[3] wake       {onqueue:redis}:wake:default
 -- KEYS[4] queues     {onqueue:redis}:queues
 -- KEYS[5] pusher     {onqueue:redis}:pusher:5f0c:0
--- KEYS[6..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
+-- KEYS[6] ties       {onqueue:redis}:ties
+-- KEYS[7..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
 -- ARGV[1] queue      its name
 -- ARGV[2] sequence   number of this push of this pusher
 -- ARGV[3] repeated   1 when an earlier answer to this sequence was lost, else 0
 -- ARGV[4] once       ms for which an id is refused again
 -- ARGV[5] offset     ms added to the server's clock (tests)
--- ARGV[6..] jobs     id, payload, delay in ms of each
+-- ARGV[6] tied       1 when each has a tie, else 0
+-- ARGV[7..] jobs     id, payload, delay in ms and, when tied, tie of each
 -- Returns how many were new, -2 when an earlier attempt had stored them
 -- Flags none
 -- Includes _clock _wake _postpone
 if ARGV[3] == '1' and redis.call('GET', KEYS[5]) == ARGV[2] then
   return -2
 end
-local now, new = now_ms(ARGV[5]), 0
-for at = 6, #ARGV, 3 do
-  local id, seen = ARGV[at], KEYS[at / 3 + 4]
+local now, new, stride = now_ms(ARGV[5]), 0, 3 + ARGV[6]
+for at = 7, #ARGV, stride do
+  local id, seen = ARGV[at], KEYS[7 + (at - 7) / stride]
   if not seen or redis.call('SET', seen, '1', 'NX', 'PX', ARGV[4]) then
     if redis.call('HSETNX', KEYS[1], id, ARGV[at + 1]) == 1 then
       postpone(KEYS[2], KEYS[3], id, now + ARGV[at + 2])
+      if stride == 4 then redis.call('HSET', KEYS[6], id, ARGV[at + 3]) end
       new = new + 1
     end
   end

@@ -10,7 +10,7 @@
 -- ARGV[4] expire      ms after which the lock lapses, 0 never
 -- Returns 1 taken, 0 another job has it, -1 the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _unpark _locks
+-- Includes _alive _clock _wake _ready _unpark _locks
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local now, expiry = now_ms(ARGV[3]), 0
 local owner = redis.call('HGET', KEYS[2], KEYS[4])

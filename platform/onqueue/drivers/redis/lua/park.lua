@@ -16,7 +16,7 @@
 -- ARGV[5] locked      1 when the lane is a lock's, 0 when only a replay ends it
 -- Returns 1 parked, 2 the lock is free, 0 the holder does not hold the job, -1 the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _settle _unpark _locks
+-- Includes _alive _clock _wake _settle _ready _unpark _locks
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 if redis.call('HEXISTS', KEYS[2], ARGV[2]) == 0 then return 0 end
 if ARGV[5] == '1' then

@@ -4,29 +4,32 @@
 -- KEYS[3] wake       {onqueue:redis}:wake:default
 -- KEYS[4] queues     {onqueue:redis}:queues
 -- KEYS[5] pusher     {onqueue:redis}:pusher:5f0c:0
--- KEYS[6..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
+-- KEYS[6] ties       {onqueue:redis}:ties
+-- KEYS[7..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
 -- ARGV[1] queue      its name
 -- ARGV[2] sequence   number of this push of this pusher
 -- ARGV[3] repeated   1 when an earlier answer to this sequence was lost, else 0
 -- ARGV[4] once       ms for which an id is refused again
--- ARGV[5..] jobs     id, payload of each
+-- ARGV[5] tied       1 when each has a tie, else 0
+-- ARGV[6..] jobs     id, payload and, when tied, tie of each
 -- Returns how many were new, -2 when an earlier attempt had stored them
 -- Flags none
--- Includes _wake
+-- Includes _wake _ready
 if ARGV[3] == '1' and redis.call('GET', KEYS[5]) == ARGV[2] then
   return -2
 end
-local new = {}
-for at = 5, #ARGV, 2 do
-  local id, seen = ARGV[at], KEYS[(at + 7) / 2]
+local new, stride = {}, 2 + ARGV[5]
+for at = 6, #ARGV, stride do
+  local id, seen = ARGV[at], KEYS[7 + (at - 6) / stride]
   if not seen or redis.call('SET', seen, '1', 'NX', 'PX', ARGV[4]) then
     if redis.call('HSETNX', KEYS[1], id, ARGV[at + 1]) == 1 then
       new[#new + 1] = id
+      if stride == 3 then redis.call('HSET', KEYS[6], id, ARGV[at + 2]) end
     end
   end
 end
 if #new > 0 then
-  if redis.call('RPUSH', KEYS[2], unpack(new)) == #new then
+  if to_ready(new, KEYS[2], false) == #new then
     redis.call('SADD', KEYS[4], ARGV[1])
   end
   wake(KEYS[3], #new)

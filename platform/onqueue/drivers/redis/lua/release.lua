@@ -15,7 +15,7 @@
 -- ARGV[6] exceptions  counted from now on
 -- Returns 1 done, 0 the holder does not hold the job, -1 the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _postpone _settle
+-- Includes _alive _clock _wake _postpone _settle _ready
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local id, delay = ARGV[2], tonumber(ARGV[4])
 if not settle(KEYS[2], KEYS[3], KEYS[4], id) then return 0 end
@@ -28,7 +28,7 @@ end
 if delay > 0 then
   postpone(KEYS[7], KEYS[8], id, now_ms(ARGV[3]) + delay)
 else
-  redis.call('RPUSH', KEYS[6], id)
+  to_ready({id}, KEYS[6], false)
   wake(KEYS[8], 1)
 end
 return 1

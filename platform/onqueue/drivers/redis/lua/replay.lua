@@ -5,9 +5,9 @@
 -- KEYS[4] parking     {onqueue:redis}:parking
 -- Returns how many were put back
 -- Flags allow-oom
--- Includes _wake _unpark
+-- Includes _wake _ready _unpark
 local replayed = 0
-while replayed < 100 and unpark(KEYS[1], KEYS[2], KEYS[3], KEYS[4], 'RPUSH') do
+while replayed < 100 and unpark(KEYS[1], KEYS[2], KEYS[3], KEYS[4], false) do
   replayed = replayed + 1
 end
 return replayed

@@ -9,7 +9,7 @@
 -- ARGV[3] unknown     beginning of the lanes that only a replay ends
 -- Returns how many locks changed hands or ended
 -- Flags allow-oom
--- Includes _alive _clock _wake _unpark _locks
+-- Includes _alive _clock _wake _ready _unpark _locks
 local now, swept = now_ms(ARGV[1]), 0
 local lanes = redis.call('SRANDMEMBER', KEYS[5], 100)
 for _, lane in ipairs(redis.call('HRANDFIELD', KEYS[2], 100)) do lanes[#lanes + 1] = lane end

@@ -6,35 +6,39 @@
 -- KEYS[5] payloads    {onqueue:redis}:payloads
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] paused      {onqueue:redis}:paused
--- KEYS[8..] queues    ready, delayed and wake of each queue, highest priority first
+-- KEYS[8] ties        {onqueue:redis}:ties
+-- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first
 -- ARGV[1] holder      token
 -- ARGV[2] offset      ms added to the server's clock (tests)
 -- ARGV[3] want        number of jobs, 0 confirms only
 -- ARGV[4] count       number of queues
--- ARGV[5..] rest      names of the queues, then the ids of finished jobs
--- Returns -1 when the lease is lost, else {header, blob}; header: ms until the next due job (-1 none) | number of the queue |
---   ids | lengths | states | ids refused | ids without a payload; blob: the payloads one after the other
+-- ARGV[5] desk        names and keys of what ties may change
+-- ARGV[6..] rest      names of the queues, then the ids of finished jobs
+-- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
+--   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 when there are transfers; blob: the payloads one after the other
 -- Flags allow-oom
--- Includes _alive _clock _wake _confirm _pick _reserve
+-- Includes _alive _clock _wake _ready _desk _ended _confirm _pick _tie _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
-local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], 5 + count))
+local desk = desk_if(KEYS[8], ARGV[5])
+local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 6 + count))
 local want = tonumber(ARGV[3])
-if want == 0 then return {'-1|0||||' .. refused .. '|', ''} end
+if want == 0 then return {'-1|0||||' .. refused .. '|||', ''} end
 local now = now_ms(ARGV[2])
-local queue, picked, next_due = pick(8, count, want, KEYS[7], now)
-local ids, lengths, states, lost, blob = '', '', '', '', ''
+local queue, picked, next_due = pick(9, count, want, KEYS[7], now)
+local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
-  ids, lengths, states, lost, blob =
-    reserve(ARGV[4 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
-  local ready, token = KEYS[5 + queue * 3], KEYS[7 + queue * 3]
+  ids, lengths, states, lost, marks, brought =
+    reserve(ARGV[5 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk)
+  local ready, token = KEYS[6 + queue * 3], KEYS[8 + queue * 3]
   -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
   if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready) == 1) then
     wake(token, 1)
   end
 else
-  for at = 1, count do redis.call('DEL', KEYS[7 + at * 3]) end
+  for at = 1, count do redis.call('DEL', KEYS[8 + at * 3]) end
 end
 if lost ~= '' then next_due = now end
 local pause = next_due < 0 and -1 or math.max(0, next_due - now)
-return {table.concat({string.format('%.0f', pause), queue, ids, lengths, states, refused, lost}, '|'), blob}
+brought[1] = table.concat({string.format('%.0f', pause), queue, ids, lengths, states, refused, lost, marks, ''}, '|')
+return brought

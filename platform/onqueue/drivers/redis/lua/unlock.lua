@@ -12,7 +12,7 @@
 -- ARGV[4] promise     ms for which the lock is kept for the woken job
 -- Returns 1 given back, 0 it is not this job's lock, -1 the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _unpark _locks
+-- Includes _alive _clock _wake _ready _unpark _locks
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local holder, job = string.match(redis.call('HGET', KEYS[2], KEYS[4]) or '', '^(%S+) (%S+)')
 if holder ~= ARGV[1] or job ~= ARGV[2] then return 0 end
