@@ -149,16 +149,27 @@ class Turn:
 
 
 @dataclass(slots=True, frozen=True)
-class Burial:
-    """Why a holder ends, and what becomes of the job it had in flight.
+class Guilt:
+    """What becomes of one job for whose sake its process had to be killed; see `Burial`."""
 
-    `delay` is seconds until that job is ready again; `doom` is written to its state. Only
-    "death" adds one to the job's deaths; only "exit" gives its attempt back.
+    job_id: JobId
+    delay: float = 0.0
+    doom: str = ""
+
+
+@dataclass(slots=True, frozen=True)
+class Burial:
+    """Why a holder ends, and what becomes of the jobs it had in flight.
+
+    `delay` is seconds until such a job is ready again; `doom` is written to its state. Only
+    "death" adds one to a job's deaths; only "exit" gives its attempt back. Where `guilty` names
+    jobs, each of them gets a delay and a doom of its own, and all others go back as in an "exit".
     """
 
     kind: BurialKind
     delay: float = 0.0
     doom: str = ""
+    guilty: tuple[Guilt, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)

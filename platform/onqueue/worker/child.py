@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from onqueue.connections import QueueManager
     from onqueue.contracts import Clock, JobId
     from onqueue.worker.options import WorkerOptions
-    from onqueue.worker.shared import Shared
+    from onqueue.worker.shared import Shared, Slot
 
 log = logging.getLogger("onqueue.worker")
 
@@ -33,7 +33,7 @@ log = logging.getLogger("onqueue.worker")
 class Errand:
     """What a parent gives a child to do; `started` (monotonic) and `jobs_before` are the worker's.
 
-    With `only` the child fails that one doomed job and ends.
+    With `only` the child fails those doomed jobs and ends.
     """
 
     connection: str
@@ -42,7 +42,7 @@ class Errand:
     options: WorkerOptions
     started: float
     jobs_before: int = 0
-    only: JobId = ""
+    only: tuple[JobId, ...] = ()
 
 
 class Lifeline:
@@ -91,14 +91,14 @@ def _flush() -> None:
 
 def _work(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> Exit:
     clock = manager.clock
-    cutter = Cutter(lambda: _wanted_cut(shared))
+    cutter = Cutter(lambda: _wanted_cut(shared.slots[0]))
     wakeup = reset_for_child(cutter.on_signal)
     manager.close()
     _start_watchdog(shared, clock)
     starting = events.WorkerStarting(errand.connection, errand.queues, os.getpid())
     events.tell(events.worker_starting, starting)
     loop = _loop(manager, errand, shared, cutter, wakeup, notices)
-    shared.enter(Phase.WORKING)
+    shared.slots[0].enter(Phase.WORKING)
     how, reason = loop.settle_only(errand.only) if errand.only else loop.run()
     if reason is not None:
         shared.leave_for(list(StopReason).index(reason))
@@ -154,10 +154,10 @@ def _loop(
     )
 
 
-def _wanted_cut(shared: Shared) -> tuple[int, BaseException | None]:
-    number, why = shared.wanted_cut
+def _wanted_cut(slot: Slot) -> tuple[int, BaseException | None]:
+    number, why = slot.wanted_cut
     if why is Cut.TIMEOUT:
-        running = shared.running()
+        running = slot.running()
         return number, JobTimedOut(running.timeout if running else 0.0)
     return number, JobInterrupted() if why is Cut.INTERRUPT else None
 

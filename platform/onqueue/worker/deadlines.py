@@ -47,6 +47,10 @@ class Deadlines:
             return Due.SOFT
         return Due.HARD if now >= self._told_at + self._grace_of(job) else Due.NOTHING
 
+    def was_told(self, job: Running) -> bool:
+        """Tell whether this job knows that it is past its timeout."""
+        return self._told == job.number
+
     def next_look(self, job: Running | None, now: float) -> float | None:
         """Return the seconds until a look is needed, None when a message will come first."""
         if job is None or now - job.started < LONG_RUN:

@@ -8,23 +8,17 @@ from __future__ import annotations
 import logging
 import os
 import select
-import signal
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from onqueue.contracts import Burial
 from onqueue.errors import BrokerError, BrokerUnavailable
-from onqueue.worker.deadlines import GRACE, LONG_RUN, Deadlines, Due
-from onqueue.worker.processes import has_ended
-from onqueue.worker.shared import Cut, Exit, Phase
-from onqueue.worker.unix_signals import LOOK
+from onqueue.worker.deadlines import GRACE, LONG_RUN, Due
+from onqueue.worker.shared import Cut, Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from onqueue.contracts import Clock, JobId, Leases
-    from onqueue.worker.shared import Running, Shared
+    from onqueue.contracts import Clock, Leases
     from onqueue.worker.unix_signals import ParentSignals
+    from onqueue.worker.watched import Child
 
 log = logging.getLogger("onqueue.worker")
 
@@ -36,41 +30,6 @@ STALL: Final = 60.0
 
 _FIRST_RETRY: Final = 0.05
 _LONGEST_RETRY: Final = 2.0
-
-
-@dataclass(slots=True)
-class Child:
-    """One child process as its parent knows it; instants are monotonic."""
-
-    pid: int
-    holder: str
-    shared: Shared
-    notices: int
-    started: float
-    deadlines: Deadlines = field(default_factory=Deadlines)
-    killed: Burial | None = None
-    overran: Running | None = None
-    exit_code: int | None = None
-    told_to_stop: bool = False
-    cut_at: float = 0.0
-    owed: list[JobId] = field(default_factory=list)
-
-    def ended(self) -> bool:
-        """Tell whether the process is gone."""
-        if self.exit_code is None:
-            self.exit_code = has_ended(self.pid)
-        return self.exit_code is not None
-
-    def look(self) -> None:
-        """Make the child look at the shared memory."""
-        if not self.ended():
-            os.kill(self.pid, LOOK)
-
-    def kill(self, cause: Burial) -> None:
-        """Kill the child, once; the first cause counts."""
-        if self.killed is None and not self.ended():
-            self.killed = cause
-            os.kill(self.pid, signal.SIGKILL)
 
 
 class Wishes(Protocol):
@@ -109,13 +68,10 @@ class Keeper:
         self._next_renewal = 0.0
         self._next_reap = 0.0
         self._failures = 0
-        self._progress: tuple[int, int] = (0, 0)
-        self._progress_at = 0.0
 
     def watch(self, child: Child) -> None:
         """Return when the child is gone; all its parent's duties are done until then."""
         self._next_renewal = self._clock.monotonic() + self._lease / 3
-        self._progress_at = child.started
         poller = select.poll()
         poller.register(self._signals.wakeup, select.POLLIN)
         poller.register(child.notices, select.POLLIN)
@@ -125,7 +81,7 @@ class Keeper:
                 self._signals.wakeup.drain()
                 continue
             self._pass_on_wishes(child)
-            self._keep_deadline(child)
+            self._keep_deadlines(child)
             self._renew(child)
             self._reap()
             self._recall(child)
@@ -159,36 +115,48 @@ class Keeper:
 
     def _cut_short(self, child: Child) -> None:
         now = self._clock.monotonic()
-        running = child.shared.running()
-        if running is not None and child.shared.wanted_cut[0] != running.number:
-            child.shared.cut(running.number, Cut.INTERRUPT)
-            child.look()
+        for slot in child.shared.slots:
+            number = slot.number
+            if number and slot.wanted_cut[0] != number:
+                slot.cut(number, Cut.INTERRUPT)
+                child.look()
         child.cut_at = child.cut_at or now
         if now >= child.cut_at + GRACE or self._signals.stops >= 3:
             child.kill(Burial("exit"))
 
     # ---- deadlines ----
 
-    def _keep_deadline(self, child: Child) -> None:
-        running = child.shared.running()
-        match child.deadlines.due(running, self._clock.monotonic()):
-            case Due.SOFT if running is not None:
-                child.shared.cut(running.number, Cut.TIMEOUT)
+    def _keep_deadlines(self, child: Child) -> None:
+        """Tell jobs that are past their timeout; when one does not heed it, kill its process.
+
+        All that were told pay then: they ran too long, too.
+        """
+        now, told, is_deaf = self._clock.monotonic(), [], False
+        for watch in child.watches:
+            running = watch.slot.running()
+            due = watch.deadlines.due(running, now)
+            if running is None:
+                continue
+            if due is Due.SOFT:
+                watch.slot.cut(running.number, Cut.TIMEOUT)
                 child.look()
-            case Due.HARD:
-                child.overran = running
-                child.kill(Burial("timeout"))
-            case _:
-                return
+            if watch.deadlines.was_told(running):
+                told.append(running)
+            is_deaf = is_deaf or due is Due.HARD
+        if is_deaf:
+            child.overran = told
+            child.kill(Burial("timeout"))
 
     def _notice_stall(self, child: Child) -> None:
-        now, progress = self._clock.monotonic(), child.shared.progress
-        busy = child.shared.phase != Phase.WAITING and not child.shared.number
-        if progress != self._progress or not busy:
-            self._progress, self._progress_at = progress, now
-        elif now - self._progress_at > STALL:
-            log.error("child %d made no progress for %g s", child.pid, STALL)
-            child.kill(Burial("lapsed"))
+        now, finished = self._clock.monotonic(), child.shared.finished
+        for watch in child.watches:
+            slot, progress = watch.slot, (watch.slot.progress, finished)
+            busy = slot.phase != Phase.WAITING and not slot.number
+            if progress != watch.progress or not busy:
+                watch.progress, watch.progress_at = progress, now
+            elif now - watch.progress_at > STALL:
+                log.error("child %d made no progress for %g s", child.pid, STALL)
+                child.kill(Burial("lapsed"))
 
     # ---- the lease ----
 
@@ -237,14 +205,14 @@ class Keeper:
     # ---- what waits behind a long job ----
 
     def _recall(self, child: Child) -> None:
-        """Give back what the child holds unstarted behind a long job, so that others may run it.
+        """Give back what the child holds unstarted behind long jobs, so that others may run it.
 
         The lock keeps the child from starting any of it meanwhile. What could not be told to
         the broker stays owed: the child will not start it any more.
         """
-        shared, running = child.shared, child.shared.running()
-        is_long = running is not None and self._clock.monotonic() - running.started >= LONG_RUN
-        if not child.owed and not (is_long and shared.unstarted):
+        shared = child.shared
+        is_long = shared.unstarted and self._is_taken_up(child)
+        if not child.owed and not is_long:
             return
         if not shared.lock.acquire(block=False):
             return
@@ -254,6 +222,15 @@ class Keeper:
             self._give_back(child)
         finally:
             shared.lock.release()
+
+    def _is_taken_up(self, child: Child) -> bool:
+        """Tell whether every runner is at a job, and none of these is short."""
+        latest = self._clock.monotonic() - LONG_RUN
+        for slot in child.shared.slots:
+            running = slot.running()
+            if running is None or running.started > latest:
+                return False
+        return True
 
     def _give_back(self, child: Child) -> None:
         if child.owed:
@@ -274,36 +251,12 @@ class Keeper:
             instants.append(self._may_run_until)
         if child.cut_at:
             instants.append(child.cut_at + GRACE)
-        if shared.phase == Phase.WORKING:
-            look = child.deadlines.next_look(shared.running(), now)
-            if look is not None:
-                instants.append(now + look)
+        for watch in child.watches:
+            if watch.slot.phase == Phase.WORKING:
+                look = watch.deadlines.next_look(watch.slot.running(), now)
+                if look is not None:
+                    instants.append(now + look)
         return max(0.0, min(instants) - now) + 0.0005
-
-
-def burial_of(child: Child, verdict: Callable[[Running], Burial]) -> Burial:
-    """Return why a child that is gone ended, and what its running job is owed.
-
-    `verdict` says what becomes of a job that ran too long. If another job had begun by the time
-    the kill arrived, that one is innocent and keeps its attempt.
-    """
-    cause = _BURIALS.get(child.shared.exit) or child.killed
-    if cause is None:
-        return Burial("death")
-    if cause.kind != "timeout" or child.overran is None:
-        return cause
-    last = child.shared.running()
-    if last is not None and last.number != child.overran.number:
-        return Burial("exit")
-    return verdict(child.overran)
-
-
-_BURIALS = {
-    Exit.STOPPED: Burial("exit"),
-    Exit.RECYCLED: Burial("exit"),
-    Exit.LEASE_LOST: Burial("lapsed"),
-    Exit.FAULT: Burial("death"),
-}
 
 
 def _drain(descriptor: int) -> None:

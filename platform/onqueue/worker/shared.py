@@ -1,8 +1,9 @@
 """The memory that a parent and its child share: what runs since when, and what the parent wants.
 
-Every word has eight bytes and one writer, so that it is read whole. A running job is published by
-writing its number last and taken back by clearing it first; whoever reads it twice the same in
-between has read a consistent job. No system call is needed for any of it.
+Every word has eight bytes and one writer, so that it is read whole. There is a slot for each
+thread that runs jobs. A running job is published by writing its number last and taken back by
+clearing it first; whoever reads it twice the same in between has read a consistent job. No system
+call is needed for any of it.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ if TYPE_CHECKING:
 
 ID_BYTES: Final = 32
 _WORDS: Final = 32
-_TABLE: Final = _WORDS * 8
+_PART: Final = _WORDS * 8
+"""Bytes of the part that all share, and of each slot."""
 
 
 class Phase(IntEnum):
-    """What the child is at."""
+    """What a runner is at."""
 
     STARTING = 0
     WAITING = 1
@@ -50,16 +52,18 @@ class Exit(IntEnum):
     FAULT = 4
 
 
-# Words written by the child.
-_RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _COUNT, _POSITION = range(8)
-_FINISHED, _EXIT, _PROGRESS, _REASON = 8, 9, 10, 11
-# Words written by the parent.
-_VOUCHED, _STOP, _PAUSE, _CUT_JOB, _CUT_WHY, _RECALLED = range(16, 22)
+# Words of the common part that the child writes, and those of the parent.
+_COUNT, _POSITION, _FINISHED, _EXIT, _REASON = range(5)
+_VOUCHED, _STOP, _PAUSE, _RECALLED = range(16, 20)
+# Words of a slot that the child writes, and those of the parent.
+_RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _PROGRESS = range(7)
+_ID: Final = slice(8 * 8, 8 * 8 + ID_BYTES)
+_CUT_JOB, _CUT_WHY = range(16, 18)
 
 
 @dataclass(slots=True, frozen=True)
 class Running:
-    """The job that runs; `started` is monotonic, `timeout` seconds (0: without)."""
+    """A job that runs; `started` is monotonic, `timeout` seconds (0: without)."""
 
     number: int
     job_id: JobId
@@ -69,43 +73,29 @@ class Running:
     exceptions: int
 
 
-class Shared:
-    """One anonymous memory and one lock for one child; made before the fork."""
+class Slot:
+    """What one runner and the parent tell each other."""
 
-    def __init__(self, prefetch: int) -> None:
-        """Have room for so many reserved jobs."""
-        self.prefetch = prefetch
-        self.lock: Lock = multiprocessing.get_context("fork").Lock()
-        self._memory = mmap.mmap(-1, _TABLE + prefetch * ID_BYTES)
-        view = memoryview(self._memory)[:_TABLE]
-        self._words = view.cast("Q")
-        self._floats = view.cast("d")
+    def __init__(self, memory: memoryview) -> None:
+        """Live in this part of the shared memory."""
+        self._words = memory.cast("Q")
+        self._floats = memory.cast("d")
+        self._id = memory[_ID]
 
     # ---- the child writes ----
 
-    def hold(self, ids: Sequence[JobId]) -> None:
-        """Publish the reserved jobs, none of them started yet."""
-        words = self._words
-        words[_COUNT] = words[_POSITION] = 0
-        packed = "".join(ids).encode()
-        self._memory[_TABLE : _TABLE + len(packed)] = packed
-        words[_RECALLED] = 0
-        words[_COUNT] = len(ids)
-
-    def claim(self, position: int) -> bool:
-        """Take the held job at this position (from 0); False when the parent gave it back."""
-        with self.lock:
-            words = self._words
-            if words[_RECALLED]:
-                return False
-            words[_POSITION] = position + 1
-            return True
-
     def begin(
-        self, number: int, started: float, timeout: float, attempts: int, exceptions: int
+        self,
+        number: int,
+        job_id: JobId,
+        started: float,
+        timeout: float,
+        attempts: int,
+        exceptions: int,
     ) -> None:
-        """Publish that the claimed job runs from now on; numbers begin at 1."""
+        """Publish that this job runs from now on; numbers begin at 1, none comes twice."""
         floats, words = self._floats, self._words
+        self._id[:] = job_id.encode()
         floats[_STARTED] = started
         floats[_TIMEOUT] = timeout
         words[_ATTEMPTS] = attempts
@@ -117,9 +107,91 @@ class Shared:
         self._words[_RUNNING] = 0
 
     def enter(self, phase: Phase) -> None:
-        """Publish what the child is at."""
+        """Publish what the runner is at."""
         self._words[_PHASE] = phase
         self._words[_PROGRESS] += 1
+
+    # ---- the parent writes ----
+
+    def cut(self, number: int, why: Cut) -> None:
+        """Have this job interrupted; needs the signal that makes the child look."""
+        self._words[_CUT_WHY] = why
+        self._words[_CUT_JOB] = number
+
+    # ---- either reads ----
+
+    def running(self) -> Running | None:
+        """Return the job that runs, None when nothing runs or it just changes."""
+        words, floats = self._words, self._floats
+        number = words[_RUNNING]
+        if not number:
+            return None
+        found = Running(
+            number,
+            bytes(self._id).decode(errors="replace"),
+            floats[_STARTED],
+            floats[_TIMEOUT],
+            words[_ATTEMPTS],
+            words[_EXCEPTIONS],
+        )
+        return found if words[_RUNNING] == number else None
+
+    @property
+    def number(self) -> int:
+        """The number of the job that runs, 0 for none."""
+        return self._words[_RUNNING]
+
+    @property
+    def phase(self) -> int:
+        """What the runner is at, out of `Phase`."""
+        return self._words[_PHASE]
+
+    @property
+    def progress(self) -> int:
+        """Something that changes whenever the runner begins or ends a wait."""
+        return self._words[_PROGRESS]
+
+    @property
+    def wanted_cut(self) -> tuple[int, Cut]:
+        """Which job is to be cut short, and why."""
+        return self._words[_CUT_JOB], Cut(self._words[_CUT_WHY])
+
+
+class Shared:
+    """One anonymous memory and one lock for one child; made before the fork."""
+
+    def __init__(self, prefetch: int, runners: int = 1) -> None:
+        """Have room for so many reserved jobs, and for so many that run at once."""
+        self.prefetch = prefetch
+        self.lock: Lock = multiprocessing.get_context("fork").Lock()
+        self._table = _PART * (1 + runners)
+        self._memory = mmap.mmap(-1, self._table + prefetch * ID_BYTES)
+        view = memoryview(self._memory)
+        self._words = view[:_PART].cast("Q")
+        self._floats = view[:_PART].cast("d")
+        self.slots = tuple(
+            Slot(view[_PART * at : _PART * (at + 1)]) for at in range(1, runners + 1)
+        )
+
+    # ---- the child writes ----
+
+    def hold(self, ids: Sequence[JobId]) -> None:
+        """Publish the reserved jobs, none of them started yet."""
+        words = self._words
+        words[_COUNT] = words[_POSITION] = 0
+        packed = "".join(ids).encode()
+        self._memory[self._table : self._table + len(packed)] = packed
+        words[_RECALLED] = 0
+        words[_COUNT] = len(ids)
+
+    def claim(self, position: int) -> bool:
+        """Take the held job at this position (from 0); False when the parent gave it back."""
+        with self.lock:
+            words = self._words
+            if words[_RECALLED]:
+                return False
+            words[_POSITION] = position + 1
+            return True
 
     def count(self) -> None:
         """Count a job that came to an end of whatever kind."""
@@ -140,17 +212,12 @@ class Shared:
         self._floats[_VOUCHED] = until
 
     def ask_to_stop(self) -> None:
-        """Have the child leave after the running job."""
+        """Have the child leave after the running jobs."""
         self._words[_STOP] = 1
 
     def ask_to_pause(self, *, paused: bool) -> None:
         """Have the child take no job (or take jobs again)."""
         self._words[_PAUSE] = paused
-
-    def cut(self, number: int, why: Cut) -> None:
-        """Have this job interrupted; needs the signal that makes the child look."""
-        self._words[_CUT_WHY] = why
-        self._words[_CUT_JOB] = number
 
     def recall(self) -> list[JobId]:
         """Forbid the child to start what it holds unstarted and return it; hold the lock."""
@@ -159,44 +226,17 @@ class Shared:
         if words[_RECALLED] or first >= count:
             return []
         words[_RECALLED] = 1
-        return [self._id(position) for position in range(first, count)]
+        start = self._table + first * ID_BYTES
+        return [
+            self._memory[at : at + ID_BYTES].decode()
+            for at in range(start, start + (count - first) * ID_BYTES, ID_BYTES)
+        ]
 
     # ---- either reads ----
 
-    def running(self) -> Running | None:
-        """Return the job that runs, None when nothing runs or it just changes."""
-        words, floats = self._words, self._floats
-        number = words[_RUNNING]
-        if not number:
-            return None
-        found = Running(
-            number,
-            self._id(words[_POSITION] - 1),
-            floats[_STARTED],
-            floats[_TIMEOUT],
-            words[_ATTEMPTS],
-            words[_EXCEPTIONS],
-        )
-        return found if words[_RUNNING] == number else None
-
-    def _id(self, position: int) -> JobId:
-        start = _TABLE + position * ID_BYTES
-        return self._memory[start : start + ID_BYTES].decode()
-
-    @property
-    def number(self) -> int:
-        """The number of the job that runs, 0 for none."""
-        return self._words[_RUNNING]
-
-    @property
-    def phase(self) -> int:
-        """What the child is at, out of `Phase`."""
-        return self._words[_PHASE]
-
-    @property
-    def progress(self) -> tuple[int, int]:
-        """Something that changes whenever the child comes along."""
-        return self._words[_PROGRESS], self._words[_FINISHED]
+    def running(self) -> list[Running]:
+        """Return the jobs that run, at most one of each slot."""
+        return [found for slot in self.slots if (found := slot.running()) is not None]
 
     @property
     def unstarted(self) -> bool:
@@ -231,15 +271,10 @@ class Shared:
 
     @property
     def should_stop(self) -> bool:
-        """Whether the child is to leave after the running job."""
+        """Whether the child is to leave after the running jobs."""
         return bool(self._words[_STOP])
 
     @property
     def should_pause(self) -> bool:
         """Whether the child is to take no job."""
         return bool(self._words[_PAUSE])
-
-    @property
-    def wanted_cut(self) -> tuple[int, Cut]:
-        """Which job is to be cut short, and why."""
-        return self._words[_CUT_JOB], Cut(self._words[_CUT_WHY])

@@ -7,16 +7,17 @@ import os
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from onqueue import events
-from onqueue.contracts import Burial, ReservedJob
+from onqueue.contracts import Guilt, ReservedJob
 from onqueue.errors import BrokerUnavailable, OnQueueError
 from onqueue.payload import decode
 from onqueue.worker.attempt import limits_of
 from onqueue.worker.child import Errand, fork_child
 from onqueue.worker.decision import Facts, Fail, after_timeout
-from onqueue.worker.parent import TRUST, Child, Keeper, burial_of
+from onqueue.worker.parent import TRUST, Keeper
 from onqueue.worker.shared import Exit, Shared
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
 from onqueue.worker.unix_signals import ParentSignals
+from onqueue.worker.watched import Child, burial_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,7 +77,7 @@ class Worker:
         self._jobs = 0
         self._deaths_in_a_row = 0
         self._broker_lost = False
-        self._doomed: JobId = ""
+        self._doomed: tuple[JobId, ...] = ()
 
     def run(self) -> StopReason:
         """Work until there is a reason to stop.
@@ -100,7 +101,7 @@ class Worker:
         return reason
 
     def _serve(self) -> StopReason:
-        """Start child after child; a job doomed by the last of them is settled before the end."""
+        """Start child after child; jobs doomed by the last of them are settled before the end."""
         if self._reach(self._check) is None:
             return self._reason_to_stop() or StopReason.INTERRUPTED
         while True:
@@ -119,9 +120,9 @@ class Worker:
 
     # ---- one child ----
 
-    def _serve_with_one_child(self, only: JobId = "") -> StopReason | None:
+    def _serve_with_one_child(self, only: tuple[JobId, ...] = ()) -> StopReason | None:
         """Let a child work until it is gone, bury it; return the reason to stop, if there is."""
-        self._doomed = ""
+        self._doomed = ()
         child = self._start_child(only)
         if child is None:
             return self._reason_to_stop()
@@ -139,7 +140,7 @@ class Worker:
         self._bury(child)
         return self._reason_to_stop(child)
 
-    def _start_child(self, only: JobId) -> Child | None:
+    def _start_child(self, only: tuple[JobId, ...]) -> Child | None:
         """Return a child under a new holder; None when there cannot be one now."""
         sent = self._clock.monotonic()
         holder = self._reach(self._leases.open)
@@ -171,10 +172,10 @@ class Worker:
         return Child(pid, holder, shared, reader, self._clock.monotonic())
 
     def _count(self, child: Child) -> None:
-        """Count the jobs of a child, the one it died in too, and deaths without any job between."""
+        """Count the jobs of a child, those it died in too, and deaths without any job between."""
         os.close(child.notices)
-        died_in_job = child.shared.number > 0
-        self._jobs += child.shared.finished + died_in_job
+        died_in = sum(slot.number > 0 for slot in child.shared.slots)
+        self._jobs += child.shared.finished + died_in
         in_order = child.shared.exit in (Exit.STOPPED, Exit.RECYCLED)
         if in_order or child.shared.finished:
             self._deaths_in_a_row = 0
@@ -190,30 +191,37 @@ class Worker:
         if burial is None:
             return
         in_flight = self._reach(lambda: self._leases.bury(child.holder, burial)) or []
-        if burial.kind == "timeout" and in_flight:
-            self._tell_timeout(child, in_flight[0])
-            self._doomed = in_flight[0].id if burial.doom else ""
+        fates = {guilt.job_id: guilt for guilt in burial.guilty}
+        overran = {running.job_id: running for running in child.overran}
+        for reserved in in_flight:
+            if reserved.id in fates:
+                self._tell_timeout(reserved, overran[reserved.id])
+        self._doomed = tuple(
+            reserved.id
+            for reserved in in_flight
+            if reserved.id in fates and fates[reserved.id].doom
+        )
 
-    def _verdict(self, overran: Running) -> Burial:
+    def _verdict(self, overran: Running) -> Guilt:
         """Return what becomes of a job whose process had to be killed for its timeout."""
-        payload = self._leases.payload(overran.job_id)
+        job_id = overran.job_id
+        payload = self._leases.payload(job_id)
         if payload is None:
-            return Burial("timeout")
+            return Guilt(job_id)
         try:
             envelope = decode(payload)
         except OnQueueError:
-            return Burial("timeout", doom="timeout")
+            return Guilt(job_id, doom="timeout")
         limits = limits_of(envelope.options, self._options)
         facts = Facts(envelope.job, overran.attempts, overran.exceptions, self._clock.time())
         decision = after_timeout(limits, facts)
         if isinstance(decision, Fail):
-            return Burial("timeout", doom="timeout")
-        return Burial("timeout", delay=decision.delay)
+            return Guilt(job_id, doom="timeout")
+        return Guilt(job_id, delay=decision.delay)
 
-    def _tell_timeout(self, child: Child, reserved: ReservedJob) -> None:
-        running = child.overran
+    def _tell_timeout(self, reserved: ReservedJob, overran: Running) -> None:
         log.error("job %r killed for its timeout", reserved.id)
-        if running is None or not events.job_timed_out.receivers:
+        if not events.job_timed_out.receivers:
             return
         envelope = decode(reserved.payload)
         event = events.JobTimedOut(
@@ -221,9 +229,9 @@ class Worker:
             reserved.queue,
             reserved.id,
             envelope.job,
-            running.attempts + 1,
+            overran.attempts + 1,
             envelope.context,
-            running.timeout,
+            overran.timeout,
         )
         events.tell(events.job_timed_out, event)
 

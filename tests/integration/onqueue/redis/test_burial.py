@@ -4,7 +4,7 @@ from itertools import product
 
 import pytest
 
-from onqueue.contracts import Burial
+from onqueue.contracts import Burial, Guilt
 from support.redis_rig import Rig, message
 
 # how far a child came with three jobs: how many had started, and whether the last one was done
@@ -90,6 +90,23 @@ def test_a_delay_postpones_only_what_was_running(broker: Rig) -> None:
     broker.queue.time_offset = 61.0
     (late,) = other.turn(9, []).jobs
     assert (late.id, late.attempts, late.doom) == (ids[0], 1, "timeout")
+
+
+def test_only_the_guilty_pay_for_a_kill_each_with_a_fate_of_its_own(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    ids = broker.push(4)
+    consumer.turn(4, [])
+    for job_id in ids[:3]:
+        consumer.mark(None, job_id)
+    broker.arrive(consumer)
+    guilty = (Guilt(ids[0], delay=60.0), Guilt(ids[1], doom="timeout"))
+    buried = broker.leases.bury(consumer.holder, Burial("timeout", guilty=guilty))
+    assert {job.id for job in buried} == set(ids[:3])
+    back = {job.id: (job.attempts, job.doom) for job in other.turn(9, []).jobs}
+    assert back == {ids[1]: (1, "timeout"), ids[2]: (0, ""), ids[3]: (0, "")}
+    broker.queue.time_offset = 61.0
+    (late,) = other.turn(9, []).jobs
+    assert (late.id, late.attempts, late.doom) == (ids[0], 1, "")
 
 
 def test_deaths_add_up_and_a_release_keeps_them_but_ends_the_doom(broker: Rig) -> None:

@@ -663,7 +663,7 @@ def test_a_timeout_is_told_before_the_release_and_costs_an_attempt(bench: Bench)
     from onqueue.errors import JobTimedOut
     from onqueue.worker.attempt import Cutter
 
-    bench.cutter = Cutter(lambda: (bench.shared.number, JobTimedOut(60)))
+    bench.cutter = Cutter(lambda: (bench.shared.slots[0].number, JobTimedOut(60)))
     before = signal.signal(signal.SIGUSR1, bench.cutter.on_signal)
     try:
         job_id = bench.put(Overrun())

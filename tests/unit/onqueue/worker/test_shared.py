@@ -7,13 +7,23 @@ IDS = [f"{number:032x}" for number in range(5)]
 
 def test_a_running_job_is_seen_with_all_it_is_about_until_it_ends() -> None:
     shared = Shared(8)
-    shared.hold(IDS)
-    assert shared.claim(0)
-    assert shared.claim(1)
-    shared.begin(7, 12.5, 60.0, 2, 1)
-    assert shared.running() == Running(7, IDS[1], 12.5, 60.0, 2, 1)
-    shared.end()
-    assert shared.running() is None
+    [slot] = shared.slots
+    slot.begin(7, IDS[1], 12.5, 60.0, 2, 1)
+    assert slot.running() == Running(7, IDS[1], 12.5, 60.0, 2, 1)
+    assert shared.running() == [slot.running()]
+    slot.end()
+    assert slot.running() is None
+    assert shared.running() == []
+
+
+def test_each_slot_has_a_job_of_its_own_that_outlives_what_is_held() -> None:
+    shared = Shared(2, runners=3)
+    shared.hold(IDS[:2])
+    for number, slot in enumerate(shared.slots, 1):
+        slot.begin(number, IDS[number], 1.0, 60.0, 0, 0)
+    shared.hold(IDS[3:])
+    shared.slots[1].end()
+    assert [running.job_id for running in shared.running()] == [IDS[1], IDS[3]]
 
 
 def test_what_was_recalled_cannot_be_claimed() -> None:
@@ -48,6 +58,7 @@ def test_nothing_is_recalled_when_everything_has_started() -> None:
 
 
 def test_a_cut_names_its_job() -> None:
-    shared = Shared(1)
-    shared.cut(3, Cut.TIMEOUT)
-    assert shared.wanted_cut == (3, Cut.TIMEOUT)
+    first, second = Shared(1, runners=2).slots
+    second.cut(3, Cut.TIMEOUT)
+    assert second.wanted_cut == (3, Cut.TIMEOUT)
+    assert first.wanted_cut == (0, Cut.NONE)

@@ -1,0 +1,141 @@
+"""One runner of a child: takes a reserved job through its run to an outcome, in its own slot."""
+
+from __future__ import annotations
+
+import os
+import random
+from typing import TYPE_CHECKING
+
+from onqueue import events
+from onqueue.errors import LeaseLost
+from onqueue.worker.attempt import RETURNED
+from onqueue.worker.deadlines import LONG_RUN
+from onqueue.worker.decision import SUCCEEDED, decide
+from onqueue.worker.prefetch import SLOW
+from onqueue.worker.processes import end_copy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from onqueue.contracts import Clock, ReservedJob
+    from onqueue.worker.attempt import Attempt, Attempts
+    from onqueue.worker.decision import Decision, Result
+    from onqueue.worker.settlement import Settlement
+    from onqueue.worker.shared import Shared, Slot
+
+HOOK_TIMEOUT = 60.0
+"""Seconds that `failed` may take where the job itself has no timeout."""
+
+
+class Runner:
+    """Runs one job at a time under the parent's eyes."""
+
+    def __init__(
+        self,
+        *,
+        holder: str,
+        slot: Slot,
+        shared: Shared,
+        clock: Clock,
+        attempts: Attempts,
+        settlement: Settlement,
+        numbers: Iterator[int],
+        notices: int,
+    ) -> None:
+        """`numbers` are the child's, so that none tells two runs; `notices` wakes its parent."""
+        self._holder = holder
+        self.slot = slot
+        self._shared = shared
+        self._clock = clock
+        self._attempts = attempts
+        self._settlement = settlement
+        self._numbers = numbers
+        self._notices = notices
+        self._pid = os.getpid()
+        self.is_quiet = True
+        """Whether the parent may look away, as it does when this runner waits or runs for long."""
+        self.must_recycle = False
+        """Whether the process is not to be trusted with another job."""
+
+    def run_one(self, reserved: ReservedJob, started: float) -> float:
+        """Run one job to its outcome and return the monotonic instant of its end."""
+        attempt = self._attempts.prepare(reserved)
+        settlement, recipe = self._settlement, attempt.recipe
+        if attempt.verdict is None and attempt.durable:
+            attempt.verdict = settlement.verdict_of_outbox(attempt)
+        if recipe is None or attempt.verdict is not None:
+            self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
+            return self._clock.monotonic()
+        if started >= self._shared.vouched_until:
+            raise LeaseLost(self._holder, reserved.id)
+        if settlement.done and recipe.expected > SLOW:
+            settlement.turn(0)
+        settlement.mark(reserved.id)
+        if events.job_processing.receivers:
+            settlement.tell_processing(attempt)
+        result = self._run(attempt, started)
+        ended = self._clock.monotonic()
+        recipe.expected = duration = ended - started
+        if duration >= LONG_RUN:
+            self.is_quiet = True
+        if result is RETURNED and not attempt.durable and attempt.error is None:
+            settlement.succeed(attempt, duration)
+            return ended
+        self._conclude(attempt, result, duration)
+        return self._clock.monotonic()
+
+    def _run(self, attempt: Attempt, started: float) -> Result:
+        """Run under the parent's eyes; it is told when it may have looked away."""
+        reserved = attempt.reserved
+        number = next(self._numbers)
+        self.slot.begin(
+            number,
+            reserved.id,
+            started,
+            attempt.limits.timeout,
+            reserved.attempts,
+            reserved.exceptions,
+        )
+        if self.is_quiet:
+            self.is_quiet = False
+            os.write(self._notices, b"!")
+        try:
+            return self._attempts.run(attempt, number)
+        finally:
+            self._end_run()
+
+    def _conclude(self, attempt: Attempt, result: Result, duration: float) -> None:
+        """Decide and settle every end but a plain success."""
+        if attempt.error is not None:
+            self._settlement.tell_exception(attempt, attempt.error)
+        luck = random.random()  # noqa: S311 - spreads retries, guards no secret
+        decision = decide(result, attempt.limits, attempt.facts(self._clock.time(), luck))
+        self.must_recycle = attempt.recycle
+        if decision is SUCCEEDED and not attempt.durable:
+            self._settlement.succeed(attempt, duration)
+        else:
+            self._settle(attempt, decision, duration)
+
+    def _settle(self, attempt: Attempt, decision: Decision, duration: float) -> None:
+        """Settle now; what is done before goes first, so that outcomes keep their order."""
+        if self._settlement.done:
+            self._settlement.turn(0)
+        self._settlement.settle(attempt, decision, duration, self._hear_failure)
+
+    def _hear_failure(self, attempt: Attempt, error: BaseException) -> None:
+        """Call the job's `failed` under a deadline of its own; raises what it raises."""
+        number = next(self._numbers)
+        limit = attempt.limits.timeout or HOOK_TIMEOUT
+        self.slot.begin(number, attempt.reserved.id, self._clock.monotonic(), limit, 0, 0)
+        self.is_quiet = True
+        os.write(self._notices, b"!")
+        try:
+            self._attempts.hear_failure(attempt, error, number)
+        finally:
+            self._end_run()
+
+    def _end_run(self) -> None:
+        """Publish that nothing runs any more; a copy that middleware or `failed` forked ends."""
+        if os.getpid() != self._pid:
+            end_copy()
+        self.slot.end()
