@@ -22,6 +22,7 @@ from demo.telling import Teller, table
 from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
 from demo.visitor import Visitor
 from meet2be.attendees.console import import_and_report
+from meet2be.attendees.csv_rows import opened, rows_of
 from meet2be.attendees.demo_list import DEMO_LIST
 from meet2be.bootstrap import Services, bootstrap
 from meet2be.config import Settings, process_environment
@@ -75,6 +76,7 @@ class Demo:
 
     def run(self) -> bool:
         """Do it all and return whether everything is as it should be."""
+        _check_list(self.options.file)
         self._clean()
         try:
             self._set_up()
@@ -207,6 +209,12 @@ def _line(progress: dict[str, Any], killer: Killer) -> str:
     return (
         f"  {progress['state']:<10} {'   '.join(parts)}   killed {len(killer.done)}/{killer.kills}"
     )
+
+
+def _check_list(file: Path) -> None:
+    """Raise what is wrong with the file before anything is started."""
+    with opened(file) as (name, content):
+        next(rows_of(name, content), None)
 
 
 def _end(signum: int, _frame: object) -> None:

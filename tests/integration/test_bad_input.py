@@ -288,3 +288,19 @@ def test_the_web_does_not_start_on_a_database_without_tables(tmp_path: Path) -> 
     )
     assert done.returncode != 0
     assert "Run `meet2be db upgrade`" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_demo_of_a_file_that_is_no_list_starts_nothing(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "demo", "--file", str(ROOT / "README.md")],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "VAR_DIR": str(tmp_path)},  # noqa: TID251
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 1
+    assert "lacks the columns" in done.stderr
+    assert not (tmp_path / "demo").exists()
