@@ -15,5 +15,8 @@ try:
     services = bootstrap(settings)
     check_database(services)
 except (Meet2BeError, OnQueueError) as error:
-    sys.exit(str(error))  # one sentence is what whoever starts the server can act on
+    # One sentence is what whoever starts the server can act on. gunicorn takes the code 3 for
+    # "cannot be started", and any other for a worker to start anew.
+    sys.stderr.write(f"{error}\n")
+    sys.exit(3)
 app = create_app(services)
