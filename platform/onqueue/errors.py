@@ -61,6 +61,19 @@ class UnknownConnection(OnQueueError):
         )
 
 
+class UnknownEntry(OnQueueError):
+    """An entry that the schedule does not have."""
+
+    def __init__(self, name: str, known: Iterable[str]) -> None:
+        """Name the entries there are."""
+        self.name = name
+        names = sorted(known)
+        super().__init__(
+            f"The schedule has no entry {name!r}{nearest(name, names)} "
+            f"(entries: {', '.join(map(repr, names)) or 'none'})"
+        )
+
+
 class NoCurrentManager(OnQueueError):
     """A job was dispatched before the process said which queues it uses."""
 
@@ -152,8 +165,9 @@ class NotRunning(OnQueueError):
     """Something that only a running job can do was asked of one that is not running."""
 
     def __init__(self, job: str, what: str) -> None:
-        """Name the job and what was asked."""
-        super().__init__(f"{what!r} of job {job!r} exists only while a worker runs it")
+        """Name the job ("" where none is known) and what was asked."""
+        subject = f"{what!r} of job {job!r}" if job else f"{what!r}"
+        super().__init__(f"{subject} exists only while a worker runs a job")
 
 
 # ---- payloads ----
@@ -282,6 +296,18 @@ class ClosureAltered(BeyondRetry, PayloadError):
         )
 
 
+class ClosureOfOtherPython(BeyondRetry, PayloadError):
+    """A function's code that was compiled for another version of Python."""
+
+    def __init__(self, theirs: str, ours: str) -> None:
+        """Name both versions."""
+        self.theirs, self.ours = theirs, ours
+        super().__init__(
+            f"The job's function was compiled for Python {theirs}, this is {ours}: retry it on a "
+            "worker of that version, or dispatch it again"
+        )
+
+
 # ---- brokers ----
 
 
@@ -362,6 +388,57 @@ class UneditableJob(FailedJobError):
         """Keep all that is wrong, one sentence each."""
         self.job, self.problems = job, tuple(problems)
         super().__init__(f"Job {job!r} cannot be changed so: " + "; ".join(problems))
+
+
+# ---- limits and middleware ----
+
+
+class LimitDefinitionError(BeyondRetry, TypeError):
+    """A limit or a limiter that cannot be right."""
+
+    def __init__(self, what: str, why: str) -> None:
+        """Name what was given and what it must be."""
+        super().__init__(f"{what} cannot be: {_clause(why)}")
+
+
+class UnknownLimiter(BeyondRetry):
+    """A limiter nobody defined in this process."""
+
+    def __init__(self, name: str, known: Iterable[str], job: str) -> None:
+        """Name the limiter, the job and what is defined."""
+        self.name, self.job = name, job
+        names = sorted(known)
+        super().__init__(
+            f"Job {job!r} asks for limiter {name!r}, which is not defined{nearest(name, names)} "
+            f"(defined: {', '.join(map(repr, names)) or 'none'}): call RateLimiter.define() "
+            "where the worker imports its jobs"
+        )
+
+
+class NotMiddleware(BeyondRetry, TypeError):
+    """Something among the middleware of a job that is none."""
+
+    def __init__(self, job: str, given: object, why: str) -> None:
+        """Name the job, what it gave and what is wrong with it."""
+        self.job, self.given = job, given
+        super().__init__(f"Job {job!r} has {given!r:.200} in its middleware(), but {_clause(why)}")
+
+
+class LimitReached(OnQueueError):
+    """A limit or a lock inside a job that does not let it through now.
+
+    `retry_in` is seconds, infinite when nobody knows.
+    """
+
+    def __init__(self, key: str, retry_in: float) -> None:
+        """Name the limit and when it may let somebody through again."""
+        self.key, self.retry_in = key, retry_in
+        known = retry_in < float("inf")
+        when = f"again in {retry_in:g} s" if known else "when somebody gives it back"
+        super().__init__(
+            f"{key!r} lets nobody through now ({when}): release the job, or put the limit into "
+            "its middleware(), where it waits without spending an attempt"
+        )
 
 
 class LeaseLost(OnQueueError):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
 
-from onqueue.errors import LeaseLost
+from onqueue.errors import LeaseLost, NotRunning
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from onqueue.contracts import Locks
     from onqueue.keyring import Keyring
+    from onqueue.quotas import Limits, Quota
 
 T = TypeVar("T")
 
@@ -22,12 +24,17 @@ OrderKind = Literal["release", "snooze", "fail", "delete", "park", "skip"]
 
 @dataclass(slots=True, frozen=True)
 class Order:
-    """How the job (or a middleware) wants its run to end; `delay` is seconds."""
+    """How the job (or a middleware) wants its run to end; `delay` is seconds.
+
+    A release with an `error` is one after an exception: when no attempt is left, the job fails with
+    it. Parked is for a lock, or for quotas.
+    """
 
     kind: OrderKind
     delay: float = 0.0
     error: BaseException | None = None
     lock: str = ""
+    quotas: tuple[Quota, ...] = ()
 
 
 class Lifeline(Protocol):
@@ -60,6 +67,7 @@ class JobContext:
         "context",
         "job_id",
         "keys",
+        "limits",
         "locks",
         "order",
         "queue",
@@ -77,6 +85,7 @@ class JobContext:
         locks: Locks | None = None,
         services: svcs.Registry | None = None,
         keys: Keyring | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """Keep what the run is about; `attempts` is 1-based and includes this run."""
         self.job_id = job_id
@@ -86,6 +95,7 @@ class JobContext:
         self.context = context
         self.locks = locks
         self.keys = keys
+        self.limits = limits
         self.cancelled = False
         self.order: Order | None = None
         self.container: svcs.Container | None = None
@@ -135,3 +145,15 @@ class JobContext:
         if self.container is not None:
             self.container.close()
             self.container = None
+
+
+running: ContextVar[JobContext | None] = ContextVar("onqueue.running", default=None)
+"""The run that this thread or task is in; whoever runs jobs sets it."""
+
+
+def current_run(what: str) -> JobContext:
+    """Return the run this code is in; raises `NotRunning`, naming what needs one."""
+    context = running.get()
+    if context is None:
+        raise NotRunning("", what)
+    return context

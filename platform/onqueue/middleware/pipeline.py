@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from onqueue.errors import NotMiddleware
+
 if TYPE_CHECKING:
     from onqueue.job import Job
 
@@ -14,8 +16,11 @@ Middleware = Callable[["Job", Next], Any]
 
 
 def run_pipeline(job: Job, stages: Sequence[Middleware], destination: Next) -> bool:
-    """Send the job through the stages, outermost first; return whether it got to the end."""
-    if not stages:
+    """Send the job through the stages, outermost first; return whether it got to the end.
+
+    Raises `NotMiddleware` before anything runs when one of them is none.
+    """
+    if not stages and stages is not None:
         destination(job)
         return True
     has_arrived = False
@@ -26,14 +31,36 @@ def run_pipeline(job: Job, stages: Sequence[Middleware], destination: Next) -> b
         destination(arrived)
 
     step: Next = arrive
-    for stage in reversed(stages):
+    for stage in reversed(_checked(job, stages)):
         step = _wrapped(stage, step)
     step(job)
     return has_arrived
 
 
+def _checked(job: Job, given: Any) -> Sequence[Middleware]:
+    """Return what an author's `middleware()` returned, held to what it must be."""
+    if not isinstance(given, Sequence) or isinstance(given, str):
+        raise NotMiddleware(job.name, given, "it must return a list")
+    stages: Sequence[Any] = given
+    for stage in stages:
+        if isinstance(stage, type):
+            why = f"that is the class: write {stage.__qualname__}(...)"
+            raise NotMiddleware(job.name, stage, why)
+        if not callable(stage):
+            why = "that cannot be called: give callables that take the job and what comes next"
+            raise NotMiddleware(job.name, stage, why)
+    return stages
+
+
 def _wrapped(stage: Middleware, inner: Next) -> Next:
     def step(job: Job) -> None:
-        stage(job, inner)
+        try:
+            stage(job, inner)
+        except TypeError as error:
+            # Raised by the call itself, before the first line of the stage: it takes other things.
+            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+                why = f"it does not take the job and what comes next ({error})"
+                raise NotMiddleware(job.name, stage, why) from error
+            raise
 
     return step

@@ -1,0 +1,118 @@
+"""What limits have in common: a job passes, waits its turn, goes back, or is skipped."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Self
+
+from onqueue.errors import LimitReached, NotRunning
+from onqueue.job_context import Order, current_run
+from onqueue.options import Seconds, checked_seconds
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+
+    from onqueue.job import Job
+    from onqueue.job_context import JobContext
+    from onqueue.quotas import Limits, Quota
+
+
+class Gate(ABC):
+    """A middleware that lets a job through when all its quotas do.
+
+    A job that is turned away waits parked, in order, and comes back when its turn has come: that
+    spends no attempt.
+    """
+
+    def __init__(self) -> None:
+        """Park whoever is turned away."""
+        self._release_after: float | None = None
+        self._should_drop = False
+
+    def release_after(self, span: Seconds) -> Self:
+        """Give a job that is turned away back to its queue for a span; that spends its attempt."""
+        self._release_after = checked_seconds("release_after()", span)
+        return self
+
+    def dont_release(self) -> Self:
+        """Skip a job that is turned away."""
+        self._should_drop = True
+        return self
+
+    @abstractmethod
+    def quotas(self, job: Job) -> Sequence[Quota]:
+        """Return what the job must be let through by; nothing: it goes on at once."""
+
+    def __call__(self, job: Job, inner: Callable[[Job], None]) -> None:
+        """Run the job when it is let through, or say what becomes of it."""
+        quotas = self.quotas(job)
+        if not quotas:
+            inner(job)
+            return
+        context = job.running("middleware")
+        limits = limits_of(context, job.name)
+        if limits.admit(quotas, context.job_id) is not None:
+            context.give(self._waiting(quotas))
+            return
+        slots = [quota for quota in quotas if quota.kind == "slots"]
+        if not slots:
+            inner(job)
+            return
+        try:
+            inner(job)
+        finally:
+            limits.free(slots, context.job_id)
+
+    def _waiting(self, quotas: Sequence[Quota]) -> Order:
+        if self._should_drop:
+            return Order("skip")
+        if self._release_after is not None:
+            return Order("release", delay=self._release_after)
+        return Order("park", quotas=tuple(quotas))
+
+
+class OneGate(Gate):
+    """A gate of one quota that needs no job to be known, so it can stand inside `handle`, too.
+
+    As a context manager it raises `LimitReached` when it is closed; with `release_after` the run
+    ends then by going back to the queue.
+    """
+
+    @property
+    @abstractmethod
+    def quota(self) -> Quota:
+        """What lets a job through; raises `LimitDefinitionError` when that was not said."""
+
+    def quotas(self, job: Job) -> Sequence[Quota]:
+        """Return the one quota."""
+        del job
+        return (self.quota,)
+
+    def __enter__(self) -> Self:
+        """Go on, or raise `LimitReached`; raises `NotRunning` outside of a job."""
+        quota, context = self.quota, current_run(repr(self))
+        wait = limits_of(context, "").admit([quota], context.job_id)
+        if wait is not None:
+            if self._release_after is not None:
+                context.give(Order("release", delay=self._release_after))
+            raise LimitReached(quota.key, wait)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Give a slot back."""
+        if self.quota.kind == "slots":
+            context = current_run(repr(self))
+            limits_of(context, "").free([self.quota], context.job_id)
+
+
+def limits_of(context: JobContext, job: str) -> Limits:
+    """Return the run's limits; raises `NotRunning` where there are none."""
+    if context.limits is None:
+        raise NotRunning(job, "limits")
+    return context.limits

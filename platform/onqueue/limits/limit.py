@@ -1,0 +1,81 @@
+"""How many jobs of a key may start in a span of time, or run at once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from onqueue.errors import LimitDefinitionError
+from onqueue.options import Seconds, seconds
+from onqueue.quotas import Quota
+
+MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
+
+
+@dataclass(slots=True, frozen=True)
+class Limit:
+    """So many in `span` seconds (0: at once) for each key; made by its class methods.
+
+    A window begins with the first job in it. `most` None is no limit at all.
+    """
+
+    most: int | None
+    span: float = 0.0
+    key: str = ""
+
+    @classmethod
+    def per(cls, most: int, span: Seconds) -> Self:
+        """Let so many start in a span of time."""
+        length = seconds(span)
+        if not 0 < length < float("inf"):
+            raise LimitDefinitionError(f"A window of {span!r}", "it must last longer than 0 s")
+        return cls(_checked(most), length)
+
+    @classmethod
+    def per_second(cls, most: int, spans: float = 1) -> Self:
+        """Let so many start in a second, or in several."""
+        return cls.per(most, spans)
+
+    @classmethod
+    def per_minute(cls, most: int, spans: float = 1) -> Self:
+        """Let so many start in a minute, or in several."""
+        return cls.per(most, MINUTE * spans)
+
+    @classmethod
+    def per_hour(cls, most: int, spans: float = 1) -> Self:
+        """Let so many start in an hour, or in several."""
+        return cls.per(most, HOUR * spans)
+
+    @classmethod
+    def per_day(cls, most: int, spans: float = 1) -> Self:
+        """Let so many start in a day, or in several."""
+        return cls.per(most, DAY * spans)
+
+    @classmethod
+    def concurrency(cls, most: int) -> Self:
+        """Let so many run at once."""
+        return cls(_checked(most))
+
+    @classmethod
+    def none(cls) -> Self:
+        """Let all through."""
+        return cls(None)
+
+    def by(self, key: object) -> Self:
+        """Count for this key only, as its text; without one all jobs share the limit."""
+        return replace(self, key=str(key))
+
+    def quota(self, scope: str) -> Quota | None:
+        """Return what a driver counts, under a name of its own in `scope`; None without limit."""
+        if self.most is None:
+            return None
+        if self.span == 0:
+            return Quota("slots", f"{scope}:{self.key}", self.most)
+        return Quota("rate", f"{scope}:{self.span:g}s:{self.key}", self.most, self.span)
+
+
+def _checked(most: object) -> int:
+    if not isinstance(most, int) or isinstance(most, bool) or most < 1:
+        why = "it must be a whole number from 1 on (to let none through, pause the queue)"
+        raise LimitDefinitionError(f"A limit of {most!r}", why)
+    return most
