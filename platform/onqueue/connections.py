@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         WorkableQueue,
     )
     from onqueue.job import Dispatching, Job
+    from onqueue.schedule.definition import Schedule
 
 log = logging.getLogger("onqueue.connections")
 
@@ -109,13 +110,15 @@ class QueueManager:
         scope: Scope | None = None,
         app_keys: Iterable[tuple[str, bytes]] = (),
         dont_retry: GivesUp | tuple[type[BaseException], ...] = (),
+        schedule: Schedule | None = None,
     ) -> None:
         """Take the settings; raises `ConfigurationError` with everything that is wrong.
 
         Nothing is connected yet. `context` is what travels with each payload (tenant, trace),
         `scope` what re-enters it around a run. Of the `app_keys` (pairs of id and key) the first
         signs and encrypts, and all of them verify and decrypt. What a job raises and `dont_retry`
-        names (exception types, or a function that tells) fails it at once.
+        names (exception types, or a function that tells) fails it at once. `schedule` is what
+        `schedule work` runs.
         """
         self.configs: dict[str, ConnectionConfig] = connection_configs(connections)
         if default not in self.configs:
@@ -126,6 +129,7 @@ class QueueManager:
         self.services = services
         self.clock: Clock = clock or SystemClock()
         self.context = context
+        self.schedule = schedule
         self.keys = Keyring(app_keys)
         self._dont_retry = dont_retry
         self.dispatcher: Dispatching | None = None

@@ -17,9 +17,11 @@ from blinker import NamedSignal, Namespace
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from onqueue.contracts import FailedJob
     from onqueue.job import Job
+    from onqueue.ticks import TickOutcome
 
 log = logging.getLogger("onqueue.events")
 
@@ -198,6 +200,21 @@ class WorkerStopping:
     exit_code: int
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleTickSettled:
+    """A tick of a schedule's entry is over; `why` says more, and why it did not run.
+
+    `job_id` is the job that was pushed, "" when none was. `late` is seconds.
+    """
+
+    entry: str
+    tick: datetime
+    outcome: TickOutcome
+    why: str
+    job_id: str
+    late: float
+
+
 _signals = Namespace()
 job_queueing = _signals.signal("job-queueing")
 job_queued = _signals.signal("job-queued")
@@ -217,6 +234,7 @@ job_retry_requested = _signals.signal("job-retry-requested")
 looping = _signals.signal("looping")
 worker_starting = _signals.signal("worker-starting")
 worker_stopping = _signals.signal("worker-stopping")
+schedule_tick_settled = _signals.signal("schedule-tick-settled")
 
 
 def tell(signal: NamedSignal, event: object) -> None:
