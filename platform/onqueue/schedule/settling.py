@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 import logging
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from onqueue import events
-from onqueue.bus.dispatcher import Dispatcher, dispatcher_of
 from onqueue.errors import BrokerError, UnknownConnection
 from onqueue.pushing import MERGING
+from onqueue.schedule.sending import Sender
 from onqueue.ticks import Guard, OpenTick, Settled, Settlement, TickRecord, instant
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ class Settler:
     ) -> None:
         """Keep ticks on `connection`; `token` and `name` are the process's."""
         self._manager = manager
+        self._sender = Sender(manager)
         self._store = store
         self._connection = connection
         self._token = token
@@ -159,14 +160,14 @@ class Settler:
             ran = (admission.target.name, message.id)
             return self._settle(Settlement(entry.name, guard, [record], ran=ran, message=message))
 
-        self._dispatcher.push_by(admission, push)
+        self._sender.push_by(admission, push)
 
     def _send(self, entry: Entry, admission: Admission, opened: OpenTick, now: int) -> None:
         """Push the job of an open tick by the dispatcher's road, then settle the tick.
 
         What dies in between is repeated by the next leader: the job's id stays the same.
         """
-        standing = self._dispatcher.send_once(admission)
+        standing = self._sender.send_once(admission)
         guard = Guard("opened", opened.to_json())
         record = self._record(entry.name, opened.tick, now, "ran", opened.why, standing)
         tie = admission.message.tie
@@ -185,17 +186,13 @@ class Settler:
     ) -> Admission | None:
         """Return the tick's job, ready to be sent; None when none can be made, which settles it."""
         try:
-            return self._dispatcher.admit(entry.make(), job_id)
+            return self._sender.admit(entry.make(), job_id)
         except BrokerError:
             raise
         except Exception as error:
             log.exception("no job could be made for entry %r", entry.name)
             self._close(entry, guard, tick, now, "failed", _reason(error))
             return None
-
-    @property
-    def _dispatcher(self) -> Dispatcher:
-        return cast("Dispatcher", dispatcher_of(self._manager))
 
     def _identity(self, entry: Entry, guard: Guard, tick: int) -> JobId:
         """Return the job's id: the same whoever makes it, for this entry and tick."""
