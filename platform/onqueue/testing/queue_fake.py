@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from os import urandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from onqueue.bus.dispatcher import delay_of, dispatcher_of
+from onqueue.bus.admission import delay_of
+from onqueue.bus.dispatcher import dispatcher_of
 from onqueue.connections import QueueManager, current_manager, using
 from onqueue.errors import NoCurrentManager
 from onqueue.payload import decode, option, plan_of
@@ -61,7 +62,9 @@ class QueueFake:
         connection = self._manager.config(option(job, "connection"))
         context = self._manager.context() if self._manager.context is not None else None
         now = self._manager.clock.time()
-        payload = plan_of(type(job)).encode(job, now, context, connection.max_payload)
+        payload = plan_of(type(job)).encode(
+            job, now, context, connection.max_payload, keys=self._manager.keys
+        )
         pushed = Pushed(
             id=urandom(16).hex(),
             job=decode(payload).restore(),
@@ -159,4 +162,8 @@ def _manager_in_use() -> QueueManager:
     try:
         return current_manager()
     except NoCurrentManager:
-        return QueueManager(default="fake", connections={"fake": {"driver": "null"}})
+        return QueueManager(
+            default="fake",
+            connections={"fake": {"driver": "null"}},
+            app_keys=[("fake", bytes(range(32)))],
+        )
