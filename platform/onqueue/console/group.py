@@ -20,9 +20,13 @@ FAILED = 1
 class QueueGroup(click.Group):
     """Turns the core's errors into a message and exit code 1."""
 
-    def __init__(self, name: str, get_manager: Callable[[], QueueManager]) -> None:
+    def __init__(
+        self,
+        name: str,
+        get_manager: Callable[[], QueueManager],
+        text: str = "Work on queues and look after their jobs.",
+    ) -> None:
         """Make a group without commands; they find `get_manager` as the context's `obj`."""
-        text = "Work on queues and look after their jobs."
         super().__init__(name, help=text, no_args_is_help=True, callback=_nothing)
         self._get_manager = get_manager
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, TypeAlias
+from zoneinfo import ZoneInfo
 
 from onqueue.config import QUEUE_NAME, is_queue_name
 from onqueue.errors import ConfigurationError, UnknownEntry
@@ -11,9 +12,11 @@ from onqueue.job import Job
 from onqueue.options import checked_seconds
 from onqueue.schedule.cadence import Cron, Interval, of_day, of_week
 from onqueue.schedule.planning import CatchUp
+from onqueue.ticks import instant
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
     from typing import Self
 
     from onqueue.options import Seconds
@@ -155,6 +158,11 @@ class Entry:
     def after(self, moment: int) -> int | None:
         """Return the first tick after a moment (both in milliseconds since the epoch)."""
         return None if self.cadence is None else self.cadence.after(moment)
+
+    def local(self, moment: int) -> datetime:
+        """Return a moment in the entry's time zone."""
+        timezone = self.cadence.timezone if isinstance(self.cadence, Cron) else self._timezone
+        return instant(moment).astimezone(ZoneInfo(timezone))
 
     def _wrong(self, problem: str) -> ConfigurationError:
         return ConfigurationError(f"The schedule's entry {self.name!r}", [problem])

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 from onqueue import events
 from onqueue.errors import BrokerError, UnknownConnection
 from onqueue.pushing import MERGING
-from onqueue.schedule.sending import Sender
+from onqueue.schedule.sending import TickSender
 from onqueue.ticks import Guard, OpenTick, Settled, Settlement, TickRecord, instant
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onqueue.bus.dispatcher import Admission
+    from onqueue.bus.admission import Admission
     from onqueue.connections import QueueManager
     from onqueue.contracts import JobId, Message
     from onqueue.plans import Claim
@@ -44,7 +44,7 @@ class Settler:
     ) -> None:
         """Keep ticks on `connection`; `token` and `name` are the process's."""
         self._manager = manager
-        self._sender = Sender(manager)
+        self._sender = TickSender(manager)
         self._store = store
         self._connection = connection
         self._token = token
