@@ -13,10 +13,15 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from types import FunctionType, MethodType
-from typing import TYPE_CHECKING, Any
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, TypeGuard
 
-from onqueue.errors import NoSuchFunction, NotCallableByPath, UnserializableArgument
+from onqueue.errors import (
+    ConfigurationError,
+    NoSuchFunction,
+    NotCallableByPath,
+    UnserializableArgument,
+)
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -32,15 +37,21 @@ _INSTALLED = {"site-packages", "dist-packages"}
 
 
 def title_of(function: Function) -> str:
-    """Return what to call a function where people read it: `module.name`."""
-    module = getattr(function, "__module__", None) or "?"
-    return f"{module}.{getattr(function, '__qualname__', type(function).__qualname__)}"
+    """Return what to call a function where people read it: `module.name`, with a lambda's line."""
+    name = getattr(function, "__qualname__", type(function).__qualname__)
+    line = f":{function.__code__.co_firstlineno}" if is_plain(function) and _LAMBDA in name else ""
+    return f"{getattr(function, '__module__', None) or '?'}.{name}{line}"
+
+
+def is_plain(function: object) -> TypeGuard[FunctionType]:
+    """Tell whether this is a function written in Python, and not a method or another callable."""
+    return isinstance(function, FunctionType)
 
 
 def has_path(function: Function) -> bool:
     """Tell whether a function is one of a module's, not a lambda and not made inside another."""
     name = getattr(function, "__qualname__", "")
-    return isinstance(function, FunctionType) and _LOCALS not in name and _LAMBDA not in name
+    return is_plain(function) and _LOCALS not in name and _LAMBDA not in name
 
 
 def path_of(function: Function) -> str:
@@ -48,7 +59,7 @@ def path_of(function: Function) -> str:
 
     Raises `NotCallableByPath` where that would not lead to this very function.
     """
-    if isinstance(function, MethodType) or not isinstance(function, FunctionType):
+    if not is_plain(function):
         kind = type(function).__name__
         why = f"it is a {kind}: pass a plain function, and what it is called with as arguments"
         raise NotCallableByPath(title_of(function), why)
@@ -66,7 +77,7 @@ def path_of(function: Function) -> str:
 def function_at(path: str) -> Function:
     """Return the function of a path; raises `NoSuchFunction` when there is none (any more)."""
     found = _find(path)
-    if not isinstance(found, FunctionType):
+    if not is_plain(found):
         raise NoSuchFunction(path)
     return found
 
@@ -99,12 +110,15 @@ def _is_own_module(name: str) -> bool:
 
 def pack(function: Function) -> str:
     """Return a function's code and what it holds, as text; raises `UnserializableArgument`."""
-    import cloudpickle
-
+    title = title_of(function)
+    try:
+        import cloudpickle
+    except ImportError as error:
+        problem = "it has no path to import it from, and cloudpickle is not here: install the extra"
+        raise ConfigurationError(f"Function {title!r}", [f"{problem} 'closures'"]) from error
     try:
         code: bytes = cloudpickle.dumps(function)
     except Exception as error:
-        title = title_of(function)
         why = (
             f"what it holds cannot be pickled ({error}): pass such things as arguments or services"
         )

@@ -451,6 +451,18 @@ class LeaseLost(OnQueueError):
         super().__init__(f"Holder {holder!r} lost its lease{subject}: its work no longer counts")
 
 
+class CheckpointError(OnQueueError, ValueError):
+    """A checkpoint was to hold what it cannot hold."""
+
+    def __init__(self, place: str, why: str) -> None:
+        """Name the place and the reason."""
+        self.place, self.why = place, why
+        super().__init__(
+            f"Checkpoint {place!r} cannot be kept: {why}. Keep there only what JSON holds: where "
+            "the work stands, not its results"
+        )
+
+
 class NotWithSync(OnQueueError):
     """A job asked for something that has no meaning while it runs inside its dispatcher."""
 
@@ -528,3 +540,7 @@ class JobTimedOut(BaseException):
 
 class JobInterrupted(BaseException):
     """Raised inside a running job that must end now; its attempt is not spent."""
+
+
+class RunEnded(BaseException):
+    """Raised inside a running job to end its run where it stands, as was ordered before."""

@@ -1,26 +1,48 @@
-"""Dependencies of `handle`, found by their type in an svcs container."""
+"""Dependencies of `handle` and of functions run as jobs: found by type in an svcs container."""
 
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
 
 from onqueue.errors import JobDefinitionError
 from onqueue.job_class import DEPENDENCIES
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Container, Iterable, Mapping
+
+    import svcs
+
     from onqueue.job import Job
     from onqueue.job_context import JobContext
 
+injected: Final[Any] = inspect.Parameter.empty
+"""A default for parameters that are never given, but found by their type when the job runs.
 
-def dependencies(job_class: type[Job]) -> tuple[tuple[str, type[Any]], ...]:
+    def shrink(path: str, storage: Storage = injected) -> None: ...
+
+Without it a type checker would want the parameter from whoever dispatches the function.
+"""
+
+_MANY = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+class Dependency(NamedTuple):
+    """A parameter that is found by its type; an optional one only where that type is registered."""
+
+    name: str
+    type: type[Any]
+    is_optional: bool = False
+
+
+def dependencies(job_class: type[Job]) -> tuple[Dependency, ...]:
     """Return the parameters of `handle` with their types; worked out once for each class.
 
     Raises `JobDefinitionError` for a parameter whose type is not told and that has no default.
     """
-    known: tuple[tuple[str, type[Any]], ...] | None = job_class.__dict__.get(DEPENDENCIES)
+    known: tuple[Dependency, ...] | None = job_class.__dict__.get(DEPENDENCIES)
     if known is None:
-        known = _inspect(job_class)
+        known = _of_handle(job_class)
         setattr(job_class, DEPENDENCIES, known)
     return known
 
@@ -31,40 +53,78 @@ def call_handle(job: Job, context: JobContext) -> None:
     if not needed:
         job.handle()
         return
-    container = context.services()
-    job.handle(**{name: container.get(type_) for name, type_ in needed})
+    job.handle(**found(needed, context.services()))
 
 
-def _inspect(job_class: type[Job]) -> tuple[tuple[str, type[Any]], ...]:
+def found(needed: Iterable[Dependency], container: svcs.Container) -> dict[str, Any]:
+    """Return the dependencies by name; raises svcs' error for one that is not registered."""
+    return {
+        name: container.get(type_)
+        for name, type_, is_optional in needed
+        if not is_optional or type_ in container.registry
+    }
+
+
+def dependencies_of(function: Callable[..., Any], given: Container[str]) -> tuple[Dependency, ...]:
+    """Return those parameters of a function that nobody gives; raises as `dependencies` does."""
+    parameters = [
+        parameter
+        for parameter in inspect.signature(function).parameters.values()
+        if parameter.name not in given
+    ]
+    return _of_parameters(parameters, function, getattr(function, "__qualname__", "a function"))
+
+
+def _of_handle(job_class: type[Job]) -> tuple[Dependency, ...]:
     handle = inspect.getattr_static(job_class, "handle")
     function = inspect.unwrap(getattr(handle, "__func__", handle))
     parameters = list(inspect.signature(function).parameters.values())
     if not isinstance(handle, staticmethod):
         parameters = parameters[1:]
-    if not parameters:
-        return ()
-    hints = _hints(function, job_class)
-    found = []
-    for parameter in parameters:
-        if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
-            continue
-        if parameter.name in hints:
-            found.append((parameter.name, hints[parameter.name]))
-        elif parameter.default is parameter.empty:
-            msg = (
-                f"Parameter {parameter.name!r} of {job_class.__qualname__}.handle has no type: "
-                "annotate it, as dependencies are found by their type"
-            )
-            raise JobDefinitionError(msg)
-    return tuple(found)
+    return _of_parameters(parameters, function, f"{job_class.__qualname__}.handle")
 
 
-def _hints(function: Any, job_class: type[Job]) -> dict[str, Any]:
+def _of_parameters(
+    parameters: Iterable[inspect.Parameter], function: Callable[..., Any], where: str
+) -> tuple[Dependency, ...]:
+    wanted = [parameter for parameter in parameters if parameter.kind not in _MANY]
+    hints = _hints(function, where) if wanted else {}
+    return tuple(
+        Dependency(parameter.name, hints[parameter.name], _has_default(parameter))
+        for parameter in wanted
+        if _is_dependency(parameter, hints, where)
+    )
+
+
+def _is_dependency(parameter: inspect.Parameter, hints: Mapping[str, Any], where: str) -> bool:
+    """Tell it from one that keeps its default; raises `JobDefinitionError` for neither."""
+    name = parameter.name
+    if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+        if _has_default(parameter):
+            return False
+        msg = f"Parameter {name!r} of {where} can only be given by place: remove the '/'"
+        raise JobDefinitionError(msg)
+    if name in hints:
+        return True
+    if _has_default(parameter):
+        return False
+    msg = (
+        f"Parameter {name!r} of {where} has no type: annotate it, as dependencies are found by "
+        "their type"
+    )
+    raise JobDefinitionError(msg)
+
+
+def _has_default(parameter: inspect.Parameter) -> bool:
+    return parameter.default is not parameter.empty
+
+
+def _hints(function: Callable[..., Any], where: str) -> dict[str, Any]:
     try:
         return get_type_hints(function)
     except NameError as error:
         msg = (
-            f"The dependencies of {job_class.__qualname__}.handle cannot be understood: {error} "
+            f"The dependencies of {where} cannot be understood: {error} "
             "(their types must be imported when the program runs)"
         )
         raise JobDefinitionError(msg) from error

@@ -20,6 +20,7 @@ from onqueue.errors import (
 )
 from onqueue.job import JobMeta
 from onqueue.job_class import PLAN, field_names
+from onqueue.keyring import Keyring
 from onqueue.options import OPTIONS, check_option, frozen_option
 from onqueue.payload_values import Writer, read_value
 from onqueue.registry import job_class_of
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from onqueue.contracts import Tie
     from onqueue.job import Job
 
+NO_KEYS = Keyring()
 VERSION = 1
 MAX_PAYLOAD = 64 * 1024
 
@@ -107,6 +109,7 @@ class Plan:
         "_job_class",
         "_name",
         "_quiet_size",
+        "_seal",
         "_tail",
         "version",
         "vocabulary",
@@ -124,6 +127,7 @@ class Plan:
             (field, f"{comma}{_quote(field)}:", Writer(name, field, self.vocabulary))
             for field, comma in zip(names, ["", *"," * len(names)], strict=False)
         )
+        self._seal: Callable[[Job, Keyring], None] | None = getattr(job_class, "_seal_with", None)
         self._quiet_size = len(fields(job_class))
         self._head = f'{{"v":{VERSION},"job":{_quote(name)},"at":'
         self._tail = None if _has_methods(job_class) else _options_part(job_class, 0.0)
@@ -139,12 +143,15 @@ class Plan:
         context: Mapping[str, str] | None,
         limit: int = MAX_PAYLOAD,
         tie: Tie | None = None,
+        keys: Keyring = NO_KEYS,
     ) -> bytes:
-        """Return the payload.
+        """Return the payload; `keys` are the application's, for jobs that are signed.
 
-        Raises `UnserializableArgument`, `PayloadTooLarge`, or `JobDefinitionError` when an
-        option's method returned what the option cannot hold.
+        Raises `UnserializableArgument`, `PayloadTooLarge`, `NoAppKeys`, or `JobDefinitionError`
+        when an option's method returned what the option cannot hold.
         """
+        if self._seal is not None:
+            self._seal(job, keys)
         values = job.__dict__
         parts = [self._head, int.__repr__(int(at * 1000))]
         if self._fields:

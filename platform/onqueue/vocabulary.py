@@ -12,7 +12,7 @@ from onqueue.errors import JobDefinitionError
 from onqueue.references import reference_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from onqueue.job import Job
 
@@ -24,6 +24,24 @@ def vocabulary_of(job_class: type[Job]) -> dict[str, type[Any]]:
     for entry in fields(job_class):
         _collect(hints[entry.name], found, job_class.__qualname__)
     return found
+
+
+def words_of(function: Callable[..., Any], name: str) -> dict[str, type[Any]]:
+    """Return the same of a function's parameters; nothing when its annotations cannot be read."""
+    try:
+        hints = get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+    hints.pop("return", None)
+    found: dict[str, type[Any]] = {}
+    for annotation in hints.values():
+        _collect(annotation, found, name)
+    return found
+
+
+def hints_of(job_class: type[Job]) -> Mapping[str, Any]:
+    """Return the types of a job's fields, evaluated; raises `JobDefinitionError`."""
+    return _hints(job_class, job_class.name)
 
 
 def _collect(annotation: Any, found: dict[str, type[Any]], job: str) -> None:

@@ -12,11 +12,13 @@ from onqueue.connections import QueueManager
 from onqueue.contracts import FailedJob, JobId, OutboxState, ReservedJob, Turn
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.job import Job
+from onqueue.keyring import Keyring
 from onqueue.payload import plan_of
 from onqueue.plans import ChainEdit, Ending
 from onqueue.testing.clock import FakeClock
-from onqueue.worker.attempt import Attempts, Cutter
+from onqueue.worker.attempt import Attempts
 from onqueue.worker.child import Lifeline
+from onqueue.worker.cutting import Cutter
 from onqueue.worker.loop import Loop
 from onqueue.worker.options import WorkerOptions
 from onqueue.worker.settlement import Settlement
@@ -95,6 +97,9 @@ class ConsumerDouble:
     def locks(self) -> LocksDouble:
         return LocksDouble()
 
+    def checkpoints(self) -> None:
+        """Keep no notes."""
+
     def close(self) -> None:
         """Nothing to give back."""
 
@@ -171,12 +176,14 @@ class Bench:
         self.cutter = Cutter(lambda: (0, None))
         self.services = services
         self.manager = QueueManager("redis", {"redis": {"driver": "redis"}}, clock=self.clock)
+        self.keys = Keyring()
         self._numbers = 0
 
     def put(self, job: Job, **state: Any) -> JobId:
         """Make a job ready and return its id."""
         context = state.pop("context", None)
-        payload = plan_of(type(job)).encode(job, self.clock.time(), context)
+        now = self.clock.time()
+        payload = plan_of(type(job)).encode(job, now, context, keys=self.keys)
         return self.put_payload(payload, **state)
 
     def put_payload(self, payload: bytes, **state: Any) -> JobId:
@@ -208,6 +215,8 @@ class Bench:
             cutter=self.cutter,
             locks=self.consumer.locks(),
             services=self.services,
+            keys=self.keys,
+            gives_up=self.manager.gives_up,
         )
         loop = Loop(
             connection="redis",

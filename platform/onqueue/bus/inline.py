@@ -86,23 +86,23 @@ class _InlineRun:
             self.envelope.context,
         )
         self._started = manager.clock.monotonic()
-
-    def go(self) -> None:
-        context = JobContext(
-            job_id=self._message.id,
+        self._context = JobContext(
+            job_id=message.id,
             attempts=1,
-            connection=self._head[0],
-            queue=self._message.queue,
+            connection=connection,
+            queue=message.queue,
             context=self.envelope.context,
             lifeline=_lifeline,
             locks=_locks,
-            services=self._manager.services,
-            keys=self._manager.keys,
+            services=manager.services,
+            keys=manager.keys,
         )
+
+    def go(self) -> None:
         if events.job_processing.receivers:
             events.tell(events.job_processing, events.JobProcessing(*self._head))
         try:
-            has_run = self._attempt(context)
+            has_run = self._attempt()
         except MissingModel as error:
             if not self.envelope.options.get("delete_when_missing_models"):
                 self._fail(error)
@@ -113,17 +113,18 @@ class _InlineRun:
             self._fail(error)
             raise
         else:
-            self._settle(context, has_run=has_run)
+            self._settle(has_run=has_run)
 
-    def _attempt(self, context: JobContext) -> bool:
+    def _attempt(self) -> bool:
+        context = self._context
         job = self.envelope.restore().bind(context)
         try:
             return run_pipeline(job, job.middleware(), lambda inner: call_handle(inner, context))
         finally:
             context.close()
 
-    def _settle(self, context: JobContext, *, has_run: bool) -> None:
-        order = context.order
+    def _settle(self, *, has_run: bool) -> None:
+        order = self._context.order
         if order is None:
             self._end("succeeded" if has_run else "skipped")
             return
@@ -164,9 +165,11 @@ class _InlineRun:
 
     def _call_hook(self, error: BaseException) -> None:
         try:
-            self.envelope.restore().failed(error)
+            self.envelope.restore().bind(self._context).failed(error)
         except Exception:
             log.exception("failed() of job %r could not be called to its end", self.envelope.job)
+        finally:
+            self._context.close()
 
     def _end(self, outcome: Outcome) -> None:
         if events.job_processed.receivers:

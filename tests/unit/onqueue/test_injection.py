@@ -97,4 +97,4 @@ def test_a_handle_put_in_its_place_is_looked_at_anew(monkeypatch: pytest.MonkeyP
 
     assert dependencies(Patched) == ()
     monkeypatch.setattr(Patched, "handle", other)
-    assert dependencies(Patched) == (("storage", Storage),)
+    assert dependencies(Patched) == (("storage", Storage, False),)
