@@ -1,6 +1,5 @@
 """What is due at which time: a schedule of jobs, run by one of several processes."""
 
 from onqueue.schedule.definition import Entry, Schedule
-from onqueue.schedule.scheduler import Scheduler
 
-__all__ = ["Entry", "Schedule", "Scheduler"]
+__all__ = ["Entry", "Schedule"]
