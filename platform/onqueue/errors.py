@@ -214,6 +214,31 @@ class NewerPayload(PayloadError):
         )
 
 
+class UpcasterMissing(PayloadError):
+    """A payload of an older version of a job class, and nothing that brings it up to date."""
+
+    def __init__(self, job: str, version: int, newest: int, step: int) -> None:
+        """Name the payload's version, the class's, and the step that is missing."""
+        self.job, self.version, self.newest, self.step = job, version, newest, step
+        super().__init__(
+            f"The payload of job {job!r} has version {version}, the class {newest}, and nothing "
+            f"leads from {step} to {step + 1}: declare it with @{job}.upcaster({step}), then "
+            "replay the job"
+        )
+
+
+class UpcasterFailed(UnreadablePayload):
+    """An upcaster raised, or returned what is no data."""
+
+    def __init__(self, job: str, step: int, why: str) -> None:
+        """Name the step by the version it begins with."""
+        self.job, self.step = job, step
+        super().__init__(
+            f"The upcaster of job {job!r} from version {step} to {step + 1} failed: {why}. "
+            "Mend it, then retry the job"
+        )
+
+
 class MissingModel(OnQueueError):
     """A referenced record was gone when its job ran."""
 

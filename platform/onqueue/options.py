@@ -109,6 +109,7 @@ OPTIONS: dict[str, Option] = {
     "queue": Option(f"the name of a queue, {QUEUE_NAME}", is_queue_name, travels=False),
     "default_delay": Option(_SPAN, _is_span, travels=False),
     "wait_for_commit": Option(_FLAG, _is_flag, travels=False),
+    "encrypted": Option(_FLAG, _is_flag, travels=False),
     "tries": Option(f"{_COUNT} (0: without limit)", _is_count),
     "timeout": Option(f"{_SPAN} (0: none)", _is_span),
     "fail_on_timeout": Option(_FLAG, _is_flag),
@@ -132,7 +133,6 @@ OPTIONS: dict[str, Option] = {
 
 NOT_AVAILABLE = frozenset(
     {
-        "encrypted",
         "fair_key",
         "memory_limit",
         "interruptible",

@@ -2,7 +2,8 @@
 
     {"v":1,"job":"Name","at":ms,"data":{…},"o":{options},"c":{context},"t":{tie}}
 
-`at` is the dispatch in epoch milliseconds. The id travels beside the payload.
+`at` is the dispatch in epoch milliseconds. The id travels beside the payload. The data of an
+encrypted job is "e":"key.text" in the place of "data".
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from onqueue.encryption import bound_to, decrypt, encrypt
 from onqueue.errors import (
     JobDefinitionError,
     NewerPayload,
@@ -25,6 +27,7 @@ from onqueue.options import OPTIONS, check_option, frozen_option
 from onqueue.payload_values import Writer, read_value
 from onqueue.registry import job_class_of
 from onqueue.ties import read_tie, tie_part
+from onqueue.upcasting import upcast
 from onqueue.vocabulary import vocabulary_of
 
 if TYPE_CHECKING:
@@ -63,10 +66,11 @@ class Envelope:
     """A decoded payload: everything about the job but the job itself.
 
     `at` is epoch seconds. `options` holds only what the class or the job set, in the form that
-    `options.frozen_option` tells. `tie` is None for a plain job.
+    `options.frozen_option` tells. `tie` is None for a plain job. Where `sealed` is not "", the data
+    is in there, encrypted.
     """
 
-    __slots__ = ("at", "context", "data", "job", "options", "tie", "version")
+    __slots__ = ("at", "context", "data", "job", "options", "sealed", "tie", "version")
 
     def __init__(
         self,
@@ -77,6 +81,7 @@ class Envelope:
         options: dict[str, Any],
         context: dict[str, str],
         tie: Tie | None = None,
+        sealed: str = "",
     ) -> None:
         """Keep the parts."""
         self.version = version
@@ -86,17 +91,43 @@ class Envelope:
         self.options = options
         self.context = context
         self.tie = tie
+        self.sealed = sealed
 
-    def restore(self) -> Job:
-        """Return the job; references are fetched now.
+    @property
+    def display_name(self) -> str:
+        """What people read: the name the job gave itself, else its name on the wire."""
+        name: str = self.options.get("display_name") or self.job
+        return name
 
-        Raises `UnknownJob`, `NewerPayload`, `UnreadablePayload` or `MissingModel`.
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """By what people find the job."""
+        return tuple(self.options.get("tags", ()))
+
+    def open(self, plan: Plan, keys: Keyring = NO_KEYS) -> None:
+        """Decrypt the data and bring it up to date; does nothing to what is plain and new.
+
+        Raises `KeyGone`, `NewerPayload` or `UpcasterMissing` for what another deploy can do, and
+        `PayloadAltered` or `UpcasterFailed`.
         """
-        job_class = job_class_of(self.job)
-        plan = plan_of(job_class)
         version = self.options.get("version", 1)
         if version > plan.version:
             raise NewerPayload(self.job, version, plan.version)
+        if self.sealed:
+            bound = bound_to(self.job, version, self.context)
+            self.data = json.loads(decrypt(keys, self.job, self.sealed, bound))
+            self.sealed = ""
+        if version < plan.version:
+            self.data = upcast(plan.job_class, self.data, version)
+            self.options = {**self.options, "version": plan.version}
+
+    def restore(self, keys: Keyring = NO_KEYS) -> Job:
+        """Return the job; references are fetched now.
+
+        Raises `UnknownJob`, `UnreadablePayload`, `MissingModel`, and what `open` raises.
+        """
+        plan = plan_of(job_class_of(self.job))
+        self.open(plan, keys)
         return plan.restore(self.data)
 
 
@@ -106,11 +137,12 @@ class Plan:
     __slots__ = (
         "_fields",
         "_head",
-        "_job_class",
+        "_is_open",
         "_name",
         "_quiet_size",
         "_seal",
         "_tail",
+        "job_class",
         "version",
         "vocabulary",
     )
@@ -118,7 +150,7 @@ class Plan:
     def __init__(self, job_class: type[Job]) -> None:
         """Compile the class; raises `JobDefinitionError` when its types cannot be found."""
         name = job_class.name
-        self._job_class = job_class
+        self.job_class = job_class
         self._name = name
         self.vocabulary = vocabulary_of(job_class)
         self.version: int = getattr(job_class, "version", 1)
@@ -128,6 +160,7 @@ class Plan:
             for field, comma in zip(names, ["", *"," * len(names)], strict=False)
         )
         self._seal: Callable[[Job, Keyring], None] | None = getattr(job_class, "_seal_with", None)
+        self._is_open = getattr(job_class, "encrypted", False) is False
         self._quiet_size = len(fields(job_class))
         self._head = f'{{"v":{VERSION},"job":{_quote(name)},"at":'
         self._tail = None if _has_methods(job_class) else _options_part(job_class, 0.0)
@@ -145,7 +178,7 @@ class Plan:
         tie: Tie | None = None,
         keys: Keyring = NO_KEYS,
     ) -> bytes:
-        """Return the payload; `keys` are the application's, for jobs that are signed.
+        """Return the payload; `keys` are the application's, to sign and to encrypt.
 
         Raises `UnserializableArgument`, `PayloadTooLarge`, `NoAppKeys`, or `JobDefinitionError`
         when an option's method returned what the option cannot hold.
@@ -153,6 +186,7 @@ class Plan:
         if self._seal is not None:
             self._seal(job, keys)
         values = job.__dict__
+        is_open = self._is_open and "encrypted" not in values
         parts = [self._head, int.__repr__(int(at * 1000))]
         if self._fields:
             parts.append(',"data":{')
@@ -162,6 +196,8 @@ class Plan:
                 parts.append(key)
                 parts.append(fast(value) if fast else _to_json(writer.write(value, field)))
             parts.append("}")
+            if not is_open and option(job, "encrypted"):
+                parts[2:] = [self._sealed("".join(parts[2:]), values, context, keys)]
         tail = self._tail
         if tail is None or len(values) != self._quiet_size:
             tail = _options_part(job, at)
@@ -179,6 +215,21 @@ class Plan:
             raise PayloadTooLarge(self._name, len(payload), limit)
         return payload
 
+    def _sealed(
+        self,
+        part: str,
+        values: Mapping[str, Any],
+        context: Mapping[str, str] | None,
+        keys: Keyring,
+    ) -> str:
+        """Return the part with the data, encrypted."""
+        try:
+            text = part.removeprefix(',"data":').encode()
+        except UnicodeEncodeError:
+            raise self._surrogate(values) from None
+        bound = bound_to(self._name, self.version, context or {})
+        return f',"e":{_quote(encrypt(keys, self._name, text, bound))}'
+
     def restore(self, data: dict[str, Any]) -> Job:
         """Return the job made of decoded data."""
         for value in data.values():
@@ -187,7 +238,7 @@ class Plan:
                 data = {field: read_value(item, words) for field, item in data.items()}
                 break
         try:
-            return self._job_class(**data)
+            return self.job_class(**data)
         except TypeError as error:
             msg = f"The payload does not fit job {self._name!r}: {error}"
             raise UnreadablePayload(msg) from error
@@ -235,8 +286,12 @@ def decode(payload: bytes) -> Envelope:
         raise UnreadablePayload(msg)
     if options and options != _sound.get(job):
         _check_travelled(job, options)
-    tie = get("t")
-    return Envelope(version, job, at, data, options, context, read_tie(job, tie) if tie else None)
+    tie, sealed = get("t"), get("e", "")
+    if type(sealed) is not str:
+        msg = f"The payload of job {job!r} has encrypted data that is no text"
+        raise UnreadablePayload(msg)
+    tie = read_tie(job, tie) if tie else None
+    return Envelope(version, job, at, data, options, context, tie, sealed)
 
 
 def _check_travelled(job: str, options: dict[str, Any]) -> None:
