@@ -3,6 +3,7 @@
 from onqueue import errors, events
 from onqueue.bus import CallClosure, CallFunction, call, dispatch, dispatch_many
 from onqueue.connections import QueueManager, current_manager, use, using
+from onqueue.control import progress_of
 from onqueue.errors import OnQueueError
 from onqueue.injection import injected
 from onqueue.job import Job
@@ -20,6 +21,7 @@ __all__ = [
     "errors",
     "events",
     "injected",
+    "progress_of",
     "use",
     "using",
 ]

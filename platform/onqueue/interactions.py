@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onqueue.checkpoint import Progress, RunOnly, read_progress
 from onqueue.job_context import JobContext
 from onqueue.options import seconds
 
@@ -53,9 +54,11 @@ class Interactions:
         attempts: int = 1,
         context: Mapping[str, str] | None = None,
         services: svcs.Registry | None = None,
+        notes: RunOnly | None = None,
     ) -> None:
-        """Begin a run; `attempts` includes it."""
+        """Begin a run; `attempts` includes it. `notes` are those of an earlier run."""
         self._lifeline = FakeLifeline()
+        self.notes = notes or RunOnly()
         self.context = JobContext(
             job_id=FAKE_ID,
             attempts=attempts,
@@ -64,6 +67,7 @@ class Interactions:
             context=context or {},
             lifeline=self._lifeline,
             services=services,
+            checkpoints=self.notes,
         )
 
     # ---- what may happen around the job ----
@@ -126,6 +130,13 @@ class Interactions:
         else:
             is_it = str(given) == error
         self._check(is_it, f"the job was to fail itself with {error!r}")
+
+    @property
+    def progress(self) -> Progress | None:
+        """What the job last reported of itself; None when it did not."""
+        if self.context.checkpoint is not None:
+            self.context.checkpoint.flush()
+        return read_progress(self.notes.progress.get(FAKE_ID))
 
     def assert_nothing_ordered(self) -> None:
         """Fail when the job ordered anything."""

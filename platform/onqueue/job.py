@@ -7,20 +7,26 @@ from dataclasses import field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, cast, dataclass_transform
 
+from onqueue.checkpoint import checkpoint_of
 from onqueue.errors import ManuallyFailed, NoCurrentManager, NotRunning
 from onqueue.interactions import Interactions
 from onqueue.job_class import check_class, forget_plans, wire_name
 from onqueue.job_context import Order
 from onqueue.options import OPTIONS, Seconds, check_option, checked_seconds
 from onqueue.registry import register
+from onqueue.upcasting import UpcasterT, register_step
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Self
     from uuid import UUID
 
+    from onqueue.bus.batch import Batch, PendingBatch
+    from onqueue.bus.planning import BatchSketch, ChainSketch
+    from onqueue.checkpoint import Checkpoint, RunOnly
     from onqueue.contracts import JobId
     from onqueue.job_context import JobContext
+    from onqueue.plans import BatchState, ChainId
 
 
 class Dispatching(Protocol):
@@ -38,6 +44,24 @@ class Dispatching(Protocol):
         """Run the job here and now; raises what the job raises."""
         ...
 
+    def dispatch_chain(self, sketch: ChainSketch) -> ChainId:
+        """Start a chain and return its id."""
+        ...
+
+    def dispatch_chain_sync(self, sketch: ChainSketch) -> ChainId:
+        """Run a chain here and now; raises what its links raise."""
+        ...
+
+    def dispatch_batch(self, sketch: BatchSketch) -> tuple[str, BatchState]:
+        """Start a batch; return its connection and how it stands."""
+        ...
+
+    def add_to_batch(
+        self, connection: str, state: BatchState, members: Sequence[Job | ChainSketch]
+    ) -> int:
+        """Add members to a batch; return how many jobs."""
+        ...
+
 
 def _nowhere() -> Dispatching:
     raise NoCurrentManager
@@ -50,6 +74,37 @@ def install_dispatching(find: Callable[[], Dispatching]) -> None:
     """Say where `job.dispatch()` leads; called once, by the bus."""
     global _dispatching  # noqa: PLW0603 - the one seam through which a job reaches upwards
     _dispatching = find
+
+
+class Surroundings(Protocol):
+    """What a running job reaches of its chain and its batch."""
+
+    def batch(self, context: JobContext) -> Batch | None:
+        """Return the batch of the run."""
+        ...
+
+    def link(
+        self,
+        context: JobContext,
+        links: Sequence[Job | PendingBatch | Callable[..., object]],
+        *,
+        front: bool,
+    ) -> None:
+        """Note links for the run's chain."""
+        ...
+
+
+def _without_surroundings() -> Surroundings:
+    raise NoCurrentManager
+
+
+_surroundings: Callable[[], Surroundings] = _without_surroundings
+
+
+def install_surroundings(find: Callable[[], Surroundings]) -> None:
+    """Say how a job reaches its chain and its batch; called once, by the bus."""
+    global _surroundings  # noqa: PLW0603 - as above
+    _surroundings = find
 
 
 class JobMeta(ABCMeta):
@@ -121,6 +176,20 @@ class Job(metaclass=JobMeta):
 
     def failed(self, error: BaseException) -> None:
         """Hear that the job failed for good; runs on a fresh instance."""
+
+    @classmethod
+    def upcaster(cls, version: int) -> Callable[[UpcasterT], UpcasterT]:
+        """Declare how data of a version is turned into that of the next: `@Resize.upcaster(1)`.
+
+        The function gets the fields as they travelled and returns them as the next version wants
+        them. Raises `JobDefinitionError` when the step leads nowhere or is there already.
+        """
+
+        def declare(step: UpcasterT) -> UpcasterT:
+            register_step(cls, version, step)
+            return step
+
+        return declare
 
     # ---- where and when ----
 
@@ -197,10 +266,17 @@ class Job(metaclass=JobMeta):
         return self
 
     def with_fake_queue_interactions(
-        self, *, attempts: int = 1, context: Mapping[str, str] | None = None
+        self,
+        *,
+        attempts: int = 1,
+        context: Mapping[str, str] | None = None,
+        notes: RunOnly | None = None,
     ) -> Interactions:
-        """Bind the job to a run that never was, and return what a test may ask of that."""
-        run = Interactions(attempts=attempts, context=context)
+        """Bind the job to a run that never was, and return what a test may ask of that.
+
+        With the `notes` of an earlier run its checkpoint is there again.
+        """
+        run = Interactions(attempts=attempts, context=context, notes=notes)
         self.bind(run.context)
         return run
 
@@ -232,9 +308,39 @@ class Job(metaclass=JobMeta):
         """End the job as done, whatever happens next in it."""
         self.running("delete").give(Order("delete"))
 
+    def prepend_to_chain(self, *links: Job | PendingBatch | Callable[..., object]) -> None:
+        """Let these run next, before the links that wait, should this run end well."""
+        context = self.running("prepend_to_chain")
+        _surroundings().link(context, links, front=True)
+
+    def append_to_chain(self, *links: Job | PendingBatch | Callable[..., object]) -> None:
+        """Let these run after all links that wait, should this run end well."""
+        context = self.running("append_to_chain")
+        _surroundings().link(context, links, front=False)
+
     def ensure_lease(self) -> None:
         """Raise `LeaseLost` when the run no longer counts; ask before an outside effect."""
         self.running("ensure_lease").ensure_lease()
+
+    @property
+    def checkpoint(self) -> Checkpoint:
+        """Where the job would go on after an interruption; kept from attempt to attempt."""
+        return checkpoint_of(self.running("checkpoint"))
+
+    def report_progress(self, done: int, total: int | None = None, note: str = "") -> None:
+        """Let a page read how far the job is, with `onqueue.progress_of`."""
+        checkpoint_of(self.running("report_progress")).report(done, total, note)
+
+    @property
+    def batch(self) -> Batch | None:
+        """The batch of the job, as it stands at this moment; None when it is in none."""
+        return _surroundings().batch(self.running("batch"))
+
+    @property
+    def batching(self) -> bool:
+        """Whether the job is in a batch that is neither cancelled nor finished."""
+        batch = self.batch
+        return batch is not None and not (batch.cancelled or batch.finished)
 
     @property
     def attempts(self) -> int:

@@ -13,8 +13,10 @@ if TYPE_CHECKING:
 
     import svcs
 
-    from onqueue.contracts import Locks
+    from onqueue.contracts import Checkpoints, Clock, Locks
+    from onqueue.checkpoint import Checkpoint
     from onqueue.keyring import Keyring
+    from onqueue.plans import ChainEdit, Tie
     from onqueue.quotas import Limits, Quota
 
 T = TypeVar("T")
@@ -62,15 +64,20 @@ class JobContext:
         "_services",
         "attempts",
         "cancelled",
+        "checkpoint",
+        "checkpoints",
+        "clock",
         "connection",
         "container",
         "context",
+        "edit",
         "job_id",
         "keys",
         "limits",
         "locks",
         "order",
         "queue",
+        "tie",
     )
 
     def __init__(
@@ -86,6 +93,8 @@ class JobContext:
         services: svcs.Registry | None = None,
         keys: Keyring | None = None,
         limits: Limits | None = None,
+        checkpoints: Checkpoints | None = None,
+        clock: Clock | None = None,
     ) -> None:
         """Keep what the run is about; `attempts` is 1-based and includes this run."""
         self.job_id = job_id
@@ -96,6 +105,14 @@ class JobContext:
         self.locks = locks
         self.keys = keys
         self.limits = limits
+        self.checkpoints = checkpoints
+        self.clock = clock
+        self.checkpoint: Checkpoint | None = None
+        """The notes of the run, once the job has asked for them."""
+        self.tie: Tie | None = None
+        """The chain and the batch the job belongs to, if any."""
+        self.edit: ChainEdit | None = None
+        """What the run adds to its chain, should it end well."""
         self.cancelled = False
         self.order: Order | None = None
         self.container: svcs.Container | None = None

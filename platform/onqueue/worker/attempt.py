@@ -11,9 +11,11 @@ from onqueue.errors import (
     JobInterrupted,
     JobPoisoned,
     JobTimedOut,
+    KeyGone,
     LeaseLost,
     MissingModel,
     NewerPayload,
+    RunEnded,
     TimeoutExceeded,
     UnknownJob,
     UnreadablePayload,
@@ -48,9 +50,10 @@ if TYPE_CHECKING:
 
     import svcs
 
-    from onqueue.contracts import Clock, Locks, ReservedJob
+    from onqueue.contracts import Checkpoints, Clock, Locks, ReservedJob
     from onqueue.job_context import Lifeline
     from onqueue.keyring import Keyring
+    from onqueue.worker.cutting import Cutter
     from onqueue.worker.options import WorkerOptions
 
 RETURNED = Returned()
@@ -99,51 +102,15 @@ class Attempt:
         """Whether the job's row in the outbox lives until its outcome."""
         return bool(self.envelope.options.get("durable"))
 
+    @property
+    def ends_plainly(self) -> bool:
+        """Whether a success leaves nothing to do but to tell the broker, with others."""
+        return not self.durable and (self.context is None or self.context.checkpoint is None)
+
     def facts(self, now: float, luck: float = 0.0) -> Facts:
         """Return what a decision looks at; `now` is seconds since the epoch."""
         reserved = self.reserved
         return Facts(self.envelope.job, reserved.attempts, reserved.exceptions, now, luck)
-
-
-class Cutter:
-    """Lets a signal raise in the job, and nowhere else.
-
-    `expose` and `cover` bracket the code of the job inside one `try`, so that an exception from
-    the handler is always caught there; it comes at most once a run.
-    """
-
-    __slots__ = ("_exposed", "_wanted", "attention", "fired")
-
-    def __init__(self, wanted: Callable[[], tuple[int, BaseException | None]]) -> None:
-        """`wanted` returns the number of the run to cut and what to raise in it."""
-        self._wanted = wanted
-        self._exposed = 0
-        self.fired: BaseException | None = None
-        self.attention = False
-
-    def expose(self, number: int) -> None:
-        """Allow this run to be cut; raises at once when that was wanted before."""
-        self.fired = None
-        self._exposed = number
-        if self.attention:
-            self.strike()
-
-    def cover(self) -> None:
-        """Allow no cut any more."""
-        self._exposed = 0
-
-    def on_signal(self, *_: object) -> None:
-        """Note that the parent wants something; raise when it is to cut the exposed run."""
-        self.attention = True
-        self.strike()
-
-    def strike(self) -> None:
-        """Raise in the exposed run when it is the one to cut."""
-        number, error = self._wanted()
-        if error is not None and number and number == self._exposed:
-            self._exposed = 0
-            self.fired = error
-            raise error
 
 
 class Attempts:
@@ -161,6 +128,7 @@ class Attempts:
         services: svcs.Registry | None = None,
         scope: Callable[[Mapping[str, str]], AbstractContextManager[Any]] | None = None,
         keys: Keyring | None = None,
+        checkpoints: Checkpoints | None = None,
         gives_up: Callable[[BaseException], bool] = is_beyond_retry,
     ) -> None:
         """Know what every run of this process shares; `scope` re-enters a job's context.
@@ -175,6 +143,7 @@ class Attempts:
         self._services = services
         self._scope = scope
         self._keys = keys
+        self._checkpoints = checkpoints
         self._gives_up = gives_up
         self._options = options
         self._plain = limits_of({}, options)
@@ -259,6 +228,8 @@ class Attempts:
                 cutter.cover()
         except LeaseLost:
             raise
+        except RunEnded:
+            result = RETURNED
         except BaseException as error:  # noqa: BLE001 - whatever a job raises has an outcome
             attempt.error = error
             result = self._result_of(attempt, error)
@@ -267,6 +238,8 @@ class Attempts:
             return result
         if context.container is not None:
             attempt.error = _close(context) or attempt.error
+        if context.checkpoint is not None:
+            context.checkpoint.flush()
         return context.order or result
 
     def _run(self, attempt: Attempt) -> Result:
@@ -292,16 +265,21 @@ class Attempts:
             locks=self._locks,
             services=self._services,
             keys=self._keys,
+            checkpoints=self._checkpoints,
+            clock=self._clock,
         )
 
     def _result_of(self, attempt: Attempt, error: BaseException) -> Result:
         """Return what an escaped exception means; a cut stays one, whatever it became."""
         fired = self._cutter.fired
-        attempt.recycle = fired is not None or isinstance(error, _RECYCLING)
+        is_tainted = fired is not None and self._cutter.taints
+        attempt.recycle = is_tainted or isinstance(error, _RECYCLING)
         if isinstance(fired, JobTimedOut):
             return TimedOut()
         if isinstance(fired, JobInterrupted):
             return Interrupted()
+        if isinstance(error, KeyGone):
+            return Order("park", lock=UNKNOWN + attempt.envelope.job)
         if self._gives_up(error):
             return Order("fail", error=error)
         return Raised(error)
@@ -312,14 +290,14 @@ class Attempts:
         if recipe is None or not recipe.has_hook:
             return
         scope = nullcontext() if self._scope is None else self._scope(attempt.envelope.context)
+        context = attempt.context or self._context_of(attempt, attempt.reserved.attempts)
         try:
             self._cutter.expose(number)
             with scope:
-                job = recipe.restore(attempt.envelope.data)
-                job.bind(attempt.context or self._context_of(attempt, attempt.reserved.attempts))
-                job.failed(error)
+                recipe.restore(attempt.envelope.data).bind(context).failed(error)
         finally:
             self._cutter.cover()
+            _close(context)
 
 
 def _work(attempt: Attempt, recipe: Recipe, context: JobContext) -> Result:

@@ -11,20 +11,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onqueue import events
-from onqueue.errors import JobInterrupted, JobTimedOut
-from onqueue.worker.attempt import Attempts, Cutter
-from onqueue.worker.loop import Loop
+from onqueue.worker.outfit import Outfit
 from onqueue.worker.processes import die_with
-from onqueue.worker.settlement import Settlement
-from onqueue.worker.shared import Cut, Exit, Phase
+from onqueue.worker.shared import Exit, Phase
 from onqueue.worker.stopping import StopReason
-from onqueue.worker.unix_signals import Wakeup, reset_for_child
 
 if TYPE_CHECKING:
     from onqueue.connections import QueueManager
     from onqueue.contracts import Clock, JobId
     from onqueue.worker.options import WorkerOptions
-    from onqueue.worker.shared import Shared, Slot
+    from onqueue.worker.shared import Shared
 
 log = logging.getLogger("onqueue.worker")
 
@@ -90,76 +86,22 @@ def _flush() -> None:
 
 
 def _work(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> Exit:
-    clock = manager.clock
-    cutter = Cutter(lambda: _wanted_cut(shared.slots[0]))
-    wakeup = reset_for_child(cutter.on_signal)
+    lifeline = Lifeline(errand.holder, shared, manager.clock)
+    outfit = Outfit(manager, errand, shared, lifeline, notices)
     manager.close()
-    _start_watchdog(shared, clock)
+    _start_watchdog(shared, manager.clock)
     starting = events.WorkerStarting(errand.connection, errand.queues, os.getpid())
     events.tell(events.worker_starting, starting)
-    loop = _loop(manager, errand, shared, cutter, wakeup, notices)
     shared.slots[0].enter(Phase.WORKING)
-    how, reason = loop.settle_only(errand.only) if errand.only else loop.run()
+    if errand.only:
+        how, reason = outfit.loop().settle_only(errand.only)
+    elif errand.options.concurrency == 1:
+        how, reason = outfit.loop().run()
+    else:
+        how, reason = outfit.crew().run()
     if reason is not None:
         shared.leave_for(list(StopReason).index(reason))
     return how
-
-
-def _loop(
-    manager: QueueManager,
-    errand: Errand,
-    shared: Shared,
-    cutter: Cutter,
-    wakeup: Wakeup,
-    notices: int,
-) -> Loop:
-    queue = manager.workable(errand.connection)
-    consumer = queue.consumer(errand.holder, errand.queues, force=errand.options.force)
-    lifeline = Lifeline(errand.holder, shared, manager.clock)
-    attempts = Attempts(
-        connection=errand.connection,
-        options=errand.options,
-        clock=manager.clock,
-        lifeline=lifeline,
-        cutter=cutter,
-        locks=consumer.locks(),
-        services=manager.services,
-        scope=manager.scope,
-        keys=manager.keys,
-        gives_up=manager.gives_up,
-    )
-    settlement = Settlement(
-        connection=errand.connection,
-        consumer=consumer,
-        failed=manager.failed,
-        outbox=manager.outbox,
-        clock=manager.clock,
-        lifeline=lifeline,
-    )
-    return Loop(
-        connection=errand.connection,
-        queues=errand.queues,
-        options=errand.options,
-        clock=manager.clock,
-        shared=shared,
-        consumer=consumer,
-        attempts=attempts,
-        settlement=settlement,
-        cutter=cutter,
-        wakeup=wakeup,
-        notices=notices,
-        started=errand.started,
-        jobs_before=errand.jobs_before,
-        longest_wait=queue.config.block_for,
-    )
-
-
-def _wanted_cut(slot: Slot) -> tuple[int, BaseException | None]:
-    number, why = slot.wanted_cut
-    if why is Cut.TIMEOUT:
-        running = slot.running()
-        return number, JobTimedOut(running.timeout if running else 0.0)
-    return number, JobInterrupted() if why is Cut.INTERRUPT else None
 
 
 def _start_watchdog(shared: Shared, clock: Clock) -> None:

@@ -78,7 +78,7 @@ class Runner:
         recipe.expected = duration = ended - started
         if duration >= LONG_RUN:
             self.is_quiet = True
-        if result is RETURNED and not attempt.durable and attempt.error is None:
+        if result is RETURNED and attempt.ends_plainly and attempt.error is None:
             settlement.succeed(attempt, duration)
             return ended
         self._conclude(attempt, result, duration)
@@ -111,7 +111,7 @@ class Runner:
         luck = random.random()  # noqa: S311 - spreads retries, guards no secret
         decision = decide(result, attempt.limits, attempt.facts(self._clock.time(), luck))
         self.must_recycle = attempt.recycle
-        if decision is SUCCEEDED and not attempt.durable:
+        if decision is SUCCEEDED and attempt.ends_plainly:
             self._settlement.succeed(attempt, duration)
         else:
             self._settle(attempt, decision, duration)

@@ -130,6 +130,8 @@ class Settlement:
         if not self._carry_out(attempt.reserved, decision):
             self._tell_lost(attempt)
             return False
+        if isinstance(decision, Done):
+            self._forget_checkpoint(attempt)
         if isinstance(decision, Fail):
             try:
                 hear_failure(attempt, decision.error)
@@ -137,6 +139,15 @@ class Settlement:
                 self.tell_exception(attempt, second)
         self._tell(attempt, decision, duration)
         return True
+
+    def _forget_checkpoint(self, attempt: Attempt) -> None:
+        """Drop where the job would go on; a broker that is away drops it later by itself."""
+        context = attempt.context
+        if context is not None and context.checkpoint is not None:
+            try:
+                context.checkpoint.drop()
+            except BrokerUnavailable as error:
+                log.warning("a checkpoint stays behind: %s", error)
 
     def _write_down(self, attempt: Attempt, decision: Decision) -> bool:
         """Write what must stand before the broker forgets the job; False when it could not be."""
@@ -224,7 +235,9 @@ class Settlement:
 
     def mark(self, started: JobId) -> None:
         """Write down that the last success is done and this job starts."""
-        done = self.done[-1] if self.done else None
+        self._mark(self.done[-1] if self.done else None, started)
+
+    def _mark(self, done: JobId | None, started: JobId) -> None:
         try:
             self._consumer.mark(done, started)
         except BrokerUnavailable:

@@ -27,6 +27,8 @@ class Sync(Job):
                 self.snooze()
             case "send":
                 self.ensure_lease()
+            case _:
+                return
 
 
 def ran(what: str) -> Interactions:
