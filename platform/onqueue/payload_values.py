@@ -39,6 +39,9 @@ _SCALARS: dict[type[Any], tuple[str, Callable[[Any], Any]]] = {
     UUID: ("$uuid", str),
 }
 
+SCALAR_TAGS = {kind: tag for kind, (tag, _) in _SCALARS.items()}
+"""Under which tag the values of a type travel."""
+
 
 class Writer:
     """Turns the values of one field into JSON values; raises `UnserializableArgument`."""

@@ -22,7 +22,7 @@ def print_table(
 
     On a terminal the last column is cut to what fits; elsewhere nothing is cut.
     """
-    cells = [[_one_line(cell) for cell in row] for row in (heads, *rows)]
+    cells = [[one_line(cell) for cell in row] for row in (heads, *rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     limit = _terminal_width()
     for row in cells:
@@ -48,7 +48,12 @@ def _terminal_width() -> int | None:
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
 
 
-def _one_line(cell: object) -> str:
-    # What an error quotes must neither break the table nor steer the terminal.
+def one_line(cell: object) -> str:
+    """Return text for one line: what an error quotes must neither break it nor steer a terminal."""
     text = "".join(char if char.isprintable() else " " for char in str(cell))
     return " ".join(text.split())
+
+
+def lines(text: str) -> str:
+    """Return text of several lines without what would steer a terminal."""
+    return "".join(char if char.isprintable() or char == "\n" else " " for char in text)

@@ -20,7 +20,7 @@ _MASKS = (
 _REPEATED = re.compile(r"(?:(?P<quote>['\"]?)#(?P=quote))(?:[\s,;/|]+(?:and )?['\"]?#['\"]?)+")
 _SPACE = re.compile(r"\s+")
 _LONGEST = 500
-_READ = 4_000
+_READ = 1_500
 
 
 def fingerprint(job: str, error_type: str, error: str, traceback: str) -> str:

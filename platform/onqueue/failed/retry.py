@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onqueue.connections import QueueManager
-    from onqueue.contracts import Clock, FailedJob, JobId, Queue
+    from onqueue.contracts import Clock, FailedJob, JobId, PayloadEdit, Queue
 
 RETRY_WINDOW = 30 * 86_400.0
 """Seconds for which a broker refuses the repeat of a retry: longer than a crash goes unnoticed."""
@@ -54,7 +54,8 @@ def retry_push(
 
     def push(failed: FailedJob, token: str) -> bool:
         queue = manager.connection(failed.connection)
-        is_revived = outbox is not None and outbox.revive(failed.id)
+        if outbox is not None:
+            outbox.revive(failed.id)
         if events.job_retry_requested.receivers:
             events.tell(events.job_retry_requested, events.JobRetryRequested(failed))
         payload = renewed(failed.payload, now.time())
@@ -64,21 +65,23 @@ def retry_push(
         try:
             return push_again(queue, message)
         except UniqueJobExists as error:
-            if outbox is not None and is_revived:
+            if outbox is not None:
                 outbox.mark_outcome(failed.id, "failed")
             raise RetryRefused(failed.id, str(error)) from error
 
     return push
 
 
-def retry_failed(manager: QueueManager, job_id: JobId) -> bool:
+def retry_failed(manager: QueueManager, job_id: JobId, edit: PayloadEdit | None = None) -> bool:
     """Bring one job of the manager's failed store back to its queue; False when it is not there.
 
-    A crash anywhere in here loses and doubles nothing: do it again.
+    With `edit` its payload is changed first. A crash anywhere in here loses and doubles nothing: do
+    it again. Raises `RetryRefused` when the queue does not take the job now, `EditConflict` when
+    its payload is not the one that was to be changed; it stays as it was.
     """
     given: object = manager.outbox
     outbox = given if isinstance(given, Revives) else None
-    return manager.failed.retry(job_id, retry_push(manager, outbox, manager.clock))
+    return manager.failed.retry(job_id, retry_push(manager, outbox, manager.clock), edit)
 
 
 def renewed(payload: bytes, now: float) -> bytes:

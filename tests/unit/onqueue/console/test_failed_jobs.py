@@ -1,37 +1,18 @@
-"""failed, retry, forget, flush."""
+"""failed, forget, flush, prune-failed."""
 
 import json
 from collections.abc import Callable
-from datetime import timedelta
 
+import click
 import pytest
-from click.testing import Result
+from click.testing import CliRunner, Result
 
-from onqueue import events
 from onqueue.connections import QueueManager
-from onqueue.contracts import FailedJob
-from onqueue.testing.clock import START
-from support.broker_double import BrokerDouble
+from onqueue.console import build_group
+from support.failures import fail
 from support.outbox_records import job_id
 
 Run = Callable[..., Result]
-
-
-def fail(manager: QueueManager, number: int, *, queue: str = "default", hours: float = 0) -> None:
-    manager.failed.record(
-        FailedJob(
-            id=job_id(number),
-            connection="redis",
-            queue=queue,
-            job="SendMail",
-            payload=b'{"v":1,"job":"SendMail","at":1000,"data":{"mail":7}}',
-            error_type="smtplib.SMTPException",
-            error=f"mailbox {number}\nis \x1b[31mfull",
-            traceback="Traceback …",
-            attempts=3,
-            failed_at=START - timedelta(hours=hours, seconds=number),
-        )
-    )
 
 
 def test_without_failed_jobs_it_says_so(run: Run) -> None:
@@ -76,82 +57,6 @@ def test_a_failed_job_nobody_knows_is_an_error(run: Run) -> None:
     assert "There is no failed job 'abc'." in result.output
 
 
-def test_retry_puts_one_back_with_its_dispatch_moved_to_now(
-    run: Run, manager: QueueManager, broker: BrokerDouble
-) -> None:
-    """C86."""
-    fail(manager, 1, queue="mails")
-    result = run("retry", job_id(1))
-    assert (result.exit_code, result.output) == (0, "1 failed job put back.\n")
-    [message] = broker.pushed
-    assert (message.id, message.queue) == (job_id(1), "mails")
-    assert message.once > 0 and message.token
-    assert json.loads(message.payload)["at"] == START.timestamp() * 1000
-    assert manager.failed.all() == []
-
-
-def test_retry_tells_of_itself_first(run: Run, manager: QueueManager, broker: BrokerDouble) -> None:
-    told: list[tuple[str, int]] = []
-
-    def note(event: events.JobRetryRequested) -> None:
-        told.append((event.failed.id, len(broker.pushed)))
-
-    fail(manager, 1)
-    with events.job_retry_requested.connected_to(note):
-        run("retry", job_id(1))
-    assert told == [(job_id(1), 0)]
-
-
-def test_retry_all_puts_the_oldest_back_first(
-    run: Run, manager: QueueManager, broker: BrokerDouble
-) -> None:
-    for number in (1, 2, 3):
-        fail(manager, number)
-    assert run("retry", "all").output == "3 failed jobs put back.\n"
-    assert [message.id for message in broker.pushed] == [job_id(n) for n in (3, 2, 1)]
-
-
-def test_retry_by_queue_leaves_the_others(
-    run: Run, manager: QueueManager, broker: BrokerDouble
-) -> None:
-    fail(manager, 1, queue="mails")
-    fail(manager, 2)
-    assert run("retry", "--queue", "mails").exit_code == 0
-    assert [message.id for message in broker.pushed] == [job_id(1)]
-
-
-def test_retry_does_what_it_can_and_tells_what_it_could_not(
-    run: Run, manager: QueueManager, broker: BrokerDouble
-) -> None:
-    fail(manager, 2)
-    result = run("retry", "abc", job_id(2))
-    assert result.exit_code == 1
-    assert "1 failed job put back." in result.output
-    assert "There is no failed job 'abc'." in result.output
-    assert len(broker.pushed) == 1
-
-
-def test_retry_stops_when_the_broker_is_away_and_keeps_the_jobs(
-    run: Run, manager: QueueManager, broker: BrokerDouble
-) -> None:
-    fail(manager, 1)
-    broker.away = True
-    result = run("retry", "all")
-    assert result.exit_code == 1
-    assert "0 failed jobs put back before the error." in result.output
-    assert "cannot be reached" in result.output
-    broker.away = False
-    assert run("retry", "all").exit_code == 0
-    assert len(broker.pushed) == 1
-
-
-@pytest.mark.parametrize("arguments", [["retry"], ["retry", "all", "--queue", "mails"]])
-def test_retry_wants_ids_or_a_queue(run: Run, arguments: list[str]) -> None:
-    result = run(*arguments)
-    assert result.exit_code == 2
-    assert "Name the jobs by id, or say 'all', or give --queue." in result.output
-
-
 def test_forget_deletes_and_says_what_was_not_there(run: Run, manager: QueueManager) -> None:
     """K83."""
     fail(manager, 1)
@@ -167,3 +72,127 @@ def test_flush_deletes_what_is_old_enough(run: Run, manager: QueueManager) -> No
     assert run("flush", "--hours", "24").output == "1 failed job deleted.\n"
     assert run("flush").output == "1 failed job deleted.\n"
     assert run("flush", "--hours", "-1").exit_code == 2
+
+
+# ---- what the store is asked for ----
+
+
+def ids(result: Result) -> list[str]:
+    return [found["id"] for found in json.loads(result.output)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "numbers"),
+    [
+        ([], [1, 2, 3]),
+        (["--queue", "mails"], [2]),
+        (["--job", "Report"], [3]),
+        (["--tenant", "acme"], [1]),
+        (["--tag", "vip"], [3]),
+        (["--error", "MAILBOX 2"], [2]),
+        (["--since", "2h"], [1]),
+        (["--until", "2h"], [2, 3]),
+        (["--since", "2025-12-31T20:00", "--queue", "mails"], [2]),
+        (["--connection", "other"], []),
+    ],
+)
+def test_failed_jobs_are_filtered(
+    run: Run, manager: QueueManager, arguments: list[str], numbers: list[int]
+) -> None:
+    """B15."""
+    fail(manager, 1, tenant="acme")
+    fail(manager, 2, queue="mails", hours=3)
+    fail(manager, 3, job="Report", hours=4, tags=("vip",))
+    assert ids(run("failed", "--json", *arguments)) == [job_id(number) for number in numbers]
+    assert run("failed", "--count", *arguments).output == f"{len(numbers)}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        (["--since", "yesterday"], 2, "'yesterday' is neither an age (30m, 2h, 7d) nor a date"),
+        (["--group", "xyz"], 1, "'xyz' is no fingerprint: give at least 4"),
+        (["--group", "0000"], 1, "There is no group of failed jobs '0000'"),
+        (["--groups", "--count"], 2, "exclude each other"),
+        ([job_id(1), "--groups"], 2, "exclude each other"),
+    ],
+)
+def test_a_selection_that_is_none_is_an_error(
+    run: Run, arguments: list[str], code: int, problem: str
+) -> None:
+    result = run("failed", *arguments)
+    assert result.exit_code == code
+    assert problem in result.output
+
+
+def test_a_group_may_be_named_by_its_first_digits(run: Run, manager: QueueManager) -> None:
+    """B14."""
+    fail(manager, 1)
+    fail(manager, 2, error="no such person")
+    found = json.loads(run("failed", "--groups", "--json").output)
+    assert [group["count"] for group in found] == [1, 1]
+    name = found[0]["group"]
+    assert ids(run("failed", "--json", "--group", name[:8].upper())) == [found[0]["newest"]]
+
+
+def test_five_hundred_failures_of_three_causes_are_three_groups(
+    run: Run, manager: QueueManager
+) -> None:
+    """B14."""
+    for number in range(500):
+        match number % 5:
+            case 0 | 1 | 2:
+                error, kind = f"timeout after {number}.5 s at 10.0.0.{number}:5432", "Timeout"
+            case 3:
+                error, kind = f"no person {number:032x}", "LookupError"
+            case _:
+                error, kind = f"cannot open /srv/{number}/list.csv", "OSError"
+        fail(manager, number, error=error, error_type=kind)
+    head, *groups = run("failed", "--groups").output.splitlines()
+    assert head.split() == ["GROUP", "JOBS", "JOB", "FIRST", "LAST", "ERROR"]
+    assert [line.split()[1] for line in groups] == ["300", "100", "100"]
+    assert "There are more groups: --limit 4" in run("failed", "--groups", "--limit", "2").output
+
+
+def test_failed_shows_what_happened_before(run: Run, manager: QueueManager) -> None:
+    """C82."""
+    fail(manager, 1, tags=("vip", "big"))
+    fail(manager, 1, attempts=4, error="again", tags=("vip", "big"))
+    shown = run("failed", job_id(1)).output
+    assert "tags        vip, big" in shown
+    assert "attempt 3: smtplib.SMTPException: mailbox 1 is [31mfull" in shown
+    assert "\x1b" not in shown
+    failures = json.loads(run("failed", job_id(1), "--json").output)["failures"]
+    assert [one["attempts"] for one in failures] == [3, 4]
+
+
+def test_forget_takes_a_selection_after_asking(run: Run, manager: QueueManager) -> None:
+    """B14."""
+    for number in (1, 2):
+        fail(manager, number, queue="mails")
+    fail(manager, 3)
+    assert run("forget", "--queue", "mails", typed="n\n").exit_code == 1
+    assert manager.failed.count() == 3
+    assert "2 failed jobs deleted." in run("forget", "--queue", "mails", "--force").output
+    assert manager.failed.count() == 1
+    assert run("forget").exit_code == 2
+    assert run("forget", job_id(3), "--queue", "mails").exit_code == 2
+
+
+def test_prune_failed_deletes_what_is_older_than_a_day(run: Run, manager: QueueManager) -> None:
+    """K83."""
+    fail(manager, 1, hours=25)
+    fail(manager, 2, hours=1)
+    assert run("prune-failed").output == "1 failed job older than 24 h deleted.\n"
+    assert (
+        run("prune-failed", "--hours", "0.5").output == "1 failed job older than 0.5 h deleted.\n"
+    )
+
+
+def test_a_store_that_keeps_nothing_cannot_be_pruned() -> None:
+    """K83."""
+    manager = QueueManager("sync", {"sync": {"driver": "sync"}})
+    group: click.Group = build_group(lambda: manager)
+    result = CliRunner().invoke(group, ["prune-failed"])
+    assert result.exit_code == 1
+    assert "keeps nothing, so there is nothing to prune" in result.output

@@ -48,3 +48,56 @@ def test_ids_and_addresses_in_a_message_do_not_count() -> None:
 
 def test_an_error_without_a_traceback_has_one_too() -> None:
     assert len(of(trace="")) == 32
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("no person 9f1c2b3a-0d4e-4f5a-8b6c-7d8e9f0a1b2c", "no person 0-0"),
+        ("cannot open /srv/a/list.csv", "cannot open /home/b/c/other.txt"),
+        (r"cannot open C:\a\list.csv", r"cannot open D:\other.txt"),
+        ("GET https://api.example.org/v1/refunds/re_3MxQ failed", "GET http://localhost/ failed"),
+        ("mail to ada@example.org bounced", "mail to b.c+d@example.com bounced"),
+        ("charge ch_3Nq8x2e not found", "charge ch_1AbC9 not found"),
+        ("at 2026-11-22T05:23:12+00:00 it was late", "at 2025-01-01T00:00:00Z it was late"),
+        ("took 1.25 s", "took 300 s"),
+        ("ids 1, 2, 3 are missing", "ids 4 are missing"),
+        ("ids ['a1', 'b2'] are missing", "ids ['c3', 'd4', 'e5'] are missing"),
+        ("digest deadbeefcafe differs", "digest 00ff00ff differs"),
+        ("connect to 10.0.0.1:5432 refused", "connect to 127.0.0.1:6379 refused"),
+        ("<Mail object at 0x7f31ab>", "<Mail object at 0x66aa01beef>"),
+        ("two\n  lines", "two lines"),
+        ("balance -5 EUR", "balance 17 EUR"),
+    ],
+)
+def test_what_differs_between_two_failures_of_one_cause_does_not_count(
+    first: str, second: str
+) -> None:
+    """B14."""
+    assert of(first) == of(second)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ("'event_id'", "'tenant_id'"),
+        ("no such person", "no such event"),
+        ("connection refused", "connection reset by peer"),
+        ("ada is away", "bob is away"),
+        ("expected a decade", "expected a facade"),
+    ],
+)
+def test_words_do_count(first: str, second: str) -> None:
+    """B14."""
+    assert of(first) != of(second)
+
+
+def test_the_innermost_place_counts_also_in_a_group_of_exceptions_and_on_windows() -> None:
+    group = TRACE.replace("  File", "  |     File")
+    assert of(trace=group) == of()
+    assert of(trace=TRACE.replace("/srv/app/", "C:\\\\app\\\\")) == of()
+
+
+def test_a_message_of_any_length_is_read_in_time() -> None:
+    for text in ("1" * 100_000, "/a" * 50_000, "a@" * 50_000, "#, " * 50_000, "x-" * 50_000):
+        assert of(text)
