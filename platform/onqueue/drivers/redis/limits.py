@@ -1,0 +1,86 @@
+"""The quotas of a connection, asked for the jobs of one holder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import ConnectionError as Disconnected
+
+from onqueue.drivers.redis.limit_scripts import LimitScripts
+from onqueue.drivers.redis.scripts import Code
+from onqueue.drivers.redis.translation import GONE
+from onqueue.errors import LeaseLost
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from onqueue.contracts import JobId
+    from onqueue.drivers.redis.keys import HolderKeys
+    from onqueue.drivers.redis.scripts import Call
+    from onqueue.drivers.redis.wire import Broker, Line, Reply
+    from onqueue.quotas import Quota
+
+
+class RedisLimits:
+    """Counts on the server, for all workers of the connection.
+
+    A slot ends when it is given back or with its holder's lease. A job that ends without giving
+    its slots back loses them when its end is confirmed.
+    """
+
+    def __init__(self, of: HolderKeys, broker: Broker, line: Line, holder: str) -> None:
+        """Use the consumer's own line."""
+        self._of = of
+        self._broker = broker
+        self._line = line
+        self._holder = holder
+        self.scripts = LimitScripts(broker.scripts)
+        self.taken: dict[JobId, list[Quota]] = {}
+
+    def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
+        """Use all quotas or none; None when the job may go on, else the seconds to wait.
+
+        Raises `LeaseLost`. When the answer is lost a rate may be used twice, never too little.
+        """
+        keys = self._broker.keys.queue(queue)
+        code, wait = self._run(self.scripts.let_through(self._of, keys, owner.encode(), quotas))
+        if code == Code.LOST:
+            raise LeaseLost(self._holder, owner)
+        if code == Code.NOT_HELD:
+            return float("inf") if wait < 0 else wait / 1000
+        slots = [quota for quota in quotas if quota.kind == "slots"]
+        if slots:
+            self.taken.setdefault(owner, []).extend(slots)
+        return None
+
+    def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
+        """Give the job's slots back and call in who waits for them."""
+        self._run(self.scripts.free_slots(self._of, owner.encode(), quotas))
+        left = [quota for quota in self.taken.pop(owner, []) if quota not in quotas]
+        if left:
+            self.taken[owner] = left
+
+    def free_of(self, owners: Iterable[JobId]) -> None:
+        """Give back what these jobs, which have ended, still have."""
+        for owner in owners:
+            if owner in self.taken:
+                self.free(self.taken[owner], owner)
+
+    def hit(self, quota: Quota) -> None:
+        """Count a fault; twice when the answer is lost."""
+        self._run(self.scripts.hit(quota, forget=False))
+
+    def clear(self, quota: Quota) -> None:
+        """Forget all faults."""
+        self._run(self.scripts.hit(quota, forget=True))
+
+    def _run(self, call: Call) -> Reply:
+        with self._broker.translating():
+            try:
+                return self._line.run(call)
+            except Disconnected:
+                self._line.drop()
+                return self._line.run(call)
+            except GONE:
+                self._line.drop()
+                raise

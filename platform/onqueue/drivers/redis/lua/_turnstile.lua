@@ -1,0 +1,39 @@
+local function step_out(id, desk)
+  local lodging = string.match(redis.call('HGET', desk.parked, id) or '', '^[^\n]*\n[^\n]*\n([^\n]*)')
+  redis.call('HDEL', desk.parked, id)
+  if lodging then redis.call('SREM', lodging, id) end
+  return redis.call('HEXISTS', desk.payloads, id) == 1
+end
+
+local function retime(lane, timers, quotas, id, due, desk)
+  redis.call('ZREM', timers, lane)
+  if not id then
+    redis.call('HDEL', desk.lanes, lane)
+    for _, quota in ipairs(quotas) do redis.call('SREM', quota.waiters, lane) end
+  elseif due ~= math.huge then
+    redis.call('ZADD', timers, string.format('%.0f', due), lane)
+  end
+end
+
+local function pull(timers, most, now, desk)
+  local picked = {}
+  for _, lane in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, 20)) do
+    local quotas, due = quotas_of(redis.call('HGET', desk.lanes, lane) or ''), now
+    local id = redis.call('LINDEX', lane, 0)
+    while id and #picked < most do
+      due = shut_until(quotas, id, now, desk)
+      if due then break end
+      redis.call('LPOP', lane)
+      if step_out(id, desk) then
+        redis.call('ZADD', desk.granted, string.format('%.0f', use_rates(quotas, now)), id .. ' ' .. lane)
+        take_slots(quotas, id, desk.holder, desk.held_slots)
+        picked[#picked + 1] = id
+      end
+      id, due = redis.call('LINDEX', lane, 0), now
+    end
+    retime(lane, timers, quotas, id, due, desk)
+    if #picked == most then break end
+  end
+  redis.call('ZREMRANGEBYSCORE', desk.granted, '-inf', now - 3600000)
+  return picked
+end
