@@ -68,7 +68,7 @@ def _reason(tick: int, newest: int | None, catch_up: CatchUp, now: int) -> str:
     if catch_up.mode == "skip":
         return f"missed by {_span(late)}"
     if catch_up.within and late > catch_up.within:
-        return f"missed by {_span(late)}, which is above {_span(catch_up.within)}"
+        return f"missed by {_span(late)}, too old to be caught up"
     if catch_up.mode == "last" and tick != newest:
         return "missed, and a later tick is due"
     return ""

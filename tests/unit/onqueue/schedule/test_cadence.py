@@ -4,6 +4,7 @@ What is expected of cron follows the notes in Debian's `man 8 cron`: jobs at fix
 such days, jobs with a `*` in minute or hour go by the time that passes.
 """
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
@@ -27,7 +28,7 @@ def moment(text: str, zone: str = "UTC") -> int:
 def ticks(cadence: Cadence, after: int, count: int) -> list[int]:
     """Return the next ticks after a moment."""
 
-    def following() -> list[int]:
+    def following() -> Iterator[int]:
         found = [after]
         while True:
             tick = cadence.after(found[-1])
