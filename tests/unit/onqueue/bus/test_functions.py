@@ -186,7 +186,7 @@ def test_a_function_of_the_program_itself_is_refused(monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize(
     ("dispatching", "says"),
     [
-        (lambda: dispatch(wake_up, why=2), "got an unexpected keyword argument 'why'"),  # type: ignore[call-arg]
+        (lambda: dispatch(wake_up, why=2), "got an unexpected keyword argument 'why'"),  # type: ignore[call-overload]
         (lambda: dispatch(break_down), "needs its argument 'why': no service is a str"),
         (lambda: dispatch(lambda x: x), "Parameter 'x' of .* has no type"),
         (lambda: dispatch(call(note), 5), "takes no arguments"),  # type: ignore[call-overload]
