@@ -44,6 +44,10 @@ class Dispatching(Protocol):
         """Run the job here and now; raises what the job raises."""
         ...
 
+    def dispatch_after_response(self, job: Job) -> JobId:
+        """Run the job in this process when the response of the present request was sent."""
+        ...
+
     def dispatch_chain(self, sketch: ChainSketch) -> ChainId:
         """Start a chain and return its id."""
         ...
@@ -257,6 +261,10 @@ class Job(metaclass=JobMeta):
     def dispatch_sync(self) -> JobId:
         """Run the job here and now, through its middleware; raises what it raises."""
         return _dispatching().dispatch_sync(self)
+
+    def dispatch_after_response(self) -> JobId:
+        """Run the job in this process once the response was sent: no retry, lost in a crash."""
+        return _dispatching().dispatch_after_response(self)
 
     # ---- inside a run ----
 

@@ -22,9 +22,7 @@ PLAN = "_dispatch_plan"
 DEPENDENCIES = "_dependencies"
 """The attributes under which what was computed for a class is kept."""
 
-_LATER_NAMES = frozenset(
-    {"batch", "checkpoint", "prepend_to_chain", "append_to_chain", "dispatch_after_response"}
-)
+_LATER_NAMES = frozenset({"batch", "checkpoint", "prepend_to_chain", "append_to_chain"})
 """Names that the contract gives to jobs of later versions: a field must not take them."""
 
 

@@ -12,14 +12,19 @@ from os import urandom
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from onqueue.bus.admission import delay_of
-from onqueue.bus.dispatcher import dispatcher_of
+from onqueue.bus.dispatcher import Dispatcher, dispatcher_of
+from onqueue.bus.planning import BatchSketch, ChainSketch, new_id
+from onqueue.bus.sending import Sender
+from onqueue.bus.starting import Starter
 from onqueue.connections import QueueManager, current_manager, using
 from onqueue.errors import NoCurrentManager
+from onqueue.job import Job
 from onqueue.payload import decode, option, plan_of
 
 if TYPE_CHECKING:
     from onqueue.contracts import JobId
-    from onqueue.job import Dispatching, Job
+    from onqueue.job import Dispatching
+    from onqueue.plans import BatchState, ChainId
 
 J = TypeVar("J", bound="Job")
 
@@ -67,7 +72,7 @@ class QueueFake:
         )
         pushed = Pushed(
             id=urandom(16).hex(),
-            job=decode(payload).restore(),
+            job=decode(payload).restore(self._manager.keys),
             connection=connection.name,
             queue=option(job, "queue") or connection.queue,
             delay=delay_of(job, now),
@@ -82,6 +87,43 @@ class QueueFake:
     def dispatch_sync(self, job: Job) -> JobId:
         """Keep the job instead of running it."""
         return self.dispatch(job) if self._keeps(job) else self._behind.dispatch_sync(job)
+
+    def dispatch_after_response(self, job: Job) -> JobId:
+        """Keep the job instead of running it later."""
+        if self._keeps(job):
+            return self.dispatch(job)
+        return self._behind.dispatch_after_response(job)
+
+    def dispatch_chain(self, sketch: ChainSketch) -> ChainId:
+        """Keep the first link, when it is a job; raises what a real dispatch raises."""
+        Starter(self._manager, Dispatcher(self._manager), Sender(self._manager)).plan_chain(sketch)
+        self._keep_jobs(sketch.links[:1])
+        return new_id()
+
+    def dispatch_chain_sync(self, sketch: ChainSketch) -> ChainId:
+        """Keep the first link instead of running it."""
+        return self.dispatch_chain(sketch)
+
+    def dispatch_batch(self, sketch: BatchSketch) -> tuple[str, BatchState]:
+        """Keep the members; raises what a real dispatch raises."""
+        starter = Starter(self._manager, Dispatcher(self._manager), Sender(self._manager))
+        connection, state = starter.plan_batch(sketch)
+        self._keep_jobs(sketch.members)
+        return connection, state
+
+    def add_to_batch(
+        self, connection: str, state: BatchState, members: Sequence[Job | ChainSketch]
+    ) -> int:
+        """Keep more members."""
+        del connection, state
+        return self._keep_jobs(members)
+
+    def _keep_jobs(self, found: Sequence[Job | ChainSketch | BatchSketch]) -> int:
+        jobs = [one for one in found if isinstance(one, Job)]
+        for job in jobs:
+            self.dispatch(job)
+        inner = [one.links[:1] for one in found if isinstance(one, ChainSketch)]
+        return len(jobs) + sum(map(self._keep_jobs, inner))
 
     def _keeps(self, job: Job) -> bool:
         if self._only:
