@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from onqueue.drivers.redis.consumer import RedisConsumer
     from onqueue.drivers.redis.leases import RedisLeases
+    from onqueue.drivers.redis.schedules import RedisSchedules
 
 
 class Failpoint:
@@ -93,3 +94,8 @@ class FailingQueue(RedisQueue):
         """Return the parent's side, wired."""
         wired = Wired(super().leases(), Failpoint(self.config.options).passed)
         return cast("RedisLeases", wired)
+
+    def schedules(self) -> RedisSchedules:
+        """Return the store of a schedule, wired."""
+        wired = Wired(super().schedules(), Failpoint(self.config.options).passed)
+        return cast("RedisSchedules", wired)
