@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         Transactions,
         WorkableQueue,
     )
+    from onqueue.drivers.sync import End
     from onqueue.job import Dispatching, Job
     from onqueue.schedule.definition import Schedule
 
@@ -54,7 +55,7 @@ DRIVERS: dict[str, str] = {
 }
 """Driver names and what makes a queue of them; anything with a colon is such a place itself.
 
-The place is called with the settings, and `clock=` or (if it has `runs_inline`) `run=`.
+The place is called with the settings, `clock=` and (if it has `runs_inline`) `run=`.
 """
 
 FAILED_STORES: dict[str, str] = {
@@ -72,15 +73,30 @@ Scope: TypeAlias = "Callable[[Mapping[str, str]], AbstractContextManager[Any]]"
 
 
 class InlineRunner(Protocol):
-    """Runs one job in the calling process; raises what the job raises."""
+    """Runs one job in the calling process to its outcome; raises nothing that the job raised."""
 
-    def __call__(self, manager: QueueManager, connection: str, message: Message) -> None:
-        """Run it to its outcome."""
+    def __call__(
+        self,
+        manager: QueueManager,
+        connection: str,
+        message: Message,
+        *,
+        about: str = "",
+        starts: Callable[[], object] | None = None,
+    ) -> End:
+        """Run it; `about` is what a callback is about, `starts` is called right before `handle`."""
         ...
 
 
-def _no_runner(manager: QueueManager, connection: str, message: Message) -> None:
-    del manager
+def _no_runner(
+    manager: QueueManager,
+    connection: str,
+    message: Message,
+    *,
+    about: str = "",
+    starts: Callable[[], object] | None = None,
+) -> End:
+    del manager, about, starts
     raise NoInlineRunner(message.id, connection)
 
 
@@ -201,9 +217,16 @@ class QueueManager:
             log.exception("dont_retry could not tell what to do about %r", error)
             return False
 
-    def run_inline(self, connection: str, message: Message) -> None:
-        """Run a job here and now; raises what it raises."""
-        _inline_runner(self, connection, message)
+    def run_inline(
+        self,
+        connection: str,
+        message: Message,
+        *,
+        about: str = "",
+        starts: Callable[[], object] | None = None,
+    ) -> End:
+        """Run a job here and now and return how it ended; raises nothing that the job raised."""
+        return _inline_runner(self, connection, message, about=about, starts=starts)
 
     # ---- checks ----
 
@@ -264,7 +287,7 @@ class QueueManager:
     def _connect(self, config: ConnectionConfig) -> Queue:
         make = _load(DRIVERS.get(config.driver, config.driver))
         if getattr(make, "runs_inline", False):
-            return cast("Queue", make(config, run=self.run_inline))
+            return cast("Queue", make(config, run=self.run_inline, clock=self.clock))
         return cast("Queue", make(config, clock=self.clock))
 
     def _make_failed(self) -> FailedJobs:

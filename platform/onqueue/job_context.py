@@ -62,6 +62,7 @@ class JobContext:
     __slots__ = (
         "_lifeline",
         "_services",
+        "about",
         "attempts",
         "cancelled",
         "checkpoint",
@@ -111,6 +112,8 @@ class JobContext:
         """The notes of the run, once the job has asked for them."""
         self.tie: Tie | None = None
         """The chain and the batch the job belongs to, if any."""
+        self.about = ""
+        """Whom a callback is about: the job or the batch whose end it follows."""
         self.edit: ChainEdit | None = None
         """What the run adds to its chain, should it end well."""
         self.cancelled = False

@@ -7,7 +7,7 @@ import pytest
 from onqueue.config import connection_config
 from onqueue.contracts import Message
 from onqueue.drivers.null import NullQueue
-from onqueue.drivers.sync import SyncQueue
+from onqueue.drivers.sync import End, SyncQueue
 from onqueue.testing.driver_contract import DriverContract, MakeQueue
 
 
@@ -25,8 +25,9 @@ class TestSyncDriver(DriverContract):
     @pytest.fixture
     def make_queue(self, ran: list[Any]) -> MakeQueue:
         def make(**more: Any) -> SyncQueue:
-            def run(connection: str, message: Message) -> None:
+            def run(connection: str, message: Message, **_: object) -> End:
                 ran.append((connection, message))
+                return End()
 
             return SyncQueue(connection_config("sync", {"driver": "sync", **more}), run=run)
 

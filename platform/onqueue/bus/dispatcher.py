@@ -8,8 +8,10 @@ from os import urandom
 from typing import TYPE_CHECKING
 
 from onqueue.bus.admission import Admission, delay_of, has_listeners, needs, tie_of
+from onqueue.bus.after_response import later
 from onqueue.bus.home import ALONE, Home
 from onqueue.bus.sending import Sender
+from onqueue.bus.starting import Starter
 from onqueue.connections import QueueManager, current_manager
 from onqueue.contracts import Message
 from onqueue.errors import ConfigurationError
@@ -18,10 +20,12 @@ from onqueue.options import seconds
 from onqueue.payload import Plan, option, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from onqueue.bus.planning import BatchSketch, ChainSketch
     from onqueue.contracts import JobId, Queue
     from onqueue.job import Job
+    from onqueue.plans import BatchState, ChainId
 
 CHUNK = 1000
 """Jobs a round trip of `dispatch_many`."""
@@ -49,6 +53,7 @@ class Dispatcher:
         self._context = manager.context
         self._keys = manager.keys
         self._sender = Sender(manager)
+        self._starter = Starter(manager, self, self._sender)
         self._routes: dict[Plan, Route] = {}
 
     def dispatch(self, job: Job) -> JobId:
@@ -84,8 +89,46 @@ class Dispatcher:
     def dispatch_sync(self, job: Job) -> JobId:
         """Run the job here and now, whatever its connection; raises what it raises."""
         admission = self._admit(job)
-        self._manager.run_inline(admission.target.name, admission.message)
+        self._run(admission)
         return admission.message.id
+
+    def dispatch_after_response(self, job: Job) -> JobId:
+        """Run the job in this process when the response of the present request was sent.
+
+        Outside of a request it runs at once, and what it raises is raised.
+        """
+        admission = self._admit(job)
+        kept = later()
+        if kept is None:
+            self._run(admission)
+        else:
+            kept.add(job.name, lambda: self._run(admission))
+        return admission.message.id
+
+    def _run(self, admission: Admission) -> None:
+        end = self._manager.run_inline(admission.target.name, admission.message)
+        if end.raised is not None:
+            raise end.raised
+
+    # ---- chains and batches ----
+
+    def dispatch_chain(self, sketch: ChainSketch) -> ChainId:
+        """Start a chain and return its id; raises what the dispatch of a link raises."""
+        return self._starter.chain(sketch)
+
+    def dispatch_chain_sync(self, sketch: ChainSketch) -> ChainId:
+        """Run a chain here and now, whatever its connections; raises what broke it."""
+        return self._starter.chain_sync(sketch)
+
+    def dispatch_batch(self, sketch: BatchSketch) -> tuple[str, BatchState]:
+        """Start a batch, all or nothing; return its connection and how it stands."""
+        return self._starter.batch(sketch)
+
+    def add_to_batch(
+        self, connection: str, state: BatchState, members: Sequence[Job | ChainSketch]
+    ) -> int:
+        """Add members to a batch and return how many jobs; raises `BatchFinished`."""
+        return self._starter.add(connection, state, members)
 
     # ---- the short way ----
 

@@ -68,7 +68,7 @@ class FunctionJob(Job, abstract=True):
 
     def catch(self, function: OnError) -> Self:
         """Let a function hear of the job's failure, in the worker, as `failed` does."""
-        self.catcher = _described(function)
+        self.catcher = described(function)
         return self
 
     def display_name(self) -> str:
@@ -81,8 +81,8 @@ class FunctionJob(Job, abstract=True):
         Raises `ClosureAltered` for what no dispatch of ours wrote, and what the function raises.
         """
         context = self.running()
-        self._verify(context.keys)
-        function = _loaded(self.function)
+        self.verify(context.keys)
+        function = loaded(self.function)
         words = words_of(function, self.title)
         try:
             args = [read_value(value, words) for value in self.args]
@@ -93,16 +93,16 @@ class FunctionJob(Job, abstract=True):
         except UnreadablePayload as error:
             context.give(Order("fail", error=error))
             return
-        _perform(function, args, kwargs, context)
+        perform(function, args, kwargs, context)
 
     def failed(self, error: BaseException) -> None:
         """Tell the catcher, unless the job is not one of ours."""
         if not self.catcher or isinstance(error, ClosureAltered | KeyGone):
             return
         context = self.running()
-        self._verify(context.keys)
-        catcher = _loaded(self.catcher)
-        _perform(catcher, [error] if _takes_one(catcher) else [], {}, context)
+        self.verify(context.keys)
+        catcher = loaded(self.catcher)
+        perform(catcher, [error] if _takes_one(catcher) else [], {}, context)
 
     def _without(self, error: MissingModel) -> Order:
         """Return the end of a job whose argument is gone: trying again would not bring it back."""
@@ -117,7 +117,7 @@ class FunctionJob(Job, abstract=True):
         if why:
             raise NotCallableByPath(self.title, f"{why}: give the QueueManager app_keys")
 
-    def _verify(self, keys: Keyring | None) -> None:
+    def verify(self, keys: Keyring | None) -> None:
         """Raise `ClosureAltered` or `KeyGone` unless this is what a dispatch of ours wrote."""
         if not keys:
             why = "this process has no app_keys" if self.seal else self._why_unsafe()
@@ -166,10 +166,10 @@ def call(function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) ->
     title = closures.title_of(function)
     names = _names_of(function, title, args, kwargs)
     words = words_of(function, title)
-    described = _described(function)
-    kind = CallClosure if "code" in described else CallFunction
+    meant = described(function)
+    kind = CallClosure if "code" in meant else CallFunction
     return kind(
-        function=described,
+        function=meant,
         args=[
             Writer(title, name, words).write(value, name)
             for name, value in zip(names, args, strict=True)
@@ -248,14 +248,14 @@ def _signature_of(function: object) -> inspect.Signature:
         raise NotCallableByPath(closures.title_of(function), str(error)) from error
 
 
-def _described(function: Callable[..., object]) -> dict[str, str]:
+def described(function: Callable[..., object]) -> dict[str, str]:
     """Return which function is meant: its path, or else its code."""
     if closures.has_path(function) or not closures.is_plain(function):
         return {"path": closures.path_of(function)}
     return {"code": closures.pack(function), "python": closures.PYTHON}
 
 
-def _loaded(what: dict[str, str]) -> Function:
+def loaded(what: dict[str, str]) -> Function:
     """Return the function that is meant; only for what has been verified."""
     if "path" in what:
         return closures.function_at(what["path"])
@@ -264,9 +264,10 @@ def _loaded(what: dict[str, str]) -> Function:
     return closures.unpack(what["code"])
 
 
-def _perform(
+def perform(
     function: Function, args: list[Any], kwargs: dict[str, Any], context: JobContext
 ) -> None:
+    """Call a function; what is not given comes from the run's services."""
     given = inspect.signature(function).bind_partial(*args, **kwargs).arguments
     needed = dependencies_of(function, given)
     services = found(needed, context.services()) if needed else {}

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from onqueue import events
 from onqueue.connections import install_inline_runner
+from onqueue.drivers.sync import End
 from onqueue.errors import ManuallyFailed, MissingModel, NotWithSync
 from onqueue.failed.describing import failed_job
 from onqueue.injection import call_handle
@@ -16,9 +17,12 @@ from onqueue.middleware.pipeline import run_pipeline
 from onqueue.payload import decode
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from onqueue.connections import QueueManager
     from onqueue.contracts import JobId, Message
     from onqueue.events import Outcome
+    from onqueue.job import Job
     from onqueue.payload import Envelope
 
 log = logging.getLogger("onqueue.bus")
@@ -65,16 +69,37 @@ _lifeline = InlineLifeline()
 _locks = InlineLocks()
 
 
-def run_inline(manager: QueueManager, connection: str, message: Message) -> None:
-    """Run one job to its outcome; raises what the job raises, after recording the failure."""
-    run = _InlineRun(manager, connection, message)
-    with manager.scope(run.envelope.context):
-        run.go()
+def run_inline(
+    manager: QueueManager,
+    connection: str,
+    message: Message,
+    *,
+    about: str = "",
+    starts: Callable[[], object] | None = None,
+) -> End:
+    """Run one job to its outcome, after recording a failure, and return how it ended.
+
+    `about` is what a callback is about, `starts` is called right before `handle`.
+    """
+    run = _InlineRun(manager, connection, message, about, starts)
+    try:
+        with manager.scope(run.envelope.context):
+            return run.go()
+    except Exception as error:  # noqa: BLE001 - the caller raises it when all is accounted for
+        return End("failed", raised=error)
 
 
 class _InlineRun:
-    def __init__(self, manager: QueueManager, connection: str, message: Message) -> None:
+    def __init__(
+        self,
+        manager: QueueManager,
+        connection: str,
+        message: Message,
+        about: str,
+        starts: Callable[[], object] | None,
+    ) -> None:
         self._manager = manager
+        self._starts = starts
         self._message = message
         self.envelope: Envelope = decode(message.payload)
         self._head = (
@@ -97,8 +122,10 @@ class _InlineRun:
             services=manager.services,
             keys=manager.keys,
         )
+        self._context.tie = self.envelope.tie
+        self._context.about = about
 
-    def go(self) -> None:
+    def go(self) -> End:
         if events.job_processing.receivers:
             events.tell(events.job_processing, events.JobProcessing(*self._head))
         try:
@@ -107,34 +134,38 @@ class _InlineRun:
             if not self.envelope.options.get("delete_when_missing_models"):
                 self._fail(error)
                 raise
-            self._end("skipped")
+            return self._end("skipped")
         except Exception as error:
             self._tell_exception(error)
             self._fail(error)
             raise
-        else:
-            self._settle(has_run=has_run)
+        return self._settle(has_run=has_run)
 
     def _attempt(self) -> bool:
         context = self._context
-        job = self.envelope.restore().bind(context)
+        job = self.envelope.restore(self._manager.keys).bind(context)
         try:
-            return run_pipeline(job, job.middleware(), lambda inner: call_handle(inner, context))
+            return run_pipeline(job, job.middleware(), self._handle)
         finally:
             context.close()
 
-    def _settle(self, *, has_run: bool) -> None:
+    def _handle(self, job: Job) -> None:
+        if self._starts is not None:
+            self._starts()
+        call_handle(job, self._context)
+
+    def _settle(self, *, has_run: bool) -> End:
         order = self._context.order
         if order is None:
-            self._end("succeeded" if has_run else "skipped")
-            return
+            return self._end("succeeded" if has_run else "skipped")
         match order.kind:
             case "delete":
-                self._end("succeeded")
+                return self._end("succeeded")
             case "skip":
-                self._end("skipped")
+                return self._end("skipped")
             case "fail":
                 self._fail(order.error or ManuallyFailed(f"Job {self.envelope.job!r} failed"))
+                return End("failed")
             case "release" | "snooze" | "park":
                 refusal = NotWithSync(
                     f"Job {self.envelope.job!r} asked for {order.kind!r}, but runs inside its "
@@ -165,17 +196,18 @@ class _InlineRun:
 
     def _call_hook(self, error: BaseException) -> None:
         try:
-            self.envelope.restore().bind(self._context).failed(error)
+            self.envelope.restore(self._manager.keys).bind(self._context).failed(error)
         except Exception:
             log.exception("failed() of job %r could not be called to its end", self.envelope.job)
         finally:
             self._context.close()
 
-    def _end(self, outcome: Outcome) -> None:
+    def _end(self, outcome: Literal["succeeded", "skipped"]) -> End:
         if events.job_processed.receivers:
             event = events.JobProcessed(*self._head, outcome, self._duration())
             events.tell(events.job_processed, event)
         self._tell_attempted(outcome, None)
+        return End(outcome, edit=self._context.edit)
 
     def _tell_exception(self, error: BaseException) -> None:
         if events.job_exception_occurred.receivers:

@@ -73,7 +73,7 @@ class Sender:
             (written if outbox and "once" in one.target.supports else kept).append(one)
         if outbox is not None and written:
             outbox.add_many(transaction.connection, [one.record() for one in written])
-            transaction.after_commit(lambda: self._push_from_outbox(written))
+            transaction.after_commit(lambda: self.push_from_outbox(written))
         if kept:
             # No outbox, or a driver that runs or drops its jobs: a relay could not push them once.
             transaction.after_commit(lambda: self.push(kept, once=0.0))
@@ -81,9 +81,9 @@ class Sender:
     def _push_durable(self, admissions: list[Admission]) -> None:
         if self._manager.outbox is not None:
             self._manager.outbox.add_many(None, [admission.record() for admission in admissions])
-            self._push_from_outbox(admissions)
+            self.push_from_outbox(admissions)
 
-    def _push_from_outbox(self, admissions: list[Admission]) -> None:
+    def push_from_outbox(self, admissions: list[Admission]) -> None:
         """Push what the outbox has already; a broker that is away is the relay's business."""
         outbox = self._manager.outbox
         for target in targets_of(admissions):
