@@ -6,7 +6,8 @@ otherwise. Longer than other files, as whoever writes a driver or a store reads 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from onqueue.plans import (
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from onqueue.config import ConnectionConfig
+    from onqueue.quotas import Limits, Pause, Quota
 
 __all__ = [  # with what `plans` defines
     "BatchId",
@@ -74,6 +76,7 @@ Capability: TypeAlias = Literal[
 ]
 """What a driver may declare in `supports`; "leases" means that it renews them while a job runs."""
 
+JobState: TypeAlias = Literal["ready", "delayed", "reserved", "parked"]
 BurialKind: TypeAlias = Literal["exit", "death", "timeout", "lapsed"]
 OutboxState: TypeAlias = Literal["pending", "dispatched", "done", "failed"]
 
@@ -104,7 +107,8 @@ class ReservedJob:
 
     `attempts` were spent before this reservation; `doom` is "" or "timeout" (to be failed
     instead of run). `tie` is the driver's own text about its tie, "" for a plain job; `cancelled`
-    tells that it, or its batch, was cancelled: it ends as "cancelled", unrun.
+    tells that it, or its batch, was cancelled: it ends as "cancelled", unrun. `about` is the job
+    or batch whose end called it, where it is a callback.
     """
 
     id: JobId
@@ -116,6 +120,7 @@ class ReservedJob:
     doom: str = ""
     tie: str = ""
     cancelled: bool = False
+    about: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -140,12 +145,14 @@ class Turn:
     `next_due` is seconds until the next delayed job of its queues (None: there is none);
     `refused` are the ids in `done` that this holder no longer held. `transfers` tells that
     something waits to be taken to another connection (`plans.ChainingQueue.transfers`).
+    `pauses` are those that last, as far as the consumer knows.
     """
 
     jobs: list[ReservedJob]
     next_due: float | None
     refused: list[JobId]
     transfers: bool = False
+    pauses: frozenset[Pause] = frozenset()
 
 
 @dataclass(slots=True, frozen=True)
@@ -280,6 +287,72 @@ class PendingJob:
     tenant: str | None = None
 
 
+@dataclass(slots=True, frozen=True)
+class QueuedJob:
+    """A job that has no outcome yet, as an operator sees it.
+
+    `due_in` is seconds (below 0: overdue), of a delayed one only; `place` is the holder of a
+    reserved one and the lane of a parked one.
+    """
+
+    id: JobId
+    queue: str
+    state: JobState
+    payload: bytes = b""
+    attempts: int = 0
+    exceptions: int = 0
+    due_in: float | None = None
+    place: str = ""
+
+    def counted(self, as_in: ReservedJob) -> QueuedJob:
+        """Return the same with the payload and the counters of a reservation."""
+        counters = {"attempts": as_in.attempts, "exceptions": as_in.exceptions}
+        return replace(self, payload=as_in.payload, **counters)
+
+
+@dataclass(slots=True, frozen=True)
+class LockState:
+    """A lock of a middleware. Without a `holder` it is kept for `owner`, a job that was woken.
+
+    `expires_in` is seconds, None: with its holder. An orphan is nobody's any more.
+    """
+
+    name: str
+    owner: JobId
+    holder: str
+    expires_in: float | None
+    orphaned: bool
+
+    def orphaned_by(self, loss: bool) -> LockState:  # noqa: FBT001 - it is the value itself
+        """Return the same, an orphan also when its owner was lost."""
+        return replace(self, orphaned=self.orphaned or loss)
+
+
+class Alarm(IntEnum):
+    """What there is to tell of an alarm that was set."""
+
+    NOTHING = 0
+    BEGAN = 1
+    GOES_ON = 2
+    OVER = 3
+
+
+class Inspection(Protocol):
+    """Looks at a connection for an operator."""
+
+    def jobs(self, queue: str, state: JobState, limit: int = 50, skip: int = 0) -> list[QueuedJob]:
+        """Return jobs of a queue in one state: those ready or due first come first."""
+        ...
+
+    def locks(self) -> list[LockState]:
+        """Return the locks of middleware that stand."""
+        ...
+
+    def alarm(self, name: str, *, on: bool, remind: float = 0.0) -> Alarm:
+        """Set an alarm on or off; return what there is to tell, to one of all who ask at once."""
+        ...
+
+
 class Clock(Protocol):
     """Where all time comes from."""
 
@@ -379,6 +452,26 @@ class Locks(Protocol):
         ...
 
 
+class Checkpoints(Protocol):
+    """Notes about the jobs of one holder; they may be written from any thread."""
+
+    def load(self, job_id: JobId) -> bytes | None:
+        """Return where the job would go on, None when it begins anew."""
+        ...
+
+    def save(self, job_id: JobId, text: bytes) -> bool:
+        """Replace that; False when the lease is lost and nothing was changed."""
+        ...
+
+    def report(self, job_id: JobId, text: bytes) -> bool:
+        """Replace what others may read about how far the job is; False as in `save`."""
+        ...
+
+    def drop(self, job_id: JobId) -> None:
+        """Forget where the job would go on: it has ended well."""
+        ...
+
+
 class Consumer(Protocol):
     """The child's side of a connection, one per child process. False means: lease lost."""
 
@@ -424,12 +517,24 @@ class Consumer(Protocol):
         """Let the job wait for the lock, in order; False when the lock is free by now."""
         ...
 
+    def wait_turn(self, job: ReservedJob, quotas: Sequence[Quota]) -> None:
+        """Let the job wait, in order, until its quotas let it through; raises `LeaseLost`."""
+        ...
+
     def wait(self, timeout: float, wakeup_fd: int) -> None:
         """Block until a job may be ready, `wakeup_fd` is readable or the time is over."""
         ...
 
     def locks(self) -> Locks:
         """Return the locks of this holder."""
+        ...
+
+    def limits(self) -> Limits:
+        """Return the quotas, asked for this holder's jobs."""
+        ...
+
+    def checkpoints(self) -> Checkpoints | None:
+        """Return the notes of this holder's jobs, None where the driver keeps none."""
         ...
 
     def close(self) -> None:

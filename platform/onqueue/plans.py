@@ -51,13 +51,17 @@ class Claim:
 
 @dataclass(slots=True, frozen=True)
 class Tie:
-    """What hangs on a job; `fair` is the key of its lane, `weight` that lane's share."""
+    """What hangs on a job; `fair` is the key of its lane, `weight` that lane's share.
+
+    `about` is the job or batch whose end called a callback; a driver sets it.
+    """
 
     fair: str = ""
     weight: int = 1
     claim: Claim | None = None
     batch: BatchId = ""
     chain: ChainId = ""
+    about: str = ""
 
 
 @dataclass(slots=True, frozen=True)
@@ -123,6 +127,7 @@ class BatchPlan:
 
     `callbacks` are pushed when their moment comes, each at most once but "progress": that is pushed
     anew for each member that ended, under an id made from its own and the member's.
+    As a link of a chain the batch may belong to another `connection`, with all its members.
     """
 
     id: BatchId
@@ -132,6 +137,7 @@ class BatchPlan:
     allow_failures: bool = False
     callbacks: Mapping[CallbackKind, Sequence[Message]] = field(default_factory=dict)
     context: Mapping[str, str] = field(default_factory=dict)
+    connection: str = ""
 
 
 @dataclass(slots=True, frozen=True)

@@ -3,39 +3,53 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 
 from onqueue.contracts import ReservedJob, Turn
+from onqueue.drivers.redis.checkpoints import RedisCheckpoints
 from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.limits import RedisLimits
 from onqueue.drivers.redis.locks import RedisLocks
+from onqueue.drivers.redis.pausing import pauses_in
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
+from onqueue.drivers.redis.staging import Staging, write_staging
+from onqueue.drivers.redis.tied_scripts import TiedScripts
+from onqueue.drivers.redis.ties import tie_in
 from onqueue.drivers.redis.translation import GONE
 from onqueue.drivers.redis.waiting import Waiting
-from onqueue.drivers.redis.wire import Reply, packed
-from onqueue.errors import LeaseLost
+from onqueue.drivers.redis.wire import Reply, command, packed
+from onqueue.errors import ConfigurationError, LeaseLost
+from onqueue.plans import Tie
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from onqueue.config import ConnectionConfig
     from onqueue.contracts import JobId, Locks
     from onqueue.drivers.redis.scripts import Call
     from onqueue.drivers.redis.wire import Broker
     from onqueue.plans import ChainEdit, Ending
+    from onqueue.quotas import Limits, Pause, Quota
 
 logger = logging.getLogger(__name__)
 
 MOST_DONE = 200
 """Finished jobs one script confirms."""
 
+ERRANDS_A_TRIP = 5
+"""Scripts with about a hundred jobs each by which one trip loads batches further."""
+
 MOST_REMEMBERED = 10_000
 """Ids handed out and not known to have started."""
 
 ID_LENGTH = 32
+
+_NOT_ASKED = "-"
 
 
 class RedisConsumer:
@@ -66,7 +80,13 @@ class RedisConsumer:
         self._line = broker.line()
         self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
         self._locks = RedisLocks(self._of, broker, self._line, holder)
+        self._limits = RedisLimits(self._of, broker, self._line, holder)
+        self._pauses: frozenset[Pause] = frozenset()
+        self._version_of_pauses = ""
         self._given: set[JobId] = set()
+        self._connection = config.name
+        self._tied = TiedScripts(broker.scripts)
+        self._errands = self._transfers = False
         head = "*4\r\n$4\r\nLREM\r\n"
         self._done_head = head + self._of.unfinished.decode() + "$1\r\n1\r\n$32\r\n"
         self._start_head = head + self._of.unstarted.decode() + "$1\r\n1\r\n$32\r\n"
@@ -80,7 +100,11 @@ class RedisConsumer:
         """
         if self._locks.taken:
             self._locks.release_of(done)
+        if self._limits.taken:
+            self._limits.free_of(done)
         with self._broker.translating():
+            if self._errands:
+                self._run_errands()
             while len(done) > MOST_DONE:
                 self._turn(0, done[:MOST_DONE])
                 done = done[MOST_DONE:]
@@ -94,7 +118,7 @@ class RedisConsumer:
             self._line.drop()
             self._return_unknown()
             turn = self._brought(self._line.run(call))
-            return Turn(turn.jobs, turn.next_due, [], turn.transfers)
+            return Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
         except GONE:
             self._line.drop()
             raise
@@ -103,7 +127,11 @@ class RedisConsumer:
         if reply == Code.LOST:
             raise LeaseLost(self.holder)
         header, blob, *ties = reply
-        due, number, ids, lengths, states, refused, lost, marks, moved = header.decode().split("|")
+        due, number, ids, lengths, states, refused, lost, marks, left, paused = (
+            header.decode().split("|")
+        )
+        if paused not in {self._version_of_pauses, _NOT_ASKED}:
+            self._learn_pauses(paused)
         if lost:
             logger.error(
                 "queue %r had ids without a payload, dropped: %s",
@@ -111,16 +139,39 @@ class RedisConsumer:
                 ", ".join(_split(lost)),
             )
         next_due = None if due == "-1" else int(due) / 1000
+        transfers = self._left_over(left)
         if not ids:
-            return Turn([], next_due, _split(refused), bool(moved))
+            next_due = 0.0 if self._errands else next_due
+            return Turn([], next_due, _split(refused), transfers, self._pauses)
         jobs = _jobs(self._names[int(number) - 1], _split(ids), lengths, states, blob)
         if ties:
             for job, tie, mark in zip(jobs, ties, marks, strict=True):
-                job.tie, job.cancelled = tie.decode(), mark == "1"
+                if tie:
+                    job.tie, job.cancelled = tie.decode(), mark == "1"
+                    job.about = tie_in(tie).about
         if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
             self._given.clear()
         self._given.update([job.id for job in jobs])
-        return Turn(jobs, next_due, _split(refused), bool(moved))
+        return Turn(jobs, next_due, _split(refused), transfers, self._pauses)
+
+    def _left_over(self, left: str) -> bool:
+        """Note what scripts left to be done; tell whether there are transfers."""
+        if not left and not self._transfers:
+            return False
+        self._errands |= left in {"1", "3"}
+        transfers, self._transfers = self._transfers or left in {"2", "3"}, False
+        return transfers
+
+    def _learn_pauses(self, version: str) -> None:
+        """Look what is paused by now: the answer is as new as the version, or newer."""
+        found: frozenset[Pause] = frozenset()
+        if version:
+            fields, (seconds, micros) = self._line.ask_all(
+                [packed(b"HGETALL", self._keys.paused), command(b"TIME")]
+            )
+            now = int(seconds) * 1000 + int(micros) // 1000 + self._scripts.offset * 1000
+            found = frozenset(pauses_in(fields, now))
+        self._pauses, self._version_of_pauses = found, version
 
     def _return_unknown(self) -> None:
         """Give back what a turn whose answer was lost may have reserved."""
@@ -152,9 +203,14 @@ class RedisConsumer:
         outcome: Ending = "succeeded",
         chain: ChainEdit | None = None,
     ) -> bool:
-        """Remove a job that has ended without failing."""
-        del chain
-        call = self._scripts.finish(self._of, job.id.encode(), outcome)
+        """Remove a job that has ended without failing; `chain` changes its chain before.
+
+        Raises `ConfigurationError` when a job that is in no chain wants to change it.
+        """
+        if chain is None or not (chain.prepend or chain.append):
+            call = self._scripts.finish(self._of, job.id.encode(), outcome)
+        else:
+            call = self._amendment(job, outcome, chain)
         return self._settle(job, call) == Code.DONE
 
     def fail(self, job: ReservedJob) -> bool:
@@ -163,9 +219,35 @@ class RedisConsumer:
         return self._settle(job, call) == Code.DONE
 
     def processing(self, job: ReservedJob) -> bool:
-        """Return True: no claim is kept yet."""
-        del job
-        return True
+        """Give back a claim that is held until processing; the job runs right after."""
+        if not job.tie:
+            return True
+        call = self._tied.processing(self._of, job.id.encode())
+        with self._broker.translating():
+            try:
+                code = int(self._line.run(call))
+            except Disconnected:
+                self._line.drop()
+                code = int(self._line.run(call))
+            except GONE:
+                self._line.drop()
+                raise
+        return code == Code.DONE
+
+    def _amendment(self, job: ReservedJob, outcome: Ending, edit: ChainEdit) -> Call:
+        """Stage the links a job adds to its chain and return the call that ends it with them."""
+        tie = tie_in(job.tie.encode())
+        if not tie.chain:
+            problem = "it is in no chain, so nothing can come before or behind its links"
+            raise ConfigurationError(f"The change of a chain by job {job.id}", [problem])
+        staging = Staging(self._keys, self._connection)
+        own = Tie(batch=tie.batch, chain=tie.chain)
+        before = [staging.link(link, own) for link in edit.prepend]
+        behind = [staging.link(link, own) for link in edit.append]
+        write_staging(self._broker, self._tied, staging)
+        return self._tied.finish_amended(
+            self._of, job.id.encode(), outcome, staging.root, before, behind
+        )
 
     def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
         """Give the job back for later (seconds), with these new absolute counters."""
@@ -194,6 +276,13 @@ class RedisConsumer:
             raise LeaseLost(self.holder, job.id)
         return code == Code.DONE
 
+    def wait_turn(self, job: ReservedJob, quotas: Sequence[Quota]) -> None:
+        """Let the job wait, in order, until its quotas let it through; raises `LeaseLost`."""
+        queue = self._keys.queue(job.queue)
+        call = self._limits.scripts.wait_turn(self._of, queue, job.id.encode(), quotas)
+        if self._settle(job, call) != Code.DONE:
+            raise LeaseLost(self.holder, job.id)
+
     def _settle(self, job: ReservedJob, call: Call) -> int:
         """Run a call that ends a reservation; what an unanswered first try did counts as done."""
         with self._broker.translating():
@@ -206,11 +295,27 @@ class RedisConsumer:
             except GONE:
                 self._line.drop()
                 raise
+        if code == Code.DONE_AND_MORE:
+            self._errands = self._transfers = True
+            code = Code.DONE
         if code == Code.DONE:
             self._given.discard(job.id)
             if self._locks.taken:
                 self._locks.release_of([job.id])
+            if self._limits.taken:
+                self._limits.free_of([job.id])
         return code
+
+    def _run_errands(self) -> None:
+        """Go on with what a script left over, a little before each trip: jobs wait meanwhile."""
+        try:
+            for _ in range(ERRANDS_A_TRIP):
+                self._errands = bool(self._line.run(self._tied.errand()))
+                if not self._errands:
+                    break
+        except GONE:  # a repetition is harmless, and a reaper goes on if there is none
+            self._line.drop()
+            raise
 
     def give_back(self, ids: Sequence[JobId]) -> None:
         """Return jobs that never started to the front of their queues, in order."""
@@ -232,9 +337,24 @@ class RedisConsumer:
         with self._broker.translating():
             self._waiting.wait(timeout, wakeup_fd)
 
+    def share(self, guard: AbstractContextManager[Any]) -> None:
+        """Take the guard for whatever a wait does on the line for work.
+
+        Whoever shares a consumer makes all other calls, and those of its locks, under the guard.
+        """
+        self._waiting.guard = guard
+
     def locks(self) -> Locks:
         """Return the locks of this holder."""
         return self._locks
+
+    def limits(self) -> Limits:
+        """Return the quotas, asked for this holder's jobs."""
+        return self._limits
+
+    def checkpoints(self) -> RedisCheckpoints:
+        """Return the notes of this holder's jobs."""
+        return RedisCheckpoints(self._of, self._broker)
 
     def close(self) -> None:
         """Close the sockets; what is held stays held until the holder is buried."""

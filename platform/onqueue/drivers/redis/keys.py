@@ -8,10 +8,23 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from onqueue.config import QUEUE_NAME, fits_key
 from onqueue.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from onqueue.quotas import Quota
+
+_OF_A_QUOTA = (b"quota:", b"waiters:")
+
+ON_THE_DESK = (
+    *("payloads", "state", "ties", "queues", "claims", "successors"),
+    *("transfers", "errands", "batches", "plans"),
+)
 
 LONGEST_LANE = 240
 """Bytes of a lock's name in its key; the rest of a longer one is told by its hash."""
@@ -26,13 +39,20 @@ def bulk(text: bytes) -> bytes:
 class QueueKeys:
     """The keys of one queue."""
 
+    raw: bytes
+    """Its name as it is; all else is on the wire's form."""
     name: bytes
     ready: bytes
     delayed: bytes
     wake: bytes
     lodging: bytes
+    timers: bytes
     place: bytes
     """The raw keys ready, wake and lodging, a line each: what a parked job needs to come back."""
+    post: bytes
+    """The name and the raw keys ready, delayed and wake, a line each: where a parcel goes."""
+    sign: bytes
+    """The raw keys timers and wake, a line each: what a lane needs to be called in."""
 
     @property
     def trio(self) -> tuple[bytes, bytes, bytes]:
@@ -49,6 +69,7 @@ class HolderKeys:
     unstarted: bytes
     unfinished: bytes
     held_locks: bytes
+    held_slots: bytes
     tomb_unstarted: bytes
     tomb_unfinished: bytes
 
@@ -77,26 +98,26 @@ class Keys:
         self.locks = self._key(b"locks")
         self.parked = self._key(b"parked")
         self.parking = self._key(b"parking")
-        self.paused = self._key(b"paused")
+        self.lanes = self._key(b"lanes")
+        self.granted = self._key(b"granted")
+        self.raw_paused = self._base + b"paused"
+        self.paused = bulk(self.raw_paused)
         self.never_paused = self._key(b"never-paused")
         """Holds nothing: what a forced worker reads instead of `paused`."""
         self.restart = self._key(b"restart")
         self.queues = self._key(b"queues")
+        self.alarms = self._key(b"alarms")
         self.unknown_lanes = self._base + b"parked:unknown:"
         names = (b"leader", b"vacancy", b"bell", b"orders", b"entries", b"paused")
         self.schedule = ScheduleKeys(*(self._key(b"schedule", name) for name in names))
         self.ties = self._key(b"ties")
-        desk = (
-            "payloads",
-            "state",
-            "ties",
-            "claims",
-            "successors",
-            "queues",
-            "transfers",
-            "errands",
-        )
-        self.desk = "".join(f"{name} {prefix}:{name}\n" for name in (*desk, "batches")).encode()
+        self.claims = self._key(b"claims")
+        self.successors = self._key(b"successors")
+        self.transfers = self._key(b"transfers")
+        self.errands = self._key(b"errands")
+        self.batches = self._key(b"batches")
+        self.plans = self._key(b"plans")
+        self.desk = "".join(f"{name} {prefix}:{name}\n" for name in ON_THE_DESK).encode()
         """Names and keys, a line each, of all that the end of a job with a tie may change."""
         self._queues: dict[str, QueueKeys] = {}
 
@@ -108,16 +129,20 @@ class Keys:
         found = self._queues.get(name)
         if found is None:
             raw = _checked(name)
-            ready, wake, lodging = (
-                self._base + part + raw for part in (b"ready:", b"wake:", b"parked-in:")
+            ready, wake, lodging, timers = (
+                self._base + part + raw for part in (b"ready:", b"wake:", b"parked-in:", b"timers:")
             )
             found = self._queues[name] = QueueKeys(
+                raw=raw,
                 name=bulk(raw),
                 ready=bulk(ready),
                 delayed=self._key(b"delayed", raw),
                 wake=bulk(wake),
                 lodging=bulk(lodging),
+                timers=bulk(timers),
+                post=b"\n".join((raw, ready, self._base + b"delayed:" + raw, wake)),
                 place=b"\n".join((ready, wake, lodging)),
+                sign=b"\n".join((timers, wake)),
             )
         return found
 
@@ -130,6 +155,7 @@ class Keys:
             unstarted=self._key(b"unstarted", raw),
             unfinished=self._key(b"unfinished", raw),
             held_locks=self._key(b"held-locks", raw),
+            held_slots=self._key(b"held-slots", raw),
             tomb_unstarted=self._key(b"tomb-unstarted", raw),
             tomb_unfinished=self._key(b"tomb-unfinished", raw),
         )
@@ -137,6 +163,27 @@ class Keys:
     def lane(self, lock: str) -> bytes:
         """Return the raw key of the jobs parked for a lock, any text; it names the lock, too."""
         return self._base + b"parked:" + lane_name(lock)
+
+    def waiting_lane(self, queue: QueueKeys, quotas: Sequence[Quota]) -> bytes:
+        """Return the raw key of a queue's jobs that wait for the same quotas."""
+        name = " ".join(f"{quota.kind[0]}:{quota.key}" for quota in quotas)
+        return b"%blane:%b:%b" % (self._base, queue.raw, lane_name(name))
+
+    def quota(self, quota: Quota) -> tuple[bytes, bytes, bytes]:
+        """Return the raw keys of what a quota counts and of the lanes it calls in, and a field.
+
+        The field is where a pause is found; it is empty for all else.
+        """
+        name = lane_name(quota.key)
+        if quota.kind == "pause":
+            return (self.raw_paused, self.pause_waiters(name), name)
+        kind = quota.kind[:1].encode()
+        count, waiters = (self._base + part + kind + b":" + name for part in _OF_A_QUOTA)
+        return (count, waiters, b"")
+
+    def pause_waiters(self, field: bytes) -> bytes:
+        """Return the raw key of the lanes that wait for the end of a pause."""
+        return self._base + b"waiters:p:" + field
 
     def pusher(self, token: bytes, place: int) -> bytes:
         """Return the key that remembers a dispatching line's last push at a place of its trips."""
@@ -146,6 +193,14 @@ class Keys:
         """Return the keys of what is known of an entry of the schedule, and of its history."""
         raw = name.encode()
         return (self._key(b"schedule", b"entry", raw), self._key(b"schedule", b"history", raw))
+
+    def moving(self, token: str) -> bytes:
+        """Return the raw key of a chain on its way to another connection."""
+        return self._base + b"moving:" + token.encode()
+
+    def plan(self, token: str, number: int = 0) -> bytes:
+        """Return the raw key of one of a plan's hashes, or (0) of the list that tells of them."""
+        return self._base + b"plan:%b:%d" % (token.encode(), number)
 
     def chain(self, chain_id: str) -> bytes:
         """Return the raw key of a chain."""
@@ -158,6 +213,14 @@ class Keys:
     def members(self, batch_id: str) -> bytes:
         """Return the raw key of a batch's ledger."""
         return self._base + b"batch-members:" + batch_id.encode()
+
+    def checkpoint(self, job_id: str) -> bytes:
+        """Return the key of where a job would go on."""
+        return self._key(b"checkpoint", job_id.encode())
+
+    def progress(self, job_id: str) -> bytes:
+        """Return the key of how far a job is."""
+        return self._key(b"progress", job_id.encode())
 
     def seen(self, job_id: bytes) -> bytes:
         """Return the key that remembers a push made `once`."""

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from onqueue.contracts import Burial, ReservedJob
 from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.limit_scripts import LimitScripts
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
+from onqueue.drivers.redis.tied_scripts import TiedScripts
 from onqueue.drivers.redis.wire import packed
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ class RedisLeases:
         self._broker = broker
         self._keys = broker.keys
         self._scripts = broker.scripts
+        self._limits = LimitScripts(broker.scripts)
+        self._tied = TiedScripts(broker.scripts)
         self._lease = config.lease
 
     def open(self) -> str:
@@ -79,6 +83,8 @@ class RedisLeases:
         if names == Code.LOST:
             return None
         in_flight = self._requeue(of, [name.decode() for name in names], cause)
+        while self._broker.run(self._limits.free_slots_of(of)) == 1:
+            continue
         while self._broker.run(self._scripts.close_grave(of)) == 1:
             continue
         self._nudge()
@@ -114,6 +120,9 @@ class RedisLeases:
         pause, holders = self._broker.run(self._scripts.lapsed(self._lease * LONGEST_LEASES))
         buried = [self._bury(holder.decode(), Burial("lapsed"), if_over=True) for holder in holders]
         self._broker.run(self._scripts.sweep())
+        self._broker.run(self._limits.rearm())
+        self._broker.run(self._tied.errand())
+        self._broker.run(self._tied.tidy())
         due = None if pause == b"-1" else int(pause) / 1000
         if len(holders) == MOST_LAPSED:
             due = 0.0

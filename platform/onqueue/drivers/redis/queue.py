@@ -8,12 +8,17 @@ from urllib.parse import unquote
 from onqueue.contracts import QueueSize
 from onqueue.drivers.redis.consumer import RedisConsumer
 from onqueue.drivers.redis.health import check_server
+from onqueue.drivers.redis.inspection import RedisInspection
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.leases import RedisLeases
+from onqueue.drivers.redis.limit_scripts import LimitScripts
+from onqueue.drivers.redis.pausing import field_of, pauses_in, value_of
 from onqueue.drivers.redis.schedules import RedisSchedules
 from onqueue.drivers.redis.scripts import Code
-from onqueue.drivers.redis.ties import tie_text
+from onqueue.drivers.redis.tied_queue import TiedQueue
+from onqueue.drivers.redis.ties import is_bound, tie_text
 from onqueue.drivers.redis.wire import Broker, Line, command, packed
+from onqueue.quotas import Pause
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -22,6 +27,7 @@ if TYPE_CHECKING:
     from onqueue.contracts import Clock, JobId, Message
     from onqueue.drivers.redis.keys import QueueKeys
     from onqueue.drivers.redis.scripts import Call
+    from onqueue.quotas import PauseKind
 
 CHUNK = 100
 """Jobs one script stores, so that no call keeps the server long."""
@@ -29,24 +35,37 @@ CHUNK = 100
 CHUNK_BYTES = 1 << 20
 CHUNKS_A_TRIP = 10
 QUEUES_A_CALL = 30
-WHOLE = b"*"
 
 
-class RedisQueue:
+class RedisQueue(TiedQueue):
     """A connection whose jobs live in Redis or Valkey; for several threads, also after a fork."""
 
     supports = frozenset(
-        {"delay", "leases", "locks", "once", "park", "pause", "size", "forget", "knows"}
+        {
+            "delay",
+            "leases",
+            "locks",
+            "once",
+            "park",
+            "pause",
+            "size",
+            "forget",
+            "knows",
+            "checkpoints",
+            "limits",
+            "unique",
+            "chains",
+            "batches",
+        }
     )
 
     def __init__(self, config: ConnectionConfig, clock: Clock | None = None) -> None:
         """Connect to nothing yet; all drivers are given a clock, here the server's counts."""
         del clock
+        super().__init__(config.name, Broker(config))
         self.config = config
-        self.name = config.name
-        self._broker = Broker(config)
-        self._keys = self._broker.keys
         self._scripts = self._broker.scripts
+        self._limits = LimitScripts(self._scripts)
 
     @property
     def time_offset(self) -> float:
@@ -65,6 +84,8 @@ class RedisQueue:
         A push whose answer was lost is repeated; the server remembers each line's last push, so
         that the repetition makes no second job even when the first has been run meanwhile.
         """
+        if message.tie is not None and is_bound(message.tie):
+            return self.receive([message]) == [message.id]
         sequence = 0
 
         def act(line: Line, repeated: bool) -> int:  # noqa: FBT001 - see Broker.use
@@ -81,7 +102,12 @@ class RedisQueue:
         When the server is full on the way, those before it are stored: pushing all again stores
         the rest.
         """
+        bound = [one for one in messages if one.tie is not None and is_bound(one.tie)]
         new = 0
+        if bound:
+            stands = self.receive(bound)
+            new = sum(one.id == found for one, found in zip(bound, stands, strict=True))
+            messages = [one for one in messages if one.tie is None or not is_bound(one.tie)]
         trip: list[list[Message]] = []
         for chunk in _chunks(messages):
             trip.append(chunk)
@@ -181,6 +207,12 @@ class RedisQueue:
             known.update(job_id for job_id, found in zip(part, replies, strict=True) if found)
         return known
 
+    def progress(self, job_id: JobId) -> bytes | None:
+        """Return what a job last reported of itself, None when that was never or is long ago."""
+        [found] = self._broker.ask(packed(b"GET", self._keys.progress(job_id)))
+        text: bytes | None = found
+        return text
+
     # ---- changing ----
 
     def clear(self, queue: str) -> int:
@@ -207,27 +239,44 @@ class RedisQueue:
 
     def pause(self, queue: str | None, reason: str = "", until: float | None = None) -> None:
         """Stop hand-outs of one queue or (None) of all; `until` is seconds since the epoch."""
-        value = b"%d %b" % (int((until or 0) * 1000), reason.encode())
-        self._broker.ask(packed(b"HSET", self._keys.paused, bulk(_pause_field(queue)), bulk(value)))
+        self.pause_work(Pause(*_paused_by(queue), reason, until))
 
     def resume(self, queue: str | None) -> None:
         """Undo `pause` for the same queue or (None) for the whole connection, and wake workers."""
-        self._broker.ask(packed(b"HDEL", self._keys.paused, bulk(_pause_field(queue))))
-        for part in self._groups([queue] if queue is not None else self.queues()):
-            self._broker.run(self._scripts.nudge(part))
+        self.resume_work(*_paused_by(queue))
 
     def paused(self) -> dict[str, str]:
         """Return paused queues with their reasons; the whole connection bears the name ""."""
+        whole: tuple[PauseKind, ...] = ("connection", "queue")
+        return {pause.name: pause.reason for pause in self.pauses() if pause.kind in whole}
+
+    def pause_work(self, pause: Pause) -> bool:
+        """Begin a pause, or change the one of the same kind and name; False when it changed.
+
+        Jobs of a paused class or tenant wait parked and come back in order when it is over.
+        """
+        field = field_of(pause.kind, pause.name)
+        was_paused = self._broker.run(self._limits.pause(field, value_of(pause)))
+        self._wake_all(pause.kind, pause.name)
+        return not was_paused
+
+    def resume_work(self, kind: PauseKind, name: str) -> bool:
+        """End a pause and call in who waits for that; False when there was none."""
+        was_paused = self._broker.run(self._limits.pause(field_of(kind, name), b""))
+        self._wake_all(kind, name)
+        return bool(was_paused)
+
+    def _wake_all(self, kind: PauseKind, name: str) -> None:
+        for part in self._groups([name] if kind == "queue" else self.queues()):
+            self._broker.run(self._scripts.nudge(part))
+
+    def pauses(self) -> list[Pause]:
+        """Return what is paused, sorted."""
         fields, (seconds, micros) = self._broker.ask(
             packed(b"HGETALL", self._keys.paused), command(b"TIME")
         )
         now = int(seconds) * 1000 + int(micros) // 1000 + self._scripts.offset * 1000
-        found = {}
-        for field, value in zip(fields[::2], fields[1::2], strict=True):
-            until, _, reason = value.decode().partition(" ")
-            if int(until) == 0 or int(until) > now:
-                found[field.decode()[1:]] = reason
-        return found
+        return sorted(pauses_in(fields, now), key=lambda pause: (pause.kind, pause.name))
 
     # ---- lanes of unknown jobs ----
 
@@ -257,6 +306,10 @@ class RedisQueue:
                 replayed += part
                 left -= part
         return replayed
+
+    def inspection(self) -> RedisInspection:
+        """Return what looks at jobs, locks and alarms."""
+        return RedisInspection(self._broker)
 
     # ---- the workers' sides ----
 
@@ -295,8 +348,8 @@ class RedisQueue:
         self._broker.close()
 
 
-def _pause_field(queue: str | None) -> bytes:
-    return WHOLE if queue is None else b"/" + queue.encode()
+def _paused_by(queue: str | None) -> tuple[PauseKind, str]:
+    return ("connection", "") if queue is None else ("queue", queue)
 
 
 def _chunks(messages: Sequence[Message]) -> Iterator[list[Message]]:

@@ -38,6 +38,7 @@ class Code(IntEnum):
     NOT_HELD = 0
     DONE = 1
     FREE = 2
+    DONE_AND_MORE = 3
 
 
 class Script:
@@ -64,14 +65,22 @@ def _head(pattern: re.Pattern[str], source: str) -> list[str]:
 
 @cache
 def script(name: str) -> Script:
-    """Return the script `lua/NAME.lua` with the fragments it includes in front of it."""
+    """Return the script `lua/NAME.lua` with the fragments it includes in front of it.
+
+    A fragment that includes others stands behind these; each stands there once.
+    """
+    parts: dict[str, str] = {}
+    _gather(name, parts)
+    return Script(name, "".join(parts.values()))
+
+
+def _gather(name: str, parts: dict[str, str]) -> None:
     folder = files("onqueue.drivers.redis") / "lua"
     source = (folder / f"{name}.lua").read_text(encoding="utf-8")
-    parts = [
-        (folder / f"{part}.lua").read_text(encoding="utf-8")
-        for part in _head(_HEAD_INCLUDES, source)
-    ]
-    return Script(name, "".join([*parts, source]))
+    for part in _head(_HEAD_INCLUDES, source):
+        if part not in parts:
+            _gather(part, parts)
+    parts[name] = source
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,7 +125,8 @@ class Scripts:
         return _ZERO if self.offset == 0 else milliseconds(self.offset)
 
     @property
-    def _desk(self) -> bytes:
+    def desk(self) -> bytes:
+        """Names and keys of what ties may change, as one argument."""
         if self.offset == 0:
             return self._plain_desk
         return bulk(b"%boffset %d\n" % (self.keys.desk, _whole_ms(self.offset)))
@@ -140,8 +150,8 @@ class Scripts:
         `seen` has a key for each when pushed once.
         """
         keys = self.keys
-        head = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
-        head.append(_flag(tied))
+        head = [queue.name, bulk(b"%d" % sequence), flag(repeated), milliseconds(once)]
+        head.append(flag(tied))
         return call(
             "push",
             [keys.payloads, queue.ready, queue.wake, keys.queues, pusher, keys.ties, *seen],
@@ -165,8 +175,8 @@ class Scripts:
         `seen` as in `push`.
         """
         keys = self.keys
-        args = [queue.name, bulk(b"%d" % sequence), _flag(repeated), milliseconds(once)]
-        args += (self._offset, _flag(bool(ties)))
+        args = [queue.name, bulk(b"%d" % sequence), flag(repeated), milliseconds(once)]
+        args += (self._offset, flag(bool(ties)))
         for at, (job_id, payload, delay) in enumerate(jobs):
             args += (bulk(job_id), bulk(payload), milliseconds(delay))
             if ties:
@@ -186,7 +196,7 @@ class Scripts:
                 *(queue.ready, queue.delayed, queue.lodging),
                 *(keys.parked, keys.payloads, keys.state, keys.parking, keys.ties),
             ],
-            [self._desk],
+            [self.desk],
         )
 
     def forget(self, job_id: bytes, queues: Iterable[QueueKeys]) -> Call:
@@ -196,7 +206,7 @@ class Scripts:
         return call(
             "forget",
             [keys.parked, keys.payloads, keys.state, keys.parking, keys.ties, *places],
-            [bulk(job_id), self._desk],
+            [bulk(job_id), self.desk],
         )
 
     def replay(self, lane: bytes) -> Call:
@@ -219,15 +229,17 @@ class Scripts:
         keys = self.keys
         paused = keys.never_paused if force else keys.paused
         trios = [key for queue in queues for key in queue.trio]
+        timers = [queue.timers for queue in queues]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
-        args.append(self._desk)
+        args.append(self.desk)
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(
             "turn",
             [
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
-                *(keys.payloads, keys.state, paused, keys.ties, *trios),
+                *(keys.payloads, keys.state, paused, keys.ties, *trios, *timers),
+                *(of.held_slots, keys.parked, keys.lanes, keys.granted),
             ],
             args,
         )
@@ -241,7 +253,7 @@ class Scripts:
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
                 *(keys.payloads, keys.state, keys.ties),
             ],
-            [of.holder, bulk(job_id), bulk(outcome.encode()), self._desk],
+            [of.holder, bulk(job_id), bulk(outcome.encode()), self.desk],
         )
 
     def release(
@@ -292,8 +304,16 @@ class Scripts:
             ],
             [
                 *(of.holder, bulk(job_id), self._offset),
-                *(bulk(queue.place + b"\n" + lane), _flag(locked)),
+                *(bulk(queue.place + b"\n" + lane), flag(locked)),
             ],
+        )
+
+    def note(self, of: HolderKeys, job_id: bytes, *, key: bytes, text: bytes, seconds: int) -> Call:
+        """Write down a note about a running job, kept for so many seconds."""
+        return call(
+            "note",
+            [self.keys.holders, of.held, key],
+            [of.holder, bulk(job_id), bulk(text), bulk(b"%d" % seconds)],
         )
 
     # ---- locks ----
@@ -335,7 +355,7 @@ class Scripts:
         return call(
             "lease",
             [self.keys.holders],
-            [of.holder, self._offset, milliseconds(seconds), _flag(opening)],
+            [of.holder, self._offset, milliseconds(seconds), flag(opening)],
         )
 
     def lapsed(self, longest: float) -> Call:
@@ -350,7 +370,7 @@ class Scripts:
                 *(self.keys.holders, of.held, of.unstarted, of.unfinished),
                 *(of.tomb_unstarted, of.tomb_unfinished),
             ],
-            [of.holder, self._offset, _flag(if_over)],
+            [of.holder, self._offset, flag(if_over)],
         )
 
     def bury(self, of: HolderKeys, queues: Sequence[QueueKeys], cause: Burial) -> Call:
@@ -368,7 +388,7 @@ class Scripts:
             ],
             [
                 *(of.holder, self._offset, bulk(cause.kind.encode()), milliseconds(cause.delay)),
-                *(bulk(cause.doom.encode()), bulk(guilty.encode()), self._desk),
+                *(bulk(cause.doom.encode()), bulk(guilty.encode()), self.desk),
                 *(queue.name for queue in queues),
             ],
         )
@@ -420,10 +440,17 @@ class Scripts:
             [*args, *map(bulk, rest)],
         )
 
+    def alarm(self, name: bytes, token: bytes, *, on: bool, remind: float) -> Call:
+        """Set an alarm on or off; `remind` is seconds."""
+        args = [bulk(name), flag(on), self._offset, milliseconds(remind), bulk(token)]
+        return call("alarm", [self.keys.alarms], args)
+
     def nudge(self, queues: Sequence[QueueKeys]) -> Call:
         """Post tokens where somebody should look."""
-        return call("nudge", [key for queue in queues for key in queue.trio], [])
+        keys = [key for queue in queues for key in (*queue.trio, queue.timers)]
+        return call("nudge", keys, [])
 
 
-def _flag(value: bool) -> bytes:  # noqa: FBT001 - it is the value itself
+def flag(value: bool) -> bytes:  # noqa: FBT001 - it is the value itself
+    """Return 1 or 0 as a bulk string."""
     return _ONE if value else _ZERO

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from onqueue.plans import Claim, Tie
+
 if TYPE_CHECKING:
     from onqueue.drivers.redis.keys import Keys
-    from onqueue.plans import Tie
+
+
+def is_bound(tie: Tie) -> bool:
+    """Tell whether more than a lane hangs on the job, so that it must be stored by `receive`."""
+    return tie.claim is not None or bool(tie.batch or tie.chain)
 
 
 def tie_text(keys: Keys, tie: Tie) -> bytes:
     """Return what the scripts know of a tie.
 
     `f` and `w` are the lane's key and weight, `u` what is claimed (key, ms, policy, 1 when only
-    until processing), `b` and `c` the keys of its batch and its chain.
+    until processing), `b` and `c` the keys of its batch and its chain, `a` what it is about.
     """
     parts: dict[str, Any] = {}
     if tie.fair:
@@ -28,4 +34,23 @@ def tie_text(keys: Keys, tie: Tie) -> bytes:
         parts["b"] = keys.batch(tie.batch).decode()
     if tie.chain:
         parts["c"] = keys.chain(tie.chain).decode()
+    if tie.about:
+        parts["a"] = tie.about
     return json.dumps(parts, separators=(",", ":")).encode()
+
+
+def tie_in(text: bytes) -> Tie:
+    """Return the tie a text is of; that of a plain job is empty."""
+    parts = json.loads(text) if text else {}
+    claim = None
+    if "u" in parts:
+        key, lifetime, on_conflict, until = parts["u"]
+        claim = Claim(key, lifetime / 1000, on_conflict, bool(until))
+    return Tie(
+        fair=parts.get("f", ""),
+        weight=parts.get("w", 1),
+        claim=claim,
+        batch=parts.get("b", "").rpartition(":")[2],
+        chain=parts.get("c", "").rpartition(":")[2],
+        about=parts.get("a", ""),
+    )

@@ -6,7 +6,9 @@ from importlib.resources import files
 import pytest
 
 from onqueue.drivers.redis import scripts
+from onqueue.drivers.redis.limit_scripts import LimitScripts
 from onqueue.drivers.redis.scripts import Scripts, script
+from onqueue.drivers.redis.tied_scripts import TiedScripts
 
 FOLDER = files("onqueue.drivers.redis") / "lua"
 TEXTS = {
@@ -16,6 +18,7 @@ TEXTS = {
 }
 NAMES = sorted(name for name in TEXTS if not name.startswith("_"))
 FRAGMENTS = sorted(name for name in TEXTS if name.startswith("_"))
+MODULES = ("scripts.py", "tied_scripts.py", "limit_scripts.py")
 MOST_LINES = 40
 
 DESCRIBED = re.compile(r"^-- (KEYS|ARGV)\[(\d+)(\.\.)?\] +[\w-]+ +\S.*$")
@@ -89,19 +92,20 @@ def test_a_script_includes_exactly_the_fragments_it_needs(name: str) -> None:
     loaded = re.sub(r"'[^']*'", "''", script(name).source[0].decode())
     defined = set(re.findall(r"^local function (\w+)", loaded, re.MULTILINE))
     called = set(re.findall(r"(?<![.:\w])(\w+)\(", loaded)) - {"function"}
-    builtins = {"tonumber", "ipairs", "unpack"}
+    builtins = {"tonumber", "ipairs", "unpack", "type"}
     keywords = {"if", "and", "or", "not", "return", "while", "for"}
     assert called - defined - builtins - keywords == set()
 
 
 def test_every_script_is_used_and_every_fragment_included() -> None:
-    source = (files("onqueue.drivers.redis") / "scripts.py").read_text(encoding="utf-8")
-    called = set(re.findall(r'call\(\s*"(\w+)"', source))
+    folder = files("onqueue.drivers.redis")
+    sources = [(folder / name).read_text(encoding="utf-8") for name in MODULES]
+    called = set(re.findall(r'call\(\s*"(\w+)"', "".join(sources)))
     assert called == set(NAMES)
     included = {
         part
-        for name in NAMES
-        for line in head_and_body(name)[0]
+        for name in [*NAMES, *FRAGMENTS]
+        for line in TEXTS[name].splitlines()
         if line.startswith("-- Includes ")
         for part in line.split()[2:]
     }
@@ -111,14 +115,19 @@ def test_every_script_is_used_and_every_fragment_included() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_only_what_adds_jobs_is_refused_by_a_full_server(name: str) -> None:
     plain, flagged = script(name).source
-    if name in {"push", "later", "tick"}:
+    if name in {"push", "later", "tick", "receive", "stage", "start", "add"}:
         assert flagged == plain
     else:
         assert flagged == b"#!lua flags=allow-oom\n" + plain
 
 
 def test_each_method_names_what_its_script_takes() -> None:
-    methods = {name for name in vars(Scripts) if not name.startswith("_")}
+    methods = {
+        name
+        for of in (Scripts, TiedScripts, LimitScripts)
+        for name, method in vars(of).items()
+        if callable(method) and not name.startswith("_")
+    }
     assert set(NAMES) == methods
 
 

@@ -1,8 +1,25 @@
-local function look(desk, ids, brought)
+local function is_cancelled(batch, id)
+  local cancelled, ledger = unpack(redis.call('HMGET', batch, 'cancelled_at', 'members'))
+  return cancelled and redis.call('HGET', ledger, id) ~= 'r'
+end
+
+local function look(desk, ids, held, brought)
   local marks = {}
-  for at, tie in ipairs(redis.call('HMGET', desk.ties, unpack(ids))) do
-    brought[at + 2] = tie or ''
-    marks[at] = '0'
+  for at, text in ipairs(redis.call('HMGET', desk.ties, unpack(ids))) do
+    local tie, id = text and cjson.decode(text) or {}, ids[at]
+    brought[at + 2] = text or ''
+    marks[at] = tie.b and is_cancelled(tie.b, id) and '1' or '0'
+    local claim = tie.u and claim_of(desk, tie.u[1])
+    if claim and claim.owner == id then
+      claim.held = held
+      write_claim(desk, tie.u[1], claim)
+    end
   end
   return table.concat(marks)
+end
+
+local function left_over(desk)
+  if not desk then return '' end
+  local left = redis.call('EXISTS', desk.errands) + 2 * redis.call('EXISTS', desk.transfers)
+  return left > 0 and left or ''
 end

@@ -1,0 +1,38 @@
+local function claim_of(desk, key)
+  local record = redis.call('HGET', desk.claims, key)
+  if not record then return {owner = ''} end
+  local owner, expiry, first, delayed, token, held = string.match(record, '^' .. string.rep('([^\n]*)\n', 5) .. '(.*)$')
+  return {owner = owner, expiry = expiry, first = first, delayed = delayed, wake = token, held = held}
+end
+
+local function write_claim(desk, key, claim)
+  local lines = {claim.owner, claim.expiry, claim.first, claim.delayed, claim.wake, claim.held}
+  redis.call('HSET', desk.claims, key, table.concat(lines, '\n'))
+end
+
+local function follow(desk, key, job)
+  local before = redis.call('HGET', desk.successors, key)
+  local first = before and job_in(before) or job
+  redis.call('HSET', desk.successors, key, parcel_of(first, first.id, first.text, job.body))
+  return first.id, true
+end
+
+local function claimed(desk, job, now)
+  local key, lifetime, policy = unpack(job.tie.u)
+  local claim = claim_of(desk, key)
+  local stands = claim.owner ~= '' and tonumber(claim.expiry) > now
+  if not stands or redis.call('HEXISTS', desk.payloads, claim.owner) == 0 then
+    local expiry, first = string.format('%.0f', now + lifetime), string.format('%.0f', now)
+    write_claim(desk, key, {
+      owner = job.id, expiry = expiry, first = first, delayed = job.delayed, wake = job.wake, held = '',
+    })
+    return job.id
+  end
+  if policy ~= 'replace' and policy ~= 'keep_last' then return claim.owner end
+  if claim.held ~= '' and redis.call('HEXISTS', claim.held, claim.owner) == 1 then return follow(desk, key, job) end
+  redis.call('HSET', desk.payloads, claim.owner, job.body)
+  if policy == 'keep_last' and redis.call('ZREM', claim.delayed, claim.owner) == 1 then
+    postpone(claim.delayed, claim.wake, claim.owner, math.min(now + job.delay, claim.first + lifetime))
+  end
+  return claim.owner
+end
