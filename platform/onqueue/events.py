@@ -173,6 +173,22 @@ class JobRetryRequested:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueBusy:
+    """A queue has come to a limit that a monitor watches, is still there, or is below it again.
+
+    `measure` is "size" (jobs of the queue without an outcome) or "age" (seconds since the oldest
+    ready job was dispatched); `value` is what it is now. Of several monitors one tells it.
+    """
+
+    connection: str
+    queue: str
+    measure: Literal["size", "age"]
+    value: float
+    limit: float
+    news: Literal["began", "goes on", "over"]
+
+
+@dataclass(frozen=True, slots=True)
 class Looping:
     """A worker is about to look for work."""
 
@@ -231,6 +247,7 @@ job_timed_out = _signals.signal("job-timed-out")
 job_lease_lost = _signals.signal("job-lease-lost")
 job_attempted = _signals.signal("job-attempted")
 job_retry_requested = _signals.signal("job-retry-requested")
+queue_busy = _signals.signal("queue-busy")
 looping = _signals.signal("looping")
 worker_starting = _signals.signal("worker-starting")
 worker_stopping = _signals.signal("worker-stopping")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from onqueue.console import failed_jobs, metrics, queues, retrying
+from onqueue.console import failed_jobs, inspecting, metrics, monitoring, queues, retrying
 from onqueue.console.group import QueueGroup
 from onqueue.console.loading import load_manager
 from onqueue.console.work import work
@@ -30,6 +30,8 @@ def build_group(get_manager: Callable[[], QueueManager], name: str = "queue") ->
         *failed_jobs.commands(get_manager),
         *retrying.commands(get_manager),
         *queues.commands(get_manager),
+        *inspecting.commands(get_manager),
+        *monitoring.commands(get_manager),
         *metrics.commands(get_manager),
     ):
         group.add_command(command)

@@ -92,7 +92,7 @@ def _clear(get_manager: Callable[[], QueueManager]) -> click.Command:
         manager = get_manager()
         target = manager.connection(connection)
         name = queue or target.config.queue
-        _check_queue(target, name)
+        check_queue(target, name)
         if not force:
             waiting = plural(target.size(name).total, "job")
             click.confirm(
@@ -199,7 +199,8 @@ def _sizes(
     return rows
 
 
-def _check_queue(target: Queue, name: str) -> None:
+def check_queue(target: Queue, name: str) -> None:
+    """Raise `click.ClickException` with the nearest name for a queue that is not there."""
     known = {target.config.queue, *target.queues()}
     if name not in known:
         raise click.ClickException(
@@ -213,8 +214,13 @@ def _discard(manager: QueueManager, target: Queue, name: str) -> None:
     outbox: object = manager.outbox
     if not isinstance(outbox, Discards):
         return
-    ids = outbox.open_ids(target.name, name)
-    if ids:
+    discard_lost(manager, target, outbox.open_ids(target.name, name))
+
+
+def discard_lost(manager: QueueManager, target: Queue, ids: Sequence[JobId]) -> None:
+    """Let the outbox forget those of the jobs that the broker no longer has."""
+    outbox: object = manager.outbox
+    if ids and isinstance(outbox, Discards):
         known = target.knows(ids)
         outbox.discard([job_id for job_id in ids if job_id not in known])
 
