@@ -68,8 +68,8 @@ class PausesWork(Protocol):
 class Limits(Protocol):
     """The quotas of a connection, asked for its running jobs. May raise `LeaseLost`."""
 
-    def admit(self, quotas: Sequence[Quota], owner: JobId) -> float | None:
-        """Use all quotas or none; None when the job may go on.
+    def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
+        """Use all quotas or none; None when the job, which came from `queue`, may go on.
 
         Else the seconds until that may be different, infinite when nobody knows. A job that the
         driver brought back from waiting for these quotas goes on with what it was given then.

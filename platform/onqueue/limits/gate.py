@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-from onqueue.errors import LimitReached, NotRunning
+from onqueue.errors import BrokerUnavailable, LimitReached, NotRunning
 from onqueue.job_context import Order, current_run
 from onqueue.options import Seconds, checked_seconds
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from onqueue.job import Job
     from onqueue.job_context import JobContext
     from onqueue.quotas import Limits, Quota
+
+
+log = logging.getLogger("onqueue.limits")
 
 
 class Gate(ABC):
@@ -52,7 +56,7 @@ class Gate(ABC):
             return
         context = job.running("middleware")
         limits = limits_of(context, job.name)
-        if limits.admit(quotas, context.job_id) is not None:
+        if limits.admit(quotas, context.job_id, context.queue) is not None:
             context.give(self._waiting(quotas))
             return
         slots = [quota for quota in quotas if quota.kind == "slots"]
@@ -62,7 +66,7 @@ class Gate(ABC):
         try:
             inner(job)
         finally:
-            limits.free(slots, context.job_id)
+            _free(limits, slots, context.job_id)
 
     def _waiting(self, quotas: Sequence[Quota]) -> Order:
         if self._should_drop:
@@ -92,7 +96,7 @@ class OneGate(Gate):
     def __enter__(self) -> Self:
         """Go on, or raise `LimitReached`; raises `NotRunning` outside of a job."""
         quota, context = self.quota, current_run(repr(self))
-        wait = limits_of(context, "").admit([quota], context.job_id)
+        wait = limits_of(context, "").admit([quota], context.job_id, context.queue)
         if wait is not None:
             if self._release_after is not None:
                 context.give(Order("release", delay=self._release_after))
@@ -108,7 +112,15 @@ class OneGate(Gate):
         """Give a slot back."""
         if self.quota.kind == "slots":
             context = current_run(repr(self))
-            limits_of(context, "").free([self.quota], context.job_id)
+            _free(limits_of(context, ""), [self.quota], context.job_id)
+
+
+def _free(limits: Limits, slots: Sequence[Quota], owner: str) -> None:
+    """Give slots back; when the broker is away they end with the job, whose outcome stands."""
+    try:
+        limits.free(slots, owner)
+    except BrokerUnavailable as error:
+        log.warning("the slots of job %s end with it: %s", owner, error)
 
 
 def limits_of(context: JobContext, job: str) -> Limits:

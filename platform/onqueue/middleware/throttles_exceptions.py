@@ -98,7 +98,7 @@ class ThrottlesExceptions:
         """Run the job, or let it wait until the span is over."""
         context, quota = job.running("middleware"), self.quota(job)
         limits = limits_of(context, job.name)
-        if limits.admit([quota], context.job_id) is not None:
+        if limits.admit([quota], context.job_id, context.queue) is not None:
             context.give(Order("park", quotas=(quota,)))
             return
         try:

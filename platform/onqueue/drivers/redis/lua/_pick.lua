@@ -10,7 +10,6 @@ local function migrate(ready, delayed, now)
 end
 
 local function paused_until(paused, queue, now)
-  if redis.call('EXISTS', paused) == 0 then return false end
   local all = redis.call('HMGET', paused, '/' .. queue, '*')
   local latest = false
   for at = 1, 2 do
@@ -21,14 +20,16 @@ local function paused_until(paused, queue, now)
   return latest
 end
 
-local function pick(first_key, queues, want, paused, now)
+local function pick(first_key, queues, want, paused, now, gates)
   local soonest = -1
   for at = 1, queues do
     local ready, delayed = KEYS[first_key + at * 3 - 3], KEYS[first_key + at * 3 - 2]
-    local next_due = paused_until(paused, ARGV[5 + at], now)
+    local next_due = paused and paused_until(paused, ARGV[5 + at], now)
     if not next_due then
       next_due = migrate(ready, delayed, now)
-      local ids = redis.call('LPOP', ready, at == 1 and want or 1)
+      local most, timers = at == 1 and want or 1, gates and KEYS[gates.first + at - 1]
+      local ids = gates and fetch(ready, timers, most, now, gates) or redis.call('LPOP', ready, most)
+      next_due = gates and sooner(next_due, timers) or next_due
       if ids and #ids > 0 then return at, ids, next_due or -1 end
     end
     if next_due and next_due > 0 and (soonest < 0 or next_due < soonest) then

@@ -1,0 +1,368 @@
+"""Jobs that wait for rates, slots and pauses: in order, on time, and nothing of it is lost."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from onqueue.contracts import Burial, ReservedJob
+from onqueue.drivers.redis.consumer import RedisConsumer
+from onqueue.errors import LeaseLost
+from onqueue.quotas import Pause, Quota, pause_key
+from support.redis_rig import Rig, pipe
+
+RATE = Quota("rate", "api:60s:acme", 2, 60.0)
+SLOTS = Quota("slots", "pdf:acme", 1)
+
+
+def admit(consumer: RedisConsumer, job: ReservedJob, *quotas: Quota) -> float | None:
+    """Ask as a middleware does."""
+    return consumer.limits().admit(quotas, job.id, job.queue)
+
+
+def meet(consumer: RedisConsumer, job: ReservedJob, *quotas: Quota) -> bool:
+    """Let the job through, or let it wait; return whether it went on."""
+    consumer.mark(None, job.id)
+    if admit(consumer, job, *quotas) is None:
+        return True
+    consumer.wait_turn(job, quotas)
+    return False
+
+
+def run_all(consumer: RedisConsumer, *quotas: Quota) -> list[str]:
+    """Work until nothing is handed out; return who went on, in order."""
+    ran: list[str] = []
+    while jobs := consumer.turn(10, []).jobs:
+        for job in jobs:
+            assert job.attempts == 0
+            if meet(consumer, job, *quotas):
+                ran.append(job.id)
+                consumer.ack(job)
+    return ran
+
+
+def left(broker: Rig) -> list[bytes]:
+    """Return the keys of this part that are still there."""
+    words = (b"lane", b"timers", b"waiters", b"slots", b"parked", b"granted")
+    return [key for key in broker.dump() if any(word in key for word in words)]
+
+
+def test_each_window_lets_its_number_through_in_order(broker: Rig) -> None:
+    """C54, B4."""
+    consumer = broker.consumer()
+    ids = broker.push(5)
+    assert run_all(consumer, RATE) == ids[:2]
+    assert broker.queue.size("default").parked == 3
+    assert consumer.turn(1, []).next_due == pytest.approx(60, abs=1)
+    broker.queue.time_offset = 59.0
+    assert consumer.turn(1, []).jobs == []
+    broker.queue.time_offset = 60.5
+    assert run_all(consumer, RATE) == ids[2:4]
+    broker.queue.time_offset = 121.0
+    assert run_all(consumer, RATE) == ids[4:]
+    assert broker.queue.size("default").total == 0
+    assert left(broker) == []
+
+
+def test_a_newcomer_queues_up_behind_those_that_wait(broker: Rig) -> None:
+    consumer = broker.consumer()
+    ids = broker.push(3)
+    run_all(consumer, RATE)
+    late = broker.push(1)
+    broker.queue.time_offset = 61.0
+    jobs = consumer.turn(1, []).jobs + consumer.turn(1, []).jobs
+    order = [job.id for job in sorted(jobs, key=lambda job: job.id == late[0])]
+    assert order == [ids[2], late[0]]
+    newcomer = next(job for job in jobs if job.id == late[0])
+    assert admit(consumer, newcomer, RATE) is None, "nobody waits any more, and there is room"
+
+
+def test_a_newcomer_does_not_overtake_while_the_lane_is_not_empty(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer("other")
+    broker.push(4)
+    run_all(consumer, RATE)
+    broker.queue.time_offset = 61.0
+    broker.push(1, "other")
+    (elsewhere,) = other.turn(1, []).jobs
+    assert admit(other, elsewhere, RATE) is None, "another queue has a lane of its own"
+    late = broker.push(1)[0]
+    seen = []
+    while jobs := consumer.turn(1, []).jobs:
+        if meet(consumer, jobs[0], RATE):
+            seen.append(jobs[0].id)
+    assert late not in seen
+    assert len(seen) == 1
+
+
+def test_other_keys_are_not_affected(broker: Rig) -> None:
+    """B4."""
+    consumer = broker.consumer()
+    broker.push(3)
+    run_all(consumer, RATE)
+    (other,) = broker.push(1)
+    (job,) = consumer.turn(1, []).jobs
+    assert job.id == other
+    assert meet(consumer, job, Quota("rate", "api:60s:globex", 2, 60.0))
+
+
+def test_several_limits_are_used_together_or_not_at_all(broker: Rig) -> None:
+    """C54."""
+    consumer = broker.consumer()
+    narrow, wide = Quota("rate", "n", 1, 60.0), Quota("rate", "w", 3, 60.0)
+    ids = broker.push(4)
+    jobs = consumer.turn(4, []).jobs
+    assert [admit(consumer, job, wide, narrow) is None for job in jobs] == [True] + [False] * 3
+    assert [admit(consumer, job, wide) is None for job in jobs[1:]] == [True, True, False]
+    assert [job.id for job in jobs] == ids
+
+
+def test_a_slot_is_free_again_when_it_is_given_back(broker: Rig) -> None:
+    """B4."""
+    consumer, other = broker.consumer(), broker.consumer()
+    ids = broker.push(3)
+    first, second, third = consumer.turn(3, []).jobs
+    assert meet(consumer, first, SLOTS)
+    assert not meet(consumer, second, SLOTS)
+    assert not meet(consumer, third, SLOTS)
+    turn = other.turn(1, [])
+    assert (turn.jobs, turn.next_due) == ([], None)
+    consumer.limits().free([SLOTS], first.id)
+    (woken,) = other.turn(5, []).jobs
+    assert woken.id == ids[1]
+    assert admit(other, woken, SLOTS) is None
+    other.limits().free([SLOTS], woken.id)
+    other.ack(woken)
+    assert run_all(consumer, SLOTS) == [ids[2]]
+    consumer.turn(0, [first.id])
+    assert left(broker) == []
+
+
+def test_a_job_that_ends_without_giving_its_slot_back_loses_it(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    for end in ("turn", "ack", "release"):
+        job = broker.start(consumer)
+        assert admit(consumer, job, SLOTS) is None
+        if end == "turn":
+            consumer.turn(0, [job.id])
+        elif end == "ack":
+            consumer.ack(job)
+        else:
+            consumer.release(job, 60.0, attempts=1, exceptions=0)
+        probe = broker.start(other)
+        assert admit(other, probe, SLOTS) is None, end
+        other.ack(probe)
+
+
+def test_the_slots_of_a_dead_holder_go_to_those_who_wait(broker: Rig) -> None:
+    """B4."""
+    dying, consumer = broker.consumer(), broker.consumer()
+    held = broker.start(dying)
+    assert meet(dying, held, SLOTS)
+    waiting = broker.start(consumer)
+    assert not meet(consumer, waiting, SLOTS)
+    broker.leases.bury(dying.holder, Burial("lapsed"))
+    back = []
+    while jobs := consumer.turn(1, []).jobs:
+        back += jobs
+    assert {job.id for job in back} == {held.id, waiting.id}
+    by_id = {job.id: job for job in back}
+    assert admit(consumer, by_id[held.id], SLOTS) == float("inf")
+    assert admit(consumer, by_id[waiting.id], SLOTS) is None
+
+
+def test_what_was_granted_survives_the_death_of_the_one_who_fetched_it(broker: Rig) -> None:
+    dying, consumer = broker.consumer(), broker.consumer()
+    ids = broker.push(4)
+    run_all(consumer, RATE)
+    broker.queue.time_offset = 61.0
+    assert [job.id for job in dying.turn(1, []).jobs] == ids[2:3]
+    broker.leases.bury(dying.holder, Burial("lapsed"))
+    broker.queue.time_offset = 62.0
+    assert sorted(run_all(consumer, RATE)) == sorted(ids[2:]), (
+        "it used its place in the window once"
+    )
+
+
+def test_who_comes_too_late_for_what_it_was_granted_waits_in_front(broker: Rig) -> None:
+    one = Quota("rate", "one", 1, 60.0)
+    dying, consumer = broker.consumer(), broker.consumer()
+    ids = broker.push(4)
+    assert run_all(consumer, one) == ids[:1]
+    broker.queue.time_offset = 61.0
+    (fetched,) = dying.turn(1, []).jobs
+    assert fetched.id == ids[1]
+    broker.leases.bury(dying.holder, Burial("lapsed"))
+    ran = []
+    for seconds in (130.0, 191.0, 252.0, 313.0):
+        broker.queue.time_offset = seconds
+        ran += run_all(consumer, one)
+    assert (sorted(ran), ran[-1]) == (sorted(ids[1:]), ids[3])
+
+
+def test_a_window_is_not_used_by_a_queue_that_nobody_serves(broker: Rig) -> None:
+    consumer, other = broker.consumer("low"), broker.consumer()
+    low = broker.push(3, "low")
+    run_all(consumer, RATE)
+    broker.push(2)
+    for seconds in (61.0, 122.0, 183.0):
+        broker.queue.time_offset = seconds
+        assert other.turn(1, []).next_due is None or broker.queue.size("default").ready >= 0
+    broker.queue.time_offset = 244.0
+    assert run_all(consumer, RATE) == low[2:]
+
+
+def test_faults_close_for_all_until_their_window_is_over(broker: Rig) -> None:
+    """C55."""
+    faults = Quota("faults", "class:Charge:600s", 2, 600.0)
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+    limits = consumer.limits()
+    limits.hit(faults)
+    assert admit(consumer, job, faults) is None
+    limits.hit(faults)
+    assert admit(consumer, job, faults) == pytest.approx(600, abs=1)
+    limits.clear(faults)
+    assert admit(consumer, job, faults) is None
+    limits.hit(faults)
+    limits.hit(faults)
+    consumer.wait_turn(job, [faults])
+    broker.queue.time_offset = 601.0
+    (again,) = consumer.turn(1, []).jobs
+    assert (again.id, admit(consumer, again, faults)) == (job.id, None)
+
+
+def test_clearing_and_forgetting_take_those_who_wait(broker: Rig) -> None:
+    consumer = broker.consumer()
+    ids = broker.push(6)
+    run_all(consumer, RATE)
+    assert broker.queue.forget(ids[2]) is True
+    assert broker.queue.size("default").parked == 3
+    broker.queue.time_offset = 61.0
+    assert consumer.turn(1, []).jobs[0].id == ids[3]
+    assert broker.queue.clear("default") == 2
+    assert broker.queue.size("default").parked == 0
+    broker.leases.reap()
+    assert [key for key in left(broker) if b"lane" in key or b"timers" in key] == []
+
+
+def test_an_idle_worker_is_told_when_the_next_may_go_on(broker: Rig) -> None:
+    consumer, idle = broker.consumer(), broker.consumer()
+    soon = Quota("rate", "soon", 1, 0.2)
+    broker.push(2)
+    first, second = consumer.turn(2, []).jobs
+    with pipe() as (reader, _):
+        assert idle.turn(1, []).next_due is None
+        assert meet(consumer, first, soon)
+        assert not meet(consumer, second, soon)
+        idle.wait(5.0, reader)
+        turn = idle.turn(1, [])
+        assert turn.jobs == []
+        assert turn.next_due is not None
+        assert 0 < turn.next_due <= 0.2
+        idle.wait(turn.next_due, reader)
+        assert [job.id for job in idle.turn(1, []).jobs] == [second.id]
+
+
+def test_the_reaper_sets_a_timer_that_was_lost(broker: Rig) -> None:
+    consumer = broker.consumer()
+    ids = broker.push(3)
+    run_all(consumer, RATE)
+    broker.client.delete("{onqueue:redis}:timers:default")
+    assert consumer.turn(1, []).next_due is None
+    broker.leases.reap()
+    broker.queue.time_offset = 61.0
+    assert run_all(consumer, RATE) == ids[2:]
+
+
+def test_waiting_after_the_lease_says_so(broker: Rig) -> None:
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+    broker.leases.bury(consumer.holder, Burial("exit"))
+    with pytest.raises(LeaseLost):
+        admit(consumer, job, RATE)
+    with pytest.raises(LeaseLost):
+        consumer.wait_turn(job, [RATE])
+
+
+# ---- pauses ----
+
+
+def pause_of(kind: str, name: str) -> Quota:
+    """Return what a job of a paused class or tenant waits for."""
+    return Quota("pause", pause_key(kind, name))  # type: ignore[arg-type]
+
+
+def park(consumer: RedisConsumer, quota: Quota) -> Sequence[str]:
+    """Let all that is handed out wait for a pause; return who."""
+    ids = []
+    while jobs := consumer.turn(10, []).jobs:
+        for job in jobs:
+            consumer.wait_turn(job, [quota])
+            ids.append(job.id)
+    return ids
+
+
+def test_jobs_of_a_paused_class_come_back_in_order_when_it_is_resumed(broker: Rig) -> None:
+    """K27."""
+    consumer = broker.consumer()
+    paused = Pause("job", "Send mail", "the provider is down")
+    assert broker.queue.pause_work(paused) is True
+    assert broker.queue.pause_work(paused) is False
+    assert broker.queue.pauses() == [paused]
+    assert broker.queue.paused() == {}
+    ids = broker.push(5)
+    assert consumer.turn(0, []).pauses == frozenset()
+    turn = consumer.turn(1, [])
+    assert turn.pauses == {paused}
+    consumer.give_back([turn.jobs[0].id])
+    assert park(consumer, pause_of("job", "Send mail")) == ids
+    assert consumer.turn(1, []).next_due is None
+    assert broker.queue.resume_work("job", "Send mail") is True
+    assert broker.queue.resume_work("job", "Send mail") is False
+    back = []
+    while jobs := consumer.turn(2, []).jobs:
+        back += [job.id for job in jobs]
+    assert back == ids
+    assert consumer.turn(1, []).pauses == frozenset()
+    assert b"{onqueue:redis}:paused" not in broker.dump()
+
+
+def test_a_pause_of_a_tenant_ends_by_itself_and_brings_its_jobs_back(broker: Rig) -> None:
+    """K27."""
+    consumer = broker.consumer()
+    seconds, _ = broker.client.time()
+    broker.queue.pause_work(Pause("tenant", "acme", until=seconds + 30.0))
+    (job_id,) = broker.push(1)
+    assert park(consumer, pause_of("tenant", "acme")) == [job_id]
+    assert consumer.turn(1, []).next_due == pytest.approx(30, abs=2)
+    broker.queue.time_offset = 31.0
+    turn = consumer.turn(1, [])
+    assert [job.id for job in turn.jobs] == [job_id]
+    assert turn.pauses == frozenset()
+    assert broker.queue.pauses() == []
+
+
+def test_a_pause_that_is_made_longer_keeps_its_jobs(broker: Rig) -> None:
+    consumer = broker.consumer()
+    seconds, _ = broker.client.time()
+    broker.queue.pause_work(Pause("tenant", "acme", until=seconds + 30.0))
+    broker.push(1)
+    park(consumer, pause_of("tenant", "acme"))
+    broker.queue.pause_work(Pause("tenant", "acme", until=seconds + 90.0))
+    broker.queue.time_offset = 31.0
+    assert consumer.turn(1, []).jobs == []
+    broker.queue.time_offset = 91.0
+    assert len(consumer.turn(1, []).jobs) == 1
+
+
+def test_all_kinds_of_pauses_are_told_with_reason_and_end(broker: Rig) -> None:
+    broker.queue.pause(None, "night")
+    broker.queue.pause("mails", "", until=9e9)
+    broker.queue.pause_work(Pause("job", "Bill", "audit"))
+    broker.queue.pause_work(Pause("tenant", "a/b c:d", "unpaid"))
+    assert broker.queue.pauses() == [
+        Pause("connection", "", "night"),
+        Pause("job", "Bill", "audit"),
+        Pause("queue", "mails", "", 9e9),
+        Pause("tenant", "a/b c:d", "unpaid"),
+    ]
+    assert broker.queue.paused() == {"": "night", "mails": ""}
