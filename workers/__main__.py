@@ -1,7 +1,7 @@
 """``python -m workers NAME``: start one of the long-running processes.
 
-``queue CONNECTION --queue=a,b`` serves queues; ``relay`` hands over what was committed; both run
-until told to stop.
+``queue CONNECTION --queue=a,b`` serves queues, ``relay`` hands over what was committed,
+``scheduler`` runs what is due; each runs until told to stop.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from meet2be.errors import Meet2BeError
 from onqueue.errors import OnQueueError
 from workers.queue_worker import queue
 from workers.relay import relay
+from workers.scheduler import scheduler
 
 
 class Processes(click.Group):
@@ -32,6 +33,7 @@ def main() -> None:
 
 main.add_command(queue)
 main.add_command(relay)
+main.add_command(scheduler)
 
 if __name__ == "__main__":
     main()

@@ -23,8 +23,7 @@ from onqueue.outbox.reconciler import Reconciler
 from onqueue.outbox.relay import Relay
 from onqueue.outbox.store import SqlOutbox
 
-MAILS_EVERY, PRUNE_EVERY = 10.0, 600.0
-KEPT_FOR = 7 * 86_400.0
+MAILS_EVERY = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +65,6 @@ def steps(services: Services) -> list[Relay | Reconciler | Every]:
         Relay(outbox, services.queues, clock),
         Reconciler(outbox, services.queues, clock),
         Every(MAILS_EVERY, lambda: _expire_mails(services)),
-        Every(PRUNE_EVERY, lambda: outbox.prune(KEPT_FOR)),
     ]
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.errors import Meet2BeError
-from onqueue.console import build_group
+from onqueue.console import build_group, build_schedule_group
 from onqueue.errors import OnQueueError
 
 
@@ -42,6 +42,7 @@ def main() -> None:
 
 
 main.add_command(build_group(lambda: _services().queues), "queue")
+main.add_command(build_schedule_group(lambda: _services().queues), "schedule")
 
 
 @main.group()

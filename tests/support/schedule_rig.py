@@ -11,7 +11,8 @@ from onqueue import Job, QueueManager
 from onqueue.clock import SystemClock
 from onqueue.drivers.redis import RedisQueue
 from onqueue.schedule import Schedule
-from onqueue.schedule.scheduler import Scheduler, store_of
+from onqueue.schedule.scheduler import Scheduler
+from onqueue.schedule.store import store_of
 from onqueue.ticks import TickRecord
 
 

@@ -11,7 +11,8 @@ import click
 
 from onqueue.console.group import QueueGroup
 from onqueue.console.output import print_json, print_table
-from onqueue.schedule.scheduler import LEASE, Scheduler, schedule_of, store_of
+from onqueue.schedule.scheduler import LEASE, Scheduler
+from onqueue.schedule.store import schedule_of, store_of
 from onqueue.ticks import KEPT_RECORDS, instant
 
 if TYPE_CHECKING:

@@ -8,19 +8,20 @@ import secrets
 import select
 import socket
 from itertools import groupby
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, cast
 
-from onqueue.errors import BrokerError, ConfigurationError, UnsupportedByDriver
+from onqueue.errors import BrokerError
 from onqueue.schedule.planning import plan
 from onqueue.schedule.settling import NoLongerLeading, Settler
+from onqueue.schedule.store import schedule_of, store_of
 from onqueue.worker.unix_signals import ParentSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onqueue.connections import QueueManager
-    from onqueue.schedule.definition import Entry, Schedule
-    from onqueue.ticks import EntryState, ScheduleState, ScheduleStore
+    from onqueue.schedule.definition import Entry
+    from onqueue.ticks import EntryState, ScheduleState
 
 log = logging.getLogger("onqueue.schedule")
 
@@ -31,31 +32,6 @@ HELD_EVERY = 1.0
 """Seconds between two looks at a job whose end a tick waits for."""
 
 _SHORTEST_RETRY, _LONGEST_RETRY = 0.2, 10.0
-
-
-class KeepsSchedules(Protocol):
-    """A connection on which a schedule can be kept."""
-
-    def schedules(self) -> ScheduleStore:
-        """Return the store, with a connection of its own."""
-        ...
-
-
-def schedule_of(manager: QueueManager) -> Schedule:
-    """Return the manager's schedule; raises `ConfigurationError` without one."""
-    if manager.schedule is None:
-        problem = "there is none: give one to the QueueManager (schedule=…)"
-        raise ConfigurationError("The schedule", [problem])
-    manager.schedule.check()
-    return manager.schedule
-
-
-def store_of(manager: QueueManager) -> ScheduleStore:
-    """Return the store of the manager's schedule; raises `UnsupportedByDriver`."""
-    queue = manager.connection(schedule_of(manager).connection)
-    if not hasattr(queue, "schedules"):
-        raise UnsupportedByDriver("schedule", queue.name, queue.config.driver, "a schedule")
-    return cast("KeepsSchedules", queue).schedules()
 
 
 class Scheduler:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from onqueue import QueueManager
-from onqueue.schedule.scheduler import store_of
+from onqueue.schedule.store import store_of
 from onqueue.ticks import ScheduleStore, TickRecord
 from support.schedule_forks import ForkedScheduler, make_manager
 from support.waiting import eventually

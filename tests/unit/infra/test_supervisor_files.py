@@ -10,6 +10,7 @@ import pytest
 import jobs
 from meet2be.queueing import CONNECTIONS
 from onqueue.registry import registered
+from workers.__main__ import main as processes
 from workers.pools import POOLS, Pool
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -85,3 +86,10 @@ def test_supervisor_itself_is_open_to_its_owner_only_and_on_no_port(name: str) -
 def test_simulated_parts_are_in_no_production_file() -> None:
     for file in PROGRAMS:
         assert "simulators" not in file.read_text("utf-8")
+
+
+@pytest.mark.parametrize("file", PROGRAMS, ids=lambda file: file.stem)
+def test_a_program_of_ours_is_one_that_workers_offers(file: Path) -> None:
+    _, ours, command = program(file)["command"].partition(" -m workers ")
+    if ours:
+        assert command.split()[0] in processes.commands

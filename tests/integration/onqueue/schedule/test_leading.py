@@ -2,7 +2,7 @@
 
 import pytest
 
-from onqueue.schedule.scheduler import store_of
+from onqueue.schedule.store import store_of
 from onqueue.ticks import Guard, Settled, Settlement
 from support.schedule_rig import Note, ScheduleRig
 
