@@ -306,8 +306,12 @@ class QueuedJob:
 
     def counted(self, as_in: ReservedJob) -> QueuedJob:
         """Return the same with the payload and the counters of a reservation."""
-        counters = {"attempts": as_in.attempts, "exceptions": as_in.exceptions}
-        return replace(self, payload=as_in.payload, **counters)
+        return replace(
+            self,
+            payload=as_in.payload,
+            attempts=as_in.attempts,
+            exceptions=as_in.exceptions,
+        )
 
 
 @dataclass(slots=True, frozen=True)

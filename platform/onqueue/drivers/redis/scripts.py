@@ -445,11 +445,6 @@ class Scripts:
         args = [bulk(name), flag(on), self._offset, milliseconds(remind), bulk(token)]
         return call("alarm", [self.keys.alarms], args)
 
-    def alarm(self, name: bytes, token: bytes, *, on: bool, remind: float) -> Call:
-        """Set an alarm on or off; `remind` is seconds."""
-        args = [bulk(name), _flag(on), self._offset, milliseconds(remind), bulk(token)]
-        return call("alarm", [self.keys.alarms], args)
-
     def nudge(self, queues: Sequence[QueueKeys]) -> Call:
         """Post tokens where somebody should look."""
         keys = [key for queue in queues for key in (*queue.trio, queue.timers)]
