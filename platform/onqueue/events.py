@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from onqueue.contracts import FailedJob
     from onqueue.job import Job
+    from onqueue.quotas import PauseKind
     from onqueue.ticks import TickOutcome
 
 log = logging.getLogger("onqueue.events")
@@ -189,6 +190,29 @@ class QueueBusy:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkPaused:
+    """A worker hears that its connection, a queue, a job class or a tenant is paused.
+
+    `kind` tells which of them, `until` is seconds since the epoch (None: until resumed).
+    """
+
+    connection: str
+    kind: PauseKind
+    name: str
+    reason: str
+    until: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WorkResumed:
+    """A worker hears that a pause is over."""
+
+    connection: str
+    kind: PauseKind
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Looping:
     """A worker is about to look for work."""
 
@@ -248,6 +272,8 @@ job_lease_lost = _signals.signal("job-lease-lost")
 job_attempted = _signals.signal("job-attempted")
 job_retry_requested = _signals.signal("job-retry-requested")
 queue_busy = _signals.signal("queue-busy")
+work_paused = _signals.signal("work-paused")
+work_resumed = _signals.signal("work-resumed")
 looping = _signals.signal("looping")
 worker_starting = _signals.signal("worker-starting")
 worker_stopping = _signals.signal("worker-stopping")

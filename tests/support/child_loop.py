@@ -15,6 +15,7 @@ from onqueue.job import Job
 from onqueue.keyring import Keyring
 from onqueue.payload import plan_of
 from onqueue.plans import ChainEdit, Ending
+from onqueue.quotas import Pause, Quota
 from onqueue.testing.clock import FakeClock
 from onqueue.worker.attempt import Attempts
 from onqueue.worker.child import Lifeline
@@ -41,6 +42,29 @@ class LocksDouble:
         return self.taken.get(key) == owner and bool(self.taken.pop(key))
 
 
+class LimitsDouble:
+    """Quotas that are open unless a test shut them; notes what was asked of it."""
+
+    def __init__(self) -> None:
+        self.shut: dict[str, float] = {}
+        self.told: list[tuple[str, ...]] = []
+
+    def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
+        self.told.append(("admit", owner, queue, *(quota.key for quota in quotas)))
+        return max(
+            (self.shut[quota.key] for quota in quotas if quota.key in self.shut), default=None
+        )
+
+    def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
+        self.told.append(("free", owner, *(quota.key for quota in quotas)))
+
+    def hit(self, quota: Quota) -> None:
+        self.told.append(("hit", quota.key))
+
+    def clear(self, quota: Quota) -> None:
+        self.told.append(("clear", quota.key))
+
+
 @dataclass
 class ConsumerDouble:
     """Hands out what a test put into `ready` and writes down what it was told."""
@@ -53,6 +77,8 @@ class ConsumerDouble:
     refused: set[JobId] = field(default_factory=set)
     away_for: int = 0
     free_locks: set[str] = field(default_factory=set)
+    quotas: LimitsDouble = field(default_factory=LimitsDouble)
+    pauses: frozenset[Pause] = frozenset()
 
     def turn(self, want: int, done: Sequence[JobId]) -> Turn:
         self._answer()
@@ -61,7 +87,8 @@ class ConsumerDouble:
         if done:
             self.told.append(("done", *done))
         given, self.ready = self.ready[:want], self.ready[want:]
-        return Turn(given, None, [job_id for job_id in done if job_id in self.refused])
+        refused = [job_id for job_id in done if job_id in self.refused]
+        return Turn(given, None, refused, pauses=self.pauses)
 
     def mark(self, done: JobId | None, started: JobId) -> None:
         self._answer()
@@ -86,6 +113,10 @@ class ConsumerDouble:
     def park(self, job: ReservedJob, lock: str) -> bool:
         return lock not in self.free_locks and self._settle("park", job.id, lock)
 
+    def wait_turn(self, job: ReservedJob, quotas: Sequence[Quota]) -> None:
+        if not self._settle("wait", job.id, *(quota.key for quota in quotas)):
+            raise LeaseLost(self.holder, job.id)
+
     def give_back(self, ids: Sequence[JobId]) -> None:
         self.told.append(("give back", *ids))
 
@@ -96,6 +127,9 @@ class ConsumerDouble:
 
     def locks(self) -> LocksDouble:
         return LocksDouble()
+
+    def limits(self) -> LimitsDouble:
+        return self.quotas
 
     def checkpoints(self) -> None:
         """Keep no notes."""
@@ -214,6 +248,7 @@ class Bench:
             lifeline=lifeline,
             cutter=self.cutter,
             locks=self.consumer.locks(),
+            limits=self.consumer.limits(),
             services=self.services,
             keys=self.keys,
             gives_up=self.manager.gives_up,

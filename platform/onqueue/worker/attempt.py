@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -19,13 +21,14 @@ from onqueue.errors import (
     TimeoutExceeded,
     UnknownJob,
     UnreadablePayload,
+    UpcasterMissing,
     is_beyond_retry,
 )
 from onqueue.injection import call_handle, dependencies
 from onqueue.job import Job
-from onqueue.job_context import JobContext, Order
+from onqueue.job_context import JobContext, Order, running
 from onqueue.middleware.pipeline import run_pipeline
-from onqueue.payload import Envelope, decode, plan_of
+from onqueue.payload import NO_KEYS, Envelope, decode, plan_of
 from onqueue.registry import job_class_of
 from onqueue.worker.decision import (
     POISONOUS_DEATHS,
@@ -53,8 +56,11 @@ if TYPE_CHECKING:
     from onqueue.contracts import Checkpoints, Clock, Locks, ReservedJob
     from onqueue.job_context import Lifeline
     from onqueue.keyring import Keyring
+    from onqueue.quotas import Limits as Quotas
     from onqueue.worker.cutting import Cutter
     from onqueue.worker.options import WorkerOptions
+
+log = logging.getLogger("onqueue.worker")
 
 RETURNED = Returned()
 UNKNOWN = "unknown:"
@@ -67,13 +73,21 @@ _RECYCLING = (MemoryError, RecursionError, SystemExit, KeyboardInterrupt, Genera
 class Recipe:
     """What is worked out once for each job class, so that a run is short."""
 
-    __slots__ = ("expected", "has_hook", "has_middleware", "is_injected", "restore", "version")
+    __slots__ = (
+        "expected",
+        "has_hook",
+        "has_middleware",
+        "is_injected",
+        "is_versioned",
+        "plan",
+        "restore",
+    )
 
     def __init__(self, job_class: type[Job]) -> None:
         """Read the class; raises `JobDefinitionError` when `handle` cannot be understood."""
-        plan = plan_of(job_class)
+        self.plan = plan = plan_of(job_class)
         self.restore = plan.restore
-        self.version = plan.version
+        self.is_versioned = plan.version > 1
         self.has_middleware = job_class.middleware is not Job.middleware
         self.has_hook = job_class.failed is not Job.failed
         self.is_injected = bool(dependencies(job_class))
@@ -96,6 +110,8 @@ class Attempt:
     context: JobContext | None = None
     error: BaseException | None = None
     recycle: bool = False
+    starts: Callable[[], None] | None = None
+    """What is to happen right before `handle`."""
 
     @property
     def durable(self) -> bool:
@@ -105,7 +121,10 @@ class Attempt:
     @property
     def ends_plainly(self) -> bool:
         """Whether a success leaves nothing to do but to tell the broker, with others."""
-        return not self.durable and (self.context is None or self.context.checkpoint is None)
+        context = self.context
+        if context is not None and (context.checkpoint is not None or context.edit is not None):
+            return False
+        return not self.durable
 
     def facts(self, now: float, luck: float = 0.0) -> Facts:
         """Return what a decision looks at; `now` is seconds since the epoch."""
@@ -125,6 +144,7 @@ class Attempts:
         lifeline: Lifeline,
         cutter: Cutter,
         locks: Locks | None = None,
+        limits: Quotas | None = None,
         services: svcs.Registry | None = None,
         scope: Callable[[Mapping[str, str]], AbstractContextManager[Any]] | None = None,
         keys: Keyring | None = None,
@@ -140,6 +160,7 @@ class Attempts:
         self._lifeline = lifeline
         self._cutter = cutter
         self._locks = locks
+        self._quotas = limits
         self._services = services
         self._scope = scope
         self._keys = keys
@@ -165,30 +186,33 @@ class Attempts:
         options = envelope.options
         limits = limits_of(options, self._options) if options else self._plain
         attempt = Attempt(reserved, envelope, limits)
-        if options or reserved.attempts or reserved.deaths or reserved.doom:
+        if options or reserved.attempts or reserved.deaths or reserved.doom or reserved.cancelled:
             attempt.verdict = self._refuse(attempt)
         recipe = self._recipes.get(envelope.job)
-        if recipe is None or options:
+        if recipe is None or options or recipe.is_versioned or envelope.sealed:
             recipe = self._look_up(attempt)
         attempt.recipe = recipe
         return attempt
 
     def _look_up(self, attempt: Attempt) -> Recipe | None:
-        """Return the recipe for the job's class; sets the verdict on a job not known here."""
+        """Return the recipe for the job's class, the data opened and brought up to date.
+
+        Sets the verdict on a job that this process does not know, or cannot open.
+        """
         envelope = attempt.envelope
         name = envelope.job
         verdict: Decision
         try:
             recipe = self._recipes.get(name) or Recipe(job_class_of(name))
-        except UnknownJob:
+            self._recipes[name] = recipe
+            envelope.open(recipe.plan, self._keys or NO_KEYS)
+        except (UnknownJob, NewerPayload, UpcasterMissing, KeyGone) as error:
+            log.warning("job %r is parked, id %s: %s", name, attempt.reserved.id, error)
             verdict = Park(UNKNOWN + name)
-        except Exception as error:  # noqa: BLE001 - annotations may hold anything
+        except Exception as error:  # noqa: BLE001 - annotations and upcasters may hold anything
             verdict = Fail(error, attempt.reserved.attempts)
         else:
-            self._recipes[name] = recipe
-            if envelope.options.get("version", 1) <= recipe.version:
-                return recipe
-            verdict = Park(UNKNOWN + name)
+            return recipe
         attempt.verdict = attempt.verdict or verdict
         return None
 
@@ -198,6 +222,8 @@ class Attempts:
 
     def _refuse(self, attempt: Attempt) -> Decision | None:
         reserved, envelope = attempt.reserved, attempt.envelope
+        if reserved.cancelled:
+            return Done("cancelled")
         if reserved.deaths >= POISONOUS_DEATHS:
             return Fail(JobPoisoned(envelope.job, reserved.deaths), reserved.attempts)
         if reserved.doom == "timeout":
@@ -255,7 +281,7 @@ class Attempts:
 
     def _context_of(self, attempt: Attempt, attempts: int) -> JobContext:
         reserved = attempt.reserved
-        return JobContext(
+        context = JobContext(
             job_id=reserved.id,
             attempts=attempts,
             connection=self._connection,
@@ -263,11 +289,16 @@ class Attempts:
             context=attempt.envelope.context,
             lifeline=self._lifeline,
             locks=self._locks,
+            limits=self._quotas,
             services=self._services,
             keys=self._keys,
             checkpoints=self._checkpoints,
             clock=self._clock,
         )
+        context.tie = attempt.envelope.tie
+        if reserved.tie:
+            context.about = _about(reserved.tie)
+        return context
 
     def _result_of(self, attempt: Attempt, error: BaseException) -> Result:
         """Return what an escaped exception means; a cut stays one, whatever it became."""
@@ -307,18 +338,26 @@ def _work(attempt: Attempt, recipe: Recipe, context: JobContext) -> Result:
     except (MissingModel, UnreadablePayload) as error:
         return _unrestorable(attempt, error)
     job.__dict__["_context"] = context
+    running.set(context)
+    starts = attempt.starts
     if recipe.has_middleware:
         stages = job.middleware()
-        handled = run_pipeline(job, stages, lambda arrived: _handle(arrived, recipe, context))
+        handled = run_pipeline(
+            job, stages, lambda arrived: _handle(arrived, recipe, context, starts)
+        )
         return RETURNED if handled else Returned(handled=False)
-    _handle(job, recipe, context)
+    _handle(job, recipe, context, starts)
     return RETURNED
 
 
-def _handle(job: Job, recipe: Recipe, context: JobContext) -> None:
+def _handle(
+    job: Job, recipe: Recipe, context: JobContext, starts: Callable[[], None] | None
+) -> None:
     """Call `handle`; of a process that it forked, nothing gets past here."""
     pid = os.getpid()
     try:
+        if starts is not None:
+            starts()
         if recipe.is_injected:
             call_handle(job, context)
         else:
@@ -326,6 +365,12 @@ def _handle(job: Job, recipe: Recipe, context: JobContext) -> None:
     finally:
         if os.getpid() != pid:
             end_copy()
+
+
+def _about(tie: str) -> str:
+    """Return whose end a callback follows, as the driver noted it; "" for all other jobs."""
+    about: str = json.loads(tie).get("a", "")
+    return about
 
 
 def _unrestorable(attempt: Attempt, error: MissingModel | UnreadablePayload) -> Order:

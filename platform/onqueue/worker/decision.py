@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onqueue.events import Outcome
+    from onqueue.quotas import Quota
 
 POISONOUS_DEATHS = 3
 """How many processes a job may kill before it is failed as poisoned."""
@@ -93,10 +94,11 @@ class Release:
 
 @dataclass(slots=True, frozen=True)
 class Park:
-    """The job waits for a lock, its attempt not spent."""
+    """The job waits for a lock, or for quotas, its attempt not spent."""
 
     lock: str
     outcome: Outcome = "parked"
+    quotas: tuple[Quota, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -136,7 +138,7 @@ def decide(result: Result, limits: Limits, facts: Facts) -> Decision:
         case Returned(handled):
             return SUCCEEDED if handled else SKIPPED
         case Order():
-            return _as_ordered(result, facts)
+            return _as_ordered(result, limits, facts)
         case Interrupted():
             return Release("interrupted", 0.0, facts.attempts, facts.exceptions)
         case Raised(error):
@@ -145,21 +147,28 @@ def decide(result: Result, limits: Limits, facts: Facts) -> Decision:
             return after_timeout(limits, facts)
 
 
-def _as_ordered(order: Order, facts: Facts) -> Decision:
+def _as_ordered(order: Order, limits: Limits, facts: Facts) -> Decision:
     match order.kind:
         case "delete":
             return SUCCEEDED
         case "skip":
             return SKIPPED
         case "release":
-            return Release("released", order.delay, facts.attempts + 1, facts.exceptions)
+            return _released(order, limits, facts)
         case "snooze":
             return Release("snoozed", order.delay, facts.attempts, facts.exceptions)
         case "park":
-            return Park(order.lock)
+            return Park(order.lock, quotas=order.quotas)
         case "fail":
             error = order.error or ManuallyFailed(f"Job {facts.job!r} failed itself")
             return Fail(error, facts.attempts + 1)
+
+
+def _released(order: Order, limits: Limits, facts: Facts) -> Release | Fail:
+    spent = facts.attempts + 1
+    if order.error is not None and _is_spent(limits, facts):
+        return Fail(order.error, spent)
+    return Release("released", order.delay, spent, facts.exceptions, order.error)
 
 
 def after_timeout(limits: Limits, facts: Facts) -> Release | Fail:

@@ -63,12 +63,16 @@ class Runner:
         settlement, recipe = self._settlement, attempt.recipe
         if attempt.verdict is None and attempt.durable:
             attempt.verdict = settlement.verdict_of_outbox(attempt)
+        if attempt.verdict is None and settlement.pauses.waiting:
+            attempt.verdict = settlement.pauses.verdict(attempt)
         if recipe is None or attempt.verdict is not None:
             self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
             return self._clock.monotonic()
         if started >= self._shared.vouched_until:
             raise LeaseLost(self._holder, reserved.id)
-        if settlement.done and recipe.expected > SLOW:
+        if attempt.envelope.tie is not None:
+            settlement.free_claim_at_start(attempt)
+        if settlement.unconfirmed and recipe.expected > SLOW:
             settlement.turn(0)
         settlement.mark(reserved.id)
         if events.job_processing.receivers:
@@ -118,7 +122,7 @@ class Runner:
 
     def _settle(self, attempt: Attempt, decision: Decision, duration: float) -> None:
         """Settle now; what is done before goes first, so that outcomes keep their order."""
-        if self._settlement.done:
+        if self._settlement.unconfirmed:
             self._settlement.turn(0)
         self._settlement.settle(attempt, decision, duration, self._hear_failure)
 

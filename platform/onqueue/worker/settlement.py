@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from onqueue import events
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.failed.describing import failed_job
 from onqueue.worker.decision import SUCCEEDED, Done, Fail, Park, Release
+from onqueue.worker.pauses import KnownPauses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
 
     from onqueue.contracts import (
         Clock,
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
         Turn,
     )
     from onqueue.job_context import Lifeline
+    from onqueue.plans import ChainEdit, Ending
+    from onqueue.quotas import Quota
     from onqueue.worker.attempt import Attempt
     from onqueue.worker.decision import Decision
 
@@ -61,8 +64,10 @@ class Settlement:
         outbox: Outbox | None,
         clock: Clock,
         lifeline: Lifeline,
+        carry: Callable[[], object] | None = None,
     ) -> None:
-        """Know the stores that have a say."""
+        """Know the stores that have a say; `carry` takes what waits for other connections there."""
+        self._carry = carry
         self._connection = connection
         self._consumer = consumer
         self._failed = failed
@@ -70,7 +75,10 @@ class Settlement:
         self._clock = clock
         self._lifeline = lifeline
         self.done: list[JobId] = []
+        self.unconfirmed: Sized = self.done
+        """Holds something while successes wait for a turn."""
         self._untold: dict[JobId, tuple[Attempt, float]] = {}
+        self.pauses = KnownPauses(connection)
 
     # ---- what went well ----
 
@@ -83,7 +91,19 @@ class Settlement:
                 log.warning("lease lost: job %s", job_id)
             self._tell_confirmed(turn.refused)
             self.done.clear()
+        if turn.pauses is not self.pauses.known:
+            self.pauses.learn(turn.pauses)
+        if turn.transfers and self._carry is not None:
+            self._carry_on()
         return turn
+
+    def _carry_on(self) -> None:
+        """Take along what waits for other connections; if the own broker is away, later."""
+        try:
+            if self._carry is not None:
+                self._carry()
+        except BrokerUnavailable as error:
+            log.warning("what waits for other connections waits on: %s", error)
 
     def succeed(self, attempt: Attempt, duration: float) -> None:
         """Note a plain success, to be confirmed by the next turn."""
@@ -95,6 +115,18 @@ class Settlement:
     def give_back(self, ids: Sequence[JobId]) -> None:
         """Return jobs that were never started to the front of their queues."""
         self._insist(lambda: self._consumer.give_back(ids))
+
+    def free_claim_at_start(self, attempt: Attempt) -> None:
+        """Let a job that is unique only until it runs give its lock back right before."""
+        tie, reserved = attempt.envelope.tie, attempt.reserved
+        if tie is None or tie.claim is None or not tie.claim.until_processing:
+            return
+
+        def starts() -> None:
+            if not self._insist(lambda: self._consumer.processing(reserved)):
+                raise LeaseLost(self._lifeline.holder, reserved.id)
+
+        attempt.starts = starts
 
     def verdict_of_outbox(self, attempt: Attempt) -> Decision | None:
         """Return what becomes of a durable job unrun, None when it is to run.
@@ -127,7 +159,8 @@ class Settlement:
         """
         if not self._write_down(attempt, decision):
             return self._postpone(attempt, decision)
-        if not self._carry_out(attempt.reserved, decision):
+        edit = attempt.context.edit if attempt.context is not None else None
+        if not self._carry_out(attempt.reserved, decision, edit):
             self._tell_lost(attempt)
             return False
         if isinstance(decision, Done):
@@ -210,11 +243,14 @@ class Settlement:
         release = Release("released", POSTPONED, spent, reserved.exceptions)
         return self._carry_out(reserved, release)
 
-    def _carry_out(self, reserved: ReservedJob, decision: Decision) -> bool:
+    def _carry_out(
+        self, reserved: ReservedJob, decision: Decision, edit: ChainEdit | None = None
+    ) -> bool:
         consumer = self._consumer
         match decision:
-            case Done():
-                return self._insist(lambda: consumer.ack(reserved))
+            case Done(outcome):
+                ending = cast("Ending", outcome)
+                return self._insist(lambda: consumer.ack(reserved, ending, edit))
             case Fail():
                 return self._insist(lambda: consumer.fail(reserved))
             case Release(delay=delay, attempts=attempts, exceptions=exceptions):
@@ -223,11 +259,14 @@ class Settlement:
                         reserved, delay, attempts=attempts, exceptions=exceptions
                     )
                 )
-            case Park(lock):
-                return self._insist(lambda: self._park(reserved, lock))
+            case Park(lock, quotas=quotas):
+                return self._insist(lambda: self._park(reserved, lock, quotas))
 
-    def _park(self, reserved: ReservedJob, lock: str) -> bool:
-        """Let the job wait for its lock; when that is free by now, it goes round once more."""
+    def _park(self, reserved: ReservedJob, lock: str, quotas: Sequence[Quota]) -> bool:
+        """Let the job wait; when its lock is free by now, it goes round once more."""
+        if quotas:
+            self._consumer.wait_turn(reserved, quotas)
+            return True
         if self._consumer.park(reserved, lock):
             return True
         spent, exceptions = reserved.attempts, reserved.exceptions
@@ -235,9 +274,7 @@ class Settlement:
 
     def mark(self, started: JobId) -> None:
         """Write down that the last success is done and this job starts."""
-        self._mark(self.done[-1] if self.done else None, started)
-
-    def _mark(self, done: JobId | None, started: JobId) -> None:
+        done = self.done[-1] if self.done else None
         try:
             self._consumer.mark(done, started)
         except BrokerUnavailable:
