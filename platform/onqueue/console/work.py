@@ -78,6 +78,7 @@ work = click.Command(
         _option("max_jobs", int, help="Stop after so many jobs; 0: never."),
         _option("max_time", float, help="Stop after so many seconds; 0: never."),
         _option("memory", float, help="Stop when a child has so many MiB; 0: never."),
+        _option("concurrency", int, help="Jobs to run at once, in threads, or on one event loop."),
         _option("once", bool, help="Run one job, if there is one, and stop."),
         _option("stop_when_empty", bool, help="Stop when no job is ready."),
         _option("force", bool, help="Work on paused queues, too."),

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from onqueue.contracts import Clock, Consumer, JobId, ReservedJob
-    from onqueue.worker.attempt import Attempts, Cutter
+    from onqueue.worker.attempt import Attempts
+    from onqueue.worker.cutting import Cutter
     from onqueue.worker.options import WorkerOptions
     from onqueue.worker.settlement import Settlement
     from onqueue.worker.shared import Shared

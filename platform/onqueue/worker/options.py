@@ -6,13 +6,17 @@ from dataclasses import dataclass
 
 from onqueue.errors import ConfigurationError
 
+MOST_THREADS = 1000
+"""Jobs one child can run at once; for more there are more workers."""
+
 
 @dataclass(slots=True, frozen=True)
 class WorkerOptions:
     """The options of one worker. Times are seconds, `memory` is MiB; 0 means without limit.
 
     `tries`, `timeout` and `backoff` apply to jobs that say nothing themselves. `sleep` is the
-    pause between two looks while paused, `rest` the one after each job.
+    pause between two looks while paused, `rest` the one after each job. `concurrency` is how many
+    jobs run at once, each in a thread of its own when there are several.
     """
 
     connection: str | None = None
@@ -28,6 +32,7 @@ class WorkerOptions:
     once: bool = False
     stop_when_empty: bool = False
     force: bool = False
+    concurrency: int = 1
 
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` naming every value that cannot be used."""
@@ -39,6 +44,11 @@ class WorkerOptions:
         ]
         if not self.backoff or not all(map(_is_figure, self.backoff)):
             problems.append(f"'backoff' must be one or more seconds, not {self.backoff!r}")
+        if not 1 <= self.concurrency <= MOST_THREADS:
+            problems.append(
+                f"'concurrency' must be a whole number from 1 to {MOST_THREADS}, "
+                f"not {self.concurrency!r}"
+            )
         if not all(self.queues):
             problems.append(f"'queues' must be names, not {self.queues!r}")
         if problems:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -18,19 +19,23 @@ LOOK: Final = signal.SIGUSR1
 """What a parent sends its child to make it look at the shared memory."""
 
 
-class Wakeup:
-    """A descriptor that is readable after any handled signal, so that no wait misses one."""
+class Knock:
+    """A descriptor that is readable once somebody knocked, until it is drained."""
 
     def __init__(self) -> None:
-        """Open the pipe and let signals write to it; belongs in the main thread."""
+        """Open the pipe."""
         self._reader, self._writer = os.pipe()
         os.set_blocking(self._reader, False)
         os.set_blocking(self._writer, False)
-        self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
 
     def fileno(self) -> int:
         """Return the end to wait for."""
         return self._reader
+
+    def knock(self) -> None:
+        """Make it readable, from any thread."""
+        with suppress(BlockingIOError):  # full, so it is readable
+            os.write(self._writer, b"!")
 
     def drain(self) -> None:
         """Take what is there, so that the next wait blocks again."""
@@ -42,9 +47,22 @@ class Wakeup:
 
     def close(self) -> None:
         """Undo what the constructor did."""
-        signal.set_wakeup_fd(self._before)
         os.close(self._reader)
         os.close(self._writer)
+
+
+class Wakeup(Knock):
+    """A descriptor that is readable after any handled signal, so that no wait misses one."""
+
+    def __init__(self) -> None:
+        """Open the pipe and let signals write to it; belongs in the main thread."""
+        super().__init__()
+        self._before = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+
+    def close(self) -> None:
+        """Undo what the constructor did."""
+        signal.set_wakeup_fd(self._before)
+        super().close()
 
 
 class ParentSignals:

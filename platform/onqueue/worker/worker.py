@@ -146,7 +146,8 @@ class Worker:
         holder = self._reach(self._leases.open)
         if holder is None:
             return None
-        shared = Shared(self._queue.config.max_prefetch)
+        runners = 1 if only else self._options.concurrency
+        shared = Shared(self._queue.config.max_prefetch, runners)
         shared.vouch(sent + self._queue.config.lease * TRUST)
         errand = Errand(
             self._name,

@@ -13,6 +13,7 @@ from onqueue.drivers.redis.checkpoints import RedisCheckpoints
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.limits import RedisLimits
 from onqueue.drivers.redis.locks import RedisLocks
+from onqueue.drivers.redis.marks import Marks
 from onqueue.drivers.redis.pausing import pauses_in
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
@@ -340,9 +341,14 @@ class RedisConsumer:
     def share(self, guard: AbstractContextManager[Any]) -> None:
         """Take the guard for whatever a wait does on the line for work.
 
-        Whoever shares a consumer makes all other calls, and those of its locks, under the guard.
+        Whoever shares a consumer makes all other calls, and those of its locks, under the guard;
+        only the marks of each thread go their own way.
         """
         self._waiting.guard = guard
+
+    def marks(self) -> Marks:
+        """Return what one of several threads marks its starts with."""
+        return Marks(self._broker, self._done_head, self._start_head, self._given)
 
     def locks(self) -> Locks:
         """Return the locks of this holder."""

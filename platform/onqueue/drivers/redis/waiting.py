@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import select
-from typing import TYPE_CHECKING
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
 
@@ -14,6 +15,7 @@ from onqueue.drivers.redis.wire import command, packed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from onqueue.drivers.redis.wire import Broker, Line, Socket
 
@@ -35,6 +37,8 @@ class Waiting:
         self._wakes = wakes
         self._socket: Socket | None = None
         self._unblock = b""
+        self.guard: AbstractContextManager[Any] = nullcontext()
+        """Held while the consumer's line is used."""
 
     def wait(self, timeout: float, wakeup_fd: int) -> None:
         """Return when there is a token, `wakeup_fd` is readable or `timeout` seconds are over.
@@ -49,7 +53,8 @@ class Waiting:
                 self._post([bulk(taken[0])])
         except GONE:
             self._line.drop()
-            self._work.drop()
+            with self.guard:
+                self._work.drop()
             self._post(self._wakes)
         except BaseException:
             self._line.drop()
@@ -83,7 +88,8 @@ class Waiting:
         poll.register(self._line.fileno(), select.POLLIN)
         while True:
             try:
-                self._work.ask(self._unblock)
+                with self.guard:
+                    self._work.ask(self._unblock)
             except ResponseError:  # an ACL without CLIENT UNBLOCK
                 self._line.drop()
                 self._post(self._wakes)
@@ -94,4 +100,5 @@ class Waiting:
 
     def _post(self, wakes: Iterable[bytes]) -> None:
         for wake in wakes:
-            self._work.ask(packed(b"RPUSH", wake, bulk(b"1")))
+            with self.guard:
+                self._work.ask(packed(b"RPUSH", wake, bulk(b"1")))

@@ -661,7 +661,7 @@ class Overrun(Job):
 
 def test_a_timeout_is_told_before_the_release_and_costs_an_attempt(bench: Bench) -> None:
     from onqueue.errors import JobTimedOut
-    from onqueue.worker.attempt import Cutter
+    from onqueue.worker.cutting import Cutter
 
     bench.cutter = Cutter(lambda: (bench.shared.slots[0].number, JobTimedOut(60)))
     before = signal.signal(signal.SIGUSR1, bench.cutter.on_signal)

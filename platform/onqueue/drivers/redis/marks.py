@@ -1,0 +1,49 @@
+"""The marks of one of several threads that share a consumer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from onqueue.drivers.redis.wire import command
+
+if TYPE_CHECKING:
+    from onqueue.contracts import JobId
+    from onqueue.drivers.redis.wire import Broker
+
+MOST_UNANSWERED = 100
+"""Marks of one thread after which the server is asked whether it is there."""
+
+
+class Marks:
+    """Marks starts on a line of their own, so that no thread waits for another's.
+
+    What was told is repeated when the line breaks before something was answered, so now and then
+    an answer is asked for.
+    """
+
+    def __init__(self, broker: Broker, done_head: str, start_head: str, given: set[JobId]) -> None:
+        """Share the consumer's heads of commands, and its knowledge of what has not started."""
+        self._broker = broker
+        self._line = broker.line()
+        self._heads = (done_head, start_head)
+        self._given = given
+        self._told = 0
+
+    def mark(self, done: JobId | None, started: JobId) -> None:
+        """Write down that one job is done and the next has started; nobody waits for it."""
+        self._given.discard(started)
+        done_head, start_head = self._heads
+        text = f"{start_head}{started}\r\n"
+        if done is not None:
+            text = f"{done_head}{done}\r\n{text}"
+        try:
+            self._line.tell(text.encode())
+            self._told += 1
+            if self._told >= MOST_UNANSWERED:
+                self._line.ask(command(b"PING"))
+                self._told = 0
+        except RedisError:
+            with self._broker.translating():
+                raise

@@ -1,0 +1,150 @@
+"""How a running job is cut short: by a signal in the main thread, from outside in any other."""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from onqueue.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    Wanted: TypeAlias = Callable[[], tuple[int, BaseException | None]]
+
+_raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
+_yield_turn = SystemClock().sleep
+
+
+class Cutter:
+    """Lets a signal raise in the job, and nowhere else.
+
+    `expose` and `cover` bracket the code of the job inside one `try`, so that an exception from
+    the handler is always caught there; it comes at most once a run.
+    """
+
+    __slots__ = ("_cancel", "_exposed", "_wanted", "attention", "fired", "taints")
+
+    def __init__(self, wanted: Wanted) -> None:
+        """`wanted` returns the number of the run to cut and what to raise in it."""
+        self._wanted = wanted
+        self._exposed = 0
+        self._cancel: Callable[[], object] | None = None
+        self.fired: BaseException | None = None
+        self.attention = False
+        self.taints = True
+        """Whether the process is not to be trusted with another job after a cut was raised."""
+
+    def expose(self, number: int) -> None:
+        """Allow this run to be cut; raises at once when that was wanted before."""
+        self.fired = None
+        self._exposed = number
+        if self.attention:
+            self.strike()
+
+    def cover(self) -> None:
+        """Allow no cut any more."""
+        self._exposed = 0
+
+    def on_signal(self, *_: object) -> None:
+        """Note that the parent wants something; raise when it is to cut the exposed run."""
+        self.attention = True
+        self.strike()
+
+    def strike(self) -> None:
+        """Raise in the exposed run when it is the one to cut."""
+        number, error = self._wanted()
+        if error is not None and number and number == self._exposed:
+            self._exposed = 0
+            self.fired = error
+            if self._cancel is None:
+                raise error
+            self._cancel()
+
+    @contextmanager
+    def diverted(self, cancel: Callable[[], object]) -> Iterator[None]:
+        """Have a cut call `cancel` instead of raising here, where only a coroutine is awaited."""
+        self._cancel = cancel
+        try:
+            yield
+        finally:
+            self._cancel = None
+
+
+class ThreadCutter(Cutter):
+    """Lets the main thread raise in the job of another one, and nowhere else.
+
+    Such an exception comes with the thread's next step in Python, so it may still be on its way
+    when the job is over: `cover` waits for whoever is about to send one, and takes it back. The
+    interpreter makes one step of one thread at a time, which keeps the order of the flags.
+    """
+
+    __slots__ = ("_is_striking", "_thread")
+
+    def __init__(self, wanted: Wanted) -> None:
+        """Belong to no thread until the first run."""
+        super().__init__(wanted)
+        self.taints = False  # the other threads would have to wait for the new process
+        self._thread = 0
+        self._is_striking = False
+
+    def expose(self, number: int) -> None:
+        """Allow this run to be cut; raises at once when that was wanted before."""
+        self.fired = None
+        self._thread = threading.get_ident()
+        self._exposed = number
+        wanted, error = self._wanted()
+        if error is not None and wanted == number:
+            self._exposed = 0
+            self.fired = error
+            raise error
+
+    def cover(self) -> None:
+        """Allow no cut any more; one that was on its way is taken back."""
+        self._exposed = 0
+        while self._is_striking:
+            _yield_turn(0)
+        if self.fired is not None:
+            _raise_in(ctypes.c_ulong(self._thread), None)
+
+    def strike(self) -> None:
+        """Raise in the exposed run when it is the one to cut; for the main thread."""
+        number, error = self._wanted()
+        if error is None or not number:
+            return
+        self._is_striking = True
+        if self._exposed == number:
+            self._exposed = 0
+            self.fired = error
+            if self._cancel is None:
+                _raise_in(ctypes.c_ulong(self._thread), ctypes.py_object(_made_anew(error)))
+            else:
+                self._cancel()
+        self._is_striking = False
+
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """Let nothing be raised inside, as a trip to the broker must not end half-way."""
+        number, self._exposed = self._exposed, 0
+        while self._is_striking:
+            _yield_turn(0)
+        try:
+            yield
+        finally:
+            if number and self.fired is None:
+                self.expose(number)
+
+
+def _made_anew(error: BaseException) -> type[BaseException]:
+    """Return a class whose instances say what this error says: only classes can be sent."""
+    kind = type(error)
+    # mypy knows no class that is made at run time.
+    return type(kind.__name__, (kind,), {"__init__": lambda self: _copy(self, error)})
+
+
+def _copy(blank: BaseException, error: BaseException) -> None:
+    blank.__dict__.update(vars(error))
+    blank.args = error.args

@@ -1,0 +1,173 @@
+"""What a child is given to work with: put together here, so that its loops can be tested alone."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+from typing import TYPE_CHECKING
+
+from onqueue.errors import JobInterrupted, JobTimedOut, UnsupportedByDriver
+from onqueue.worker.attempt import Attempts
+from onqueue.worker.carrying import Carrier
+from onqueue.worker.crew import Crew
+from onqueue.worker.cutting import Cutter, ThreadCutter
+from onqueue.worker.loop import Loop
+from onqueue.worker.runner import Runner
+from onqueue.worker.settlement import Settlement
+from onqueue.worker.shared import Cut
+from onqueue.worker.shared_limits import SharedLimits
+from onqueue.worker.sharing import Shareable, SharedConsumer, SharedLocks, SharedSettlement
+from onqueue.worker.unix_signals import heed_not, reset_for_child
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from onqueue.connections import QueueManager
+    from onqueue.contracts import Checkpoints, Consumer, Locks
+    from onqueue.job_context import Lifeline
+    from onqueue.quotas import Limits
+    from onqueue.worker.child import Errand
+    from onqueue.worker.shared import Shared, Slot
+
+
+class Outfit:
+    """Makes the loop of a child, or its crew; one of them, once."""
+
+    def __init__(
+        self,
+        manager: QueueManager,
+        errand: Errand,
+        shared: Shared,
+        lifeline: Lifeline,
+        notices: int,
+    ) -> None:
+        """Take over the signals: from here on the child hears its parent, nobody else."""
+        self._manager = manager
+        self._errand = errand
+        self._shared = shared
+        self._lifeline = lifeline
+        self._notices = notices
+        self._cutter = Cutter(lambda: wanted_cut(shared.slots[0]))
+        is_alone = errand.options.concurrency == 1 or bool(errand.only)
+        self._wakeup = reset_for_child(self._cutter.on_signal if is_alone else heed_not)
+
+    def loop(self) -> Loop:
+        """Return what runs one job at a time."""
+        errand, manager, consumer = self._errand, self._manager, self._consumer()
+        return Loop(
+            connection=errand.connection,
+            queues=errand.queues,
+            options=errand.options,
+            clock=manager.clock,
+            shared=self._shared,
+            consumer=consumer,
+            attempts=self._attempts(
+                self._cutter, consumer.locks(), consumer.limits(), consumer.checkpoints()
+            ),
+            settlement=Settlement(**self._stores(consumer)),
+            cutter=self._cutter,
+            wakeup=self._wakeup,
+            notices=self._notices,
+            started=errand.started,
+            jobs_before=errand.jobs_before,
+            longest_wait=self._longest_wait,
+        )
+
+    def crew(self) -> Crew:
+        """Return what runs several at a time; raises `UnsupportedByDriver` where none can."""
+        errand, manager, guard = self._errand, self._manager, threading.RLock()
+        alone = self._consumer()
+        if not isinstance(alone, Shareable):
+            driver = manager.config(errand.connection).driver
+            raise UnsupportedByDriver("--concurrency", errand.connection, driver, "threads")
+        alone.share(guard)
+        consumer: Any = SharedConsumer(alone, guard)
+        settlement = SharedSettlement(guard, alone.marks, **self._stores(consumer))
+        cutters = [_cutter_of(slot) for slot in self._shared.slots]
+        numbers = count(1)
+        runners = [
+            Runner(
+                holder=errand.holder,
+                slot=slot,
+                shared=self._shared,
+                clock=manager.clock,
+                attempts=self._attempts(
+                    cutter,
+                    SharedLocks(consumer.locks(), guard, cutter),
+                    SharedLimits(consumer.limits(), guard, cutter),
+                    alone.checkpoints(),
+                ),
+                settlement=settlement,
+                numbers=numbers,
+                notices=self._notices,
+            )
+            for slot, cutter in zip(self._shared.slots, cutters, strict=True)
+        ]
+        return Crew(
+            connection=errand.connection,
+            queues=errand.queues,
+            options=errand.options,
+            clock=manager.clock,
+            shared=self._shared,
+            consumer=consumer,
+            settlement=settlement,
+            runners=runners,
+            cutters=cutters,
+            guard=guard,
+            wakeup=self._wakeup,
+            started=errand.started,
+            jobs_before=errand.jobs_before,
+            longest_wait=self._longest_wait,
+        )
+
+    # ---- the parts ----
+
+    def _consumer(self) -> Consumer:
+        errand = self._errand
+        queue = self._manager.workable(errand.connection)
+        self._longest_wait = queue.config.block_for
+        return queue.consumer(errand.holder, errand.queues, force=errand.options.force)
+
+    def _attempts(
+        self, cutter: Cutter, locks: Locks, limits: Limits, checkpoints: Checkpoints | None
+    ) -> Attempts:
+        manager = self._manager
+        return Attempts(
+            connection=self._errand.connection,
+            options=self._errand.options,
+            clock=manager.clock,
+            lifeline=self._lifeline,
+            cutter=cutter,
+            locks=locks,
+            limits=limits,
+            services=manager.services,
+            scope=manager.scope,
+            keys=manager.keys,
+            gives_up=manager.gives_up,
+            checkpoints=checkpoints,
+        )
+
+    def _stores(self, consumer: Consumer) -> dict[str, Any]:
+        manager = self._manager
+        return {
+            "connection": self._errand.connection,
+            "consumer": consumer,
+            "failed": manager.failed,
+            "outbox": manager.outbox,
+            "clock": manager.clock,
+            "lifeline": self._lifeline,
+            "carry": Carrier(manager, self._errand.connection).carry,
+        }
+
+
+def _cutter_of(slot: Slot) -> ThreadCutter:
+    return ThreadCutter(lambda: wanted_cut(slot))
+
+
+def wanted_cut(slot: Slot) -> tuple[int, BaseException | None]:
+    """Return which run of a slot its parent wants cut short, and what to raise in it."""
+    number, why = slot.wanted_cut
+    if why is Cut.TIMEOUT:
+        running = slot.running()
+        return number, JobTimedOut(running.timeout if running else 0.0)
+    return number, JobInterrupted() if why is Cut.INTERRUPT else None

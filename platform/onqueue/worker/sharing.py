@@ -1,0 +1,134 @@
+"""What lets several threads of a child work under one lease: one consumer, one trip at a time."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+from onqueue.errors import BrokerUnavailable
+from onqueue.worker.settlement import Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from contextlib import AbstractContextManager
+    from threading import RLock
+    from typing import Any
+
+    from onqueue.contracts import Consumer, JobId, Locks, Turn
+    from onqueue.worker.attempt import Attempt
+    from onqueue.worker.cutting import ThreadCutter
+
+
+@runtime_checkable
+class Shareable(Protocol):
+    """A consumer that several threads may use; a driver without one allows no concurrency."""
+
+    def share(self, guard: AbstractContextManager[Any]) -> None:
+        """Take the guard for whatever a wait does besides waiting; all other calls come in it."""
+        ...
+
+    def marks(self) -> Marks:
+        """Return what one thread marks its starts with; it needs no guard."""
+        ...
+
+
+class Marks(Protocol):
+    """The marks of one thread."""
+
+    def mark(self, done: JobId | None, started: JobId) -> None:
+        """Write down that one job is done and the next has started; nobody waits for it."""
+        ...
+
+
+class SharedConsumer:
+    """Makes each call under the guard, but for the wait, which one thread at a time may do."""
+
+    def __init__(self, consumer: Consumer, guard: RLock) -> None:
+        """Stand in for the consumer."""
+        self._consumer = consumer
+        self._guard = guard
+        self.holder = consumer.holder
+
+    def __getattr__(self, name: str) -> Any:
+        """Return the consumer's attribute; a method comes guarded."""
+        found = getattr(self._consumer, name)
+        if not callable(found):
+            return found
+
+        def guarded(*args: Any, **named: Any) -> Any:
+            with self._guard:
+                return found(*args, **named)
+
+        setattr(self, name, guarded)
+        return guarded
+
+    def wait(self, timeout: float, wakeup_fd: int) -> None:
+        """Block until a job may be ready; what it does to the shared line it does guarded."""
+        self._consumer.wait(timeout, wakeup_fd)
+
+
+class SharedLocks:
+    """The locks of a holder as the jobs of one thread take them."""
+
+    def __init__(self, locks: Locks, guard: RLock, cutter: ThreadCutter) -> None:
+        """Let no cut come while the broker is asked."""
+        self._locks = locks
+        self._guard = guard
+        self._cutter = cutter
+
+    def acquire(self, key: str, owner: JobId, expire_after: float | None) -> bool:
+        """Take the lock; True when it is the owner's now."""
+        with self._cutter.shielded(), self._guard:
+            return self._locks.acquire(key, owner, expire_after)
+
+    def release(self, key: str, owner: JobId) -> bool:
+        """Give the lock back; False when it is another's."""
+        with self._cutter.shielded(), self._guard:
+            return self._locks.release(key, owner)
+
+
+class SharedSettlement(Settlement):
+    """Settles the runs of several threads; its consumer is a `SharedConsumer`.
+
+    The two steps that every job takes need no lock: a success is put into a list of its own until
+    the next turn, and each thread has a line of its own to the broker on which it marks starts.
+    """
+
+    def __init__(self, guard: RLock, marks: Callable[[], Marks], **rest: Any) -> None:
+        """`marks` makes the marks of one thread; `rest` is what every settlement is given."""
+        super().__init__(**rest)
+        self._guard = guard
+        self._make_marks = marks
+        self._own = threading.local()
+        self._successes: deque[tuple[Attempt, float]] = deque()
+        self.unconfirmed = self._successes
+
+    def turn(self, want: int) -> Turn:
+        """Confirm what is done by any thread and return the next jobs; raises `LeaseLost`."""
+        with self._guard:
+            while self._successes:
+                super().succeed(*self._successes.popleft())
+            return super().turn(want)
+
+    def succeed(self, attempt: Attempt, duration: float) -> None:
+        """Note a plain success, to be confirmed by the next turn of any thread."""
+        self._own.done = attempt.reserved.id
+        self._successes.append((attempt, duration))
+
+    def give_back(self, ids: Sequence[JobId]) -> None:
+        """Return jobs that were never started to the front of their queues."""
+        with self._guard:
+            super().give_back(ids)
+
+    def mark(self, started: JobId) -> None:
+        """Write down that this thread's last success is done and this job starts."""
+        own = self._own.__dict__
+        marks = own.get("marks")
+        if marks is None:
+            marks = own["marks"] = self._make_marks()
+        done = own.pop("done", None)
+        try:
+            marks.mark(done, started)
+        except BrokerUnavailable:
+            self._insist(lambda: marks.mark(done, started))
