@@ -9,6 +9,7 @@ import click
 from onqueue.console import failed_jobs, inspecting, metrics, monitoring, queues, retrying
 from onqueue.console.group import QueueGroup
 from onqueue.console.loading import load_manager
+from onqueue.console.schedule import build_schedule_group
 from onqueue.console.work import work
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from onqueue.connections import QueueManager
 
-__all__ = ["build_group", "main"]
+__all__ = ["build_group", "build_schedule_group", "main"]
 
 
 def build_group(get_manager: Callable[[], QueueManager], name: str = "queue") -> click.Group:
@@ -48,6 +49,7 @@ def main() -> None:
             help="Where the QueueManager is, like 'shop:queues'.",
         )
     )
+    group.add_command(build_schedule_group(_manager_of_app))
     group.main(prog_name="onqueue")
 
 
