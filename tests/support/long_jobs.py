@@ -1,0 +1,42 @@
+"""Long jobs that note each row they did, for workers that are stopped or killed meanwhile."""
+
+from onqueue import Job
+from onqueue.clock import SystemClock
+from support.worker_jobs import note
+
+_clock = SystemClock()
+
+
+class Invitations(Job):
+    """Does so many rows, each a few milliseconds long."""
+
+    tries = 1
+    timeout = 60
+    label: str
+    rows: int
+    pause: float = 0.002
+
+    def handle(self) -> None:
+        note(self, "start")
+        for row in self.checkpoint.each(range(self.rows)):
+            _clock.sleep(self.pause)
+            note(self, f"row-{row}")
+        note(self, "ran")
+
+
+class Steps(Job):
+    """Does two steps and raises once between them."""
+
+    tries = 2
+    label: str
+
+    def handle(self) -> None:
+        paid = self.checkpoint.step("pay", self._pay)
+        if self.attempts == 1:
+            msg = "no route to the mail server"
+            raise OSError(msg)
+        note(self, f"mailed-for-{paid}")
+
+    def _pay(self) -> int:
+        note(self, "paid")
+        return self.attempts
