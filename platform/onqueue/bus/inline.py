@@ -7,12 +7,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Literal
 
 from onqueue import events
+from onqueue.bus.inline_limits import inline_limits
 from onqueue.connections import install_inline_runner
 from onqueue.drivers.sync import End
 from onqueue.errors import ManuallyFailed, MissingModel, NotWithSync
 from onqueue.failed.describing import failed_job
 from onqueue.injection import call_handle
-from onqueue.job_context import JobContext
+from onqueue.job_context import JobContext, running
 from onqueue.middleware.pipeline import run_pipeline
 from onqueue.payload import decode
 
@@ -121,6 +122,7 @@ class _InlineRun:
             locks=_locks,
             services=manager.services,
             keys=manager.keys,
+            limits=inline_limits(manager),
         )
         self._context.tie = self.envelope.tie
         self._context.about = about
@@ -144,9 +146,11 @@ class _InlineRun:
     def _attempt(self) -> bool:
         context = self._context
         job = self.envelope.restore(self._manager.keys).bind(context)
+        entered = running.set(context)
         try:
             return run_pipeline(job, job.middleware(), self._handle)
         finally:
+            running.reset(entered)
             context.close()
 
     def _handle(self, job: Job) -> None:
@@ -171,8 +175,10 @@ class _InlineRun:
                     f"Job {self.envelope.job!r} asked for {order.kind!r}, but runs inside its "
                     "dispatcher and has no queue to go back to: use a connection with a worker"
                 )
-                self._fail(refusal)
-                raise refusal
+                # What a middleware swallowed to try again later is the cause, where there is none.
+                error = order.error or refusal
+                self._fail(error)
+                raise error
 
     def _fail(self, error: BaseException) -> None:
         connection, queue, job_id, job, attempts, context = self._head
