@@ -8,6 +8,7 @@ sends again on their own.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -26,11 +27,20 @@ class Envelope:
 class MailTransport(Protocol):
     """Something that takes a message in two halves; see the module's head."""
 
-    def prepare(self, envelope: Envelope) -> None:
-        """Open the transaction; raises ``DeliveryDeferred`` or ``DeliveryRefused``."""
+    def prepare(self, envelope: Envelope, meanwhile: Callable[[], None] = ...) -> None:
+        """Open the transaction; raises ``DeliveryDeferred`` or ``DeliveryRefused``.
 
-    def transmit(self, envelope: Envelope) -> str:
-        """Send the prepared message, return the server's words; may raise ``DeliveryUncertain``."""
+        ``meanwhile`` is called while the server is waited for, if that takes time.
+        """
+
+    def transmit(self, envelope: Envelope, following: Envelope | None = None) -> str:
+        """Send the prepared message, return the server's words; may raise ``DeliveryUncertain``.
+
+        ``following`` is the message that is prepared next: it may be announced already.
+        """
+
+    def abandon(self) -> None:
+        """Forget a message that was announced or prepared and shall not leave now."""
 
     def close(self) -> None:
         """Say goodbye to the server, if one is connected."""

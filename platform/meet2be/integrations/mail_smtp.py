@@ -1,15 +1,18 @@
 """Mail over SMTP (RFC 5321): the only importer of ``smtplib``.
 
-``prepare`` says MAIL and RCPT, ``transmit`` says DATA and sends the message; see
-``meet2be.integrations.mail`` for what a failure in either half means.
+``prepare`` says MAIL, RCPT and DATA, ``transmit`` sends the message; see
+``meet2be.integrations.mail`` for what a failure in either half means. To a server that need not be
+waited for (PIPELINING) the next message is announced right behind the one before.
 """
 
 from __future__ import annotations
 
 import smtplib
 import ssl
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Final
 
 from meet2be.integrations.mail import (
     DeliveryDeferred,
@@ -17,9 +20,16 @@ from meet2be.integrations.mail import (
     DeliveryUncertain,
     Envelope,
 )
+from meet2be.integrations.smtp_dialogue import ConnectionLost, Dialogue, Reply
 
-READY_FOR_MESSAGE = 354
-PERMANENT_FAILURE = 500
+READY_FOR_MESSAGE: Final = 354
+PERMANENT_FAILURE: Final = 500
+BAD_ADDRESS: Final = 553
+_YES: Final = (250, 251)
+_ENDS_AN_ADDRESS: Final = frozenset("\r\n<>")
+
+PATIENCE: Final = 0.005
+"""Seconds for which an answer that is due at any moment is waited for before others' work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,55 +44,133 @@ class SmtpSettings:
     timeout: float = 30.0
 
 
+def _nothing() -> None:
+    """Use the server's time for nothing."""
+
+
 class SmtpTransport:
     """Keeps one connection for as many messages as the server lets it; not thread-safe."""
 
     def __init__(self, settings: SmtpSettings) -> None:
         self.settings = settings
-        self._connection: smtplib.SMTP | None = None
+        self._dialogue: Dialogue | None = None
+        self._announced: Envelope | None = None
+        """Whose MAIL, RCPT and DATA were said and are not answered yet."""
+        self._opened: Envelope | None = None
+        """Whose message the server waits for."""
 
-    def prepare(self, envelope: Envelope) -> None:
+    def prepare(self, envelope: Envelope, meanwhile: Callable[[], None] = _nothing) -> None:
         """Announce sender and recipient; a connection that went stale is replaced once."""
+        if self._opened is not None or self._announced not in {None, envelope}:
+            self.abandon()
         try:
-            self._announce(self._connected(), envelope)
-        except smtplib.SMTPServerDisconnected:
+            self._open(envelope, meanwhile)
+        except ConnectionLost:
             self._drop()
-            self._announce_on_a_fresh_connection(envelope)
+            self._open_on_a_fresh_connection(envelope)
 
-    def transmit(self, envelope: Envelope) -> str:
+    def transmit(self, envelope: Envelope, following: Envelope | None = None) -> str:
         """Send the message of the prepared transaction; returns the server's answer."""
-        connection = self._connected()
-        self._ask_for_the_message(connection)
+        dialogue = self._dialogue
+        if dialogue is None or self._opened != envelope:
+            raise DeliveryDeferred(envelope.to_addr, 0, "its transaction is not open any more")
+        self._opened = None
         try:
-            connection.send(_dot_stuffed(envelope.content))
-            code, answer = connection.getreply()
-        except (OSError, smtplib.SMTPException) as error:
+            dialogue.say(_dot_stuffed(envelope.content) + self._announcement(dialogue, following))
+            reply = dialogue.hear()
+        except ConnectionLost as error:
             self._drop()
             raise DeliveryUncertain(envelope.to_addr, str(error)) from error
-        text = answer.decode("utf-8", "replace")
-        _raise_unless_accepted(code, text, envelope.to_addr)
-        return text
+        _raise_unless_accepted(reply, envelope.to_addr)
+        return reply.text
+
+    def abandon(self) -> None:
+        """Leave what was announced unsent: after DATA, hanging up is the only way."""
+        if self._announced is not None or self._opened is not None:
+            self._drop()
 
     def close(self) -> None:
         """Send QUIT, whatever it answers."""
-        if self._connection is not None:
-            with suppress(OSError, smtplib.SMTPException):
-                self._connection.quit()
-            self._connection = None
+        if self._dialogue is not None:
+            with suppress(ConnectionLost):
+                self._dialogue.say(b"QUIT\r\n")
+                self._dialogue.hear()
+            self._drop()
 
-    def _announce_on_a_fresh_connection(self, envelope: Envelope) -> None:
+    def _open_on_a_fresh_connection(self, envelope: Envelope) -> None:
         try:
-            self._announce(self._connected(), envelope)
-        except smtplib.SMTPServerDisconnected as error:
+            self._open(envelope, _nothing)
+        except ConnectionLost as error:
             self._drop()
             raise DeliveryDeferred(envelope.to_addr, 0, str(error)) from error
 
-    def _connected(self) -> smtplib.SMTP:
-        if self._connection is None:
-            self._connection = self._connect()
-        return self._connection
+    def _open(self, envelope: Envelope, meanwhile: Callable[[], None]) -> None:
+        dialogue = self._connected()
+        replies = (
+            self._announce_at_once(dialogue, envelope, meanwhile)
+            if dialogue.pipelines
+            else self._announce_in_turn(dialogue, envelope, meanwhile)
+        )
+        try:
+            _raise_unless_opened(replies, envelope.to_addr)
+        except (DeliveryDeferred, DeliveryRefused):
+            self._reset(dialogue, replies)
+            raise
+        self._opened = envelope
 
-    def _connect(self) -> smtplib.SMTP:
+    def _announce_at_once(
+        self, dialogue: Dialogue, envelope: Envelope, meanwhile: Callable[[], None]
+    ) -> list[Reply]:
+        commands = _commands(dialogue, envelope)
+        if self._announced is None:
+            dialogue.say(b"".join(commands))
+        self._announced = envelope
+        if not dialogue.is_answered(PATIENCE):
+            meanwhile()
+        replies = [dialogue.hear() for _ in commands]
+        self._announced = None
+        return replies
+
+    def _announce_in_turn(
+        self, dialogue: Dialogue, envelope: Envelope, meanwhile: Callable[[], None]
+    ) -> list[Reply]:
+        replies: list[Reply] = []
+        meanwhile()
+        for command in _commands(dialogue, envelope):
+            dialogue.say(command)
+            replies.append(dialogue.hear())
+            if replies[-1].code not in {*_YES, READY_FOR_MESSAGE}:
+                break
+        return replies
+
+    def _announcement(self, dialogue: Dialogue, following: Envelope | None) -> bytes:
+        """Return what announces the next message behind this one, if the server takes it so."""
+        if following is None or not dialogue.pipelines:
+            return b""
+        try:
+            commands = _commands(dialogue, following)
+        except DeliveryRefused:
+            return b""  # its own turn tells why
+        self._announced = following
+        return b"".join(commands)
+
+    def _reset(self, dialogue: Dialogue, replies: Sequence[Reply]) -> None:
+        """Make the connection fit for the next message after this one was not let in."""
+        if replies[-1].code == READY_FOR_MESSAGE:
+            self._drop()  # it waits for a message to nobody
+            return
+        try:
+            dialogue.say(b"RSET\r\n")
+            dialogue.hear()
+        except ConnectionLost:
+            self._drop()
+
+    def _connected(self) -> Dialogue:
+        if self._dialogue is None:
+            self._dialogue = self._connect()
+        return self._dialogue
+
+    def _connect(self) -> Dialogue:
         settings = self.settings
         try:
             connection = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout)
@@ -91,71 +179,47 @@ class SmtpTransport:
             if settings.username is not None:
                 connection.login(settings.username, settings.password or "")
             connection.ehlo_or_helo_if_needed()
+            if connection.sock is None:
+                raise smtplib.SMTPServerDisconnected("the server has hung up")
         except (OSError, smtplib.SMTPException) as error:
             where = f"{settings.host}:{settings.port}"
             raise DeliveryDeferred(where, 0, f"no mail server at {where}: {error}") from error
-        return connection
-
-    def _announce(self, connection: smtplib.SMTP, envelope: Envelope) -> None:
-        options = ["SMTPUTF8"] if _needs_utf8(connection, envelope) else []
-        try:
-            _expect_yes(connection.mail(envelope.from_addr, options), envelope.to_addr)
-            _expect_yes(connection.rcpt(envelope.to_addr), envelope.to_addr)
-        except (DeliveryDeferred, DeliveryRefused):
-            self._reset()
-            raise
-        except UnicodeEncodeError as error:
-            self._reset()
-            reason = "the mail server does not take addresses outside ASCII (SMTPUTF8, RFC 6531)"
-            raise DeliveryRefused(envelope.to_addr, 553, reason) from error
-        except smtplib.SMTPServerDisconnected:
-            raise
-        except (OSError, smtplib.SMTPException) as error:
-            self._drop()
-            raise DeliveryDeferred(envelope.to_addr, 0, str(error)) from error
-
-    def _ask_for_the_message(self, connection: smtplib.SMTP) -> None:
-        """Send DATA; nothing of the message has left yet, so a failure here may be repeated."""
-        try:
-            code, answer = connection.docmd("DATA")
-        except (OSError, smtplib.SMTPException) as error:
-            self._drop()
-            raise DeliveryDeferred("", 0, str(error)) from error
-        if code != READY_FOR_MESSAGE:
-            self._reset()
-            _raise_unless_accepted(code, answer.decode("utf-8", "replace"), "", accepted=())
-
-    def _reset(self) -> None:
-        if self._connection is not None:
-            try:
-                self._connection.rset()
-            except (OSError, smtplib.SMTPException):
-                self._drop()
+        return Dialogue(connection.sock, connection.esmtp_features)
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        self._announced = self._opened = None
+        if self._dialogue is not None:
+            self._dialogue.hang_up()
+            self._dialogue = None
 
 
-def _needs_utf8(connection: smtplib.SMTP, envelope: Envelope) -> bool:
-    outside_ascii = not (envelope.to_addr.isascii() and envelope.from_addr.isascii())
-    return outside_ascii and connection.has_extn("smtputf8")
+def _commands(dialogue: Dialogue, envelope: Envelope) -> list[bytes]:
+    """Return MAIL, RCPT and DATA; raises ``DeliveryRefused`` for what cannot be said."""
+    sender, recipient = envelope.from_addr, envelope.to_addr
+    if not _ENDS_AN_ADDRESS.isdisjoint(sender + recipient):
+        reason = "the address holds a sign that would end it"
+        raise DeliveryRefused(recipient, BAD_ADDRESS, reason)
+    is_ascii = sender.isascii() and recipient.isascii()
+    if not is_ascii and not dialogue.takes_utf8:
+        reason = "the mail server does not take addresses outside ASCII (SMTPUTF8, RFC 6531)"
+        raise DeliveryRefused(recipient, BAD_ADDRESS, reason)
+    option = "" if is_ascii else " SMTPUTF8"
+    mail, rcpt = f"MAIL FROM:<{sender}>{option}\r\n", f"RCPT TO:<{recipient}>\r\n"
+    return [mail.encode(), rcpt.encode(), b"DATA\r\n"]
 
 
-def _expect_yes(reply: tuple[int, bytes], address: str) -> None:
-    code, answer = reply
-    _raise_unless_accepted(code, answer.decode("utf-8", "replace"), address)
+def _raise_unless_opened(replies: Sequence[Reply], address: str) -> None:
+    for reply in replies[:2]:
+        _raise_unless_accepted(reply, address)
+    _raise_unless_accepted(replies[2], address, accepted=(READY_FOR_MESSAGE,))
 
 
-def _raise_unless_accepted(
-    code: int, text: str, address: str, accepted: tuple[int, ...] = (250, 251)
-) -> None:
-    if code in accepted:
+def _raise_unless_accepted(reply: Reply, address: str, accepted: Sequence[int] = _YES) -> None:
+    if reply.code in accepted:
         return
-    if code >= PERMANENT_FAILURE:
-        raise DeliveryRefused(address, code, text)
-    raise DeliveryDeferred(address, code, text)
+    if reply.code >= PERMANENT_FAILURE:
+        raise DeliveryRefused(address, reply.code, reply.text)
+    raise DeliveryDeferred(address, reply.code, reply.text)
 
 
 def _dot_stuffed(content: bytes) -> bytes:

@@ -1,15 +1,16 @@
 """Taking mails from the outbox to the mail server, each at most once.
 
-The claim (``sending``) is committed right before the message leaves, the answer (``sent``) right
-after it. A run that finds a claim nobody answered cannot know whether the message left: the mail
-becomes ``uncertain`` and waits for a person. What may be repeated (no connection, "try later")
+The claim (``sending``) is committed right before the message leaves, the answer (``sent``) as soon
+as it is here. A run that finds a claim nobody answered cannot know whether the message left: the
+mail becomes ``uncertain`` and waits for a person. What may be repeated (no connection, "try later")
 happens before the claim and costs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, Protocol
@@ -78,12 +79,9 @@ class MailDelivery:
         with self.sessions() as session:
             delivering = _Delivering(self, session, token)
             try:
-                for row in rows:
-                    if should_stop():
-                        delivering.left.append(row.id)
-                    else:
-                        delivering.take(row, ensure_lease)
+                delivering.run(rows, ensure_lease, should_stop)
             finally:
+                self.transport.abandon()
                 delivering.settle()
         return delivering.left
 
@@ -104,26 +102,56 @@ class MailDelivery:
         return list(session.connection().execute(sql.READ_MAILS, wanted))
 
 
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A mail that is to be sent, as its row and as it goes over the wire."""
+
+    row: Row[Any]
+    envelope: Envelope
+
+
 class _Delivering:
-    """One call of ``deliver``: holds the answer that is still to be recorded."""
+    """One call of ``deliver``: holds the answers that are still to be recorded.
+
+    A mail's answer and the next mail's claim share a commit if the server lets the next one in
+    without a wait; else the answer is recorded first.
+    """
 
     def __init__(self, delivery: MailDelivery, session: Session, token: str) -> None:
         self.delivery, self.session, self.token = delivery, session, token
         self.left: list[int] = []
         self._unsettled: list[tuple[Row[Any], Outcome]] = []
 
-    def take(self, row: Row[Any], ensure_lease: Callable[[], None]) -> None:
-        """Send one mail, if it is to be sent."""
-        if row.status == "sending":
-            self._judge_standing_claim(row)
-        if row.status != "queued":
-            return
-        envelope = seal(_letter(row, self.delivery.clock.now()))
-        if self._is_prepared(row, envelope):
-            ensure_lease()
-            if self._settle_and_claim(row):
-                self._transmit(row, envelope)
-                self.settle()
+    def run(
+        self,
+        rows: Sequence[Row[Any]],
+        ensure_lease: Callable[[], None],
+        should_stop: Callable[[], bool],
+    ) -> None:
+        """Send those that are to be sent, one after the other."""
+        waiting = self._waiting(rows, should_stop)
+        mail = next(waiting, None)
+        while mail is not None:
+            # Sealed before the claim: nothing shall stand between a claim and its message.
+            following = next(waiting, None)
+            if self._is_prepared(mail):
+                ensure_lease()
+                if self._settle_and_claim(mail.row):
+                    self._transmit(mail, following)
+                else:
+                    self.delivery.transport.abandon()
+            mail = following
+
+    def _waiting(
+        self, rows: Sequence[Row[Any]], should_stop: Callable[[], bool]
+    ) -> Iterator[_Sealed]:
+        for row in rows:
+            if should_stop():
+                self.left.append(row.id)
+            elif row.status == "sending":
+                self._judge_standing_claim(row)
+            elif row.status == "queued":
+                yield _Sealed(row, seal(_letter(row, self.delivery.clock.now())))
 
     def settle(self) -> None:
         """Record the answers that are still unrecorded, in a commit of their own."""
@@ -133,15 +161,15 @@ class _Delivering:
             self.session.commit()
             self._unsettled.clear()
 
-    def _is_prepared(self, row: Row[Any], envelope: Envelope) -> bool:
+    def _is_prepared(self, mail: _Sealed) -> bool:
         """Announce the mail to the server; what goes wrong here may be repeated."""
         try:
-            self.delivery.transport.prepare(envelope)
+            self.delivery.transport.prepare(mail.envelope, meanwhile=self.settle)
         except DeliveryDeferred as error:
-            self._put_off(row, error)
+            self._put_off(mail.row, error)
             return False
         except DeliveryRefused as error:
-            self._unsettled.append((row, Outcome("failed", error.text, error.code)))
+            self._unsettled.append((mail.row, Outcome("failed", error.text, error.code)))
             return False
         return True
 
@@ -161,17 +189,18 @@ class _Delivering:
         self._unsettled.clear()
         return bool(claimed)
 
-    def _transmit(self, row: Row[Any], envelope: Envelope) -> None:
+    def _transmit(self, mail: _Sealed, following: _Sealed | None) -> None:
+        after = None if following is None else following.envelope
         try:
-            outcome = Outcome("sent", self.delivery.transport.transmit(envelope))
+            outcome = Outcome("sent", self.delivery.transport.transmit(mail.envelope, after))
         except DeliveryUncertain as error:
             outcome = Outcome("uncertain", error.text)
         except DeliveryRefused as error:
             outcome = Outcome("failed", error.text, error.code)
         except DeliveryDeferred as error:
-            self._put_off(row, error)
+            self._put_off(mail.row, error)
             return
-        self._unsettled.append((row, outcome))
+        self._unsettled.append((mail.row, outcome))
 
     def _put_off(self, row: Row[Any], error: DeliveryDeferred) -> None:
         outcome = Outcome("queued", error.text, error.code, logged="deferred")

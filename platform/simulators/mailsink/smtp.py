@@ -25,6 +25,19 @@ class SinkHandler:
         """Keep messages in `store`."""
         self._store = store
 
+    async def handle_EHLO(  # noqa: N802 - aiosmtpd's name
+        self,
+        server: SMTP,
+        session: Session,
+        envelope: Envelope,
+        hostname: str,
+        responses: list[str],
+    ) -> list[str]:
+        """Name PIPELINING too (RFC 2920): commands are read one after the other as they come."""
+        del server, envelope
+        session.host_name = hostname
+        return [responses[0], "250-PIPELINING", *responses[1:]]
+
     async def handle_RCPT(  # noqa: N802 - aiosmtpd's signature
         self,
         server: SMTP,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from collections.abc import Callable
 from functools import partial
 
 from meet2be.db import Database
@@ -23,15 +24,15 @@ class DyingTransport(SmtpTransport):
         super().__init__(settings)
         self.point, self.left = point, turn
 
-    def prepare(self, envelope: Envelope) -> None:
+    def prepare(self, envelope: Envelope, meanwhile: Callable[[], None] = lambda: None) -> None:
         self.left -= 1
         self._die_at("before_prepare")
-        super().prepare(envelope)
+        super().prepare(envelope, meanwhile)
         self._die_at("after_prepare")
 
-    def transmit(self, envelope: Envelope) -> str:
+    def transmit(self, envelope: Envelope, following: Envelope | None = None) -> str:
         self._die_at("after_claim")
-        answer = super().transmit(envelope)
+        answer = super().transmit(envelope, following)
         self._die_at("after_data")
         return answer
 

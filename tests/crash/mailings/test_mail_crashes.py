@@ -56,8 +56,9 @@ def clock() -> SystemClock:
 @pytest.mark.parametrize(
     ("point", "uncertain", "received"),
     [
-        ("before_prepare", 0, MAILS),
-        ("after_prepare", 0, MAILS),
+        # The answer of the mail before is here, and to be recorded with the next claim.
+        ("before_prepare", 1, MAILS),
+        ("after_prepare", 1, MAILS),
         ("after_claim", 1, MAILS - 1),
         ("after_data", 1, MAILS),
     ],

@@ -240,6 +240,32 @@ def test_a_worker_that_is_to_stop_leaves_the_rest_and_loses_no_answer(
     assert len(control.messages()) == 2
 
 
+@pytest.mark.parametrize(("rule", "state"), [("refuse", "failed"), ("defer", "queued")])
+def test_a_recipient_who_is_not_let_in_holds_up_nobody_behind(
+    database: Database, delivery: MailDelivery, control: MailSinkControl, rule: str, state: str
+) -> None:
+    control.rule(rule, subject="person1@firma.example")
+    mails = [written(database, f"k{n}", f"person{n}@firma.example") for n in range(3)]
+    delivery.deliver(mails, "job-1")
+    assert [mail(database, each).status for each in mails] == ["sent", state, "sent"]
+    assert len(control.messages()) == 2
+
+
+def test_a_mail_that_another_worker_claimed_meanwhile_is_left_to_it(
+    database: Database, delivery: MailDelivery, control: MailSinkControl
+) -> None:
+    mails = [written(database, f"k{number}") for number in range(3)]
+    claims = iter([None, mails[1], None])
+
+    def others_claim() -> None:
+        if (other := next(claims)) is not None:
+            claim(database, other, "job-2")
+
+    delivery.deliver(mails, "job-1", others_claim)
+    assert [mail(database, each).status for each in mails] == ["sent", "sending", "sent"]
+    assert len(control.messages()) == 2
+
+
 def test_another_tenants_mail_is_not_delivered(
     database: Database, sink: MailSinkProcess, control: MailSinkControl, clock: FakeClock
 ) -> None:
