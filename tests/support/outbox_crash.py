@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 import onqueue
 from onqueue.clock import SystemClock
 from onqueue.config import connection_config
+from onqueue.console import build_group
 from onqueue.contracts import FailedJob
 from onqueue.drivers.redis import RedisQueue
 from onqueue.failed.database import DatabaseFailedJobs
@@ -167,14 +168,29 @@ class Tasks:
         """Retry the job of an id."""
         retry_failed(self.manager, self.options.job)
 
+    def retry_all(self) -> None:
+        """Retry every job at a rate, as the command does."""
+        arguments = ["retry", "all", "--rate", "1000/s"]
+        build_group(lambda: self.manager).main(arguments, standalone_mode=False)
+
+    def retry_changed(self) -> None:
+        """Retry the job of an id with another number."""
+        arguments = ["retry", self.options.job, "--set", "number=2"]
+        build_group(lambda: self.manager).main(arguments, standalone_mode=False)
+
     def record(self) -> None:
         """Record the failure of the job of an id."""
+        self._record(self.options.job)
+
+    def record_many(self) -> None:
+        """Record the failures of so many jobs."""
+        for number in range(1, self.options.count + 1):
+            self._record(f"{number:032x}")
+
+    def _record(self, job_id: str) -> None:
         payload = b'{"v":1,"job":"Ship","at":1000,"data":{"number":1}}'
-        self.failed.record(
-            FailedJob(
-                self.options.job, REDIS, "ships", "Ship", payload, "E", "e", "", 3, self.clock.now()
-            )
-        )
+        now = self.clock.now()
+        self.failed.record(FailedJob(job_id, REDIS, "ships", "Ship", payload, "E", "e", "", 3, now))
 
 
 def _run(task: Task) -> None:
@@ -259,6 +275,12 @@ class Scene:
         leases.close()
         queue.close()
         return ids
+
+    def payloads(self) -> list[bytes]:
+        """Return the payloads of what is ready, in order."""
+        queue = self.manager.connection()
+        assert isinstance(queue, RedisQueue)
+        return [job.payload for job in queue.inspection().jobs("ships", "ready")]
 
     def waiting(self) -> int:
         """Return how many jobs the broker has."""

@@ -77,3 +77,31 @@ def test_a_durable_job_whose_retry_died_is_guarded(scene: Scene) -> None:
     scene.run("retry", job=ID)
     assert scene.run_jobs() == [ID]
     assert scene.outbox.state(ID) == "done"
+
+
+STEPS = ["after-begin-retry", "after-push", "after-end-retry"]
+
+
+@pytest.mark.parametrize("point", STEPS)
+def test_a_retry_of_many_that_dies_goes_on_where_it_was(scene: Scene, point: str) -> None:
+    """B14, C81: whatever the step, at the third of five jobs: none is lost, none is doubled."""
+    scene.run("record_many", count=5)
+    scene.run_and_die("retry_all", point, at_call=3)
+    first = scene.run_jobs()
+    assert len(first) in {2, 3}
+    scene.run("retry_all")
+    assert sorted(first + scene.run_jobs()) == [f"{number:032x}" for number in range(1, 6)]
+    assert scene.failed.count() == 0
+
+
+@pytest.mark.parametrize("point", STEPS)
+def test_a_change_whose_retry_died_is_made_once(scene: Scene, point: str) -> None:
+    """B14: the same command again ends it."""
+    scene.run("record", job=ID)
+    scene.run_and_die("retry_changed", point, job=ID)
+    if scene.failed.find(ID) is not None:
+        scene.run("retry_changed", job=ID)
+    [payload] = scene.payloads()
+    assert b'"number":2' in payload
+    assert [b'"number":1' in edit.before for edit in scene.failed.edits(ID)] == [True]
+    assert scene.run_jobs() == [ID]
