@@ -9,9 +9,12 @@ import pytest
 
 from meet2be.cli import main
 from meet2be.db import Database
+from onqueue import Job
+from onqueue.schedule import Schedule
 from onqueue.testing import queue_fake
 
 ROOT = Path(__file__).resolve().parents[2]
+SCHEDULE_JOBS = ROOT / "docs" / "how-to" / "schedule-jobs.md"
 WRITE_A_JOB = ROOT / "docs" / "how-to" / "write-a-job.md"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PROGRAMS = {file.stem for file in ROOT.glob("infra/supervisor/programs/*.conf")}
@@ -62,6 +65,17 @@ def test_the_job_of_the_page_is_a_job_and_its_test_passes(sqlite_database: Datab
     test = page["test_an_attendee_is_reminded"]
     assert callable(test)
     test(sqlite_database)
+
+
+def test_the_schedule_of_the_page_is_one_and_so_are_its_own_jobs() -> None:
+    page: dict[str, object] = {"__name__": "how_to_schedule_jobs"}
+    for block in blocks(SCHEDULE_JOBS, "python"):
+        exec(block, page)  # noqa: S102 - our own page
+    schedule = page["schedule"]
+    assert isinstance(schedule, Schedule)
+    schedule.check()
+    assert len(schedule) == 8
+    assert all(isinstance(entry.make(), Job) for entry in schedule)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
