@@ -10,8 +10,8 @@ changes nothing for the job. Receivers are held weakly, as always with blinker.
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from blinker import NamedSignal, Namespace
 
@@ -99,7 +99,10 @@ class BatchFinished(BatchEvent):
 
 @dataclass(frozen=True, slots=True)
 class JobRun:
-    """What all events about one attempt tell; `job` is the wire name, `attempts` 1-based."""
+    """What all events about one attempt tell; `job` is the wire name, `attempts` 1-based.
+
+    `options` are those that travelled with the job.
+    """
 
     connection: str
     queue: str
@@ -107,6 +110,18 @@ class JobRun:
     job: str
     attempts: int
     context: Mapping[str, str]
+    options: Mapping[str, Any] = field(default_factory=dict, kw_only=True)
+
+    @property
+    def display_name(self) -> str:
+        """What people read: the name the job gave itself, else its name on the wire."""
+        name: str = self.options.get("display_name") or self.job
+        return name
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """By what people find the job."""
+        return tuple(self.options.get("tags", ()))
 
 
 @dataclass(frozen=True, slots=True)

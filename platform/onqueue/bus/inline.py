@@ -103,6 +103,7 @@ class _InlineRun:
         self._starts = starts
         self._message = message
         self.envelope: Envelope = decode(message.payload)
+        self._options = self.envelope.options
         self._head = (
             connection,
             message.queue,
@@ -129,7 +130,9 @@ class _InlineRun:
 
     def go(self) -> End:
         if events.job_processing.receivers:
-            events.tell(events.job_processing, events.JobProcessing(*self._head))
+            events.tell(
+                events.job_processing, events.JobProcessing(*self._head, options=self._options)
+            )
         try:
             has_run = self._attempt()
         except MissingModel as error:
@@ -197,7 +200,9 @@ class _InlineRun:
         )
         self._call_hook(error)
         if events.job_failed.receivers:
-            events.tell(events.job_failed, events.JobFailed(*self._head, error))
+            events.tell(
+                events.job_failed, events.JobFailed(*self._head, error, options=self._options)
+            )
         self._tell_attempted("failed", error)
 
     def _call_hook(self, error: BaseException) -> None:
@@ -210,19 +215,23 @@ class _InlineRun:
 
     def _end(self, outcome: Literal["succeeded", "skipped"]) -> End:
         if events.job_processed.receivers:
-            event = events.JobProcessed(*self._head, outcome, self._duration())
+            event = events.JobProcessed(
+                *self._head, outcome, self._duration(), options=self._options
+            )
             events.tell(events.job_processed, event)
         self._tell_attempted(outcome, None)
         return End(outcome, edit=self._context.edit)
 
     def _tell_exception(self, error: BaseException) -> None:
         if events.job_exception_occurred.receivers:
-            event = events.JobExceptionOccurred(*self._head, error)
+            event = events.JobExceptionOccurred(*self._head, error, options=self._options)
             events.tell(events.job_exception_occurred, event)
 
     def _tell_attempted(self, outcome: Outcome, error: BaseException | None) -> None:
         if events.job_attempted.receivers:
-            event = events.JobAttempted(*self._head, outcome, self._duration(), error)
+            event = events.JobAttempted(
+                *self._head, outcome, self._duration(), error, options=self._options
+            )
             events.tell(events.job_attempted, event)
 
     def _duration(self) -> float:

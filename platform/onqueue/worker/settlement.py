@@ -301,15 +301,17 @@ class Settlement:
 
     def tell_processing(self, attempt: Attempt) -> None:
         """Tell that the run starts."""
-        event = events.JobProcessing(*self._run_of(attempt))
+        event = events.JobProcessing(*self._run_of(attempt), options=attempt.envelope.options)
         events.tell(events.job_processing, event)
 
     def tell_exception(self, attempt: Attempt, error: BaseException) -> None:
         """Tell that the run raised, before anything is decided about it."""
-        name, job_id = attempt.envelope.job, attempt.reserved.id
+        name, job_id = attempt.envelope.display_name, attempt.reserved.id
         log.warning("job %r raised, id %s", name, job_id, exc_info=error)
         if events.job_exception_occurred.receivers:
-            event = events.JobExceptionOccurred(*self._run_of(attempt), error)
+            event = events.JobExceptionOccurred(
+                *self._run_of(attempt), error, options=attempt.envelope.options
+            )
             events.tell(events.job_exception_occurred, event)
 
     def _run_of(self, attempt: Attempt) -> tuple[str, str, str, str, int, dict[str, str]]:
@@ -335,32 +337,32 @@ class Settlement:
     def _tell_lost(self, attempt: Attempt) -> None:
         log.warning("lease lost: job %s", attempt.reserved.id)
         if events.job_lease_lost.receivers:
-            event = events.JobLeaseLost(*self._run_of(attempt))
+            event = events.JobLeaseLost(*self._run_of(attempt), options=attempt.envelope.options)
             events.tell(events.job_lease_lost, event)
 
     def _tell(self, attempt: Attempt, decision: Decision, duration: float) -> None:
         """Tell the one end of the run, and then that it is over."""
-        run = self._run_of(attempt)
+        run, options = self._run_of(attempt), attempt.envelope.options
         timed_out = isinstance(decision, Release | Fail) and decision.timed_out
         if timed_out and events.job_timed_out.receivers:
             timeout = attempt.limits.timeout
-            events.tell(events.job_timed_out, events.JobTimedOut(*run, timeout))
+            events.tell(events.job_timed_out, events.JobTimedOut(*run, timeout, options=options))
         error: BaseException | None = None
         match decision:
             case Done(outcome):
                 if events.job_processed.receivers:
-                    processed = events.JobProcessed(*run, outcome, duration)
+                    processed = events.JobProcessed(*run, outcome, duration, options=options)
                     events.tell(events.job_processed, processed)
             case Fail(error):
-                events.tell(events.job_failed, events.JobFailed(*run, error))
+                events.tell(events.job_failed, events.JobFailed(*run, error, options=options))
             case Release(outcome, delay, _, _, error):
                 if events.job_released.receivers:
-                    released = events.JobReleased(*run, outcome, delay, error)
+                    released = events.JobReleased(*run, outcome, delay, error, options=options)
                     events.tell(events.job_released, released)
             case Park():
                 if events.job_released.receivers:
-                    released = events.JobReleased(*run, "parked", 0.0, None)
+                    released = events.JobReleased(*run, "parked", 0.0, None, options=options)
                     events.tell(events.job_released, released)
         if events.job_attempted.receivers:
-            over = events.JobAttempted(*run, decision.outcome, duration, error)
+            over = events.JobAttempted(*run, decision.outcome, duration, error, options=options)
             events.tell(events.job_attempted, over)

@@ -233,6 +233,7 @@ class Worker:
             overran.attempts + 1,
             envelope.context,
             overran.timeout,
+            options=envelope.options,
         )
         events.tell(events.job_timed_out, event)
 
