@@ -9,6 +9,7 @@ import svcs
 
 import jobs
 import onqueue
+from jobs.schedule import SCHEDULE
 from jobs.triggers import TRIGGERS
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
@@ -50,7 +51,9 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     clock = clock or SystemClock()
     registry = svcs.Registry()
     database = Database(settings.database.url, clock)
-    queues = make_queues(settings.broker, database, clock, registry)
+    keys = (settings.app_key, *settings.previous_app_keys)
+    queues = make_queues(settings.broker, database, clock, registry, keys)
+    queues.schedule = SCHEDULE
     payments = _provider(settings, clock)
     transport = SmtpTransport(_smtp(settings))
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled})

@@ -6,7 +6,7 @@ that is wrong. The variables themselves stand in `meet2be.config_variables`.
 
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -24,6 +24,7 @@ from meet2be.config_variables import (
     ENVIRONMENT,
     LOG_LEVEL,
     MAIL_FROM,
+    PREVIOUS_APP_KEYS,
     PROVIDER_CONNECT_TIMEOUT,
     PROVIDER_TOTAL_TIMEOUT,
     PROXY_HOPS,
@@ -136,6 +137,7 @@ class Settings:
     web: WebSettings
     provider: ProviderSettings
     mail: MailSettings
+    previous_app_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def is_production(self) -> bool:
@@ -154,13 +156,14 @@ class Settings:
         is_production = environment == "production"
         var_dir = reader.read(VAR_DIR)
         app_key = reader.read(APP_KEY)
+        previous_app_keys = reader.read(PREVIOUS_APP_KEYS)
         log_level = reader.read(LOG_LEVEL)
         database = _database(reader, var_dir)
         broker = _broker(reader, var_dir)
         web = _web(reader, is_production=is_production)
         provider = _provider(reader, is_production=is_production)
         mail = _mail(reader)
-        _check_app_key(reader, app_key)
+        _check_app_keys(reader, app_key, previous_app_keys)
         if is_production:
             _check_production(reader, web, provider)
         if app_key is None and not reader.problems:
@@ -177,6 +180,7 @@ class Settings:
             web=web,
             provider=provider,
             mail=mail,
+            previous_app_keys=previous_app_keys,
         )
 
 
@@ -252,12 +256,19 @@ def _mail(reader: EnvironmentReader) -> MailSettings:
     )
 
 
-def _check_app_key(reader: EnvironmentReader, app_key: str | None) -> None:
+def _check_app_keys(
+    reader: EnvironmentReader, app_key: str | None, previous: Sequence[str]
+) -> None:
     if app_key is not None and len(app_key) < SHORTEST_APP_KEY:
         reader.refuse(
             APP_KEY,
             f"Allowed: {SHORTEST_APP_KEY} characters or more; make one with"
             " python3 -c 'import secrets; print(secrets.token_urlsafe(48))'.",
+        )
+    if any(len(key) < SHORTEST_APP_KEY for key in previous):
+        reader.refuse(
+            PREVIOUS_APP_KEYS,
+            f"Allowed: former values of APP_KEY, {SHORTEST_APP_KEY} characters or more each.",
         )
 
 

@@ -53,6 +53,15 @@ APP_KEY = Variable(
     " Another key logs everybody out.",
     is_secret=True,
 )
+PREVIOUS_APP_KEYS = Variable(
+    "PREVIOUS_APP_KEYS",
+    words(),
+    default=(),
+    shown_default="none",
+    about="Former values of APP_KEY, newest first: what waits in the queues and was signed or"
+    " encrypted with one of them is still run.",
+    is_secret=True,
+)
 LOG_LEVEL = Variable(
     "LOG_LEVEL",
     one_of("debug", "info", "warning", "error"),
@@ -191,7 +200,7 @@ MAIL_FROM = Variable(
 )
 
 VARIABLES: tuple[Variable[Any], ...] = (
-    ENVIRONMENT, VAR_DIR, APP_KEY, LOG_LEVEL,
+    ENVIRONMENT, VAR_DIR, APP_KEY, PREVIOUS_APP_KEYS, LOG_LEVEL,
     DATABASE_URL, DATABASE_OWNER_URL, REDIS_URL,
     WEB_HOST, WEB_PORT, BASE_URL, TRUSTED_HOSTS, PROXY_HOPS,
     SESSION_IDLE_MINUTES, SESSION_ABSOLUTE_HOURS,

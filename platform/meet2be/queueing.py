@@ -7,6 +7,7 @@ travels beside the job's data.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -38,9 +39,16 @@ CONNECTIONS: dict[str, dict[str, Any]] = {
 
 
 def make_queues(
-    broker: BrokerSettings, database: db.Database, clock: Clock, registry: svcs.Registry
+    broker: BrokerSettings,
+    database: db.Database,
+    clock: Clock,
+    registry: svcs.Registry,
+    app_keys: Sequence[str] = (),
 ) -> QueueManager:
-    """Return the manager of the platform's connections; connects to nothing yet."""
+    """Return the manager of the platform's connections; connects to nothing yet.
+
+    The first of the ``app_keys`` is the present one.
+    """
     return QueueManager(
         default="redis",
         connections={
@@ -53,7 +61,13 @@ def make_queues(
         services=registry,
         clock=clock,
         context=_context,
+        app_keys=[(_id_of(key), key.encode()) for key in dict.fromkeys(app_keys)],
     )
+
+
+def _id_of(app_key: str) -> str:
+    """Return what tells a key from others without telling the key."""
+    return hashlib.blake2b(b"key id", key=app_key.encode()[:64], digest_size=4).hexdigest()
 
 
 def dispatch(session: Session, *jobs: Job) -> None:

@@ -125,7 +125,7 @@ def make_services(
         settings=settings,
         clock=clock,
         database=database,
-        queues=make_queues(settings.broker, database, clock, registry),
+        queues=make_queues(settings.broker, database, clock, registry, [settings.app_key]),
         payments=provider,
         deliveries=MailDeliveries(database, transport, recorder, clock),
         desk=Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example")),

@@ -26,6 +26,7 @@ from meet2be.web import (
     refunds,
     security,
 )
+from onqueue.bus import AfterResponse
 
 LARGEST_REQUEST = 2 * 1024 * 1024
 LARGEST_FORM = 512 * 1024
@@ -58,6 +59,7 @@ def create_app(services: Services) -> Flask:
         hops = web.proxy_hops
         proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
         app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask documents it so
+    app.wsgi_app = AfterResponse(app.wsgi_app)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
     csrf.exempt(hooks.blueprint)  # the provider signs its calls instead
     presentation.install(app)

@@ -85,6 +85,7 @@ def test_all_problems_are_reported_at_once() -> None:
     ("environ", "secret"),
     [
         ({"APP_KEY": "hunter2"}, "hunter2"),
+        ({"APP_KEY": KEY, "PREVIOUS_APP_KEYS": f"{KEY},hunter2"}, "hunter2"),
         ({"STRIPE_API_KEY": "pk_hunter2"}, "hunter2"),
         ({"STRIPE_WEBHOOK_SECRET": "hunter2"}, "hunter2"),
         ({"SMTP_PASSWORD": "hunter2"}, "hunter2"),
@@ -107,6 +108,7 @@ def test_the_repr_never_shows_a_secret() -> None:
                 "REDIS_URL": "redis://:geheim@cache",
                 "SMTP_USERNAME": "me",
                 "SMTP_PASSWORD": "geheim",
+                "PREVIOUS_APP_KEYS": "geheim" * 6,
             }
         )
     )

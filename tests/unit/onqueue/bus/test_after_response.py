@@ -17,6 +17,8 @@ SEEN: list[Any] = []
 
 
 class Greet(Job):
+    name = "after-response.greet"
+
     who: Any = "all"
 
     def middleware(self) -> list[Any]:
@@ -98,7 +100,7 @@ def test_what_one_raises_is_recorded_and_logged_and_stops_no_other(
     with caplog.at_level(logging.ERROR):
         response.close()
     assert SEEN[-1] == ("Ann", "7")
-    assert "job 'Greet' failed after the response" in caplog.text
+    assert "job 'after-response.greet' failed after the response" in caplog.text
     assert [record.error for record in store.all()] == ["nobody to greet"]
 
 
