@@ -272,3 +272,51 @@ def test_what_is_kept_can_be_read_by_people_and_machines(rig: ScheduleRig) -> No
     record = rig.history("Note")[0]
     assert json.loads(record.to_json())["outcome"] == "ran"
     assert type(record).from_json(record.to_json()[:-1] + ',"new":1}') == record
+
+
+class Sweep(Job):
+    """A job of which one may wait."""
+
+    unique = True
+    unique_id = "sweep"
+
+    def handle(self) -> None: ...
+
+
+class Merge(Sweep):
+    """One that takes the place of the one that waits."""
+
+    unique_on_conflict = "replace"
+
+    def handle(self) -> None: ...
+
+
+def test_a_unique_job_that_waits_already_lets_the_tick_be_skipped(rig: ScheduleRig) -> None:
+    """B7, B9."""
+    rig.schedule.job(Sweep).hourly()
+    rig.schedule.job(Merge).hourly()
+    rig.look("2026-03-01T07:59")
+    for hour in ("08", "09"):
+        rig.look(f"2026-03-01T{hour}:00")
+    assert rig.told("Sweep") == [
+        ("01 08:00", "ran", ""),
+        ("01 09:00", "skipped", "there is a unique job of its kind"),
+    ]
+    assert rig.told("Merge")[1] == (
+        "01 09:00",
+        "ran",
+        "merged into the unique job of its kind that was there",
+    )
+    assert rig.waiting() == 2
+    assert len({record.job for record in rig.history("Merge")}) == 1
+    rig.finish()
+    rig.look("2026-03-01T10:00")
+    assert rig.told("Sweep")[-1] == ("01 10:00", "ran", "")
+
+
+def test_a_delayed_job_waits_on_from_its_tick(rig: ScheduleRig) -> None:
+    rig.schedule.job(Note().delay(hours=2)).hourly()
+    rig.look("2026-03-01T07:59")
+    rig.look("2026-03-01T08:00")
+    assert rig.queue.size("default").delayed == 1
+    assert rig.told("Note") == [("01 08:00", "ran", "")]
