@@ -101,6 +101,9 @@ class Crew:
         for thread in threads:
             thread.start()
         self._conduct()
+        if self._error is None:
+            for thread in threads:
+                thread.join()
         try:
             self._finish()
         except LeaseLost:

@@ -141,8 +141,8 @@ class ThreadCutter(Cutter):
 def _made_anew(error: BaseException) -> type[BaseException]:
     """Return a class whose instances say what this error says: only classes can be sent."""
     kind = type(error)
-    # mypy knows no class that is made at run time.
-    return type(kind.__name__, (kind,), {"__init__": lambda self: _copy(self, error)})
+    likeness = {"__init__": lambda self: _copy(self, error), "__module__": kind.__module__}
+    return type(kind.__name__, (kind,), likeness)
 
 
 def _copy(blank: BaseException, error: BaseException) -> None:
