@@ -37,7 +37,13 @@ def _failed(get_manager: Callable[[], QueueManager]) -> click.Command:
     @selection
     @click.option("--groups", is_flag=True, help="Count them by the cause of their errors.")
     @click.option("--count", is_flag=True, help="Only print how many there are.")
-    @click.option("--limit", default=50, show_default=True, type=click.IntRange(min=1))
+    @click.option(
+        "--limit",
+        default=50,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Show no more than so many.",
+    )
     @click.option("--after", metavar="ID", help="Go on after this job of the list.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def failed(

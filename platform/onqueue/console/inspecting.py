@@ -27,7 +27,7 @@ STATES: tuple[JobState, ...] = get_args(JobState)
 class KeepsClaims(Protocol):
     """A connection that knows the locks of unique jobs."""
 
-    def claims(self, orphans_only: bool = False) -> Sequence[ClaimState]:  # noqa: FBT001, FBT002
+    def claims(self, *, orphans_only: bool = False) -> Sequence[ClaimState]:
         """Return the locks of unique jobs that stand."""
         ...
 
@@ -42,7 +42,13 @@ def _jobs(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.argument("queue", required=False)
     @click.option("--connection", help="The connection (default: the manager's own).")
     @click.option("--state", type=click.Choice(STATES), help="Only jobs in this state.")
-    @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+    @click.option(
+        "--limit",
+        default=50,
+        show_default=True,
+        type=click.IntRange(1, 10_000),
+        help="Show no more than so many of a state.",
+    )
     @click.option("--skip", default=0, type=click.IntRange(min=0), help="Leave out the first ones.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON, with the payloads.")
     def jobs(

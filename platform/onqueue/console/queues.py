@@ -110,7 +110,13 @@ def _pause(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.argument("connection", required=False)
     @click.option("--queue", help="Only this queue (default: the whole connection).")
     @click.option("--reason", default="", help="Shown wherever the pause is.")
-    @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="S")
+    @click.option(
+        "--for",
+        "seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="S",
+        help="Only for so many seconds.",
+    )
     def pause(
         connection: str | None, queue: str | None, reason: str, seconds: float | None
     ) -> None:

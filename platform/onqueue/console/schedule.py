@@ -146,7 +146,13 @@ def _pause(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.command("pause")
     @click.argument("name", required=False)
     @click.option("--reason", default="", help="Shown wherever the pause is.")
-    @click.option("--for", "seconds", type=click.FloatRange(min=0, min_open=True), metavar="S")
+    @click.option(
+        "--for",
+        "seconds",
+        type=click.FloatRange(min=0, min_open=True),
+        metavar="S",
+        help="Only for so many seconds.",
+    )
     def pause(name: str | None, reason: str, seconds: float | None) -> None:
         """Skip the ticks of an entry (or of all) until `resume`, or for some seconds."""
         manager = get_manager()

@@ -8,9 +8,12 @@ from click.testing import CliRunner, Result
 
 from onqueue.connections import QueueManager
 from onqueue.console import build_group
-from onqueue.contracts import FailedJob, Message
+from onqueue.contracts import BatchPlan, Claim, FailedJob, Message, Tie
+from onqueue.drivers.redis import RedisQueue
 from onqueue.failed import MemoryFailedJobs
 from onqueue.testing.clock import START
+from onqueue.ties import tie_part
+from support.failures import fail
 from support.outbox_records import job_id
 
 Run = Callable[..., Result]
@@ -76,3 +79,52 @@ def test_a_restart_is_told_and_unknown_jobs_are_replayed(run: Run) -> None:
     """C22."""
     assert "'redis'" in run("restart").output
     assert run("replay-unknown").output == "0 parked jobs put back on 'redis'.\n"
+
+
+def test_a_retry_takes_the_lock_of_a_unique_job_or_leaves_it_failed(manager: QueueManager) -> None:
+    """C58: on a real broker."""
+    queue = manager.connection()
+    assert isinstance(queue, RedisQueue)
+    tie = Tie(claim=Claim("Mail:7"))
+    payload = json.dumps(
+        {"v": 1, "job": "Mail", "at": 1, "t": tie_part(tie)}, separators=(",", ":")
+    )
+    for number in (1, 2):
+        fail(manager, number, payload=payload.encode(), queue="mails")
+    retry = CliRunner().invoke(build_group(lambda: manager), ["retry", "all", "--json"])
+    told = json.loads(retry.output)
+    assert (retry.exit_code, told["put_back"]) == (1, 1)
+    [refused] = told["refused"]
+    assert refused["id"] == job_id(1)
+    found = manager.failed.find(job_id(1))
+    assert found is not None and not found.is_retrying
+    [claim] = queue.claims()
+    assert (claim.key, claim.owner) == ("Mail:7", job_id(2))
+    queue.clear("mails")
+    assert CliRunner().invoke(build_group(lambda: manager), ["locks", "--orphans"]).exit_code == 0
+    assert CliRunner().invoke(build_group(lambda: manager), ["retry", job_id(1)]).exit_code == 0
+    assert manager.failed.count() == 0
+
+
+def test_a_retried_member_is_awaited_by_its_batch_again(manager: QueueManager) -> None:
+    """C70, C86: the same id, and the same place in the batch's ledger."""
+    queue = manager.connection()
+    assert isinstance(queue, RedisQueue)
+    batch = "b" * 32
+    tie = Tie(batch=batch)
+    text = json.dumps({"v": 1, "job": "Mail", "at": 1, "t": tie_part(tie)}, separators=(",", ":"))
+    member = Message(job_id(1), "mails", text.encode(), tie=tie)
+    queue.start_batch(BatchPlan(batch, "mails", [member], START, allow_failures=True))
+    leases = queue.leases()
+    consumer = queue.consumer(leases.open(), ["mails"])
+    [job] = consumer.turn(1, []).jobs
+    consumer.mark(None, job.id)
+    fail(manager, 1, payload=job.payload, queue="mails")
+    assert consumer.fail(job)
+    state = queue.batch(batch)
+    assert state is not None and (state.failed, state.pending) == (1, 0)
+    assert CliRunner().invoke(build_group(lambda: manager), ["retry", job_id(1)]).exit_code == 0
+    state = queue.batch(batch)
+    assert state is not None and (state.failed, state.pending) == (0, 1)
+    consumer.close()
+    leases.close()
