@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from onqueue.drivers.redis.keys import HolderKeys, Keys, QueueKeys
 
 _HEAD_FLAGS = re.compile(r"^-- Flags (.+)$", re.MULTILINE)
+_HERE = re.compile(r"^ *-- Here (\w+)\n", re.MULTILINE)
 _HEAD_INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
 
 PROMISE_MS = b"60000"
@@ -67,7 +68,9 @@ def _head(pattern: re.Pattern[str], source: str) -> list[str]:
 def script(name: str) -> Script:
     """Return the script `lua/NAME.lua` with the fragments it includes in front of it.
 
-    A fragment that includes others stands behind these; each stands there once.
+    A fragment that includes others stands behind these; each stands there once. What only some
+    calls need is defined where they need it, by a line "-- Here NAME": each definition costs
+    every call of the script about a tenth of a microsecond.
     """
     parts: dict[str, str] = {}
     _gather(name, parts)
@@ -80,7 +83,13 @@ def _gather(name: str, parts: dict[str, str]) -> None:
     for part in _head(_HEAD_INCLUDES, source):
         if part not in parts:
             _gather(part, parts)
-    parts[name] = source
+    parts[name] = _HERE.sub(lambda found: _inner(found[1], parts), source)
+
+
+def _inner(name: str, outer: dict[str, str]) -> str:
+    parts = dict.fromkeys(outer, "")
+    _gather(name, parts)
+    return "".join(parts.values())
 
 
 @dataclass(slots=True, frozen=True)

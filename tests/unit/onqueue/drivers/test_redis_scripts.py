@@ -106,7 +106,7 @@ def test_every_script_is_used_and_every_fragment_included() -> None:
         part
         for name in [*NAMES, *FRAGMENTS]
         for line in TEXTS[name].splitlines()
-        if line.startswith("-- Includes ")
+        if line.strip().startswith(("-- Includes ", "-- Here "))
         for part in line.split()[2:]
     }
     assert included - {"none"} == set(FRAGMENTS)

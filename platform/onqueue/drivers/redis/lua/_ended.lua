@@ -1,4 +1,9 @@
--- Includes _settlement
+-- Includes _clock _wake _ready _postpone _desk
+local function account_for(desk, todo)
+  -- Here _settlement
+  carry_out(desk, todo)
+end
+
 local function ended(ids, outcome, payloads, state, desk)
   local ties = desk and redis.call('HMGET', desk.ties, unpack(ids))
   redis.call('HDEL', payloads, unpack(ids))
@@ -9,5 +14,5 @@ local function ended(ids, outcome, payloads, state, desk)
   for at, id in ipairs(ids) do
     if ties[at] then todo[#todo + 1] = {cjson.decode(ties[at]), id, outcome} end
   end
-  carry_out(desk, todo)
+  account_for(desk, todo)
 end

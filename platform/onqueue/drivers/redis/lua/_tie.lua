@@ -1,14 +1,11 @@
-local function is_cancelled(batch, id)
-  local cancelled, ledger = unpack(redis.call('HMGET', batch, 'cancelled_at', 'members'))
-  return cancelled and redis.call('HGET', ledger, id) ~= 'r'
-end
-
 local function look(desk, ids, held, brought)
+  -- Here _claims
   local marks = {}
   for at, text in ipairs(redis.call('HMGET', desk.ties, unpack(ids))) do
     local tie, id = text and cjson.decode(text) or {}, ids[at]
     brought[at + 2] = text or ''
-    marks[at] = tie.b and is_cancelled(tie.b, id) and '1' or '0'
+    local cancelled, ledger = unpack(tie.b and redis.call('HMGET', tie.b, 'cancelled_at', 'members') or {})
+    marks[at] = (tie.x or cancelled and redis.call('HGET', ledger, id) ~= 'r') and '1' or '0'
     local claim = tie.u and claim_of(desk, tie.u[1])
     if claim and claim.owner == id then
       claim.held = held
