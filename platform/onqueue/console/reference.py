@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _HEAD = """\
 # Commands of the queue
 
-The group "queue" of `meet2be` on the platform, `onqueue --app module:attribute` for the core alone.
+The group `queue` of `meet2be` on the platform, `onqueue --app module:attribute` for the core alone.
 
 A command ends with 0 when it did what it was asked, with 1 when it could not, or not all of it
 (what it did stays done, and it says what), with 2 when it was called wrongly: then nothing was
@@ -30,7 +30,7 @@ are complete and made for programs. This page is made from the commands:
 def reference() -> str:
     """Return the page in Markdown."""
     queue, schedule = build_group(_nobody), build_schedule_group(_nobody)
-    schedules = f"\n# Commands of the schedule\n\n{_text(schedule)}\n\nThe group "schedule", likewise.\n"
+    schedules = f"\n# Commands of the schedule\n\nThe group `schedule`. {_text(schedule)}\n"
     return _HEAD + "".join(_sections(queue)) + schedules + "".join(_sections(schedule))
 
 
