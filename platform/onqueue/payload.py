@@ -25,7 +25,7 @@ from onqueue.job_class import PLAN, field_names
 from onqueue.keyring import Keyring
 from onqueue.options import OPTIONS, check_option, frozen_option
 from onqueue.payload_values import Writer, read_value
-from onqueue.registry import job_class_of
+from onqueue.registry import check_registered, job_class_of
 from onqueue.ties import read_tie, tie_part
 from onqueue.upcasting import upcast
 from onqueue.vocabulary import vocabulary_of
@@ -149,6 +149,7 @@ class Plan:
 
     def __init__(self, job_class: type[Job]) -> None:
         """Compile the class; raises `JobDefinitionError` when its types cannot be found."""
+        check_registered(job_class)
         name = job_class.name
         self.job_class = job_class
         self._name = name

@@ -35,6 +35,22 @@ def alias(old_name: str, job_class: type[Job]) -> None:
     register(old_name, job_class)
 
 
+def check_registered(job_class: type[Job]) -> None:
+    """Raise `JobDefinitionError` when a worker would not find the class by its name.
+
+    That is so for an abstract class, and for one whose name another one has taken since.
+    """
+    known = _classes.get(job_class.name)
+    if known is None:
+        why = "nobody registered it, as it is abstract: dispatch a job of a subclass"
+    elif (known.__module__, known.__qualname__) != (job_class.__module__, job_class.__qualname__):
+        why = f"its name {job_class.name!r} leads to {_where(known)}: give it another `name`"
+    else:
+        return
+    msg = f"Job {_where(job_class)} cannot be dispatched: {why}"
+    raise JobDefinitionError(msg)
+
+
 def job_class_of(name: str) -> type[Job]:
     """Return the class of a wire name; raises `UnknownJob` with the nearest known name."""
     try:

@@ -5,6 +5,7 @@ import pytest
 from onqueue import Job, registry
 from onqueue.errors import JobDefinitionError, UnknownJob
 from onqueue.job import JobMeta
+from onqueue.payload import plan_of
 
 
 class SendLetter(Job):
@@ -58,3 +59,32 @@ def test_a_subclass_does_not_inherit_the_name() -> None:
 
     assert registry.job_class_of("SendCard") is SendCard
     assert (SendLetter.name, SendCard.name) == ("letters.send", "SendCard")
+
+
+def test_a_class_that_nobody_registered_cannot_be_dispatched() -> None:
+    """C52."""
+
+    class Letter(Job, abstract=True):
+        def handle(self) -> None: ...
+
+    with pytest.raises(JobDefinitionError, match=r"Letter cannot be dispatched: nobody registered"):
+        plan_of(Letter)
+
+
+def test_a_class_whose_name_another_one_has_taken_cannot_be_dispatched() -> None:
+    def first() -> type[Job]:
+        class Draft(Job):
+            def handle(self) -> None: ...
+
+        return Draft
+
+    def second() -> type[Job]:
+        class Draft(Job):
+            def handle(self) -> None: ...
+
+        return Draft
+
+    stranded, known = first(), second()
+    assert plan_of(known).job_class is known
+    with pytest.raises(JobDefinitionError, match=r"its name 'Draft' leads to .*second"):
+        plan_of(stranded)

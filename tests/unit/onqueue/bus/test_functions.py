@@ -427,6 +427,6 @@ def test_a_record_that_is_gone_fails_a_function_and_skips_a_closure(bench: Bench
     second = bench.put(call(local, Gone()))
     bench.run(tries=5)
     assert bench.consumer.settled(first) == ("fail",)
-    assert bench.consumer.settled(second) == ("ack",)
+    assert bench.consumer.settled(second) == ("ack", "skipped")
     assert [record.error for record in bench.failed.records] == ["Gone 1 no longer exists"]
     assert CALLS == []
