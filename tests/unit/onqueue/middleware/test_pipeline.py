@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import pytest
+
 from onqueue import Job
+from onqueue.errors import NotMiddleware
 from onqueue.middleware import run_pipeline
 
 
@@ -35,3 +38,38 @@ def test_without_stages_the_end_is_all() -> None:
     seen: list[Job] = []
     assert run_pipeline(Passed(), (), seen.append) is True
     assert len(seen) == 1
+
+
+class Callable:
+    def __call__(self, job: Job, inner: Any) -> None:
+        inner(job)
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ([7], "cannot be called"),
+        (["RateLimited"], "cannot be called"),
+        ([Callable], r"that is the class: write Callable\(\.\.\.\)"),
+        (Callable(), "it must return a list"),
+        (None, "it must return a list"),
+        ("ab", "it must return a list"),
+        ([lambda _job: None], "does not take the job and what comes next"),
+    ],
+)
+def test_middleware_that_is_none_is_told_with_its_job_and_nothing_runs(
+    given: Any, why: str
+) -> None:
+    seen: list[Job] = []
+    with pytest.raises(NotMiddleware, match=rf"Job 'Passed' has .*{why}"):
+        run_pipeline(Passed(), given, seen.append)
+    assert seen == []
+
+
+def test_a_type_error_of_the_job_itself_stays_one() -> None:
+    def end(_: Job) -> None:
+        raise TypeError("the job's own")
+
+    with pytest.raises(TypeError, match="the job's own") as caught:
+        run_pipeline(Passed(), [Callable(), lambda job, inner: inner(job)], end)
+    assert not isinstance(caught.value, NotMiddleware)

@@ -8,22 +8,13 @@ from onqueue import Job
 from onqueue.errors import NotRunning
 from onqueue.job_context import JobContext, Order
 from onqueue.middleware import WithoutOverlapping
+from support import middleware_rig
 
 
 class Import(Job):
     event: int = 1
 
     def handle(self) -> None: ...
-
-
-class Alive:
-    holder = "h"
-
-    def holds_lease(self) -> bool:
-        return True
-
-    def should_stop(self) -> bool:
-        return False
 
 
 class LocksDouble:
@@ -42,16 +33,8 @@ class LocksDouble:
 
 
 def bound(locks: LocksDouble | None, job_id: str = "1") -> tuple[Import, JobContext]:
-    context = JobContext(
-        job_id=job_id,
-        attempts=1,
-        connection="c",
-        queue="q",
-        context={},
-        lifeline=Alive(),
-        locks=locks,
-    )
-    return Import().bind(context), context
+    job = Import()
+    return job, middleware_rig.bound(job, locks=locks, job_id=job_id)
 
 
 def test_the_lock_is_held_while_the_job_runs() -> None:
