@@ -8,13 +8,6 @@ import redis
 from onqueue.testing.driver_contract import MakeQueue
 from onqueue.testing.unique_contract import UniqueContract
 from support.redis_rig import redis_queues
-from support.servers import oldest_redis
-
-
-@pytest.fixture(scope="module")
-def oldest_url() -> Iterator[str]:
-    with oldest_redis() as url:
-        yield url
 
 
 class TestRedisDriver(UniqueContract):

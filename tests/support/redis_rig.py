@@ -14,6 +14,7 @@ from onqueue.contracts import Message, ReservedJob
 from onqueue.drivers.redis import RedisQueue
 from onqueue.drivers.redis.consumer import RedisConsumer
 from onqueue.drivers.redis.leases import RedisLeases
+from onqueue.testing.driver_contract import MakeQueue
 
 
 def message(queue: str = "default", payload: bytes = b"{}", **more: Any) -> Message:
@@ -111,3 +112,20 @@ def pipe() -> Iterator[tuple[int, int]]:
     finally:
         for end in ends:
             os.close(end)
+
+
+@contextmanager
+def redis_queues(url: str) -> Iterator[MakeQueue]:
+    """Yield what makes queues of one connection; they are closed afterwards."""
+    made: list[RedisQueue] = []
+
+    def make(**settings: Any) -> RedisQueue:
+        given = {"driver": "redis", "url": url, **settings}
+        made.append(RedisQueue(connection_config("redis", given)))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for queue in made:
+            queue.close()

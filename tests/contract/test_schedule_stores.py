@@ -1,0 +1,30 @@
+"""The schedule's store in Redis and Valkey keeps the contract, on new servers and on 6.2."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from onqueue.testing.driver_contract import MakeQueue
+from onqueue.testing.schedule_contract import ScheduleContract
+from support.redis_rig import redis_queues
+
+
+class TestRedisSchedules(ScheduleContract):
+    """On a private Valkey."""
+
+    @pytest.fixture
+    def make_queue(self, redis_url: str) -> Iterator[MakeQueue]:
+        with redis_queues(redis_url) as make:
+            yield make
+
+
+class TestRedisSchedulesOnTheOldestServer(ScheduleContract):
+    """On a private Redis 6.2, which knows no flags of scripts."""
+
+    @pytest.fixture
+    def make_queue(self, oldest_url: str) -> Iterator[MakeQueue]:
+        with redis.Redis.from_url(oldest_url) as client:
+            client.flushall()
+        with redis_queues(oldest_url) as make:
+            yield make
