@@ -10,7 +10,7 @@
 -- ARGV[4] quotas      a line each
 -- Returns {1, 0} let through, {0, ms until that may be different or -1}, {-1, 0} the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _alarm _slots _quota _gate
+-- Includes _alive _clock _wake _alarm _slots _quota _free_slot _gate
 if not alive(KEYS[1], ARGV[1]) then return {-1, 0} end
 local now, id, quotas = now_ms(ARGV[3]), ARGV[2], quotas_of(ARGV[4])
 local ticket = id .. ' ' .. KEYS[5]

@@ -2,10 +2,10 @@
 -- KEYS[1] holders     {onqueue:redis}:holders
 -- KEYS[2] payloads    {onqueue:redis}:payloads
 -- KEYS[3] lanes       {onqueue:redis}:lanes
--- ARGV[1] offset      ms added to the server's clock (tests)
+-- ARGV[1] offset      ms added to the clock of the server (tests)
 -- Returns how many timers were set
 -- Flags allow-oom
--- Includes _alive _clock _wake _alarm _slots _quota _gate
+-- Includes _alive _clock _wake _alarm _slots _quota _free_slot _gate
 local now, set = now_ms(ARGV[1]), 0
 for _, lane in ipairs(redis.call('HRANDFIELD', KEYS[3], 100)) do
   local sign = redis.call('HGET', KEYS[3], lane)
