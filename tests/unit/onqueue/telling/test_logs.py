@@ -11,13 +11,13 @@ from onqueue.telling import log_events
 from onqueue.telling.logs import LEVELS
 
 
-class Greet(Job):
+class Salute(Job):
     who: str = "secret"
 
     def handle(self) -> None: ...
 
 
-RUN = ("redis", "mails", "id-1", "Greet", 2, {"tenant": "acme"})
+RUN = ("redis", "mails", "id-1", "Salute", 2, {"tenant": "acme"})
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def test_each_happening_is_a_line_with_its_fields(lines: pytest.LogCaptureFixtur
     assert record.getMessage() == "job-processed"
     assert record.levelno == logging.INFO
     told = vars(record)
-    assert (told["job"], told["job_id"], told["queue"]) == ("Greet", "id-1", "mails")
+    assert (told["job"], told["job_id"], told["queue"]) == ("Salute", "id-1", "mails")
     assert (told["outcome"], told["duration"], told["attempts"]) == ("succeeded", 0.5, 2)
     assert told["context_tenant"] == "acme"
 
@@ -59,7 +59,7 @@ def test_arguments_and_payloads_are_never_logged(lines: pytest.LogCaptureFixture
         id="id-1",
         connection="redis",
         queue="mails",
-        job="Greet",
+        job="Salute",
         payload=b"secret",
         error_type="ValueError",
         error="",
@@ -69,7 +69,7 @@ def test_arguments_and_payloads_are_never_logged(lines: pytest.LogCaptureFixture
     )
     stop = log_events()
     try:
-        events.tell(events.job_queued, events.JobQueued("redis", "mails", "id-1", Greet(), 0.0))
+        events.tell(events.job_queued, events.JobQueued("redis", "mails", "id-1", Salute(), 0.0))
         events.tell(events.job_retry_requested, events.JobRetryRequested(failed))
         events.tell(events.batch_dispatched, events.BatchDispatched("redis", "b", "Import", 3))
     finally:
