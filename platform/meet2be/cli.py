@@ -6,6 +6,7 @@ when it was called wrongly.
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cache
 from pathlib import Path
@@ -13,9 +14,12 @@ from pathlib import Path
 import click
 from sqlalchemy import make_url
 
+from meet2be.audit.retries import note_retries
+from meet2be.audit.services import Actor
 from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.errors import Meet2BeError
+from onqueue import QueueManager
 from onqueue.console import build_group, build_schedule_group
 from onqueue.errors import OnQueueError
 
@@ -41,7 +45,15 @@ def main() -> None:
     """Meet2Be from a terminal."""
 
 
-main.add_command(build_group(lambda: _services().queues), "queue")
+@cache
+def _queues() -> QueueManager:
+    """Return the queues for an operator: what is put back by hand leaves an audit entry."""
+    services = _services()
+    note_retries(services.database, Actor("operator", f"uid {os.getuid()}"))
+    return services.queues
+
+
+main.add_command(build_group(_queues), "queue")
 main.add_command(build_schedule_group(lambda: _services().queues), "schedule")
 
 
