@@ -6,6 +6,7 @@ from dataclasses import replace
 from onqueue.config import ConnectionConfig, connection_config
 from onqueue.contracts import Clock, JobId, Message, QueueSize
 from onqueue.errors import BrokerUnavailable, PayloadTooLarge, UnknownConnection
+from onqueue.quotas import Pause, PauseKind
 
 
 class BrokerDouble:
@@ -23,6 +24,7 @@ class BrokerDouble:
         self.claims: dict[str, JobId] = {}
         self._seen: set[str] = set()
         self._paused: dict[str, str] = {}
+        self._work: dict[tuple[PauseKind, str], Pause] = {}
 
     def push(self, message: Message) -> bool:
         return self.push_many([message]) == 1
@@ -87,6 +89,24 @@ class BrokerDouble:
     def paused(self) -> dict[str, str]:
         self._answer()
         return dict(self._paused)
+
+    def pause_work(self, pause: Pause) -> bool:
+        self._answer()
+        known = (pause.kind, pause.name) in self._work
+        self._work[pause.kind, pause.name] = pause
+        return not known
+
+    def resume_work(self, kind: PauseKind, name: str) -> bool:
+        self._answer()
+        return self._work.pop((kind, name), None) is not None
+
+    def pauses(self) -> list[Pause]:
+        self._answer()
+        whole = [
+            Pause("queue" if name else "connection", name, why)
+            for name, why in self._paused.items()
+        ]
+        return sorted([*whole, *self._work.values()], key=lambda pause: (pause.kind, pause.name))
 
     def check(self) -> None:
         self._answer()

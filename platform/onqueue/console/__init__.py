@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from onqueue.console import failed_jobs, inspecting, metrics, monitoring, queues, retrying
+from onqueue.console import (
+    failed_jobs,
+    inspecting,
+    metrics,
+    monitoring,
+    pausing,
+    queues,
+    retrying,
+)
 from onqueue.console.group import QueueGroup
 from onqueue.console.loading import load_manager
 from onqueue.console.schedule import build_schedule_group
@@ -31,6 +39,7 @@ def build_group(get_manager: Callable[[], QueueManager], name: str = "queue") ->
         *failed_jobs.commands(get_manager),
         *retrying.commands(get_manager),
         *queues.commands(get_manager),
+        *pausing.commands(get_manager),
         *inspecting.commands(get_manager),
         *monitoring.commands(get_manager),
         *metrics.commands(get_manager),

@@ -1,4 +1,4 @@
-"""Commands about queues: size, clear, pause, resume, restart, replay-unknown."""
+"""Commands about queues: size, clear, restart, replay-unknown."""
 
 from __future__ import annotations
 
@@ -52,8 +52,6 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
     return [
         _size(get_manager),
         _clear(get_manager),
-        _pause(get_manager),
-        _resume(get_manager),
         _restart(get_manager),
         _replay_unknown(get_manager),
     ]
@@ -103,52 +101,6 @@ def _clear(get_manager: Callable[[], QueueManager]) -> click.Command:
         click.echo(f"{plural(gone, 'job')} deleted from queue {name!r} of {target.name!r}.")
 
     return clear
-
-
-def _pause(get_manager: Callable[[], QueueManager]) -> click.Command:
-    @click.command("pause")
-    @click.argument("connection", required=False)
-    @click.option("--queue", help="Only this queue (default: the whole connection).")
-    @click.option("--reason", default="", help="Shown wherever the pause is.")
-    @click.option(
-        "--for",
-        "seconds",
-        type=click.FloatRange(min=0, min_open=True),
-        metavar="S",
-        help="Only for so many seconds.",
-    )
-    def pause(
-        connection: str | None, queue: str | None, reason: str, seconds: float | None
-    ) -> None:
-        """Hand out no more jobs until `resume`, or for some seconds; running ones go on."""
-        manager = get_manager()
-        target = manager.connection(connection)
-        _need(target, "pause", "queue pause")
-        until = None if seconds is None else manager.clock.time() + seconds
-        target.pause(queue, reason, until)
-        span = "" if seconds is None else f" for {seconds:g} s"
-        click.echo(f"{_what(target, queue)} is paused{span}.")
-
-    return pause
-
-
-def _resume(get_manager: Callable[[], QueueManager]) -> click.Command:
-    @click.command("resume")
-    @click.argument("connection", required=False)
-    @click.option("--queue", help="Only this queue (default: the whole connection).")
-    def resume(connection: str | None, queue: str | None) -> None:
-        """Hand out jobs again."""
-        target = get_manager().connection(connection)
-        _need(target, "pause", "queue resume")
-        was_paused = (queue or "") in target.paused()
-        target.resume(queue)
-        click.echo(f"{_what(target, queue)} {'is resumed' if was_paused else 'was not paused'}.")
-        left = sorted(target.paused())
-        if left:
-            names = ", ".join(repr(name) if name else "the whole connection" for name in left)
-            click.echo(f"Still paused: {names}.")
-
-    return resume
 
 
 def _restart(get_manager: Callable[[], QueueManager]) -> click.Command:
@@ -231,17 +183,8 @@ def discard_lost(manager: QueueManager, target: Queue, ids: Sequence[JobId]) -> 
         outbox.discard([job_id for job_id in ids if job_id not in known])
 
 
-def _need(target: Queue, capability: str, command: str) -> None:
-    if capability not in target.supports:
-        raise _unsupported(target, command, capability)
-
-
 def _unsupported(target: Queue, command: str, need: str) -> UnsupportedByDriver:
     return UnsupportedByDriver(command, target.name, target.config.driver, need)
-
-
-def _what(target: Queue, queue: str | None) -> str:
-    return f"Queue {queue!r} of {target.name!r}" if queue else f"Connection {target.name!r}"
 
 
 def _split(names: str | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""size, clear, pause, resume, restart, replay-unknown."""
+"""size, clear, restart, replay-unknown."""
 
 import json
 from collections.abc import Callable
@@ -75,23 +75,6 @@ def test_clear_of_a_queue_nobody_knows_names_the_nearest(run: Run, broker: Broke
     result = run("clear", "--queue", "emials", "--force")
     assert result.exit_code == 1
     assert "has no queue 'emials', did you mean 'emails'?" in result.output
-
-
-def test_pause_and_resume_name_what_they_did(run: Run, broker: BrokerDouble) -> None:
-    assert run("pause", "--queue", "mails", "--reason", "why").output == (
-        "Queue 'mails' of 'redis' is paused.\n"
-    )
-    assert run("pause", "redis", "--for", "60").output == (
-        "Connection 'redis' is paused for 60 s.\n"
-    )
-    assert broker.paused() == {"mails": "why", "": ""}
-    assert run("resume").output == ("Connection 'redis' is resumed.\nStill paused: 'mails'.\n")
-    assert run("resume", "--queue", "mails").exit_code == 0
-    assert broker.paused() == {}
-
-
-def test_resume_of_what_runs_says_so(run: Run, broker: BrokerDouble) -> None:
-    assert "was not paused" in run("resume").output
 
 
 @pytest.mark.parametrize("command", ["pause", "restart", "resume"])
