@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
+from onqueue.testing.chain_contract import ChainContract
 from onqueue.testing.driver_contract import MakeQueue
-from onqueue.testing.unique_contract import UniqueContract
 from support.redis_rig import redis_queues
 
 
-class TestRedisDriver(UniqueContract):
+class TestRedisDriver(ChainContract):
     """On a private Valkey."""
 
     @pytest.fixture
@@ -19,7 +19,7 @@ class TestRedisDriver(UniqueContract):
             yield make
 
 
-class TestRedisDriverOnTheOldestServer(UniqueContract):
+class TestRedisDriverOnTheOldestServer(ChainContract):
     """On a private Redis 6.2, which knows no flags of scripts."""
 
     @pytest.fixture

@@ -116,12 +116,12 @@ def pipe() -> Iterator[tuple[int, int]]:
 
 @contextmanager
 def redis_queues(url: str) -> Iterator[MakeQueue]:
-    """Yield what makes queues of one connection; they are closed afterwards."""
+    """Yield what makes queues, of one connection unless named; they are closed afterwards."""
     made: list[RedisQueue] = []
 
-    def make(**settings: Any) -> RedisQueue:
+    def make(name: str = "redis", **settings: Any) -> RedisQueue:
         given = {"driver": "redis", "url": url, **settings}
-        made.append(RedisQueue(connection_config("redis", given)))
+        made.append(RedisQueue(connection_config(name, given)))
         return made[-1]
 
     try:
