@@ -15,7 +15,7 @@ from onqueue.bus import (
     find_batch,
 )
 from onqueue.connections import QueueManager, current_manager, use, using
-from onqueue.control import progress_of
+from onqueue.control import cancel, progress_of
 from onqueue.errors import OnQueueError
 from onqueue.injection import injected
 from onqueue.job import Job
@@ -31,6 +31,7 @@ __all__ = [
     "QueueManager",
     "batch",
     "call",
+    "cancel",
     "chain",
     "current_manager",
     "dispatch",

@@ -78,6 +78,10 @@ Capability: TypeAlias = Literal[
 
 JobState: TypeAlias = Literal["ready", "delayed", "reserved", "parked"]
 BurialKind: TypeAlias = Literal["exit", "death", "timeout", "lapsed"]
+Cancelling: TypeAlias = Literal["removed", "asked", "unknown", "moving"]
+"""What became of the wish to cancel a job: it waited and is gone, it runs and its worker was told,
+nobody knows it, or it never stood still long enough to be caught."""
+
 OutboxState: TypeAlias = Literal["pending", "dispatched", "done", "failed"]
 
 
@@ -177,6 +181,14 @@ class Burial:
     delay: float = 0.0
     doom: str = ""
     guilty: tuple[Guilt, ...] = ()
+
+
+@dataclass(slots=True, frozen=True)
+class CancelOrder:
+    """A running job is to end: told at first, made to after `grace` seconds."""
+
+    job_id: JobId
+    grace: float
 
 
 @dataclass(slots=True, frozen=True)
@@ -546,6 +558,22 @@ class Consumer(Protocol):
         ...
 
 
+class Orders(Protocol):
+    """What a holder's parent is told to do, on a descriptor that it can poll."""
+
+    def fileno(self) -> int:
+        """Return what becomes readable with the next order; may raise `BrokerUnavailable`."""
+        ...
+
+    def take(self) -> CancelOrder | None:
+        """Return the order that came, None when there was none after all; may raise so, too."""
+        ...
+
+    def close(self) -> None:
+        """Give back the connection; the next use makes another."""
+        ...
+
+
 class Leases(Protocol):
     """The parent's side of a connection."""
 
@@ -567,6 +595,10 @@ class Leases(Protocol):
 
     def reap(self) -> tuple[int, float | None]:
         """Bury lapsed holders; return how many, and the seconds to the next expiry."""
+        ...
+
+    def orders(self, holder: str) -> Orders | None:
+        """Return what waits for orders to a holder, None where the driver has none."""
         ...
 
     def payload(self, job_id: JobId) -> bytes | None:

@@ -1,16 +1,20 @@
-"""One job, from outside: how far it is."""
+"""One job, from outside: how far it is, and that it is to end."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
 
 from onqueue.checkpoint import read_progress
 from onqueue.connections import QueueManager, current_manager
 from onqueue.errors import UnsupportedByDriver
+from onqueue.options import checked_seconds
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from onqueue.checkpoint import Progress
-    from onqueue.contracts import JobId
+    from onqueue.contracts import Cancelling, JobId
+    from onqueue.options import Seconds
 
 
 @runtime_checkable
@@ -20,6 +24,56 @@ class ProgressQueue(Protocol):
     def progress(self, job_id: JobId) -> bytes | None:
         """Return what a job last reported of itself."""
         ...
+
+
+@runtime_checkable
+class CancellingQueue(Protocol):
+    """A connection whose jobs can be cancelled."""
+
+    def cancel(self, job_id: JobId, grace: float) -> Cancelling:
+        """Remove a waiting job, or have the worker that runs it end its run."""
+        ...
+
+
+@runtime_checkable
+class OpenRows(Protocol):
+    """An outbox that can forget a job before its outcome."""
+
+    def discard(self, ids: Sequence[JobId]) -> int:
+        """Delete rows that have no outcome; return how many."""
+        ...
+
+
+GRACE = 10.0
+"""Seconds that a running job has to end by itself."""
+
+
+def cancel(
+    job_id: JobId,
+    connection: str | None = None,
+    *,
+    grace: Seconds = GRACE,
+    manager: QueueManager | None = None,
+) -> Cancelling:
+    """Cancel a job: one that waits is removed, one that runs is told within a second.
+
+    `self.cancelled` is true in a running job from then on. If it has not ended after `grace`,
+    `JobCancelled` is raised in it, and five seconds later its process is killed. However it ends,
+    its outcome is `cancelled`: its chain breaks, its batch counts it, its unique lock is free.
+    A job that had done its work before it noticed has succeeded all the same.
+
+    Returns "removed", "asked" (it runs), "unknown" (it has ended, or never was) or "moving" (it
+    changed hands each time it was looked for: ask again). Raises `UnknownConnection`,
+    `UnsupportedByDriver` or `BrokerUnavailable`.
+    """
+    chosen = manager or current_manager()
+    queue = chosen.connection(connection)
+    if not isinstance(queue, CancellingQueue):
+        raise UnsupportedByDriver("cancel", queue.name, queue.config.driver, "cancelling")
+    span = checked_seconds("cancel(grace=)", grace)
+    if isinstance(chosen.outbox, OpenRows):  # first, or the reconciler would bring the job back
+        cast("OpenRows", chosen.outbox).discard([job_id])
+    return queue.cancel(job_id, span)
 
 
 def progress_of(

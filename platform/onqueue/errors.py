@@ -567,5 +567,9 @@ class JobInterrupted(BaseException):
     """Raised inside a running job that must end now; its attempt is not spent."""
 
 
+class JobCancelled(BaseException):
+    """Raised inside a running job that was cancelled and did not end by itself in time."""
+
+
 class RunEnded(BaseException):
     """Raised inside a running job to end its run where it stands, as was ordered before."""

@@ -82,7 +82,7 @@ class Interactions:
 
     def cancel(self) -> None:
         """Let the job see that it was cancelled."""
-        self.context.cancelled = True
+        self.context.is_cancelled = lambda: True
 
     # ---- what the job did ----
 

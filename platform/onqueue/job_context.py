@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
+from onqueue.coroutines import run_to_end
 from onqueue.errors import LeaseLost, NotRunning
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     import svcs
 
-    from onqueue.contracts import Checkpoints, Clock, Locks
     from onqueue.checkpoint import Checkpoint
+    from onqueue.contracts import Checkpoints, Clock, Locks
     from onqueue.keyring import Keyring
     from onqueue.plans import ChainEdit, Tie
     from onqueue.quotas import Limits, Quota
 
+    Drive = Callable[[Callable[[], Awaitable[Any]]], Any]
+
 T = TypeVar("T")
 
-OrderKind = Literal["release", "snooze", "fail", "delete", "park", "skip"]
+OrderKind = Literal["release", "snooze", "fail", "delete", "park", "skip", "cancel"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -64,14 +67,18 @@ class JobContext:
         "_services",
         "about",
         "attempts",
-        "cancelled",
         "checkpoint",
         "checkpoints",
         "clock",
         "connection",
         "container",
         "context",
+        "drive",
         "edit",
+        "has_awaited",
+        "has_cancelled",
+        "has_heard",
+        "is_cancelled",
         "job_id",
         "keys",
         "limits",
@@ -96,8 +103,12 @@ class JobContext:
         limits: Limits | None = None,
         checkpoints: Checkpoints | None = None,
         clock: Clock | None = None,
+        drive: Drive = run_to_end,
     ) -> None:
-        """Keep what the run is about; `attempts` is 1-based and includes this run."""
+        """Keep what the run is about; `attempts` is 1-based and includes this run.
+
+        `drive` runs a coroutine to its end.
+        """
         self.job_id = job_id
         self.attempts = attempts
         self.connection = connection
@@ -108,19 +119,34 @@ class JobContext:
         self.limits = limits
         self.checkpoints = checkpoints
         self.clock = clock
+        self.drive = drive
+        self.has_awaited = False
+        """Whether services of the run may want to be ended on an event loop."""
         self.checkpoint: Checkpoint | None = None
         """The notes of the run, once the job has asked for them."""
         self.tie: Tie | None = None
         """The chain and the batch the job belongs to, if any."""
         self.about = ""
         """Whom a callback is about: the job or the batch whose end it follows."""
+        self.has_cancelled = False
+        """Whether the run cancelled a batch: what was reserved before must be looked at anew."""
         self.edit: ChainEdit | None = None
         """What the run adds to its chain, should it end well."""
-        self.cancelled = False
+        self.is_cancelled: Callable[[], bool] | None = None
+        """Tells whether somebody wants this run to end; None where nobody can."""
+        self.has_heard = False
+        """Whether the job has learned that it was cancelled."""
         self.order: Order | None = None
         self.container: svcs.Container | None = None
         self._lifeline = lifeline
         self._services = services
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether somebody wants this run to end."""
+        if self.is_cancelled is not None and self.is_cancelled():
+            self.has_heard = True
+        return self.has_heard
 
     @property
     def holder(self) -> str:
@@ -162,9 +188,13 @@ class JobContext:
 
     def close(self) -> None:
         """End the services of the run, in reverse order of their making."""
-        if self.container is not None:
-            self.container.close()
-            self.container = None
+        container, self.container = self.container, None
+        if container is None:
+            return
+        if self.has_awaited:
+            self.drive(container.aclose)
+        else:
+            container.close()
 
 
 running: ContextVar[JobContext | None] = ContextVar("onqueue.running", default=None)

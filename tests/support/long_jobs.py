@@ -1,5 +1,7 @@
 """Long jobs that note each row they did, for workers that are stopped or killed meanwhile."""
 
+import ctypes
+
 from onqueue import Job
 from onqueue.clock import SystemClock
 from support.worker_jobs import note
@@ -40,3 +42,19 @@ class Steps(Job):
     def _pay(self) -> int:
         note(self, "paid")
         return self.attempts
+
+
+class Endless(Job):
+    """Runs until it is told, or made, to end: by looking, by being cut, or by being killed."""
+
+    timeout = 60
+    label: str
+    manner: str
+
+    def handle(self) -> None:
+        note(self, "start")
+        while not (self.manner == "polite" and self.cancelled):
+            if self.manner == "deaf":
+                ctypes.PyDLL(None).sleep(60)  # holds the interpreter
+            _clock.sleep(0.01)
+        note(self, "told")

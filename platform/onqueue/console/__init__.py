@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from onqueue.console import (
+    cancelling,
     failed_jobs,
     inspecting,
     metrics,
@@ -41,6 +42,7 @@ def build_group(get_manager: Callable[[], QueueManager], name: str = "queue") ->
         *queues.commands(get_manager),
         *pausing.commands(get_manager),
         *inspecting.commands(get_manager),
+        *cancelling.commands(get_manager),
         *monitoring.commands(get_manager),
         *metrics.commands(get_manager),
     ):

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import os
+from asyncio import CancelledError
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from onqueue.coroutines import EventLoop, Flight
 from onqueue.errors import (
+    JobCancelled,
     JobInterrupted,
     JobPoisoned,
     JobTimedOut,
@@ -24,7 +27,7 @@ from onqueue.errors import (
     UpcasterMissing,
     is_beyond_retry,
 )
-from onqueue.injection import call_handle, dependencies
+from onqueue.injection import call_handle, dependencies, finish
 from onqueue.job import Job
 from onqueue.job_context import JobContext, Order, running
 from onqueue.middleware.pipeline import run_pipeline
@@ -48,7 +51,7 @@ from onqueue.worker.decision import (
 from onqueue.worker.processes import end_copy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from contextlib import AbstractContextManager
 
     import svcs
@@ -63,6 +66,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("onqueue.worker")
 
 RETURNED = Returned()
+CANCELLED = Order("cancel")
 UNKNOWN = "unknown:"
 """What the parking place of jobs that this code does not know begins with."""
 
@@ -122,9 +126,10 @@ class Attempt:
     def ends_plainly(self) -> bool:
         """Whether a success leaves nothing to do but to tell the broker, with others."""
         context = self.context
-        if context is not None and (context.checkpoint is not None or context.edit is not None):
-            return False
-        return not self.durable
+        if context is None:
+            return not self.durable
+        has_more = context.checkpoint or context.edit or context.has_cancelled
+        return not (has_more or self.durable)
 
     def facts(self, now: float, luck: float = 0.0) -> Facts:
         """Return what a decision looks at; `now` is seconds since the epoch."""
@@ -149,7 +154,9 @@ class Attempts:
         scope: Callable[[Mapping[str, str]], AbstractContextManager[Any]] | None = None,
         keys: Keyring | None = None,
         checkpoints: Checkpoints | None = None,
+        is_cancelled: Callable[[int], bool] = lambda _: False,
         gives_up: Callable[[BaseException], bool] = is_beyond_retry,
+        event_loop: EventLoop | None = None,
     ) -> None:
         """Know what every run of this process shares; `scope` re-enters a job's context.
 
@@ -165,7 +172,10 @@ class Attempts:
         self._scope = scope
         self._keys = keys
         self._checkpoints = checkpoints
+        self._is_cancelled = is_cancelled
+        self._number = 0
         self._gives_up = gives_up
+        self._event_loop = event_loop or EventLoop()
         self._options = options
         self._plain = limits_of({}, options)
         self._recipes: dict[str, Recipe] = {}
@@ -222,7 +232,7 @@ class Attempts:
 
     def _refuse(self, attempt: Attempt) -> Decision | None:
         reserved, envelope = attempt.reserved, attempt.envelope
-        if reserved.cancelled:
+        if reserved.cancelled or reserved.doom == "cancelled":
             return Done("cancelled")
         if reserved.deaths >= POISONOUS_DEATHS:
             return Fail(JobPoisoned(envelope.job, reserved.deaths), reserved.attempts)
@@ -238,6 +248,17 @@ class Attempts:
 
     # ---- the run ----
 
+    def _drive(self, make: Callable[[], Awaitable[Any]]) -> Any:
+        """Run a coroutine to its end on the child's event loop; a cut cancels its task."""
+        cutter, flight = self._cutter, Flight(lambda: _unforked(make))
+        try:
+            with cutter.diverted(flight.cancel):
+                return flight.fly(self._event_loop.get())
+        except CancelledError:
+            if cutter.fired is not None:
+                raise cutter.fired from None
+            raise
+
     def run(self, attempt: Attempt, number: int) -> Result:
         """Run the job and return what that came to; raises only `LeaseLost`.
 
@@ -245,6 +266,7 @@ class Attempts:
         never hits another.
         """
         cutter = self._cutter
+        self._number = number
         result: Result = RETURNED
         try:
             try:
@@ -266,6 +288,8 @@ class Attempts:
             attempt.error = _close(context) or attempt.error
         if context.checkpoint is not None:
             context.checkpoint.flush()
+        if context.has_heard and result is RETURNED:
+            result = CANCELLED
         return context.order or result
 
     def _run(self, attempt: Attempt) -> Result:
@@ -294,8 +318,11 @@ class Attempts:
             keys=self._keys,
             checkpoints=self._checkpoints,
             clock=self._clock,
+            drive=self._drive,
         )
         context.tie = attempt.envelope.tie
+        number = self._number
+        context.is_cancelled = lambda: self._is_cancelled(number)
         if reserved.tie:
             context.about = _about(reserved.tie)
         return context
@@ -309,6 +336,9 @@ class Attempts:
             return TimedOut()
         if isinstance(fired, JobInterrupted):
             return Interrupted()
+        if isinstance(fired, JobCancelled):
+            attempt.error = None
+            return CANCELLED
         if isinstance(error, KeyGone):
             return Order("park", lock=UNKNOWN + attempt.envelope.job)
         if self._gives_up(error):
@@ -360,8 +390,18 @@ def _handle(
             starts()
         if recipe.is_injected:
             call_handle(job, context)
-        else:
-            job.handle()
+        elif (result := job.handle()) is not None:
+            finish(result, context)
+    finally:
+        if os.getpid() != pid:
+            end_copy()
+
+
+async def _unforked(make: Callable[[], Awaitable[Any]]) -> Any:
+    """Await what is made; of a process that it forked, nothing gets past here."""
+    pid = os.getpid()
+    try:
+        return await make()
     finally:
         if os.getpid() != pid:
             end_copy()

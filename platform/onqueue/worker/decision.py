@@ -115,6 +115,8 @@ Decision: TypeAlias = Done | Release | Park | Fail
 
 SUCCEEDED = Done()
 SKIPPED = Done("skipped")
+CANCELLED = Done("cancelled")
+_ENDS = {"delete": SUCCEEDED, "skip": SKIPPED, "cancel": CANCELLED}
 
 
 @dataclass(slots=True, frozen=True)
@@ -149,10 +151,8 @@ def decide(result: Result, limits: Limits, facts: Facts) -> Decision:
 
 def _as_ordered(order: Order, limits: Limits, facts: Facts) -> Decision:
     match order.kind:
-        case "delete":
-            return SUCCEEDED
-        case "skip":
-            return SKIPPED
+        case "delete" | "skip" | "cancel":
+            return _ENDS[order.kind]
         case "release":
             return _released(order, limits, facts)
         case "snooze":

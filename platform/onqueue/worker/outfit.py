@@ -6,7 +6,8 @@ import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
-from onqueue.errors import JobInterrupted, JobTimedOut, UnsupportedByDriver
+from onqueue.coroutines import EventLoop
+from onqueue.errors import JobCancelled, JobInterrupted, JobTimedOut, UnsupportedByDriver
 from onqueue.worker.attempt import Attempts
 from onqueue.worker.carrying import Carrier
 from onqueue.worker.crew import Crew
@@ -47,6 +48,7 @@ class Outfit:
         self._shared = shared
         self._lifeline = lifeline
         self._notices = notices
+        self._event_loop = EventLoop()
         self._cutter = Cutter(lambda: wanted_cut(shared.slots[0]))
         is_alone = errand.options.concurrency == 1 or bool(errand.only)
         self._wakeup = reset_for_child(self._cutter.on_signal if is_alone else heed_not)
@@ -62,7 +64,11 @@ class Outfit:
             shared=self._shared,
             consumer=consumer,
             attempts=self._attempts(
-                self._cutter, consumer.locks(), consumer.limits(), consumer.checkpoints()
+                self._shared.slots[0],
+                self._cutter,
+                consumer.locks(),
+                consumer.limits(),
+                consumer.checkpoints(),
             ),
             settlement=Settlement(**self._stores(consumer)),
             cutter=self._cutter,
@@ -92,6 +98,7 @@ class Outfit:
                 shared=self._shared,
                 clock=manager.clock,
                 attempts=self._attempts(
+                    slot,
                     cutter,
                     SharedLocks(consumer.locks(), guard, cutter),
                     SharedLimits(consumer.limits(), guard, cutter),
@@ -129,7 +136,12 @@ class Outfit:
         return queue.consumer(errand.holder, errand.queues, force=errand.options.force)
 
     def _attempts(
-        self, cutter: Cutter, locks: Locks, limits: Limits, checkpoints: Checkpoints | None
+        self,
+        slot: Slot,
+        cutter: Cutter,
+        locks: Locks,
+        limits: Limits,
+        checkpoints: Checkpoints | None,
     ) -> Attempts:
         manager = self._manager
         return Attempts(
@@ -144,7 +156,9 @@ class Outfit:
             scope=manager.scope,
             keys=manager.keys,
             gives_up=manager.gives_up,
+            event_loop=self._event_loop,
             checkpoints=checkpoints,
+            is_cancelled=lambda number: slot.cancelled == number,
         )
 
     def _stores(self, consumer: Consumer) -> dict[str, Any]:
@@ -170,4 +184,6 @@ def wanted_cut(slot: Slot) -> tuple[int, BaseException | None]:
     if why is Cut.TIMEOUT:
         running = slot.running()
         return number, JobTimedOut(running.timeout if running else 0.0)
+    if why is Cut.CANCEL:
+        return number, JobCancelled()
     return number, JobInterrupted() if why is Cut.INTERRUPT else None

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 from onqueue.contracts import Burial
 from onqueue.errors import BrokerError, BrokerUnavailable
+from onqueue.worker.cancelling import Cancelling
 from onqueue.worker.deadlines import GRACE, LONG_RUN, Due
 from onqueue.worker.shared import Cut, Phase
 
@@ -75,6 +76,13 @@ class Keeper:
         poller = select.poll()
         poller.register(self._signals.wakeup, select.POLLIN)
         poller.register(child.notices, select.POLLIN)
+        cancelling = Cancelling(self._leases.orders(child.holder), self._clock)
+        try:
+            self._watch(child, poller, cancelling)
+        finally:
+            cancelling.close()
+
+    def _watch(self, child: Child, poller: select.poll, cancelling: Cancelling) -> None:
         while not child.ended():
             if child.killed is not None:
                 poller.poll(1000)
@@ -84,11 +92,14 @@ class Keeper:
             self._keep_deadlines(child)
             self._renew(child)
             self._reap()
-            self._recall(child)
+            self._recall(child, cancelling)
             self._notice_stall(child)
+            cancelling.keep(child)
             if child.ended():
                 return
-            poller.poll(self._next_duty(child) * 1000)
+            cancelling.watch(poller)
+            ready = poller.poll(self._next_duty(child, cancelling.next_look()) * 1000)
+            cancelling.heed(poller, ready, child)
             self._signals.wakeup.drain()
             _drain(child.notices)
 
@@ -204,21 +215,23 @@ class Keeper:
 
     # ---- what waits behind a long job ----
 
-    def _recall(self, child: Child) -> None:
+    def _recall(self, child: Child, cancelling: Cancelling) -> None:
         """Give back what the child holds unstarted behind long jobs, so that others may run it.
 
         The lock keeps the child from starting any of it meanwhile. What could not be told to
         the broker stays owed: the child will not start it any more.
         """
         shared = child.shared
-        is_long = shared.unstarted and self._is_taken_up(child)
+        is_long = shared.unstarted and (cancelling.wants_recall or self._is_taken_up(child))
         if not child.owed and not is_long:
+            cancelling.wants_recall = False
             return
         if not shared.lock.acquire(block=False):
             return
         try:
             if is_long:
                 child.owed += shared.recall()
+                cancelling.wants_recall = False
             self._give_back(child)
         finally:
             shared.lock.release()
@@ -243,7 +256,7 @@ class Keeper:
 
     # ---- when to look again ----
 
-    def _next_duty(self, child: Child) -> float:
+    def _next_duty(self, child: Child, next_look: float | None) -> float:
         """Return the seconds until something must be looked at, if nothing is heard before."""
         now, shared = self._clock.monotonic(), child.shared
         instants = [self._next_renewal, self._next_reap, shared.vouched_until]
@@ -251,6 +264,8 @@ class Keeper:
             instants.append(self._may_run_until)
         if child.cut_at:
             instants.append(child.cut_at + GRACE)
+        if next_look is not None:
+            instants.append(next_look)
         for watch in child.watches:
             if watch.slot.phase == Phase.WORKING:
                 look = watch.deadlines.next_look(watch.slot.running(), now)

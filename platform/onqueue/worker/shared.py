@@ -40,6 +40,7 @@ class Cut(IntEnum):
     NONE = 0
     TIMEOUT = 1
     INTERRUPT = 2
+    CANCEL = 3
 
 
 class Exit(IntEnum):
@@ -58,7 +59,7 @@ _VOUCHED, _STOP, _PAUSE, _RECALLED = range(16, 20)
 # Words of a slot that the child writes, and those of the parent.
 _RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _PROGRESS = range(7)
 _ID: Final = slice(8 * 8, 8 * 8 + ID_BYTES)
-_CUT_JOB, _CUT_WHY = range(16, 18)
+_CUT_JOB, _CUT_WHY, _CANCELLED = range(16, 19)
 
 
 @dataclass(slots=True, frozen=True)
@@ -118,7 +119,16 @@ class Slot:
         self._words[_CUT_WHY] = why
         self._words[_CUT_JOB] = number
 
+    def ask_to_end(self, number: int) -> None:
+        """Let this job know that it was cancelled."""
+        self._words[_CANCELLED] = number
+
     # ---- either reads ----
+
+    @property
+    def cancelled(self) -> int:
+        """The number of the job that was last cancelled here, 0 for none."""
+        return self._words[_CANCELLED]
 
     def running(self) -> Running | None:
         """Return the job that runs, None when nothing runs or it just changes."""

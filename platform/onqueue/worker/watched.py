@@ -46,6 +46,7 @@ class Child:
     told_to_stop: bool = False
     cut_at: float = 0.0
     owed: list[JobId] = field(default_factory=list)
+    cancelled: set[JobId] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         """Watch each slot."""

@@ -188,14 +188,14 @@ class Worker:
 
     def _bury(self, child: Child) -> None:
         """Give back what the child held; as long as the broker is away its lease runs out."""
-        burial = self._reach(lambda: burial_of(child, self._verdict))
+        burial = self._reach(lambda: burial_of(child, lambda job: self._verdict(job, child)))
         if burial is None:
             return
         in_flight = self._reach(lambda: self._leases.bury(child.holder, burial)) or []
         fates = {guilt.job_id: guilt for guilt in burial.guilty}
         overran = {running.job_id: running for running in child.overran}
         for reserved in in_flight:
-            if reserved.id in fates:
+            if reserved.id in fates and reserved.id not in child.cancelled:
                 self._tell_timeout(reserved, overran[reserved.id])
         self._doomed = tuple(
             reserved.id
@@ -203,9 +203,11 @@ class Worker:
             if reserved.id in fates and fates[reserved.id].doom
         )
 
-    def _verdict(self, overran: Running) -> Guilt:
+    def _verdict(self, overran: Running, child: Child) -> Guilt:
         """Return what becomes of a job whose process had to be killed for its timeout."""
         job_id = overran.job_id
+        if job_id in child.cancelled:
+            return Guilt(job_id, doom="cancelled")
         payload = self._leases.payload(job_id)
         if payload is None:
             return Guilt(job_id)

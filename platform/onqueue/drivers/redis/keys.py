@@ -72,6 +72,7 @@ class HolderKeys:
     held_slots: bytes
     tomb_unstarted: bytes
     tomb_unfinished: bytes
+    token: bytes
 
 
 @dataclass(slots=True, frozen=True)
@@ -158,6 +159,7 @@ class Keys:
             held_slots=self._key(b"held-slots", raw),
             tomb_unstarted=self._key(b"tomb-unstarted", raw),
             tomb_unfinished=self._key(b"tomb-unfinished", raw),
+            token=raw,
         )
 
     def lane(self, lock: str) -> bytes:
@@ -213,6 +215,10 @@ class Keys:
     def members(self, batch_id: str) -> bytes:
         """Return the raw key of a batch's ledger."""
         return self._base + b"batch-members:" + batch_id.encode()
+
+    def orders(self, of: HolderKeys) -> bytes:
+        """Return the key of what a holder's parent is told to do."""
+        return self._key(b"orders", of.token)
 
     def checkpoint(self, job_id: str) -> bytes:
         """Return the key of where a job would go on."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from onqueue.contracts import Burial, ReservedJob
 from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.orders import RedisOrders
 from onqueue.drivers.redis.limit_scripts import LimitScripts
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
@@ -127,6 +128,10 @@ class RedisLeases:
         if len(holders) == MOST_LAPSED:
             due = 0.0
         return sum(jobs is not None for jobs in buried), due
+
+    def orders(self, holder: str) -> RedisOrders:
+        """Return what waits for the orders to a holder."""
+        return RedisOrders(self._broker, self._keys.holder(holder))
 
     def payload(self, job_id: JobId) -> bytes | None:
         """Return the stored payload, None when the job is gone."""

@@ -11,6 +11,7 @@ from onqueue.drivers.redis.health import check_server
 from onqueue.drivers.redis.inspection import RedisInspection
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.leases import RedisLeases
+from onqueue.drivers.redis.orders import order_call
 from onqueue.drivers.redis.limit_scripts import LimitScripts
 from onqueue.drivers.redis.pausing import field_of, pauses_in, value_of
 from onqueue.drivers.redis.schedules import RedisSchedules
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from onqueue.config import ConnectionConfig
-    from onqueue.contracts import Clock, JobId, Message
+    from onqueue.contracts import Cancelling, Clock, JobId, Message
     from onqueue.drivers.redis.keys import QueueKeys
     from onqueue.drivers.redis.scripts import Call
     from onqueue.quotas import PauseKind
@@ -35,6 +36,7 @@ CHUNK = 100
 CHUNK_BYTES = 1 << 20
 CHUNKS_A_TRIP = 10
 QUEUES_A_CALL = 30
+CANCEL_ROUNDS = 20
 
 
 class RedisQueue(TiedQueue):
@@ -52,6 +54,7 @@ class RedisQueue(TiedQueue):
             "forget",
             "knows",
             "checkpoints",
+            "cancel",
             "limits",
             "unique",
             "chains",
@@ -230,6 +233,25 @@ class RedisQueue(TiedQueue):
             self._broker.run(self._scripts.forget(job_id.encode(), part))
             for part in self._groups(names)
         )
+
+    def cancel(self, job_id: JobId, grace: float) -> Cancelling:
+        """Remove a waiting job, or have the parent of the worker that runs it end its run.
+
+        "asked" is told as soon as the parent will hear of it; `grace` is seconds.
+        """
+        for _ in range(CANCEL_ROUNDS):  # the job may move on between two looks
+            if self.forget(job_id):
+                return "removed"
+            [holders] = self._broker.ask(
+                packed(b"ZRANGE", self._keys.holders, b"$1\r\n0\r\n", b"$2\r\n-1\r\n")
+            )
+            for holder in holders:
+                of = self._keys.holder(holder.decode())
+                if self._broker.run(order_call(self._keys, of, job_id, grace)):
+                    return "asked"
+            if not self.knows([job_id]):
+                return "unknown"
+        return "moving"
 
     def _groups(self, names: Sequence[str]) -> Iterator[list[QueueKeys]]:
         for start in range(0, len(names), QUEUES_A_CALL):
