@@ -5,12 +5,12 @@ from collections.abc import Iterator
 import pytest
 import redis
 
-from onqueue.testing.chain_contract import ChainContract
+from onqueue.testing.batch_contract import BatchContract
 from onqueue.testing.driver_contract import MakeQueue
 from support.redis_rig import redis_queues
 
 
-class TestRedisDriver(ChainContract):
+class TestRedisDriver(BatchContract):
     """On a private Valkey."""
 
     @pytest.fixture
@@ -19,7 +19,7 @@ class TestRedisDriver(ChainContract):
             yield make
 
 
-class TestRedisDriverOnTheOldestServer(ChainContract):
+class TestRedisDriverOnTheOldestServer(BatchContract):
     """On a private Redis 6.2, which knows no flags of scripts."""
 
     @pytest.fixture
