@@ -6,6 +6,7 @@ import pytest
 
 from onqueue.errors import MaxAttemptsExceeded, RetryUntilPassed, TimeoutExceeded
 from onqueue.job_context import Order
+from onqueue.quotas import Quota
 from onqueue.worker.decision import (
     Done,
     Facts,
@@ -23,6 +24,7 @@ from onqueue.worker.decision import (
 )
 
 ERROR = ValueError("no")
+RATE = Quota("rate", "api", 5, 60)
 NOW = 1000.0
 
 
@@ -40,6 +42,7 @@ def facts(attempts: int = 0, exceptions: int = 0, luck: float = 0.0) -> Facts:
         (Order("release", delay=7), Release("released", 7, attempts=2, exceptions=1)),
         (Order("snooze", delay=7), Release("snoozed", 7, attempts=1, exceptions=1)),
         (Order("park", lock="l"), Park("l")),
+        (Order("park", quotas=(RATE,)), Park("", quotas=(RATE,))),
         (Order("fail", error=ERROR), Fail(ERROR, attempts=2)),
         (Interrupted(), Release("interrupted", 0.0, attempts=1, exceptions=1)),
     ],
@@ -127,3 +130,20 @@ def test_before_the_run_only_more_than_the_tries_and_a_passed_deadline_refuse(
     """K2, K3, C5."""
     found = refusal(Limits(**limits), facts(attempts))
     assert (None if found is None else type(found)) is refused
+
+
+@pytest.mark.parametrize(
+    ("limits", "attempts", "decision"),
+    [
+        (Limits(tries=3), 1, Release("released", 9, 2, 1, ERROR)),
+        (Limits(tries=3), 2, Fail(ERROR, 3)),
+        (Limits(tries=1, retry_until=NOW - 1), 0, Fail(ERROR, 1)),
+        (Limits(tries=0), 99, Release("released", 9, 100, 1, ERROR)),
+    ],
+)
+def test_a_release_after_an_exception_fails_with_it_when_no_attempt_is_left(
+    limits: Limits, attempts: int, decision: object
+) -> None:
+    """C55."""
+    order = Order("release", delay=9, error=ERROR)
+    assert decide(order, limits, facts(attempts, exceptions=1)) == decision
