@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,21 @@ class ForkedWorker:
     """One worker in a process group of its own; logs to a file, notes outcomes in the ledger."""
 
     def __init__(
-        self, directory: Path, url: str, options: WorkerOptions, /, **settings: Any
+        self,
+        directory: Path,
+        url: str,
+        options: WorkerOptions,
+        /,
+        make: Callable[..., QueueManager] = make_manager,
+        **settings: Any,
     ) -> None:
         self.log = directory / "workers.log"
         self.stopped_until = 0.0
         self.pid = os.fork()
         if self.pid == 0:
-            _become_worker(self.log, directory / "ledger", url, options, settings)
+            _become_worker(
+                self.log, directory / "ledger", options, lambda path: make(url, path, **settings)
+            )
 
     def children(self) -> list[int]:
         """Return the living children."""
@@ -45,6 +54,12 @@ class ForkedWorker:
         with contextlib.suppress(ProcessLookupError):
             (os.killpg if group else os.kill)(self.pid, number)
 
+    def wait(self) -> int:
+        """Return the exit code, once the worker has ended by itself."""
+        code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.pid = 0
+        return code
+
     def end(self) -> None:
         """Kill the worker and wait for it."""
         if self.is_alive():
@@ -54,7 +69,7 @@ class ForkedWorker:
 
 
 def _become_worker(
-    log: Path, ledger: Path, url: str, options: WorkerOptions, settings: dict[str, Any]
+    log: Path, ledger: Path, options: WorkerOptions, make: Callable[[str], QueueManager]
 ) -> None:
     code = 1
     try:
@@ -66,7 +81,7 @@ def _become_worker(
         for number in (signal.SIGALRM, signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_DFL)
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr, force=True)
-        manager = make_manager(url, str(ledger), **settings)
+        manager = make(str(ledger))
         _note_outcomes(ledger)
         code = Worker(manager, options).run().exit_code
     except BaseException:

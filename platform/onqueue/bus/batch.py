@@ -13,6 +13,7 @@ from onqueue.bus.planning import BatchSketch, ChainSketch, placed
 from onqueue.bus.stores import BatchStore, find_state, store_of
 from onqueue.connections import current_manager
 from onqueue.errors import BatchFinished
+from onqueue.job_context import running
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -228,6 +229,9 @@ class Batch:
     def cancel(self) -> bool:
         """Let the members that wait end unrun; False when it had ended or was cancelled before."""
         is_cancelled = self._store().cancel_batch(self.id)
+        run = running.get()
+        if run is not None:
+            run.has_cancelled = True
         if is_cancelled and events.batch_cancelled.receivers:
             event = events.BatchCancelled(self.connection, self.id, self.name)
             events.tell(events.batch_cancelled, event)

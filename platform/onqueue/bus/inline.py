@@ -173,6 +173,9 @@ class _InlineRun:
             case "fail":
                 self._fail(order.error or ManuallyFailed(f"Job {self.envelope.job!r} failed"))
                 return End("failed")
+            case "cancel":
+                self._end("cancelled")
+                return End("cancelled")
             case "release" | "snooze" | "park":
                 refusal = NotWithSync(
                     f"Job {self.envelope.job!r} asked for {order.kind!r}, but runs inside its "
@@ -213,7 +216,7 @@ class _InlineRun:
         finally:
             self._context.close()
 
-    def _end(self, outcome: Literal["succeeded", "skipped"]) -> End:
+    def _end(self, outcome: Literal["succeeded", "skipped", "cancelled"]) -> End:
         if events.job_processed.receivers:
             event = events.JobProcessed(
                 *self._head, outcome, self._duration(), options=self._options

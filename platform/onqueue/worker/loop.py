@@ -187,6 +187,10 @@ class Loop:
                 if runner.must_recycle or shared.should_stop or shared.should_pause:
                     self._return(jobs[position:])
                     break
+            if self._settlement.is_doubtful:
+                self._settlement.is_doubtful = False
+                self._return(jobs[position:])
+                break
             if self._options.rest:
                 self._doze(self._options.rest)
         self._prefetch.learn(position, now - begun)

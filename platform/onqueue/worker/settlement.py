@@ -77,6 +77,8 @@ class Settlement:
         self.done: list[JobId] = []
         self.unconfirmed: Sized = self.done
         """Holds something while successes wait for a turn."""
+        self.is_doubtful = False
+        """Whether a batch may be cancelled since jobs were reserved, so that these go back."""
         self._untold: dict[JobId, tuple[Attempt, float]] = {}
         self.pauses = KnownPauses(connection)
 
@@ -159,7 +161,10 @@ class Settlement:
         """
         if not self._write_down(attempt, decision):
             return self._postpone(attempt, decision)
-        edit = attempt.context.edit if attempt.context is not None else None
+        context, tie = attempt.context, attempt.envelope.tie
+        has_failed = isinstance(decision, Fail) and tie is not None and bool(tie.batch)
+        self.is_doubtful = has_failed or (context is not None and context.has_cancelled)
+        edit = context.edit if context is not None else None
         if not self._carry_out(attempt.reserved, decision, edit):
             self._tell_lost(attempt)
             return False
