@@ -2,8 +2,8 @@
 
 It listens on SQLAlchemy's own Session class, so that a session made past `meet2be.db` is guarded
 too: it may not touch tenants' tables at all. What it cannot see is a bare Connection
-(`session.connection()`, which the queue's outbox uses for its own table); there the composite
-foreign keys and PostgreSQL's row-level security stand alone.
+(`session.connection()`, `Database.tenant_connection`); there the statements name the tenant, and
+the composite foreign keys and PostgreSQL's row-level security stand behind them.
 """
 
 from __future__ import annotations
@@ -115,12 +115,16 @@ def _confine(state: ORMExecuteState) -> None:
 
 @event.listens_for(Session, "after_begin")
 def _name_tenant(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
-    """Tell PostgreSQL's row security, for this transaction only, whom the session works for."""
     scope = scope_of(session)
     if connection.dialect.name != "postgresql" or scope is None:
         return
     if session.info.get(READ_ONLY) and not transaction.nested:
         connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+    tell_row_security(connection, scope)
+
+
+def tell_row_security(connection: Connection, scope: TenantScope | SystemScope) -> None:
+    """Tell PostgreSQL's row security, for this transaction only, whom it works for."""
     name, value = (
         ("app.tenant", str(scope.tenant_id))
         if isinstance(scope, TenantScope)

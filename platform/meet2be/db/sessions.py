@@ -1,11 +1,11 @@
-"""Sessions: each bound for its whole life to one tenant, or openly to the platform."""
+"""Sessions and connections: each bound to one tenant, or openly to the platform, for life."""
 
 from __future__ import annotations
 
 import logging
 from typing import Any, Final, NoReturn, cast
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.orm import Session
 
@@ -18,6 +18,7 @@ from meet2be.db.guard import (
     SystemScope,
     TenantScope,
     scope_of,
+    tell_row_security,
     tenant_scope,
 )
 from onqueue.contracts import Clock
@@ -61,10 +62,11 @@ class GuardedSession(Session):
 
 
 class Database:
-    """The platform's database: an engine with a clock, and the only maker of sessions."""
+    """The platform's database: an engine with a clock, and the only maker of sessions for it."""
 
     def __init__(self, url: str | URL, clock: Clock, **options: Any) -> None:
         self.engine = make_engine(url, clock, **options)
+        self._reading = self.engine.execution_options(**{BEGIN_OPTION: "DEFERRED"})
         self.clock = clock
 
     def tenant_session(self, tenant_id: int, *, read_only: bool = False) -> GuardedSession:
@@ -73,19 +75,26 @@ class Database:
         `read_only` sessions do not wait for writers on SQLite, nor make writers wait: right for
         pages that only show something.
         """
-        if type(tenant_id) is not int or tenant_id <= 0:
-            raise UnknownTenantError(tenant_id)
-        return self._session(tenant_scope(tenant_id), read_only=read_only)
+        return self._session(_scope_of_tenant(tenant_id), read_only=read_only)
 
     def system_session(self, reason: str, *, read_only: bool = False) -> GuardedSession:
         """Return a session that sees all tenants: for log-in, relays and operators.
 
         `reason` is logged, told to PostgreSQL, and stands in every audit entry it writes.
         """
-        if not reason.strip():
-            raise NoReasonError
-        logger.debug("system session opened", extra={"reason": reason})
-        return self._session(SystemScope(reason.strip()), read_only=read_only)
+        return self._session(_scope_of_system(reason), read_only=read_only)
+
+    def tenant_connection(self, tenant_id: int) -> Connection:
+        """Return a connection for statements that name the tenant themselves.
+
+        A session's guard costs more than a statement or two; this is for the few places that run
+        thousands of those. PostgreSQL's row security knows the tenant here too.
+        """
+        return self._connection(_scope_of_tenant(tenant_id))
+
+    def system_connection(self, reason: str) -> Connection:
+        """Return a connection that sees all tenants; see `system_session`."""
+        return self._connection(_scope_of_system(reason))
 
     def forget_connections(self) -> None:
         """Drop the pool without closing it: what a forked child does first of all."""
@@ -96,10 +105,27 @@ class Database:
         self.engine.dispose()
 
     def _session(self, scope: TenantScope | SystemScope, *, read_only: bool) -> GuardedSession:
-        bind = self.engine
-        if read_only:
-            bind = bind.execution_options(**{BEGIN_OPTION: "DEFERRED"})
+        bind = self._reading if read_only else self.engine
         return GuardedSession(bind, scope, read_only=read_only)
+
+    def _connection(self, scope: TenantScope | SystemScope) -> Connection:
+        connection = self.engine.connect()
+        if connection.dialect.name == "postgresql":
+            event.listen(connection, "begin", lambda begun: tell_row_security(begun, scope))
+        return connection
+
+
+def _scope_of_tenant(tenant_id: int) -> TenantScope:
+    if type(tenant_id) is not int or tenant_id <= 0:
+        raise UnknownTenantError(tenant_id)
+    return tenant_scope(tenant_id)
+
+
+def _scope_of_system(reason: str) -> SystemScope:
+    if not reason.strip():
+        raise NoReasonError
+    logger.debug("system session opened", extra={"reason": reason})
+    return SystemScope(reason.strip())
 
 
 def clock_of(session: Session) -> Clock:

@@ -9,16 +9,14 @@ happens before the claim and costs nothing.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.orm import Session
 
-from meet2be.db import Database
+from meet2be.db import Database, GuardedSession
 from meet2be.integrations.mail import (
     DeliveryDeferred,
     DeliveryRefused,
@@ -29,19 +27,13 @@ from meet2be.integrations.mail import (
 from meet2be.mailings import statements as sql
 from meet2be.mailings.message import Letter, seal
 from meet2be.mailings.models import Mail
-from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder
+from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder, goes_far
 from onqueue.contracts import Clock
 
 KIND_HEADER = "X-Meet2Be-Kind"
+OWN_MAIL = "deliver the platform's own mail"
 LEASE = timedelta(seconds=300)
 """How long a claim stands before anybody may call it lost: over two SMTP answers' time-outs."""
-
-
-class SessionMaker(Protocol):
-    """Opens a session in the scope of the mails' owner."""
-
-    def __call__(self, *, read_only: bool = False) -> AbstractContextManager[Session]:
-        """Return a new session."""
 
 
 class MailDelivery:
@@ -49,13 +41,13 @@ class MailDelivery:
 
     def __init__(
         self,
-        sessions: SessionMaker,
+        database: Database,
         transport: MailTransport,
         recorder: OutcomeRecorder,
         clock: Clock,
         tenant_id: int | None,
     ) -> None:
-        self.sessions = sessions
+        self.database = database
         self.transport = transport
         self.recorder = recorder
         self.clock = clock
@@ -75,9 +67,9 @@ class MailDelivery:
         have taken over; what was sent until then is recorded all the same.
         """
         rows = self._rows(mails)
-        # One session for all its short transactions: making one costs as much as using it.
-        with self.sessions() as session:
-            delivering = _Delivering(self, session, token)
+        # One plain connection for all its short transactions: a session costs more than they do.
+        with self.connection() as connection:
+            delivering = _Delivering(self, connection, token)
             try:
                 delivering.run(rows, ensure_lease, should_stop)
             finally:
@@ -87,14 +79,26 @@ class MailDelivery:
 
     def give_up(self, mails: Sequence[int], reason: str) -> None:
         """Mark those of ``mails`` that are still queued as failed: nobody will try them again."""
-        with self.sessions() as session:
+        with self.session() as session:
             for row in self._read(session, mails):
                 if row.status == "queued":
                     self.recorder.record(session, row, Outcome("failed", reason), self.clock.now())
             session.commit()
 
+    def session(self, *, read_only: bool = False) -> GuardedSession:
+        """Return a session in the scope of the mails' owner."""
+        if self.tenant_id is None:
+            return self.database.system_session(OWN_MAIL, read_only=read_only)
+        return self.database.tenant_session(self.tenant_id, read_only=read_only)
+
+    def connection(self) -> Connection:
+        """Return a connection in that scope."""
+        if self.tenant_id is None:
+            return self.database.system_connection(OWN_MAIL)
+        return self.database.tenant_connection(self.tenant_id)
+
     def _rows(self, mails: Sequence[int]) -> list[Row[Any]]:
-        with self.sessions(read_only=True) as session:
+        with self.session(read_only=True) as session:
             return self._read(session, mails)
 
     def _read(self, session: Session, mails: Sequence[int]) -> list[Row[Any]]:
@@ -117,8 +121,8 @@ class _Delivering:
     without a wait; else the answer is recorded first.
     """
 
-    def __init__(self, delivery: MailDelivery, session: Session, token: str) -> None:
-        self.delivery, self.session, self.token = delivery, session, token
+    def __init__(self, delivery: MailDelivery, connection: Connection, token: str) -> None:
+        self.delivery, self.connection, self.token = delivery, connection, token
         self.left: list[int] = []
         self._unsettled: list[tuple[Row[Any], Outcome]] = []
 
@@ -155,10 +159,10 @@ class _Delivering:
 
     def settle(self) -> None:
         """Record the answers that are still unrecorded, in a commit of their own."""
-        self.session.rollback()  # what failed half-way must not stand in the way
         if self._unsettled:
-            self._record()
-            self.session.commit()
+            self._record_what_goes_far()
+            with self.connection.begin():
+                self._record()
             self._unsettled.clear()
 
     def _is_prepared(self, mail: _Sealed) -> bool:
@@ -183,9 +187,10 @@ class _Delivering:
             "until": now + LEASE,
             "now": now,
         }
-        self._record()
-        claimed = self.session.connection().execute(sql.CLAIM_MAIL, claim).rowcount
-        self.session.commit()
+        self._record_what_goes_far()
+        with self.connection.begin():
+            self._record()
+            claimed = sql.CLAIM_MAIL.run(self.connection, claim)
         self._unsettled.clear()
         return bool(claimed)
 
@@ -216,7 +221,15 @@ class _Delivering:
     def _record(self) -> None:
         now = self.delivery.clock.now()
         for row, outcome in self._unsettled:
-            self.delivery.recorder.record(self.session, row, outcome, now)
+            self.delivery.recorder.write(self.connection, row, outcome, now)
+
+    def _record_what_goes_far(self) -> None:
+        """Record outcomes that others must hear of; they are rare, and need a whole session."""
+        for each in [each for each in self._unsettled if goes_far(each[1])]:
+            with self.delivery.session() as session:
+                self.delivery.recorder.record(session, *each, self.delivery.clock.now())
+                session.commit()
+            self._unsettled.remove(each)
 
 
 class MailDeliveries:
@@ -232,12 +245,7 @@ class MailDeliveries:
 
     def of_tenant(self, tenant_id: int | None) -> MailDelivery:
         """Return the delivery in the scope of one tenant; None is the platform's own mail."""
-        sessions: SessionMaker
-        if tenant_id is None:
-            sessions = partial(self.database.system_session, "deliver the platform's own mail")
-        else:
-            sessions = partial(self.database.tenant_session, tenant_id)
-        return MailDelivery(sessions, self.transport, self.recorder, self.clock, tenant_id)
+        return MailDelivery(self.database, self.transport, self.recorder, self.clock, tenant_id)
 
 
 def expire_lost_claims(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
+from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from meet2be.mailings import statements as sql
@@ -17,8 +18,19 @@ NO_SUCH_MAILBOX = frozenset({550, 551, 553})
 LOST_CLAIM = "the worker died between handing the message over and recording the answer"
 LONGEST_DETAIL = 2000
 
-Listener = Callable[[Session, int, str], None]
-"""Hears ``(session, related_id, status)`` in the transaction that records the outcome."""
+
+class Listener(Protocol):
+    """Hears of a mail's new status in the transaction that records it."""
+
+    def __call__(
+        self,
+        connection: Connection,
+        tenant_id: int | None,
+        related_id: int,
+        status: str,
+        now: datetime,
+    ) -> None:
+        """Do what follows from it for the row ``related_id``."""  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +54,16 @@ class OutcomeRecorder:
 
         The caller commits.
         """
+        self.write(session.connection(), mail, outcome, now)
+        if isinstance(mail, Mail):
+            session.refresh(mail)
+        if _is_no_such_mailbox(outcome):
+            _suppress(session, mail)
+        if outcome.status == "uncertain":
+            _tell_admins(session, mail, now)
+
+    def write(self, connection: Connection, mail: Any, outcome: Outcome, now: datetime) -> None:
+        """Do so for an outcome that does not go far, on a plain connection."""
         detail = outcome.detail[:LONGEST_DETAIL]
         is_sent = outcome.status == "sent"
         values = {
@@ -57,18 +79,20 @@ class OutcomeRecorder:
             "code": str(outcome.code) if outcome.code else None,
             "detail": detail,
         }
-        connection = session.connection()
-        connection.execute(sql.SETTLE_MAIL, values)
-        connection.execute(sql.LOG_ATTEMPT, values)
-        if isinstance(mail, Mail):
-            session.refresh(mail)
-        if outcome.status == "failed" and outcome.code in NO_SUCH_MAILBOX:
-            _suppress(session, mail)
-        if outcome.status == "uncertain":
-            _tell_admins(session, mail, now)
+        sql.SETTLE_MAIL.run(connection, values)
+        sql.LOG_ATTEMPT.run(connection, values)
         listener = self.listeners.get(mail.related_type or "")
         if listener is not None and mail.related_id is not None:
-            listener(session, mail.related_id, outcome.status)
+            listener(connection, mail.tenant_id, mail.related_id, outcome.status, now)
+
+
+def goes_far(outcome: Outcome) -> bool:
+    """Tell whether an outcome has effects beyond the mail and what it is about."""
+    return outcome.status == "uncertain" or _is_no_such_mailbox(outcome)
+
+
+def _is_no_such_mailbox(outcome: Outcome) -> bool:
+    return outcome.status == "failed" and outcome.code in NO_SUCH_MAILBOX
 
 
 def _suppress(session: Session, mail: Any) -> None:

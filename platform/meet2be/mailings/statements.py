@@ -1,7 +1,7 @@
 """The statements of mail delivery, each written once and compiled once.
 
-They run on a tenant's session's connection, past the mapped classes, so each names the tenant
-itself (None: the platform's own mail).
+They run on a plain connection, past the mapped classes, so each names the tenant itself (None: the
+platform's own mail).
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, insert, literal, select, update
 
+from meet2be.db.prepared import Prepared
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
 
 MAILS = cast("Table", Mail.__table__)
@@ -30,7 +31,7 @@ READ_MAILS = (
     .order_by(_mail.priority, _mail.id)
 )  # fmt: skip
 
-CLAIM_MAIL = (
+CLAIM_MAIL = Prepared(
     update(MAILS)
     .where(_mail.id == bindparam("mail"), _own, _mail.status == "queued")
     .values(
@@ -42,7 +43,7 @@ CLAIM_MAIL = (
     )
 )
 
-SETTLE_MAIL = (
+SETTLE_MAIL = Prepared(
     update(MAILS)
     .where(
         _mail.id == bindparam("mail"),
@@ -63,17 +64,19 @@ _next_entry = (
     .where(LOG.c.mail_id == bindparam("mail"))
     .scalar_subquery()
 )
-LOG_ATTEMPT = insert(LOG).values(
-    mail_id=bindparam("mail"),
-    tenant_id=bindparam("mail_tenant"),
-    user_id=bindparam("user"),
-    to_norm=bindparam("to"),
-    n=_next_entry,
-    at=bindparam("now"),
-    outcome=bindparam("logged"),
-    code=bindparam("code"),
-    detail=bindparam("detail"),
-    transport=literal("smtp"),
+LOG_ATTEMPT = Prepared(
+    insert(LOG).values(
+        mail_id=bindparam("mail"),
+        tenant_id=bindparam("mail_tenant"),
+        user_id=bindparam("user"),
+        to_norm=bindparam("to"),
+        n=_next_entry,
+        at=bindparam("now"),
+        outcome=bindparam("logged"),
+        code=bindparam("code"),
+        detail=bindparam("detail"),
+        transport=literal("smtp"),
+    )
 )
 
 FIND_SUPPRESSION = select(SUPPRESSIONS.c.id).where(

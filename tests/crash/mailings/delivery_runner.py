@@ -6,7 +6,6 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from functools import partial
 
 from meet2be.db import Database
 from meet2be.db.tables import load_models
@@ -45,8 +44,8 @@ def main(url: str, port: str, point: str, turn: str, *mails: str) -> None:
     load_models()
     clock = SystemClock()
     transport = DyingTransport(SmtpSettings("127.0.0.1", int(port)), point, int(turn))
-    sessions = partial(Database(url, clock).tenant_session, 1)
-    delivery = MailDelivery(sessions, transport, OutcomeRecorder(), clock, 1)
+    database = Database(url, clock)
+    delivery = MailDelivery(database, transport, OutcomeRecorder(), clock, 1)
     delivery.deliver([int(mail) for mail in mails], token="the-job")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from functools import partial
 
 import pytest
 from sqlalchemy import select
@@ -60,8 +59,7 @@ def database(sqlite_database: Database) -> Database:
 @pytest.fixture
 def delivery(database: Database, sink: MailSinkProcess, clock: FakeClock) -> Iterator[MailDelivery]:
     transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
-    sessions = partial(database.tenant_session, 1)
-    yield MailDelivery(sessions, transport, OutcomeRecorder(), clock, 1)
+    yield MailDelivery(database, transport, OutcomeRecorder(), clock, 1)
     transport.close()
 
 
@@ -198,8 +196,7 @@ def test_nothing_leaves_when_the_lease_is_gone(
 
 def test_a_mail_server_that_is_away_is_no_failure(database: Database, clock: FakeClock) -> None:
     transport = SmtpTransport(SmtpSettings("127.0.0.1", 1, timeout=1))
-    sessions = partial(database.tenant_session, 1)
-    away = MailDelivery(sessions, transport, OutcomeRecorder(), clock, 1)
+    away = MailDelivery(database, transport, OutcomeRecorder(), clock, 1)
     mail_id = written(database)
     assert away.deliver([mail_id], "job-1") == [mail_id]
     assert mail(database, mail_id).status == "queued"
@@ -211,16 +208,19 @@ def test_what_hears_of_a_mail_hears_it_in_the_same_commit(
 ) -> None:
     heard: list[tuple[int, str]] = []
     recorder = OutcomeRecorder(
-        {"cancel_item": lambda _session, item, status: heard.append((item, status))}
+        {
+            "cancel_item": lambda _connection, _tenant, item, status, _now: heard.append(
+                (item, status)
+            )
+        }
     )
     transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
-    sessions = partial(database.tenant_session, 1)
     mail_id = written(database)
     with database.tenant_session(1) as session:
         row = session.get_one(Mail, mail_id)
         row.related_type, row.related_id = "cancel_item", 77
         session.commit()
-    MailDelivery(sessions, transport, recorder, clock, 1).deliver([mail_id], "job-1")
+    MailDelivery(database, transport, recorder, clock, 1).deliver([mail_id], "job-1")
     transport.close()
     assert heard == [(77, "sent")]
 
@@ -271,8 +271,7 @@ def test_another_tenants_mail_is_not_delivered(
 ) -> None:
     mail_id = written(database)
     transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
-    sessions = partial(database.tenant_session, 2)
-    other = MailDelivery(sessions, transport, OutcomeRecorder(), clock, 2)
+    other = MailDelivery(database, transport, OutcomeRecorder(), clock, 2)
     assert other.deliver([mail_id], "job-1") == []
     transport.close()
     assert (mail(database, mail_id).status, control.messages()) == ("queued", [])
