@@ -264,8 +264,9 @@ def test_a_worker_refuses_a_broker_that_would_let_jobs_vanish(tmp_path: Path) ->
         (*MEET2BE, "attendees", "import", str(PICTURE), "--tenant=a", "--event=b"),
         (*WORKERS, *SERVED),
         (*WORKERS, "relay"),
+        (*WORKERS, "scheduler"),
     ],
-    ids=["import", "worker", "relay"],
+    ids=["import", "worker", "relay", "scheduler"],
 )
 def test_a_database_without_tables_is_named_with_what_to_run(
     tmp_path: Path, command: tuple[str, ...]

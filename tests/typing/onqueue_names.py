@@ -7,6 +7,7 @@ from typing import assert_type
 import onqueue
 from onqueue import Job, QueueManager, events
 from onqueue.middleware import Middleware, WithoutOverlapping
+from onqueue.schedule import Entry, Schedule
 from onqueue.testing import queue_fake
 
 
@@ -50,6 +51,12 @@ assert_type(job.on_queue("slow").delay(minutes=5).after_commit(), ExportSheet)
 assert_type(job.dispatch(), str)
 assert_type(job.dispatch_if(1), str | None)
 assert_type(onqueue.dispatch_many([job]), list[str])
+
+schedule = Schedule(timezone="Europe/Berlin")
+assert_type(schedule.job(ExportSheet(5), "sheet").daily_at("07:00").catch_up("last"), Entry)
+schedule.job(lambda: ExportSheet(6), "other").every(minutes=5).without_overlapping("queue")
+schedule.job(ExportSheet(5)).catch_up("some")  # type: ignore[arg-type]
+schedule.job(lambda: 5, "five")  # type: ignore[arg-type, return-value]
 
 ExportSheet()  # type: ignore[call-arg]
 ExportSheet("five")  # type: ignore[arg-type]
