@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from onqueue.console import (
+    batches,
     cancelling,
     failed_jobs,
     inspecting,
@@ -39,6 +40,7 @@ def build_group(get_manager: Callable[[], QueueManager], name: str = "queue") ->
         work,
         *failed_jobs.commands(get_manager),
         *retrying.commands(get_manager),
+        *batches.commands(get_manager),
         *queues.commands(get_manager),
         *pausing.commands(get_manager),
         *inspecting.commands(get_manager),

@@ -1,0 +1,214 @@
+"""Commands about batches: batches, retry-batch, cancel-batch, prune-batches."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import click
+
+from onqueue.bus.batch import Batch
+from onqueue.bus.stores import find_state, keeping_batches, store_of
+from onqueue.console.group import FAILED
+from onqueue.console.output import plural, print_json, print_table
+from onqueue.errors import OnQueueError
+from onqueue.failed.retry import retry_failed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+
+    from onqueue.connections import QueueManager
+    from onqueue.plans import BatchState
+
+PAGE = 500
+_HEADS = (
+    *("ID", "NAME", "CONNECTION", "STATE", "CREATED AT"),
+    *("JOBS", "PENDING", "FAILED", "PERCENT"),
+)
+
+
+def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
+    """Return the commands of this module."""
+    return [
+        _batches(get_manager),
+        _retry(get_manager),
+        _cancel(get_manager),
+        _prune(get_manager),
+    ]
+
+
+def _batches(get_manager: Callable[[], QueueManager]) -> click.Command:
+    @click.command("batches")
+    @click.argument("batch_id", required=False, metavar="[ID]")
+    @click.option("--connection", help="Only batches of this connection.")
+    @click.option(
+        "--limit",
+        default=50,
+        show_default=True,
+        type=click.IntRange(min=1),
+        help="Show no more than so many of a connection.",
+    )
+    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    def batches(batch_id: str | None, connection: str | None, limit: int, *, as_json: bool) -> None:
+        """List the batches, the newest of each connection first, or show all about one."""
+        manager = get_manager()
+        if batch_id is not None:
+            _show(_known(manager, batch_id, connection), as_json=as_json)
+            return
+        names = [manager.config(connection).name] if connection else keeping_batches(manager)
+        found = [
+            Batch(name, state)
+            for name in names
+            for state in store_of(manager, name).batches(limit=limit)
+        ]
+        if as_json:
+            print_json([one.to_dict() for one in found])
+        elif not found:
+            click.echo("No batches.")
+        else:
+            print_table(_HEADS, [_row(one) for one in found], numbers=(5, 6, 7, 8))
+
+    return batches
+
+
+def _retry(get_manager: Callable[[], QueueManager]) -> click.Command:
+    @click.command("retry-batch")
+    @click.argument("ids", nargs=-1, required=True, metavar="ID…")
+    def retry_batch(ids: tuple[str, ...]) -> None:
+        """Put the failed jobs of batches back on their queues; the batch counts them anew."""
+        manager = get_manager()
+        incomplete = [one for one in ids if not _retry_members(manager, _known(manager, one, None))]
+        if incomplete:
+            click.get_current_context().exit(FAILED)
+
+    return retry_batch
+
+
+def _cancel(get_manager: Callable[[], QueueManager]) -> click.Command:
+    @click.command("cancel-batch")
+    @click.argument("batch_id", metavar="ID")
+    def cancel_batch(batch_id: str) -> None:
+        """Let the jobs of a batch that wait end unrun; those that run go on."""
+        manager = get_manager()
+        batch = _known(manager, batch_id, None)
+        if not store_of(manager, batch.connection).cancel_batch(batch_id):
+            raise click.ClickException(f"Batch {batch_id!r} has ended or was cancelled before.")
+        click.echo(f"Batch {batch_id} cancelled.")
+
+    return cancel_batch
+
+
+def _prune(get_manager: Callable[[], QueueManager]) -> click.Command:
+    hours = click.FloatRange(min=0)
+
+    @click.command("prune-batches")
+    @click.option(
+        "--hours",
+        default=24,
+        show_default=True,
+        type=hours,
+        help="Forget batches that ended longer ago.",
+    )
+    @click.option("--unfinished", type=hours, help="And unfinished ones made longer ago.")
+    @click.option("--cancelled", type=hours, help="And cancelled ones made longer ago.")
+    @click.option("--connection", help="Only batches of this connection.")
+    def prune_batches(
+        hours: float, unfinished: float | None, cancelled: float | None, connection: str | None
+    ) -> None:
+        """Forget old batches, not their jobs: for cron."""
+        manager = get_manager()
+        age = _Age(manager.clock.now(), hours, unfinished, cancelled)
+        gone = 0
+        for name in [manager.config(connection).name] if connection else keeping_batches(manager):
+            old = [state.id for state in _every(manager, name) if age.is_old(state)]
+            gone += sum(map(store_of(manager, name).forget_batch, old))
+        click.echo("1 batch forgotten." if gone == 1 else f"{gone} batches forgotten.")
+
+    return prune_batches
+
+
+class _Age:
+    """Which batches are old; all spans are hours."""
+
+    def __init__(
+        self, now: datetime, hours: float, unfinished: float | None, cancelled: float | None
+    ) -> None:
+        self._ended_before = now - timedelta(hours=hours)
+        self._unfinished_before = _before(now, unfinished)
+        self._cancelled_before = _before(now, cancelled)
+
+    def is_old(self, state: BatchState) -> bool:
+        if state.finished_at is not None and state.finished_at < self._ended_before:
+            return True
+        if state.cancelled_at is not None and _is_before(state, self._cancelled_before):
+            return True
+        return state.finished_at is None and _is_before(state, self._unfinished_before)
+
+
+def _before(now: datetime, hours: float | None) -> datetime | None:
+    return None if hours is None else now - timedelta(hours=hours)
+
+
+def _is_before(state: BatchState, limit: datetime | None) -> bool:
+    return limit is not None and state.created_at < limit
+
+
+def _every(manager: QueueManager, connection: str) -> Iterator[BatchState]:
+    store = store_of(manager, connection)
+    page = store.batches(limit=PAGE)
+    while page:
+        yield from page
+        page = store.batches(after=page[-1].id, limit=PAGE)
+
+
+def _known(manager: QueueManager, batch_id: str, connection: str | None) -> Batch:
+    found = find_state(manager, batch_id, connection)
+    if found is None:
+        raise click.ClickException(f"There is no batch {batch_id!r}.")
+    return Batch(*found)
+
+
+def _retry_members(manager: QueueManager, batch: Batch) -> bool:
+    """Put the failed members of a batch back; False when one stayed where it was."""
+    back, left = 0, []
+    for job_id in store_of(manager, batch.connection).failed_members(batch.id):
+        try:
+            if retry_failed(manager, job_id):
+                back += 1
+            else:
+                left.append(f"There is no failed job {job_id!r} any more.")
+        except OnQueueError as error:
+            left.append(str(error))
+    click.echo(f"{plural(back, 'failed job')} of batch {batch.id} put back.")
+    for why in left:
+        click.echo(why, err=True)
+    return not left
+
+
+def _show(batch: Batch, *, as_json: bool) -> None:
+    if as_json:
+        print_json(batch.to_dict())
+        return
+    for name, value in batch.to_dict().items():
+        click.echo(f"{name.replace('_', ' '):<14} {'-' if value in (None, '') else value}")
+
+
+def _row(batch: Batch) -> tuple[object, ...]:
+    return (
+        batch.id,
+        batch.name or "-",
+        batch.connection,
+        _state_of(batch),
+        f"{batch.created_at:%Y-%m-%d %H:%M:%S}",
+        batch.total,
+        batch.pending,
+        batch.failed,
+        batch.progress(),
+    )
+
+
+def _state_of(batch: Batch) -> str:
+    if batch.cancelled:
+        return "cancelled" if batch.finished else "cancelling"
+    return "finished" if batch.finished else "running"
