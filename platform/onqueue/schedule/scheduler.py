@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import TYPE_CHECKING, cast
 
 from onqueue.errors import BrokerError
+from onqueue.schedule.heartbeat import Heartbeat
 from onqueue.schedule.planning import plan
 from onqueue.schedule.settling import NoLongerLeading, Settler
 from onqueue.schedule.store import schedule_of, store_of
@@ -27,6 +28,9 @@ log = logging.getLogger("onqueue.schedule")
 
 LEASE = 15.0
 """Seconds for which a leader that says nothing any more still leads."""
+
+LONGEST_LOOK = 300.0
+"""Seconds after which a leader that is not done with what is due loses its place: it hangs."""
 
 HELD_EVERY = 1.0
 """Seconds between two looks at a job whose end a tick waits for."""
@@ -86,10 +90,12 @@ class Scheduler:
         left = self._lead()
         if not self._leads:
             return left
+        often = self._lease / 3
         try:
-            return min(self._serve(), self._lease / 3)
+            with Heartbeat(self._renew, often, LONGEST_LOOK):
+                return min(self._serve(), often)
         except NoLongerLeading:
-            log.warning("%s was too slow and leads no longer", self._name)
+            log.warning("%s leads no longer", self._name)
             return 0.0
 
     # ---- leading ----
@@ -104,12 +110,8 @@ class Scheduler:
         self._leads = term.leads
         return term.left
 
-    def _keep_leading(self) -> None:
-        """Renew the lease when it is time; raises `NoLongerLeading`."""
-        if self._clock.monotonic() - self._asked_at > self._lease / 3:
-            self._lead()
-            if not self._leads:
-                raise NoLongerLeading
+    def _renew(self) -> bool:
+        return self._store.lead(self._token, self._lease, self._name).leads
 
     def _now(self) -> int:
         """Return the store's time in milliseconds: all processes go by one clock."""
@@ -146,7 +148,6 @@ class Scheduler:
 
     def _settle(self, entry: Entry, known: ScheduleState) -> float:
         """Settle what is open, held, due and asked for, in this order."""
-        self._keep_leading()
         state = self._resume(entry, known.entries[entry.name])
         pause = _pause_of(entry, known)
         due = plan(entry, entry.catching_up, cast("int", state.last), self._now())
@@ -158,12 +159,10 @@ class Scheduler:
             for tick in ticks:
                 if self._is_stopping():
                     return 0.0
-                self._keep_leading()
                 self._settler.settle_due(entry, tick, state, self._now(), pause)
                 state = self._look(entry)
         for order in known.orders:
             if order.entry == entry.name:
-                self._keep_leading()
                 self._settler.obey(entry, order, state, self._now())
                 state = self._look(entry)
         return self._wait_of(entry, state, more=due.more)

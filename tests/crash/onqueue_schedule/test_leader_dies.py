@@ -83,6 +83,38 @@ def test_each_tick_runs_once_whoever_dies_in_its_middle(
         _check(store.history(entry, 200), ran[connection])
 
 
+def test_a_leader_stopped_beyond_its_lease_comes_back_and_changes_nothing(
+    tmp_path: Path,
+    redis_url: str,
+    manager: QueueManager,
+    store: ScheduleStore,
+    schedulers: list[ForkedScheduler],
+) -> None:
+    """B1, B9."""
+    ran: Counter[str] = Counter()
+    schedulers += [ForkedScheduler(tmp_path, redis_url, LEASE) for _ in range(2)]
+    eventually(lambda: len(store.history("far", 9)) >= 1)
+    leader = next(one for one in schedulers if store.term().name.endswith(f":{one.pid}"))
+    leader.signal(signal.SIGSTOP)
+    eventually(lambda: _other(store, leader))
+    seen = _last(store, "far")
+    eventually(lambda: _last(store, "far") > seen)
+    leader.signal(signal.SIGCONT)
+    seen = _last(store, "far")
+    eventually(lambda: _last(store, "far") > seen)
+    for scheduler in schedulers:
+        scheduler.signal(signal.SIGTERM)
+        assert scheduler.ends() == 0
+    _count_and_clear(manager, ran)
+    for entry, connection in (("near", "redis"), ("far", "other")):
+        _check(store.history(entry, 200), ran[connection])
+
+
+def _other(store: ScheduleStore, leader: ForkedScheduler) -> bool:
+    name = store.term().name
+    return name != "" and not name.endswith(f":{leader.pid}")
+
+
 def _wait_for_a_death(
     manager: QueueManager, alive: list[ForkedScheduler], ran: Counter[str]
 ) -> ForkedScheduler:

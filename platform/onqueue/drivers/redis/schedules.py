@@ -34,7 +34,7 @@ _FIRST, _LAST, _ONE = bulk(b"0"), bulk(b"-1"), bulk(b"1")
 
 
 class RedisSchedules:
-    """The store of one connection's schedule; used by one thread."""
+    """The store of one connection's schedule; only `wait` is for one thread at a time."""
 
     def __init__(self, broker: Broker, config: ConnectionConfig) -> None:
         """Use a broker of its own; connects when first used."""

@@ -1,12 +1,16 @@
 """Several schedulers: one leads, another follows it, and no tick is settled by both."""
 
+from contextlib import closing
+
 import pytest
 
+from onqueue.clock import SystemClock
 from onqueue.schedule.store import store_of
 from onqueue.ticks import Guard, Settled, Settlement
 from support.schedule_rig import Note, ScheduleRig
 
 LEASE = 15.0
+SHORT = 0.2
 EIGHT = 1_772_352_000_000
 """The first of March 2026, 08:00 UTC, in milliseconds."""
 
@@ -74,6 +78,28 @@ def test_a_settlement_whose_guard_does_not_hold_changes_nothing(
     assert store.settle("me", settlement) is Settled.BEFORE
     assert store.look(["Note"]).entries["Note"] == before
     store.close()
+
+
+def test_a_leader_keeps_its_place_while_an_entry_takes_its_time(rig: ScheduleRig) -> None:
+    clock = SystemClock()
+    took: list[bool] = []
+
+    def slow() -> Note:
+        with closing(store_of(rig.manager)) as store:
+            until = clock.monotonic() + 3 * SHORT
+            while clock.monotonic() < until:
+                took.append(store.lead("other", SHORT, "other").leads)
+                clock.sleep(0.01)
+        return Note()
+
+    rig.schedule.job(slow).hourly()
+    rig.be_at("2026-03-01T07:59")
+    scheduler = rig.scheduler(SHORT)
+    scheduler.step()
+    rig.be_at("2026-03-01T08:00")
+    scheduler.step()
+    assert took and not any(took)
+    assert rig.told("slow") == [("01 08:00", "ran", "")]
 
 
 def test_a_server_that_lost_everything_gets_a_new_leader_and_new_ticks(rig: ScheduleRig) -> None:
