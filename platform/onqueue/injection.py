@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_type_hints
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_type_hints
 
 from onqueue.errors import JobDefinitionError
 from onqueue.job_class import DEPENDENCIES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Container, Iterable, Mapping
 
     import svcs
 
@@ -51,9 +51,29 @@ def call_handle(job: Job, context: JobContext) -> None:
     """Run the job's `handle` with its dependencies from the run's container."""
     needed = dependencies(type(job))
     if not needed:
-        job.handle()
-        return
-    job.handle(**found(needed, context.services()))
+        finish(job.handle(), context)
+    elif inspect.iscoroutinefunction(job.handle):
+        context.drive(lambda: _await_handle(job, needed, context))
+    else:
+        finish(job.handle(**found(needed, context.services())), context)
+
+
+def finish(result: object, context: JobContext) -> None:
+    """Await what something async returned; anything else is no matter."""
+    if inspect.iscoroutine(result):
+        context.drive(lambda: result)
+
+
+async def _await_handle(job: Job, needed: Iterable[Dependency], context: JobContext) -> None:
+    """Run an async `handle`; what is made by async factories is found, too."""
+    context.has_awaited = True
+    container = context.services()
+    given = {
+        name: await container.aget(type_)
+        for name, type_, is_optional in needed
+        if not is_optional or type_ in container.registry
+    }
+    await cast("Awaitable[None]", job.handle(**given))
 
 
 def found(needed: Iterable[Dependency], container: svcs.Container) -> dict[str, Any]:

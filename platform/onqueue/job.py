@@ -17,7 +17,7 @@ from onqueue.registry import register
 from onqueue.upcasting import UpcasterT, register_step
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
     from typing import Self
     from uuid import UUID
 
@@ -159,7 +159,7 @@ class Job(metaclass=JobMeta):
         version: ClassVar[int]
         expires_in = cast("Seconds | Callable[..., Seconds]", None)
         durable = cast("bool | Callable[..., bool]", None)
-        handle: Callable[..., None]
+        handle: Callable[..., Coroutine[Any, Any, None] | None]
         __dataclass_fields__: ClassVar[dict[str, Any]]
 
     _context: ClassVar[JobContext | None] = None

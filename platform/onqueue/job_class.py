@@ -133,9 +133,6 @@ def _check_handle(cls: type[Job]) -> None:
             f"(`class {cls.__name__}(Job, abstract=True)`)"
         )
         raise JobDefinitionError(msg)
-    if inspect.iscoroutinefunction(handle) or inspect.isasyncgenfunction(handle):
-        msg = f"Job {cls.__qualname__!r} has an async `handle`, which this version cannot run"
-        raise JobDefinitionError(msg)
-    if inspect.isgeneratorfunction(handle):
+    if inspect.isgeneratorfunction(handle) or inspect.isasyncgenfunction(handle):
         msg = f"Job {cls.__qualname__!r} has a `yield` in `handle`, so nothing in it would run"
         raise JobDefinitionError(msg)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
+from onqueue.coroutines import EventLoop
 from onqueue.worker.attempt import Attempts
 from onqueue.worker.child import Lifeline
 from onqueue.worker.crew import Crew
@@ -35,6 +36,7 @@ class CrewBench(Bench):
         chosen = {"stop_when_empty": True, "memory": 0, "concurrency": self.runners, **given}
         options = WorkerOptions(**chosen)
         reader, writer = os.pipe()
+        event_loop = EventLoop()
         self.wakeup, guard = Wakeup(), threading.RLock()
         lifeline = Lifeline(self.consumer.holder, self.shared, self.clock)
         consumer: Any = SharedConsumer(self.consumer, guard)
@@ -67,6 +69,7 @@ class CrewBench(Bench):
                     services=self.services,
                     keys=self.keys,
                     gives_up=self.manager.gives_up,
+                    event_loop=event_loop,
                 ),
                 settlement=settlement,
                 numbers=numbers,
@@ -93,8 +96,9 @@ class CrewBench(Bench):
         finally:
             self.at_end()
             for thread in threading.enumerate():
-                if thread.name.startswith("onqueue-"):
+                if thread.name.startswith("onqueue-runner-"):
                     thread.join(10)
+            event_loop.close()
             self.wakeup.close()
             os.close(reader)
             os.close(writer)

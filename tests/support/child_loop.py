@@ -10,6 +10,7 @@ from typing import Any
 from onqueue import events
 from onqueue.connections import QueueManager
 from onqueue.contracts import FailedJob, JobId, OutboxState, ReservedJob, Turn
+from onqueue.coroutines import EventLoop
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.job import Job
 from onqueue.keyring import Keyring
@@ -231,6 +232,7 @@ class Bench:
         """Let the loop work until nothing is ready."""
         options = WorkerOptions(**{"stop_when_empty": True, "memory": 0, **given})
         reader, writer = os.pipe()
+        event_loop = EventLoop()
         wakeup = Wakeup()
         lifeline = Lifeline(self.consumer.holder, self.shared, self.clock)
         settlement = Settlement(
@@ -252,6 +254,7 @@ class Bench:
             services=self.services,
             keys=self.keys,
             gives_up=self.manager.gives_up,
+            event_loop=event_loop,
         )
         loop = Loop(
             connection="redis",
@@ -270,6 +273,7 @@ class Bench:
         try:
             return loop.run()
         finally:
+            event_loop.close()
             wakeup.close()
             os.close(reader)
             os.close(writer)

@@ -7,7 +7,6 @@ no keys, a worker calls functions of the application's own modules only.
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import json
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from onqueue.errors import (
     NotCallableByPath,
     UnreadablePayload,
 )
-from onqueue.injection import dependencies_of, found
+from onqueue.injection import dependencies_of, finish, found
 from onqueue.job import Job
 from onqueue.job_context import JobContext, Order
 from onqueue.payload_values import Writer, read_value
@@ -271,9 +270,7 @@ def perform(
     given = inspect.signature(function).bind_partial(*args, **kwargs).arguments
     needed = dependencies_of(function, given)
     services = found(needed, context.services()) if needed else {}
-    result = function(*args, **kwargs, **services)
-    if inspect.iscoroutine(result):
-        asyncio.run(result)
+    finish(function(*args, **kwargs, **services), context)
 
 
 def _takes_one(function: Function) -> bool:

@@ -95,7 +95,9 @@ class Crew:
     def run(self) -> tuple[Exit, StopReason | None]:
         """Work until there is a reason to stop; return how the child ends."""
         threads = [
-            threading.Thread(target=self._serve, args=(runner,), name=f"onqueue-{at}", daemon=True)
+            threading.Thread(
+                target=self._serve, args=(runner,), name=f"onqueue-runner-{at}", daemon=True
+            )
             for at, runner in enumerate(self._runners, 1)
         ]
         for thread in threads:

@@ -35,12 +35,13 @@ class Cutter:
         self._cancel: Callable[[], object] | None = None
         self.fired: BaseException | None = None
         self.attention = False
-        self.taints = True
-        """Whether the process is not to be trusted with another job after a cut was raised."""
+        self.taints = False
+        """Whether a cut was raised after which the process is not to be trusted any more."""
 
     def expose(self, number: int) -> None:
         """Allow this run to be cut; raises at once when that was wanted before."""
         self.fired = None
+        self.taints = False
         self._exposed = number
         if self.attention:
             self.strike()
@@ -61,6 +62,7 @@ class Cutter:
             self._exposed = 0
             self.fired = error
             if self._cancel is None:
+                self.taints = True
                 raise error
             self._cancel()
 
@@ -79,7 +81,8 @@ class ThreadCutter(Cutter):
 
     Such an exception comes with the thread's next step in Python, so it may still be on its way
     when the job is over: `cover` waits for whoever is about to send one, and takes it back. The
-    interpreter makes one step of one thread at a time, which keeps the order of the flags.
+    interpreter makes one step of one thread at a time, which keeps the order of the flags. The
+    process is trusted further all the same, as all other threads would have to wait for a new one.
     """
 
     __slots__ = ("_is_striking", "_thread")
@@ -87,7 +90,6 @@ class ThreadCutter(Cutter):
     def __init__(self, wanted: Wanted) -> None:
         """Belong to no thread until the first run."""
         super().__init__(wanted)
-        self.taints = False  # the other threads would have to wait for the new process
         self._thread = 0
         self._is_striking = False
 

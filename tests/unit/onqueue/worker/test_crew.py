@@ -67,7 +67,7 @@ class AtGate(Job):
         RUNS.append(f"end {self.label}")
 
 
-class Raise(Job):
+class RaiseInCrew(Job):
     tries = 3
     backoff = (10,)
 
@@ -75,7 +75,7 @@ class Raise(Job):
         raise ValueError("no")
 
 
-class LoseLease(Job):
+class LoseLeaseInCrew(Job):
     def handle(self) -> None:
         raise LeaseLost("h1", self.job_id)
 
@@ -112,7 +112,7 @@ def test_a_limit_of_jobs_is_exact(bench: CrewBench, limit: dict[str, Any], ran: 
 
 
 def test_outcomes_besides_success_are_settled_once_for_each_job(bench: CrewBench) -> None:
-    ids = [bench.put(Raise(), attempts=number % 3) for number in range(30)]
+    ids = [bench.put(RaiseInCrew(), attempts=number % 3) for number in range(30)]
     bench.run()
     settled = Counter(bench.consumer.settled(job_id)[0] for job_id in ids)
     assert settled == {"release": 20, "fail": 10}
@@ -189,7 +189,7 @@ def test_an_interruption_spends_no_attempt(bench: CrewBench) -> None:
 
 def test_a_lost_lease_in_one_thread_ends_the_child_at_once(bench: CrewBench) -> None:
     bench.put(AtGate("held up"))
-    bench.put(LoseLease())
+    bench.put(LoseLeaseInCrew())
     bench.at_end = GATE.set
     assert bench.run() == (Exit.LEASE_LOST, None)
     assert bench.failed.records == []
