@@ -6,8 +6,12 @@ import pytest
 
 from meet2be.local.valkey import ValkeyServer
 from onqueue.contracts import Burial
+from onqueue.drivers.redis.staging import Staging, write_staging
 from onqueue.drivers.redis.wire import FIRST_WITH_FLAGS, server_version
 from onqueue.errors import BrokerFull
+from onqueue.testing.batch_contract import batch_of
+from onqueue.testing.chain_contract import chain_of
+from onqueue.testing.unique_contract import claiming
 from support.redis_rig import Rig, message, rig
 from support.servers import private_valkey
 
@@ -92,3 +96,59 @@ def test_lapsed_holders_locks_and_parked_jobs_move_on_a_full_server(broker: Rig)
     assert broker.leases.reap()[0] == 1
     assert {one.id for one in waiting.turn(9, []).jobs} == {job.id, parked.id}
     assert broker.queue.clear("default") == 0
+
+
+def test_a_full_server_takes_neither_claims_nor_chains_nor_batches(broker: Rig) -> None:
+    plan = batch_of(1)
+    broker.queue.start_batch(plan)
+    fill(broker)
+    before = broker.dump()
+    with pytest.raises(BrokerFull):
+        broker.queue.push_unique([claiming()])
+    with pytest.raises(BrokerFull):
+        broker.queue.start_chain(chain_of(2))
+    with pytest.raises(BrokerFull):
+        broker.queue.start_batch(batch_of(300))
+    with pytest.raises(BrokerFull):
+        broker.queue.add_to_batch(plan.id, [message()])
+    assert broker.dump() == before
+
+
+def test_a_server_that_fills_up_while_a_plan_is_written_keeps_nothing_of_it(broker: Rig) -> None:
+    before = broker.dump()
+    staging = Staging(broker.queue._keys, "redis")
+    staging.chain(chain_of(2, catch=[message()]))
+    scripts = broker.queue._tied
+    write = broker.queue._broker.ask
+
+    def full(*commands: bytes) -> list[object]:
+        if b"HSET" in commands[0]:
+            fill(broker)
+        return write(*commands)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(broker.queue._broker, "ask", full)
+        with pytest.raises(BrokerFull):
+            write_staging(broker.queue._broker, scripts, staging)
+    assert broker.dump() == before
+
+
+def test_chains_and_batches_go_on_to_their_ends_on_a_full_server(broker: Rig) -> None:
+    plan = batch_of(chain_of(2), claiming(), kinds=("progress", "then", "finally"))
+    broken = chain_of(2, catch=[message(payload=b"catch")])
+    broker.queue.start_batch(plan)
+    broker.queue.start_chain(broken)
+    fill(broker)
+    consumer = broker.consumer("default", "low")
+    ran = []
+    while jobs := consumer.turn(1, []).jobs:
+        ran.append(jobs[0].payload)
+        if jobs[0].id == broken.links[0].id:
+            assert consumer.fail(jobs[0]) is True
+        elif len(ran) % 2:
+            consumer.turn(0, [jobs[0].id])
+        else:
+            assert consumer.ack(jobs[0]) is True
+    assert sorted(ran) == sorted([b"{}"] * 4 + [b"catch", b"then", b"finally"] + [b"progress"] * 3)
+    broker.leases.reap()
+    assert broker.queue.claims() == []

@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from meet2be.local.valkey import ValkeyServer
-from onqueue.contracts import Burial
+from onqueue.contracts import Burial, ChainEdit
 from onqueue.drivers.redis.scripts import script
+from onqueue.testing.batch_contract import batch_of
+from onqueue.testing.chain_contract import chain_of
+from onqueue.testing.unique_contract import claiming
 from support.proxy import LosingProxy, losing_proxy
 from support.redis_rig import Rig, message, pipe, rig
 
@@ -163,3 +166,111 @@ def test_a_wait_that_is_cut_ends_and_loses_no_token(broker: Rig, proxy: LosingPr
     assert proxy.cuts == 1
     assert broker.client.llen("{onqueue:redis}:wake:default") == 1
     assert len(consumer.turn(1, []).jobs) == 1
+
+
+# ---- ties ----
+
+
+def test_a_claim_whose_answer_is_lost_is_told_as_taken(broker: Rig, proxy: LosingProxy) -> None:
+    first, second = claiming(), claiming()
+    proxy.lose_answer_to(hash_of(broker, "receive"))
+    assert broker.queue.push_unique([first, second]) == [first.id, first.id]
+    assert proxy.cuts == 1
+    assert broker.queue.size("default").total == 1
+
+
+def test_a_lost_claim_is_told_as_taken_though_its_job_has_ended_meanwhile(broker: Rig) -> None:
+    one = claiming()
+    line = broker.queue._broker.borrow()
+    store = broker.queue._receive
+    assert line.run(store(one, line, 5, 0, repeated=False)) == one.id.encode()
+    assert broker.queue.forget(one.id) is True
+    assert line.run(store(one, line, 5, 0, repeated=True)) == one.id.encode()
+    assert broker.queue.size("default").total == 0
+
+
+@pytest.mark.parametrize("name", ["stage", "start"])
+def test_a_chain_whose_start_is_not_answered_is_started_once(
+    broker: Rig, proxy: LosingProxy, name: str
+) -> None:
+    plan = chain_of(2)
+    proxy.lose_answer_to(hash_of(broker, name))
+    assert broker.queue.start_chain(plan) is True
+    assert proxy.cuts == 1
+    assert broker.queue.start_chain(plan) is False
+    assert broker.queue.size("default").total == 1
+
+
+@pytest.mark.parametrize("name", ["start", "errand"])
+def test_a_batch_whose_start_is_not_answered_is_started_once(
+    broker: Rig, proxy: LosingProxy, name: str
+) -> None:
+    plan = batch_of(250)
+    proxy.lose_answer_to(hash_of(broker, name))
+    assert broker.queue.start_batch(plan) is True
+    assert proxy.cuts == 1
+    assert broker.queue.size("default").total == 250
+
+
+def test_members_whose_addition_is_not_answered_are_added_once(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    plan = batch_of(1)
+    broker.queue.start_batch(plan)
+    proxy.lose_answer_to(hash_of(broker, "add"))
+    assert broker.queue.add_to_batch(plan.id, [message() for _ in range(3)]) == 3
+    state = broker.queue.batch(plan.id)
+    assert state is not None
+    assert (state.total, broker.queue.size("default").total) == (4, 4)
+
+
+def test_a_batch_whose_cancelling_is_not_answered_is_told_as_cancelled(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    plan = batch_of(1)
+    broker.queue.start_batch(plan)
+    proxy.lose_answer_to(hash_of(broker, "cancel_batch"))
+    assert broker.queue.cancel_batch(plan.id) is True
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_an_end_whose_answer_is_lost_moves_its_chain_and_counts_once(
+    broker: Rig, proxy: LosingProxy, edited: bool
+) -> None:
+    plan = batch_of(chain_of(3))
+    broker.queue.start_batch(plan)
+    consumer = broker.consumer()
+    (job,) = consumer.turn(5, []).jobs
+    proxy.lose_answer_to(hash_of(broker, "finish_amended" if edited else "finish"))
+    edit = ChainEdit([message()], [message()]) if edited else None
+    assert consumer.ack(job, chain=edit) is True
+    assert proxy.cuts == 1
+    state = broker.queue.batch(plan.id)
+    assert state is not None
+    assert (state.succeeded, state.total) == (1, 5 if edited else 3)
+    assert len(consumer.turn(5, []).jobs) == 1
+
+
+def test_a_turn_whose_answer_is_lost_counts_what_it_confirms_once(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    plan = batch_of(message(), chain_of(2))
+    broker.queue.start_batch(plan)
+    consumer = broker.consumer()
+    jobs = consumer.turn(5, []).jobs
+    proxy.lose_answer_to(hash_of(broker, "turn"))
+    turn = consumer.turn(5, [job.id for job in jobs])
+    assert turn.refused == []
+    assert len(turn.jobs) == 1
+    state = broker.queue.batch(plan.id)
+    assert state is not None
+    assert (state.succeeded, state.pending) == (2, 1)
+
+
+def test_a_claim_is_given_back_though_the_answer_is_lost(broker: Rig, proxy: LosingProxy) -> None:
+    broker.queue.push_unique([claiming(claim={"until_processing": True})])
+    consumer = broker.consumer()
+    (job,) = consumer.turn(1, []).jobs
+    proxy.lose_answer_to(hash_of(broker, "processing"))
+    assert consumer.processing(job) is True
+    assert broker.queue.claims() == []

@@ -10,12 +10,13 @@
 -- Includes _settlement
 if redis.call('ZREM', KEYS[1], KEYS[2]) == 0 then return -2 end
 local desk, todo = desk_of(ARGV[1]), {}
+local _, _, _, stage = unpacked(ARGV[3])
+local is_kept = redis.call('HGET', stage, 'plan') == KEYS[2]
 local fresh = #KEYS < 3 or redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[2])
 if not fresh or not post(desk, ARGV[3], todo) then
   redis.call('ZADD', KEYS[1], 0, KEYS[2])
   return 0
 end
-local _, _, key = unpacked(ARGV[3])
-if redis.call('HGET', key, 'plan') ~= KEYS[2] then redis.call('DEL', KEYS[2]) end
+if not is_kept then redis.call('DEL', KEYS[2]) end
 carry_out(desk, todo)
 return 1
