@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 from onqueue import events
 from onqueue.bus.admission import Admission, event_of
 from onqueue.bus.announcing import Announce
+from onqueue.bus.carrying import Carrier
 from onqueue.bus.home import Home
 from onqueue.bus.plan_codec import plan_from, plan_parts
 from onqueue.bus.planning import (
@@ -209,9 +210,19 @@ def begin(manager: QueueManager, connection: str, plan: ChainPlan | BatchPlan) -
     target = manager.connection(connection)
     if "discards" in target.supports:
         return
+    try:
+        _begin(manager, target, plan)
+    finally:
+        if "runs-inline" in target.supports:
+            # No worker will come by that could take along what belongs elsewhere.
+            Carrier(manager, connection).carry()
+
+
+def _begin(manager: QueueManager, target: Queue, plan: ChainPlan | BatchPlan) -> None:
     if isinstance(plan, ChainPlan):
         cast("ChainingQueue", target).start_chain(plan)
         return
+    connection = target.name
     is_new = store_of(manager, connection).start_batch(plan)
     if is_new and events.batch_dispatched.receivers:
         total = _first_state(plan).total

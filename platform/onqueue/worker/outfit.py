@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from onqueue.coroutines import EventLoop
 from onqueue.errors import JobCancelled, JobInterrupted, JobTimedOut, UnsupportedByDriver
 from onqueue.worker.attempt import Attempts
-from onqueue.worker.carrying import Carrier
+from onqueue.bus.carrying import Carrier
 from onqueue.worker.crew import Crew
 from onqueue.worker.cutting import Cutter, ThreadCutter
 from onqueue.worker.loop import Loop

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from onqueue.connections import QueueManager
     from onqueue.contracts import ChainingQueue, Message, Queue
 
-log = logging.getLogger("onqueue.worker")
+log = logging.getLogger("onqueue.bus")
 
 AT_ONCE = 100
 
