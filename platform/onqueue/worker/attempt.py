@@ -49,6 +49,7 @@ from onqueue.worker.decision import (
     refusal,
 )
 from onqueue.worker.processes import end_copy
+from onqueue.worker.unknown import waiting_place
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -67,9 +68,6 @@ log = logging.getLogger("onqueue.worker")
 
 RETURNED = Returned()
 CANCELLED = Order("cancel")
-UNKNOWN = "unknown:"
-"""What the parking place of jobs that this code does not know begins with."""
-
 _RECYCLING = (MemoryError, RecursionError, SystemExit, KeyboardInterrupt, GeneratorExit)
 """After these a process is not trusted with another job."""
 
@@ -190,7 +188,7 @@ class Attempts:
         try:
             envelope = decode(reserved.payload)
         except NewerPayload as error:
-            return self._unreadable(reserved, Park(UNKNOWN + error.job), error.job)
+            return self._unreadable(reserved, Park(waiting_place(error.job, error)), error.job)
         except UnreadablePayload as error:
             return self._unreadable(reserved, Fail(error, reserved.attempts), "")
         options = envelope.options
@@ -218,7 +216,7 @@ class Attempts:
             envelope.open(recipe.plan, self._keys or NO_KEYS)
         except (UnknownJob, NewerPayload, UpcasterMissing, KeyGone) as error:
             log.warning("job %r is parked, id %s: %s", name, attempt.reserved.id, error)
-            verdict = Park(UNKNOWN + name)
+            verdict = Park(waiting_place(name, error))
         except Exception as error:  # noqa: BLE001 - annotations and upcasters may hold anything
             verdict = Fail(error, attempt.reserved.attempts)
         else:
@@ -340,7 +338,7 @@ class Attempts:
             attempt.error = None
             return CANCELLED
         if isinstance(error, KeyGone):
-            return Order("park", lock=UNKNOWN + attempt.envelope.job)
+            return Order("park", lock=waiting_place(attempt.envelope.job, error))
         if self._gives_up(error):
             return Order("fail", error=error)
         return Raised(error)

@@ -147,7 +147,10 @@ def test_a_worker_without_the_key_parks_the_job_untouched_until_it_has_it() -> N
     payload = encoded(Pay("DE02"), OLD)
     parked = bench.put_payload(payload)
     bench.run()
-    assert bench.consumer.settled(parked) == ("park", "unknown:encryption.pay")
+    assert bench.consumer.settled(parked) == (
+        "park",
+        "unknown:encryption.pay | app key 2025-11 is gone",
+    )
     assert bench.consumer.started == []
     assert (bench.failed.records, SEEN) == ([], [])
     bench.keys = Keyring([KEY, OLD])

@@ -117,7 +117,10 @@ def test_without_an_upcaster_a_job_is_parked_with_its_reason_and_can_be_replayed
     parked = bench.put_payload(payload)
     with caplog.at_level(logging.WARNING):
         bench.run(tries=1)
-    assert bench.consumer.settled(parked) == ("park", "unknown:upcasting.stranded")
+    assert bench.consumer.settled(parked) == (
+        "park",
+        "unknown:upcasting.stranded | version 1, nothing leads to 2",
+    )
     assert parked not in bench.consumer.started
     assert bench.failed.records == []
     assert (
@@ -138,7 +141,10 @@ def test_a_payload_of_a_newer_version_waits_for_newer_code() -> None:
     bench = Bench()
     job_id = bench.put_payload(newer)
     bench.run()
-    assert bench.consumer.settled(job_id) == ("park", "unknown:upcasting.resize")
+    assert bench.consumer.settled(job_id) == (
+        "park",
+        "unknown:upcasting.resize | version 4, known is 3",
+    )
 
 
 @pytest.mark.parametrize(
@@ -195,6 +201,7 @@ def test_a_subclass_takes_its_ancestors_steps() -> None:
 
 def test_encrypted_data_is_brought_up_to_date_too() -> None:
     class Secret(Job):
+        name = "upcasting.secret"
         encrypted = True
         code: str
 

@@ -370,7 +370,10 @@ def test_a_previous_key_is_still_accepted(bench: Bench) -> None:
 
 def test_what_was_signed_with_a_key_that_is_gone_waits_for_it(bench: Bench) -> None:
     payload = encoded(call(lambda: note("old")), OLD)
-    assert settled(bench, payload, attempts=0) == ("park", "unknown:onqueue.CallClosure")
+    assert settled(bench, payload, attempts=0) == (
+        "park",
+        "unknown:onqueue.CallClosure | app key 2025-11 is gone",
+    )
     assert CALLS == []
     bench.keys = Keyring([KEY, OLD])
     assert settled(bench, payload) == ("done",)

@@ -304,8 +304,8 @@ def test_a_job_that_this_code_does_not_know_waits_for_other_code(bench: Bench) -
     newer_job = bench.put_payload(b'{"v":1,"job":"Newer","at":0,"o":{"version":3}}')
     bench.run()
     assert bench.consumer.settled(unknown) == ("park", "unknown:Nobody")
-    assert bench.consumer.settled(newer_core) == ("park", "unknown:Work")
-    assert bench.consumer.settled(newer_job) == ("park", "unknown:Newer")
+    assert bench.consumer.settled(newer_core) == ("park", "unknown:Work | version 99, known is 1")
+    assert bench.consumer.settled(newer_job) == ("park", "unknown:Newer | version 3, known is 2")
     assert bench.failed.records == []
 
 
