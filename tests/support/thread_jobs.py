@@ -1,0 +1,101 @@
+"""Jobs for workers with several threads, and a stage on which such workers run them."""
+
+import asyncio
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from onqueue import Job
+from onqueue.clock import SystemClock
+from onqueue.worker import WorkerOptions
+from support.waiting import eventually
+from support.worker_forks import ForkedWorker, make_test_manager
+from support.worker_jobs import Line, note, read_ledger
+
+_clock = SystemClock()
+
+
+class Linger(Job):
+    """Waits in small steps, so that what is raised in its thread finds it."""
+
+    tries = 9
+    label: str
+    seconds: float
+
+    def handle(self) -> None:
+        note(self, "start")
+        until = _clock.monotonic() + self.seconds
+        while _clock.monotonic() < until:
+            _clock.sleep(0.01)
+        note(self, "end")
+
+
+class AsyncLinger(Job):
+    """Waits on the event loop."""
+
+    tries = 9
+    label: str
+    seconds: float
+
+    async def handle(self) -> None:
+        note(self, "start")
+        await asyncio.sleep(self.seconds)
+        note(self, "end")
+
+
+class Stage:
+    """A broker, a ledger, and workers forked from the test run."""
+
+    def __init__(self, directory: Path, url: str, lease: float = 2.0) -> None:
+        self._directory, self._url, self._lease = directory, url, lease
+        self.manager = make_test_manager(directory, url, lease=lease)
+        self.workers: list[ForkedWorker] = []
+
+    def work(self, **options: Any) -> ForkedWorker:
+        """Start a worker."""
+        given = WorkerOptions(**{"memory": 0, "concurrency": 8, **options})
+        worker = ForkedWorker(self._directory, self._url, given, lease=self._lease)
+        self.workers.append(worker)
+        return worker
+
+    def lines(self, what: str) -> list[Line]:
+        """Return what jobs noted of one kind."""
+        return [line for line in read_ledger(self._directory / "ledger") if line.what == what]
+
+    def wait_for(self, what: str, times: int) -> list[Line]:
+        """Return the lines of a kind, once there are so many."""
+
+        def enough() -> list[Line]:
+            lines = self.lines(what)
+            assert len(lines) >= times, f"{len(lines)} of {times} {what!r}: {self.said()}"
+            return lines
+
+        return eventually(enough, within=15.0)
+
+    def failures(self) -> list[tuple[str, str, int]]:
+        """Return id, error and attempts of each failed job."""
+        path = self._directory / "ledger.failed"
+        lines = path.read_text().splitlines() if path.exists() else []
+        split = [line.split(" ") for line in lines]
+        return [(job_id, error, int(attempts)) for job_id, error, attempts in split]
+
+    def is_empty(self) -> bool:
+        """Tell whether every job has an outcome."""
+        return self.manager.connection().size("default").total == 0
+
+    def said(self) -> str:
+        """Return the end of what the workers logged."""
+        log = self._directory / "workers.log"
+        return log.read_text()[-2000:] if log.exists() else ""
+
+    def until(self, condition: Callable[[], object]) -> None:
+        """Wait for a condition."""
+        eventually(condition, within=15.0)
+
+    def close(self) -> None:
+        """Kill what still runs."""
+        for worker in self.workers:
+            worker.signal(signal.SIGCONT, group=True)
+            worker.end()
+        self.manager.close()
