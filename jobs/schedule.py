@@ -6,7 +6,13 @@ Names of entries stand in the history and in ``meet2be schedule …``: they stay
 from __future__ import annotations
 
 from onqueue.schedule import Schedule
-from onqueue.schedule.jobs import MonitorQueues, PruneFailedJobs, PruneOutbox, PruneSchedule
+from onqueue.schedule.jobs import (
+    MonitorQueues,
+    PruneBatches,
+    PruneFailedJobs,
+    PruneOutbox,
+    PruneSchedule,
+)
 
 DAY = 24.0
 """Hours."""
@@ -26,6 +32,7 @@ SCHEDULE = Schedule(connection="redis")
 # An entry that says nothing about missed ticks lets them be: the next one does the same work.
 SCHEDULE.job(PruneOutbox(7 * DAY), "prune-outbox").hourly(20).on_queue("low")
 SCHEDULE.job(PruneFailedJobs(90 * DAY), "prune-failed").daily_at("03:10").on_queue("low")
+SCHEDULE.job(PruneBatches(7 * DAY), "prune-batches").daily_at("03:20").on_queue("low")
 SCHEDULE.job(PruneSchedule(30), "prune-schedule").daily_at("03:40").on_queue("low")
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(

@@ -3,17 +3,22 @@
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
 from meet2be.cli import main
 from meet2be.db import Database
-from onqueue import Job
+from onqueue import Job, QueueManager, events, using
+from onqueue.failed import MemoryFailedJobs
+from onqueue.limits import RateLimiter
 from onqueue.schedule import Schedule
 from onqueue.testing import queue_fake
+from onqueue.testing.clock import FakeClock
 
 ROOT = Path(__file__).resolve().parents[2]
+LIMIT_JOBS = ROOT / "docs" / "how-to" / "limit-jobs.md"
 SCHEDULE_JOBS = ROOT / "docs" / "how-to" / "schedule-jobs.md"
 WRITE_A_JOB = ROOT / "docs" / "how-to" / "write-a-job.md"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -74,8 +79,29 @@ def test_the_schedule_of_the_page_is_one_and_so_are_its_own_jobs() -> None:
     schedule = page["schedule"]
     assert isinstance(schedule, Schedule)
     schedule.check()
-    assert len(schedule) == 8
+    assert len(schedule) == 9
     assert all(isinstance(entry.make(), Job) for entry in schedule)
+
+
+def test_the_limits_of_the_page_let_its_jobs_through(capsys: pytest.CaptureFixture[str]) -> None:
+    page: dict[str, Any] = {"__name__": "how_to_limit_jobs"}
+    for block in blocks(LIMIT_JOBS, "python"):
+        exec(block, page)  # noqa: S102 - our own page
+    heard: list[events.JobProcessed] = []
+    note = heard.append
+    failed = MemoryFailedJobs(FakeClock())
+    sync = {"sync": {"driver": "sync"}}
+    manager = QueueManager("sync", sync, failed, context=lambda: {"tenant": "acme"})
+    with using(manager), events.job_processed.connected_to(note):
+        for job in ("PushToProvider", "RenderTicket", "RefundByCard"):
+            page[job](7).dispatch()
+        page["RefundByCard"](0).dispatch()
+        page["Timed"]().dispatch()
+    RateLimiter.forget("provider")
+    RateLimiter.forget("exports")
+    assert [event.outcome for event in heard] == [*["succeeded"] * 3, "skipped", "succeeded"]
+    assert capsys.readouterr().out == "before Timed\nafter Timed\n"
+    assert failed.all() == []
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

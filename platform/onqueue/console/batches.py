@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import click
 
 from onqueue.bus.batch import Batch
+from onqueue.bus.pruning import Age, forget_old_batches
 from onqueue.bus.stores import find_state, keeping_batches, store_of
 from onqueue.console.group import FAILED
 from onqueue.console.output import plural, print_json, print_table
@@ -15,13 +15,10 @@ from onqueue.errors import OnQueueError
 from onqueue.failed.retry import retry_failed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import datetime
+    from collections.abc import Callable
 
     from onqueue.connections import QueueManager
-    from onqueue.plans import BatchState
 
-PAGE = 500
 _HEADS = (
     *("ID", "NAME", "CONNECTION", "STATE", "CREATED AT"),
     *("JOBS", "PENDING", "FAILED", "PERCENT"),
@@ -118,48 +115,11 @@ def _prune(get_manager: Callable[[], QueueManager]) -> click.Command:
     ) -> None:
         """Forget old batches, not their jobs: for cron."""
         manager = get_manager()
-        age = _Age(manager.clock.now(), hours, unfinished, cancelled)
-        gone = 0
-        for name in [manager.config(connection).name] if connection else keeping_batches(manager):
-            old = [state.id for state in _every(manager, name) if age.is_old(state)]
-            gone += sum(map(store_of(manager, name).forget_batch, old))
+        age = Age(hours, unfinished, cancelled)
+        gone = forget_old_batches(manager, age, connection)
         click.echo("1 batch forgotten." if gone == 1 else f"{gone} batches forgotten.")
 
     return prune_batches
-
-
-class _Age:
-    """Which batches are old; all spans are hours."""
-
-    def __init__(
-        self, now: datetime, hours: float, unfinished: float | None, cancelled: float | None
-    ) -> None:
-        self._ended_before = now - timedelta(hours=hours)
-        self._unfinished_before = _before(now, unfinished)
-        self._cancelled_before = _before(now, cancelled)
-
-    def is_old(self, state: BatchState) -> bool:
-        if state.finished_at is not None and state.finished_at < self._ended_before:
-            return True
-        if state.cancelled_at is not None and _is_before(state, self._cancelled_before):
-            return True
-        return state.finished_at is None and _is_before(state, self._unfinished_before)
-
-
-def _before(now: datetime, hours: float | None) -> datetime | None:
-    return None if hours is None else now - timedelta(hours=hours)
-
-
-def _is_before(state: BatchState, limit: datetime | None) -> bool:
-    return limit is not None and state.created_at < limit
-
-
-def _every(manager: QueueManager, connection: str) -> Iterator[BatchState]:
-    store = store_of(manager, connection)
-    page = store.batches(limit=PAGE)
-    while page:
-        yield from page
-        page = store.batches(after=page[-1].id, limit=PAGE)
 
 
 def _known(manager: QueueManager, batch_id: str, connection: str | None) -> Batch:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 
+from onqueue.bus.pruning import Age, forget_old_batches
 from onqueue.connections import current_manager
 from onqueue.errors import ConfigurationError
 from onqueue.job import Job
@@ -41,6 +42,24 @@ class PruneFailedJobs(Housekeeping):
         """Delete them."""
         gone = current_manager().failed.flush(self.hours * _HOUR)
         log.info("%d failed jobs older than %g h deleted", gone, self.hours)
+
+
+class PruneBatches(Housekeeping):
+    """Forget batches that ended longer ago than so many hours, not their jobs.
+
+    With `unfinished_hours` and `cancelled_hours` also such batches when they were made longer ago.
+    """
+
+    name = "onqueue.PruneBatches"
+
+    hours: float = 24 * 7
+    unfinished_hours: float | None = None
+    cancelled_hours: float | None = None
+
+    def handle(self) -> None:
+        """Forget them."""
+        age = Age(self.hours, self.unfinished_hours, self.cancelled_hours)
+        log.info("%d batches forgotten", forget_old_batches(current_manager(), age))
 
 
 class PruneOutbox(Housekeeping):

@@ -9,7 +9,13 @@ from onqueue import Job, events
 from onqueue.contracts import FailedJob, Message
 from onqueue.errors import ConfigurationError, UnknownConnection
 from onqueue.failed import MemoryFailedJobs
-from onqueue.schedule.jobs import MonitorQueues, PruneFailedJobs, PruneOutbox, PruneSchedule
+from onqueue.schedule.jobs import (
+    MonitorQueues,
+    PruneBatches,
+    PruneFailedJobs,
+    PruneOutbox,
+    PruneSchedule,
+)
 from onqueue.testing import FakeClock
 from support.outbox_records import job_id
 from support.schedule_rig import Note, ScheduleRig, schedule_rig
@@ -47,6 +53,23 @@ def test_the_history_is_pruned_and_entries_that_are_gone_are_forgotten(rig: Sche
     assert rig.history("Note") == []
     with closing(rig.queue.schedules()) as store:
         assert store.known() == ["Note"]
+
+
+def test_batches_that_ended_long_ago_are_forgotten(redis_url: str) -> None:
+    clock = FakeClock()
+    with schedule_rig(redis_url, clock=clock) as rig:
+        rig.be_at(clock.now().isoformat())
+        with onqueue.using(rig.manager):
+            ended = onqueue.batch([]).name("ended").dispatch()
+            waiting = onqueue.batch([Note()]).name("waiting").dispatch()
+        clock.advance(25 * 3600)
+        run(rig, PruneBatches(hours=24))
+        with onqueue.using(rig.manager):
+            assert onqueue.find_batch(ended.id) is None
+            assert onqueue.find_batch(waiting.id) is not None
+        run(rig, PruneBatches(hours=24, unfinished_hours=24))
+        with onqueue.using(rig.manager):
+            assert onqueue.find_batch(waiting.id) is None
 
 
 def test_without_an_outbox_there_is_nothing_to_prune(rig: ScheduleRig) -> None:
