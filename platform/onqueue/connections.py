@@ -62,6 +62,7 @@ FAILED_STORES: dict[str, str] = {
     "null": "onqueue.failed.null:NullFailedJobs",
     "memory": "onqueue.failed.memory:MemoryFailedJobs",
     "database": "onqueue.failed.database:DatabaseFailedJobs",
+    "dynamodb": "onqueue.failed.dynamodb:DynamoFailedJobs",
 }
 """Failed stores by name; called with the store's other settings as keywords."""
 

@@ -2,12 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from moto import mock_aws
 
+from onqueue.connections import QueueManager
 from onqueue.contracts import FailedJobs
 from onqueue.failed import MemoryFailedJobs, NullFailedJobs
 from onqueue.failed.database import DatabaseFailedJobs
+from onqueue.failed.dynamodb import DynamoFailedJobs, create_table
 from onqueue.failed.tables import create_all
 from onqueue.testing.clock import FakeClock
 from onqueue.testing.failed_contract import FailedContract, MakeStore, accept, failure, job_id
@@ -33,6 +37,34 @@ class TestInADatabase(FailedContract):
         engine.dispose()
 
 
+@pytest.fixture(scope="module")
+def table() -> Iterator[DynamoFailedJobs]:
+    """One for all: to make the client takes longer than a test."""
+    client: dict[str, Any] = {
+        "region_name": "eu-central-1",
+        "aws_access_key_id": "test",
+        "aws_secret_access_key": "test",
+    }
+    with mock_aws():
+        for _ in range(2):
+            create_table("failed", **client)
+        yield DynamoFailedJobs("failed", **client)
+
+
+class TestInDynamoDB(FailedContract):
+    """One that lives in this process."""
+
+    @pytest.fixture
+    def make_store(self, table: DynamoFailedJobs) -> MakeStore:
+        table.flush()
+
+        def make(clock: FakeClock) -> FailedJobs:
+            table._clock = clock
+            return table
+
+        return make
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -56,3 +88,12 @@ def test_a_store_made_of_an_address_connects_when_it_is_used(tmp_path: Path) -> 
     store = DatabaseFailedJobs(f"sqlite:///{tmp_path / 'failed.db'}", FakeClock())
     create_all(engine_for(f"sqlite:///{tmp_path / 'failed.db'}"))
     assert store.count() == 0
+
+
+def test_a_queue_manager_finds_the_store_in_dynamodb_by_its_name() -> None:
+    manager = QueueManager(
+        "sync",
+        {"sync": {"driver": "sync"}},
+        {"driver": "dynamodb", "table": "failed", "region_name": "eu-central-1"},
+    )
+    assert isinstance(manager.failed, DynamoFailedJobs)

@@ -38,8 +38,8 @@ class QueueGroup(click.Group):
         except OnQueueError as error:
             raise click.ClickException(str(error)) from error
         except Exception as error:
-            # SQLAlchemy is an extra: its errors are known by where they come from.
-            if not type(error).__module__.startswith("sqlalchemy."):
+            # The libraries of stores are extras: their errors are known by where they come from.
+            if not type(error).__module__.startswith(("sqlalchemy.", "botocore.")):
                 raise
             cause = getattr(error, "orig", None) or error
             raise click.ClickException(

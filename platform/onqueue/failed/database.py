@@ -20,6 +20,7 @@ from sqlalchemy.exc import IntegrityError
 from onqueue.clock import SystemClock
 from onqueue.contracts import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadEdit
 from onqueue.errors import EditConflict, RetryRefused
+from onqueue.failed.describing import storable
 from onqueue.failed.fingerprint import fingerprint
 from onqueue.failed.tables import failed_job_attempts, failed_job_edits, failed_jobs
 
@@ -304,8 +305,8 @@ def _newest(connection: Connection, job_id: JobId) -> int:
 
 def _error_values(failed: FailedJob) -> dict[str, Any]:
     # Of a long message the beginning tells, of a long traceback the end.
-    error, trace = _storable(failed.error[:_LONGEST]), _storable(failed.traceback[-_LONGEST:])
-    error_type = _storable(failed.error_type)[:_ERROR_TYPE_LENGTH]
+    error, trace = storable(failed.error[:_LONGEST]), storable(failed.traceback[-_LONGEST:])
+    error_type = storable(failed.error_type)[:_ERROR_TYPE_LENGTH]
     return {
         "job": failed.job,
         "tenant": failed.tenant,
@@ -320,12 +321,7 @@ def _error_values(failed: FailedJob) -> dict[str, Any]:
 
 def _tag(text: str) -> str:
     # As JSON text no tag is a part of another one.
-    return json.dumps(_storable(text), ensure_ascii=False)
-
-
-def _storable(text: str) -> str:
-    """Return the text without what databases refuse: an error may quote anything."""
-    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+    return json.dumps(storable(text), ensure_ascii=False)
 
 
 def _failed_job(row: Row[Any]) -> FailedJob:

@@ -45,6 +45,11 @@ def failed_job(
     )
 
 
+def storable(text: str) -> str:
+    """Return the text without what databases refuse: an error may quote anything."""
+    return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()
+
+
 def _tags_of(payload: bytes) -> tuple[str, ...]:
     try:
         return tuple(decode(payload).options.get("tags") or ())
