@@ -24,16 +24,31 @@ class LimitScripts:
         self.keys: Keys = scripts.keys
 
     def let_through(
-        self, of: HolderKeys, queue: QueueKeys, job_id: bytes, quotas: Sequence[Quota]
+        self,
+        of: HolderKeys,
+        queue: QueueKeys,
+        job_id: bytes,
+        quotas: Sequence[Quota],
+        ahead: int = 0,
     ) -> Call:
-        """Let a job through all quotas or none."""
+        """Let a job through all quotas or none, and perhaps some like it that come next."""
         keys = self.keys
         lane = bulk(keys.waiting_lane(queue, quotas))
         return call(
             "let_through",
             [keys.holders, keys.payloads, keys.granted, of.held_slots, lane],
-            [of.holder, bulk(job_id), self._offset, bulk(self._lines(quotas))],
+            [
+                *(of.holder, bulk(job_id), self._offset),
+                *(bulk(self._lines(quotas)), bulk(b"%d" % ahead)),
+            ],
         )
+
+    def give_up(self, of: HolderKeys, unused: Sequence[tuple[int, int, Sequence[Quota]]]) -> Call:
+        """Give back rates used in advance: how many, until when (the server's ms), and of what."""
+        args = [of.holder, self._offset]
+        for count, until, quotas in unused:
+            args += map(bulk, (b"%d" % count, b"%d" % until, self._lines(quotas)))
+        return call("give_up", [self.keys.holders], args)
 
     def wait_turn(
         self, of: HolderKeys, queue: QueueKeys, job_id: bytes, quotas: Sequence[Quota]

@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as Disconnected
 
+from onqueue.clock import SystemClock
 from onqueue.drivers.redis.limit_scripts import LimitScripts
 from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.translation import GONE
 from onqueue.errors import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from onqueue.contracts import JobId
     from onqueue.drivers.redis.keys import HolderKeys
     from onqueue.drivers.redis.scripts import Call
     from onqueue.drivers.redis.wire import Broker, Line, Reply
     from onqueue.quotas import Quota
+
+
+@dataclass(slots=True)
+class Ahead:
+    """Places in windows of rates that are used and not taken yet; both ends are the same moment."""
+
+    left: int
+    good_until: float
+    server_ms: int
 
 
 class RedisLimits:
@@ -28,30 +39,59 @@ class RedisLimits:
     its slots back loses them when its end is confirmed.
     """
 
-    def __init__(self, of: HolderKeys, broker: Broker, line: Line, holder: str) -> None:
-        """Use the consumer's own line."""
+    def __init__(
+        self, of: HolderKeys, broker: Broker, line: Line, holder: str, held: Callable[[], int]
+    ) -> None:
+        """Use the consumer's own line; `held` tells how many of its jobs have not started."""
         self._of = of
         self._broker = broker
         self._line = line
         self._holder = holder
         self.scripts = LimitScripts(broker.scripts)
+        self._held = held
+        self._clock = SystemClock()
         self.taken: dict[JobId, list[Quota]] = {}
+        self.ahead: dict[tuple[str, tuple[Quota, ...]], Ahead] = {}
+        """What was used for jobs that come next, so that not each of them needs a trip."""
 
     def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
         """Use all quotas or none; None when the job may go on, else the seconds to wait.
 
         Raises `LeaseLost`. When the answer is lost a rate may be used twice, never too little.
         """
-        keys = self._broker.keys.queue(queue)
-        code, wait = self._run(self.scripts.let_through(self._of, keys, owner.encode(), quotas))
+        alike = (queue, tuple(quotas))
+        if alike in self.ahead and self._use_ahead(alike):
+            return None
+        keys, sent = self._broker.keys.queue(queue), self._clock.monotonic()
+        call = self.scripts.let_through(self._of, keys, owner.encode(), quotas, self._held())
+        code, figure, *more = self._run(call)
         if code == Code.LOST:
             raise LeaseLost(self._holder, owner)
         if code == Code.NOT_HELD:
-            return float("inf") if wait < 0 else wait / 1000
+            return float("inf") if figure < 0 else figure / 1000
+        if figure:
+            until, lasts = more
+            self.ahead[alike] = Ahead(figure, sent + lasts / 1000, int(until))
         slots = [quota for quota in quotas if quota.kind == "slots"]
         if slots:
             self.taken.setdefault(owner, []).extend(slots)
         return None
+
+    def _use_ahead(self, alike: tuple[str, tuple[Quota, ...]]) -> bool:
+        ahead = self.ahead[alike]
+        is_good = self._clock.monotonic() < ahead.good_until
+        ahead.left -= 1
+        if ahead.left == 0 or not is_good:
+            del self.ahead[alike]
+        return is_good
+
+    def give_up(self) -> None:
+        """Give back what was used for jobs that did not come."""
+        unused = [
+            (ahead.left, ahead.server_ms, quotas) for (_, quotas), ahead in self.ahead.items()
+        ]
+        self.ahead.clear()
+        self._run(self.scripts.give_up(self._of, unused))
 
     def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
         """Give the job's slots back and call in who waits for them."""

@@ -4,12 +4,14 @@ from collections.abc import Sequence
 
 import pytest
 
+from onqueue.clock import SystemClock
 from onqueue.contracts import Burial, ReservedJob
 from onqueue.drivers.redis.consumer import RedisConsumer
 from onqueue.errors import LeaseLost
 from onqueue.quotas import Pause, Quota, pause_key
 from support.redis_rig import Rig, pipe
 
+clock = SystemClock()
 RATE = Quota("rate", "api:60s:acme", 2, 60.0)
 SLOTS = Quota("slots", "pdf:acme", 1)
 
@@ -281,6 +283,62 @@ def test_waiting_after_the_lease_says_so(broker: Rig) -> None:
         admit(consumer, job, RATE)
     with pytest.raises(LeaseLost):
         consumer.wait_turn(job, [RATE])
+
+
+# ---- rates used in advance ----
+
+WIDE = Quota("rate", "wide:60s:", 80, 60.0)
+
+
+def hits(broker: Rig) -> int:
+    """Return how much of the window is used."""
+    return int((broker.client.get("{onqueue:redis}:quota:r:wide:60s:") or b"0 0").split()[1])
+
+
+def test_one_trip_asks_for_the_jobs_that_come_next_too_and_gives_back_what_was_too_much(
+    broker: Rig,
+) -> None:
+    consumer = broker.consumer()
+    broker.push(6)
+    jobs = consumer.turn(6, []).jobs
+    consumer.mark(None, jobs[0].id)
+    assert admit(consumer, jobs[0], WIDE) is None
+    assert hits(broker) == 6
+    for job in jobs[1:4]:
+        consumer.mark(None, job.id)
+        assert admit(consumer, job, WIDE) is None
+    assert hits(broker) == 6, "no trip was needed"
+    consumer.turn(0, [job.id for job in jobs[:4]])
+    assert hits(broker) == 4
+
+
+def test_a_narrow_window_is_never_used_in_advance(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    broker.push(100)
+    mine, yours = consumer.turn(50, []).jobs, other.turn(50, []).jobs
+    ran = 0
+    for turn in range(50):
+        for holder, job in ((consumer, mine[turn]), (other, yours[turn])):
+            holder.mark(None, job.id)
+            ran += admit(holder, job, WIDE) is None
+    assert 70 <= ran <= 80, "an eighth of what is left, at most, is set aside"
+    consumer.turn(0, [])
+    other.turn(0, [])
+    assert hits(broker) == ran
+
+
+def test_what_was_used_in_advance_ends_with_its_window(broker: Rig) -> None:
+    brief = Quota("rate", "brief", 80, 0.05)
+    consumer = broker.consumer()
+    broker.push(6)
+    jobs = consumer.turn(6, []).jobs
+    assert admit(consumer, jobs[0], brief) is None
+    clock.sleep(0.06)
+    assert admit(consumer, jobs[1], brief) is None
+    assert broker.client.get("{onqueue:redis}:quota:r:brief") is not None, "it asked again"
+    broker.queue.time_offset = 10.0
+    consumer.turn(0, [])
+    broker.queue.time_offset = 0.0
 
 
 # ---- pauses ----

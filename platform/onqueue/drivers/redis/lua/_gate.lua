@@ -24,7 +24,7 @@ local function use_rates(quotas, now)
   local lasts = now + 86400000
   for _, quota in ipairs(quotas) do
     if quota.kind == 'r' then
-      lasts = math.min(lasts, hit(quota, now))
+      lasts = math.min(lasts, hit(quota, now, 1))
     elseif quota.kind ~= 's' then
       lasts = now
     end

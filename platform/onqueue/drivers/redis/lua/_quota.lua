@@ -18,9 +18,9 @@ local function window(quota, now)
   return ends, hits
 end
 
-local function hit(quota, now)
+local function hit(quota, now, count)
   local ends, hits = window(quota, now)
   redis.call('DEL', quota.count)
-  redis.call('SET', quota.count, string.format('%.0f %d', ends, hits + 1), 'PX', string.format('%.0f', ends - now))
+  redis.call('SET', quota.count, string.format('%.0f %d', ends, math.max(0, hits + count)), 'PX', string.format('%.0f', ends - now))
   return ends
 end

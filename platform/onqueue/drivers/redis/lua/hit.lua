@@ -8,6 +8,6 @@
 if ARGV[2] == '0' then
   redis.call('DEL', KEYS[1])
 else
-  hit({count = KEYS[1], span = tonumber(ARGV[2])}, now_ms(ARGV[1]))
+  hit({count = KEYS[1], span = tonumber(ARGV[2])}, now_ms(ARGV[1]), 1)
 end
 return 1

@@ -8,9 +8,11 @@
 -- ARGV[2] id          of the job
 -- ARGV[3] offset      ms added to the server's clock (tests)
 -- ARGV[4] quotas      a line each
--- Returns {1, 0} let through, {0, ms until that may be different or -1}, {-1, 0} the lease is lost
+-- ARGV[5] ahead       how many more jobs with the same quotas the holder may have
+-- Returns {1, how many more are let through, until when (server's ms), that less now}, {0, ms until that may be different or -1},
+--   {-1, 0} the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _alarm _slots _quota _free_slot _gate
+-- Includes _alive _clock _wake _alarm _slots _quota _free_slot _gate _ahead
 if not alive(KEYS[1], ARGV[1]) then return {-1, 0} end
 local now, id, quotas = now_ms(ARGV[3]), ARGV[2], quotas_of(ARGV[4])
 local ticket = id .. ' ' .. KEYS[5]
@@ -26,6 +28,8 @@ if not is_counted then
   if due then return {0, due == math.huge and -1 or due - now} end
 end
 redis.call('ZREM', KEYS[3], ticket)
-if not is_counted then use_rates(quotas, now) end
 take_slots(quotas, id, ARGV[1], KEYS[4])
-return {1, 0}
+if is_counted then return {1, 0, 0, 0} end
+use_rates(quotas, now)
+local more, lasts = use_ahead(quotas, now, tonumber(ARGV[5]))
+return {1, more, string.format('%.0f', lasts), math.max(0, lasts - now)}
