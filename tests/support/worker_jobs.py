@@ -4,7 +4,7 @@ import ctypes
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,21 @@ _ledger: Path | None = None
 
 
 def make_manager(
-    url: str, ledger: str, *, connections: dict[str, dict[str, Any]] | None = None, **settings: Any
+    url: str,
+    ledger: str,
+    *,
+    connections: dict[str, dict[str, Any]] | None = None,
+    app_keys: Sequence[tuple[str, bytes]] = (),
+    **settings: Any,
 ) -> QueueManager:
     """Return the manager of a test's application; its jobs write to the ledger."""
     global _ledger  # noqa: PLW0603 - one application a process
     _ledger = Path(ledger)
     described = {"driver": "redis", "url": url, "lease": 2.0, **settings}
     failed = {"driver": "support.worker_jobs:FailedFile", "path": f"{ledger}.failed"}
-    manager = QueueManager("redis", connections or {"redis": described}, failed=failed)
+    manager = QueueManager(
+        "redis", connections or {"redis": described}, failed=failed, app_keys=app_keys
+    )
     onqueue.use(manager)
     return manager
 
