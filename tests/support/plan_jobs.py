@@ -12,6 +12,8 @@ from onqueue import Batch, Job, QueueManager
 from onqueue.clock import SystemClock
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.failed.tables import create_all
+from onqueue.outbox import SqlAlchemyTransactions, SqlOutbox
+from onqueue.outbox import create_all as create_outbox
 from onqueue.worker import WorkerOptions
 from support import worker_jobs
 from support.waiting import eventually
@@ -22,7 +24,13 @@ _clock = SystemClock()
 
 
 def make_manager(
-    url: str, ledger: str, *, other: str = "", batches: Any = None, **settings: Any
+    url: str,
+    ledger: str,
+    *,
+    other: str = "",
+    outbox: bool = False,
+    batches: Any = None,
+    **settings: Any,
 ) -> QueueManager:
     """Return a manager with a failed store to retry from.
 
@@ -31,6 +39,8 @@ def make_manager(
     worker_jobs.make_manager(url, ledger)
     engine = create_engine(f"sqlite:///{ledger}.db")
     create_all(engine)
+    if outbox:
+        create_outbox(engine)
     described = {"driver": "redis", "url": url, "lease": 2.0, **settings}
     connections = {"redis": described}
     if other:
@@ -40,6 +50,8 @@ def make_manager(
         "redis",
         connections,
         failed=DatabaseFailedJobs(engine),
+        outbox=SqlOutbox(engine) if outbox else None,
+        transactions=SqlAlchemyTransactions() if outbox else None,
         app_keys=(("test", b"k" * 32),),
         **more,
     )

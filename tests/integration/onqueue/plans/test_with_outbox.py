@@ -1,0 +1,102 @@
+"""Chains and batches that belong to a transaction: with it or not at all, and started once."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import create_engine
+from sqlalchemy.orm import Session
+
+from onqueue import batch, chain
+from onqueue.bus.sending import Sender
+from onqueue.errors import BrokerUnavailable
+from onqueue.outbox import Relay, SqlAlchemyTransactions, SqlOutbox
+from support.plan_jobs import Do, PlanApp, on_finally
+
+pytestmark = pytest.mark.timeout(60)
+
+
+@pytest.fixture
+def app(tmp_path: Path, redis_url: str) -> Iterator[PlanApp]:
+    app = PlanApp(tmp_path, redis_url, outbox=True)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def session(app: PlanApp) -> Iterator[Session]:
+    engine = create_engine(f"sqlite:///{app.ledger}.db")
+    with Session(engine) as session, SqlAlchemyTransactions().bind(session):
+        session.begin()
+        yield session
+    engine.dispose()
+
+
+def dispatch_both() -> None:
+    """Dispatch a chain and a batch."""
+    chain([Do("a"), Do("b"), batch([Do("c")])]).after_commit().dispatch()
+    batch([Do("x"), [Do("y"), Do("z")]]).finally_(on_finally).after_commit().dispatch()
+
+
+def relay(app: PlanApp) -> Relay:
+    """Return a relay that waits for nobody."""
+    outbox = app.manager.outbox
+    assert isinstance(outbox, SqlOutbox)
+    return Relay(outbox, app.manager, grace=0.0)
+
+
+def test_plans_start_with_the_commit(app: PlanApp, session: Session) -> None:
+    """C77."""
+    dispatch_both()
+    app.drain()
+    assert app.ran() == []
+    session.commit()
+    assert relay(app).run_once().handled == 0
+    app.drain()
+    assert app.ran("a", "b", "c") == ["a", "b", "c"]
+    assert app.ran("x", "y", "z") == ["x", "y", "z"]
+    assert app.told() == ["finally:3/3:0"]
+
+
+def test_plans_of_a_transaction_that_is_rolled_back_never_start(
+    app: PlanApp, session: Session
+) -> None:
+    """C77."""
+    dispatch_both()
+    session.rollback()
+    assert relay(app).run_once().handled == 0
+    app.drain()
+    assert app.ran() == []
+
+
+def test_the_relay_starts_what_its_dispatcher_could_not(
+    app: PlanApp, session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """C77."""
+    monkeypatch.setattr(Sender, "push_from_outbox", lambda *_: None)
+    dispatch_both()
+    session.commit()
+    assert relay(app).run_once().pushed == 2
+    app.drain()
+    assert relay(app).run_once().handled == 0
+    app.drain()
+    assert sorted(app.ran()) == ["a", "b", "c", "x", "y", "z"]
+
+
+def test_the_outbox_takes_a_plan_while_the_broker_is_away(
+    app: PlanApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = app.manager.connection()
+
+    def away(plan: Any) -> bool:
+        raise BrokerUnavailable("redis", "nowhere", "it was sent away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(queue, "start_batch", away)
+        with pytest.raises(BrokerUnavailable):
+            batch([Do("no")]).dispatch()
+        batch([Do("a")]).after_commit().dispatch()
+    assert relay(app).run_once().pushed == 1
+    app.drain()
+    assert app.ran() == ["a"]
