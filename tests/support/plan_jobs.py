@@ -290,3 +290,29 @@ def on_finally(batch: Batch) -> None:
 def _tell(label: str, what: str) -> None:
     assert worker_jobs._ledger is not None
     append(worker_jobs._ledger, f"{label} told:{what} 1 {os.getpid()} {_clock.monotonic():.4f}\n")
+
+
+class Sure(Job):
+    """Has as many attempts as it takes, and ends as it is told to."""
+
+    tries = 0
+    label: str
+    fails: bool = False
+    seconds: float = 0.004
+
+    def handle(self) -> None:
+        _clock.sleep(self.seconds)
+        note(self, "did")
+        if self.fails:
+            self.fail("as told")
+
+
+class Once(Job):
+    """A callback that notes which job it is: the same in each attempt."""
+
+    tries = 0
+    label: str
+
+    def handle(self) -> None:
+        assert self.batch is not None
+        note(self, f"told:{self.job_id}:{self.batch.processed}/{self.batch.total}")
