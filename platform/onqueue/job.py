@@ -154,6 +154,11 @@ class Job(metaclass=JobMeta):
         unique_for = cast("Seconds | Callable[..., Seconds]", None)
         unique_until_processing = cast("bool | Callable[..., bool]", None)
         unique_on_conflict = cast("str | Callable[..., str]", None)
+        fair_key = cast(
+            "str | int | UUID | tuple[str | int | UUID, int]"
+            " | Callable[..., str | int | UUID | tuple[str | int | UUID, int]]",
+            None,
+        )
         tags = cast("Sequence[str] | Callable[..., Sequence[str]]", None)
         display_name = cast("str | Callable[..., str]", None)
         version: ClassVar[int]

@@ -80,6 +80,12 @@ def _is_conflict(value: object) -> bool:
     return isinstance(value, str) and value in ON_CONFLICT
 
 
+def _is_fair_key(value: object) -> bool:
+    if isinstance(value, tuple):
+        return len(value) == PAIR and _is_key(value[0]) and _is_positive_count(value[1])
+    return _is_key(value)
+
+
 def _is_texts(value: object) -> bool:
     return isinstance(value, list | tuple) and all(map(_is_text, value))
 
@@ -92,6 +98,8 @@ class Option:
     accepts: Callable[[object], bool]
     travels: bool = True
 
+
+PAIR = 2
 
 ON_CONFLICT = ("drop", "raise", "replace", "keep_last")
 """What may become of a unique job whose lock another one has."""
@@ -123,6 +131,11 @@ OPTIONS: dict[str, Option] = {
     "unique_for": Option("a span of time above 0", _is_positive_span, travels=False),
     "unique_until_processing": Option(_FLAG, _is_flag, travels=False),
     "unique_on_conflict": Option(f"one of {', '.join(ON_CONFLICT)}", _is_conflict, travels=False),
+    "fair_key": Option(
+        "text, a whole number or a UUID, alone or in a pair with its weight from 1 on",
+        _is_fair_key,
+        travels=False,
+    ),
     "tags": Option("a list of texts", _is_texts),
     "display_name": Option("text", _is_text),
     "version": Option("a whole number from 1 on", _is_positive_count),

@@ -71,8 +71,18 @@ def tie_of(job: Job, target: Queue, home: Home) -> Tie | None:
     claim = claim_of(job)
     if claim is not None and not needs(job, target, "unique", "a unique lock"):
         claim = None
-    tie = Tie(claim=claim, batch=home.batch, chain=home.chain)
+    fair, weight = _lane_of(job, target)
+    tie = Tie(fair=fair, weight=weight, claim=claim, batch=home.batch, chain=home.chain)
     return tie if tie != UNTIED else None
+
+
+def _lane_of(job: Job, target: Queue) -> tuple[str, int]:
+    """Return the key of the job's fair lane ("" for none) and the lane's weight."""
+    fair: Any = option(job, "fair_key")
+    if fair is None or not needs(job, target, "fair", "fairness between keys"):
+        return "", 1
+    key, weight = fair if isinstance(fair, tuple) else (fair, 1)
+    return str(key), weight
 
 
 def owners_of(admissions: list[Admission]) -> dict[JobId, JobId]:

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
 CHUNK = 1000
 """Jobs a round trip of `dispatch_many`."""
 
-_DISPATCH_SIDE = ("connection", "queue", "default_delay", "wait_for_commit", "durable", "unique")
+_SPECIAL = ("default_delay", "durable", "unique", "fair_key")
+_DISPATCH_SIDE = ("connection", "queue", "wait_for_commit", *_SPECIAL)
 
 
 @dataclass(slots=True)
@@ -173,8 +174,7 @@ class Dispatcher:
             self._manager.check_timeout(config.name, subject, seconds(values["timeout"]))
         waits = values["wait_for_commit"]
         waits = config.after_commit if waits is None else waits
-        special = ("durable", "default_delay", "unique")
-        is_simple = not (waits or any(values[name] for name in special))
+        is_simple = not (waits or any(values[name] for name in _SPECIAL))
         route = Route(target, values["queue"] or config.queue, config.max_payload, is_simple)
         self._routes[plan] = route
         return route

@@ -195,7 +195,7 @@ def test_setters_chain_and_refuse_what_cannot_be() -> None:
     ],
 )
 def test_what_only_a_running_job_can_do_is_refused_elsewhere(act: Any) -> None:
-    with pytest.raises(NotRunning, match="only while a worker runs it"):
+    with pytest.raises(NotRunning, match="only while a worker runs a job"):
         act(Resize("a"))
 
 

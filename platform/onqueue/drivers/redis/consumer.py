@@ -50,6 +50,9 @@ MOST_REMEMBERED = 10_000
 
 ID_LENGTH = 32
 
+A_MOMENT = 0.001
+"""Seconds after which a fair job that comes back is due: what is due goes to its own lane."""
+
 _NOT_ASKED = "-"
 
 
@@ -81,7 +84,7 @@ class RedisConsumer:
         self._line = broker.line()
         self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
         self._locks = RedisLocks(self._of, broker, self._line, holder)
-        self._limits = RedisLimits(self._of, broker, self._line, holder)
+        self._limits = RedisLimits(self._of, broker, self._line, holder, lambda: len(self._given))
         self._pauses: frozenset[Pause] = frozenset()
         self._version_of_pauses = ""
         self._given: set[JobId] = set()
@@ -103,6 +106,8 @@ class RedisConsumer:
             self._locks.release_of(done)
         if self._limits.taken:
             self._limits.free_of(done)
+        if self._limits.ahead:
+            self._limits.give_up()
         with self._broker.translating():
             if self._errands:
                 self._run_errands()
@@ -252,11 +257,12 @@ class RedisConsumer:
 
     def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
         """Give the job back for later (seconds), with these new absolute counters."""
+        is_fair = job.tie and tie_in(job.tie.encode()).fair
         call = self._scripts.release(
             self._of,
             self._keys.queue(job.queue),
             job.id.encode(),
-            delay=delay,
+            delay=max(delay, A_MOMENT) if is_fair else delay,
             attempts=attempts,
             exceptions=exceptions,
         )

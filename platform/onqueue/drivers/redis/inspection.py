@@ -89,7 +89,18 @@ class RedisInspection:
         [ids] = self._ask(
             packed(b"LRANGE", self._keys.queue(queue).ready, _FIRST, _number(most - 1))
         )
+        for lane in self._lanes(queue) if len(ids) < most else ():
+            [more] = self._ask(packed(b"LRANGE", bulk(lane), _FIRST, _number(most - len(ids) - 1)))
+            ids += more
+            if len(ids) >= most:
+                break
         return [QueuedJob(job_id.decode(), queue, "ready") for job_id in ids]
+
+    def _lanes(self, queue: str) -> list[bytes]:
+        """Return the lanes of a queue's fair jobs, the next one first."""
+        [lanes] = self._ask(packed(b"LRANGE", self._keys.queue(queue).ring, _FIRST, _LAST))
+        found: list[bytes] = lanes
+        return found
 
     def _delayed(self, queue: str, most: int) -> list[QueuedJob]:
         key = self._keys.queue(queue).delayed

@@ -47,6 +47,10 @@ class QueueKeys:
     wake: bytes
     lodging: bytes
     timers: bytes
+    ring: bytes
+    """The lanes of its fair jobs that are not empty, in the order of their turns."""
+    shares: bytes
+    """What the lanes weigh, and what is left of the first one's turn."""
     place: bytes
     """The raw keys ready, wake and lodging, a line each: what a parked job needs to come back."""
     post: bytes
@@ -141,6 +145,8 @@ class Keys:
                 wake=bulk(wake),
                 lodging=bulk(lodging),
                 timers=bulk(timers),
+                ring=self._key(b"ring", raw),
+                shares=self._key(b"shares", raw),
                 post=b"\n".join((raw, ready, self._base + b"delayed:" + raw, wake)),
                 place=b"\n".join((ready, wake, lodging)),
                 sign=b"\n".join((timers, wake)),
@@ -215,6 +221,15 @@ class Keys:
     def members(self, batch_id: str) -> bytes:
         """Return the raw key of a batch's ledger."""
         return self._base + b"batch-members:" + batch_id.encode()
+
+    def fair_lane(self, queue: str, fair: str) -> list[bytes]:
+        """Return the raw keys of a queue's lane for a fair key, of its ring and of its shares."""
+        raw = self.queue(queue).raw
+        return [
+            self._base + b"lane-of:" + raw + b":" + lane_name(fair),
+            self._base + b"ring:" + raw,
+            self._base + b"shares:" + raw,
+        ]
 
     def orders(self, of: HolderKeys) -> bytes:
         """Return the key of what a holder's parent is told to do."""

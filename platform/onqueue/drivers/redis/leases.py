@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from onqueue.contracts import Burial, ReservedJob
 from onqueue.drivers.redis.keys import bulk
-from onqueue.drivers.redis.orders import RedisOrders
 from onqueue.drivers.redis.limit_scripts import LimitScripts
+from onqueue.drivers.redis.orders import RedisOrders
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.tied_scripts import TiedScripts

@@ -14,7 +14,7 @@ from onqueue.drivers.redis.translation import GONE
 from onqueue.errors import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from onqueue.contracts import JobId
     from onqueue.drivers.redis.keys import HolderKeys
@@ -27,9 +27,17 @@ if TYPE_CHECKING:
 class Ahead:
     """Places in windows of rates that are used and not taken yet; both ends are the same moment."""
 
+    quotas: tuple[Quota, ...]
     left: int
     good_until: float
     server_ms: int
+
+
+def _alike(queue: str, quotas: Sequence[Quota]) -> Hashable:
+    """Return what is the same for jobs that may use each other's places; made for each job."""
+    if len(quotas) == 1:
+        return (queue, quotas[0].key, quotas[0].most)
+    return (queue, *((quota.key, quota.most) for quota in quotas))
 
 
 class RedisLimits:
@@ -51,7 +59,7 @@ class RedisLimits:
         self._held = held
         self._clock = SystemClock()
         self.taken: dict[JobId, list[Quota]] = {}
-        self.ahead: dict[tuple[str, tuple[Quota, ...]], Ahead] = {}
+        self.ahead: dict[Hashable, Ahead] = {}
         """What was used for jobs that come next, so that not each of them needs a trip."""
 
     def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
@@ -59,7 +67,7 @@ class RedisLimits:
 
         Raises `LeaseLost`. When the answer is lost a rate may be used twice, never too little.
         """
-        alike = (queue, tuple(quotas))
+        alike = _alike(queue, quotas)
         if alike in self.ahead and self._use_ahead(alike):
             return None
         keys, sent = self._broker.keys.queue(queue), self._clock.monotonic()
@@ -71,13 +79,13 @@ class RedisLimits:
             return float("inf") if figure < 0 else figure / 1000
         if figure:
             until, lasts = more
-            self.ahead[alike] = Ahead(figure, sent + lasts / 1000, int(until))
+            self.ahead[alike] = Ahead(tuple(quotas), figure, sent + lasts / 1000, int(until))
         slots = [quota for quota in quotas if quota.kind == "slots"]
         if slots:
             self.taken.setdefault(owner, []).extend(slots)
         return None
 
-    def _use_ahead(self, alike: tuple[str, tuple[Quota, ...]]) -> bool:
+    def _use_ahead(self, alike: Hashable) -> bool:
         ahead = self.ahead[alike]
         is_good = self._clock.monotonic() < ahead.good_until
         ahead.left -= 1
@@ -87,9 +95,7 @@ class RedisLimits:
 
     def give_up(self) -> None:
         """Give back what was used for jobs that did not come."""
-        unused = [
-            (ahead.left, ahead.server_ms, quotas) for (_, quotas), ahead in self.ahead.items()
-        ]
+        unused = [(ahead.left, ahead.server_ms, ahead.quotas) for ahead in self.ahead.values()]
         self.ahead.clear()
         self._run(self.scripts.give_up(self._of, unused))
 

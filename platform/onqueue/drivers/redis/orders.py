@@ -5,30 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from onqueue.contracts import CancelOrder
-from onqueue.drivers.redis.keys import bulk
-from onqueue.drivers.redis.scripts import call
 from onqueue.drivers.redis.translation import GONE
 from onqueue.drivers.redis.wire import packed
 
 if TYPE_CHECKING:
-    from onqueue.contracts import JobId
-    from onqueue.drivers.redis.keys import HolderKeys, Keys
-    from onqueue.drivers.redis.scripts import Call
+    from onqueue.drivers.redis.keys import HolderKeys
     from onqueue.drivers.redis.wire import Broker
 
 PATIENCE = b"$2\r\n20\r\n"
 """Seconds of one wait: a line that died without a word is noticed after them."""
-
-
-def order_call(keys: Keys, of: HolderKeys, job_id: JobId, grace: float) -> Call:
-    """Return the script that orders a job's cancellation from its holder."""
-    order = f"{job_id} {grace:.3f}".encode()
-    key = keys.orders(of)
-    return call(
-        "order",
-        [keys.holders, of.held, key, keys.ties],
-        [of.holder, bulk(job_id.encode()), bulk(order)],
-    )
 
 
 class RedisOrders:

@@ -34,7 +34,11 @@ def job_parcel(keys: Keys, message: Message, tie: Tie | None, connection: str = 
     delay = -int(-message.delay * 1000 // 1)
     lines = (
         *(b"job", message.id.encode(), connection.encode(), keys.queue(message.queue).post),
-        *(b"%d" % delay, b"" if tie is None else tie_text(keys, tie), message.payload),
+        *(
+            b"%d" % delay,
+            b"" if tie is None else tie_text(keys, tie, message.queue),
+            message.payload,
+        ),
     )
     return b"\n".join(lines)
 

@@ -11,7 +11,6 @@ from onqueue.drivers.redis.health import check_server
 from onqueue.drivers.redis.inspection import RedisInspection
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.leases import RedisLeases
-from onqueue.drivers.redis.orders import order_call
 from onqueue.drivers.redis.limit_scripts import LimitScripts
 from onqueue.drivers.redis.pausing import field_of, pauses_in, value_of
 from onqueue.drivers.redis.schedules import RedisSchedules
@@ -59,6 +58,7 @@ class RedisQueue(TiedQueue):
             "unique",
             "chains",
             "batches",
+            "fair",
         }
     )
 
@@ -176,19 +176,22 @@ class RedisQueue(TiedQueue):
         )
 
     def _tie(self, job: Message) -> bytes:
-        return tie_text(self._keys, job.tie) if job.tie is not None else b""
+        return tie_text(self._keys, job.tie, job.queue) if job.tie is not None else b""
 
     # ---- looking ----
 
     def size(self, queue: str) -> QueueSize:
         """Return the queue's counts; they are read one after the other, not at one instant."""
         keys = self._keys.queue(queue)
-        ready, delayed, parked, holders = self._broker.ask(
+        ready, lanes, delayed, parked, holders = self._broker.ask(
             packed(b"LLEN", keys.ready),
+            packed(b"LRANGE", keys.ring, b"$1\r\n0\r\n", b"$2\r\n-1\r\n"),
             packed(b"ZCARD", keys.delayed),
             packed(b"SCARD", keys.lodging),
             packed(b"ZRANGE", self._keys.holders, b"$1\r\n0\r\n", b"$2\r\n-1\r\n"),
         )
+        if lanes:
+            ready += sum(self._broker.ask(*(packed(b"LLEN", bulk(lane)) for lane in lanes)))
         held = [packed(b"HVALS", self._keys.holder(h.decode()).held) for h in holders]
         queues = self._broker.ask(*held) if held else []
         reserved = sum(names.count(queue.encode()) for names in queues)
@@ -247,7 +250,8 @@ class RedisQueue(TiedQueue):
             )
             for holder in holders:
                 of = self._keys.holder(holder.decode())
-                if self._broker.run(order_call(self._keys, of, job_id, grace)):
+                order = f"{job_id} {grace:.3f}".encode()
+                if self._broker.run(self._scripts.order(of, job_id.encode(), order)):
                     return "asked"
             if not self.knows([job_id]):
                 return "unknown"
@@ -303,12 +307,14 @@ class RedisQueue(TiedQueue):
     # ---- lanes of unknown jobs ----
 
     def unknown(self) -> dict[str, int]:
-        """Return the names of jobs parked as unknown, with how many there are of each."""
-        prefix = self._keys.unknown_lanes
-        return {
-            unquote(lane.removeprefix(prefix).decode()): count
-            for lane, count in self._unknown_lanes().items()
-        }
+        """Return the names of jobs parked as unknown, with how many there are of each.
+
+        Behind the name and a bar stands the reason, where the name itself is known.
+        """
+        return {self._name_of_unknown(lane): count for lane, count in self._unknown_lanes().items()}
+
+    def _name_of_unknown(self, lane: bytes) -> str:
+        return unquote(lane.removeprefix(self._keys.unknown_lanes).decode())
 
     def _unknown_lanes(self) -> dict[bytes, int]:
         [lanes] = self._broker.ask(packed(b"SMEMBERS", self._keys.parking))
@@ -319,9 +325,13 @@ class RedisQueue(TiedQueue):
     def replay_unknown(self, name: str | None = None) -> int:
         """Put jobs parked as unknown (under one name, or all) back; return how many."""
         waiting = self._unknown_lanes()
-        wanted = set(waiting) if name is None else {self._keys.lane(f"unknown:{name}")}
+        wanted = set(waiting)
+        if name is not None:
+            own = self._keys.lane(f"unknown:{name}")
+            with_reason = self._keys.lane(f"unknown:{name} | ")
+            wanted = {lane for lane in waiting if lane == own or lane.startswith(with_reason)}
         replayed = 0
-        for lane in wanted & waiting.keys():
+        for lane in wanted:
             call = self._scripts.replay(lane)
             left = waiting[lane]
             while left > 0 and (part := int(self._broker.run(call))):

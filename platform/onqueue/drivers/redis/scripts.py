@@ -204,6 +204,7 @@ class Scripts:
             [
                 *(queue.ready, queue.delayed, queue.lodging),
                 *(keys.parked, keys.payloads, keys.state, keys.parking, keys.ties),
+                *(queue.ring, queue.shares),
             ],
             [self.desk],
         )
@@ -239,6 +240,7 @@ class Scripts:
         paused = keys.never_paused if force else keys.paused
         trios = [key for queue in queues for key in queue.trio]
         timers = [queue.timers for queue in queues]
+        rings = [*(queue.ring for queue in queues), *(queue.shares for queue in queues)]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
         args.append(self.desk)
         args += [queue.name for queue in queues]
@@ -248,7 +250,7 @@ class Scripts:
             [
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
                 *(keys.payloads, keys.state, paused, keys.ties, *trios, *timers),
-                *(of.held_slots, keys.parked, keys.lanes, keys.granted),
+                *(of.held_slots, keys.parked, keys.lanes, keys.granted, *rings),
             ],
             args,
         )
@@ -323,6 +325,15 @@ class Scripts:
             "note",
             [self.keys.holders, of.held, key],
             [of.holder, bulk(job_id), bulk(text), bulk(b"%d" % seconds)],
+        )
+
+    def order(self, of: HolderKeys, job_id: bytes, order: bytes) -> Call:
+        """Have a holder's parent carry out an order about a job that it holds."""
+        keys = self.keys
+        return call(
+            "order",
+            [keys.holders, of.held, keys.orders(of), keys.ties],
+            [of.holder, bulk(job_id), bulk(order)],
         )
 
     # ---- locks ----
@@ -456,7 +467,7 @@ class Scripts:
 
     def nudge(self, queues: Sequence[QueueKeys]) -> Call:
         """Post tokens where somebody should look."""
-        keys = [key for queue in queues for key in (*queue.trio, queue.timers)]
+        keys = [key for queue in queues for key in (*queue.trio, queue.timers, queue.ring)]
         return call("nudge", keys, [])
 
 

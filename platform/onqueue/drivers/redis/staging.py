@@ -99,7 +99,7 @@ class Staging:
             "created_at": int(plan.created_at.timestamp() * 1000),
             "members": keys.members(plan.id),
             "load": self.members(plan.id, plan.members, names),
-            "tie": b"" if tie == _NO_TIE else tie_text(keys, tie),
+            "tie": b"" if tie == _NO_TIE else tie_text(keys, tie, ""),
             "context": json.dumps(dict(plan.context)),
         }
         packed = _packed(fields)

@@ -16,16 +16,19 @@ def is_bound(tie: Tie) -> bool:
     return tie.claim is not None or bool(tie.batch or tie.chain)
 
 
-def tie_text(keys: Keys, tie: Tie) -> bytes:
+def tie_text(keys: Keys, tie: Tie, queue: str) -> bytes:
     """Return what the scripts know of a tie.
 
-    `f` and `w` are the lane's key and weight, `u` what is claimed (key, ms, policy, 1 when only
+    `f` are the keys of the lane, its ring and the ring's shares, `k` what tells the lanes of a
+    queue apart, and `w` the lane's weight; `u` what is claimed (key, ms, policy, 1 when only
     until processing), `b` and `c` the keys of its batch and its chain, `a` what it is about.
     """
     parts: dict[str, Any] = {}
     if tie.fair:
-        parts["f"] = tie.fair
-        parts["w"] = tie.weight
+        parts["f"] = [key.decode() for key in keys.fair_lane(queue, tie.fair)]
+        parts["k"] = tie.fair
+        if tie.weight != 1:
+            parts["w"] = tie.weight
     if tie.claim is not None:
         claim = tie.claim
         lifetime = -int(-claim.lifetime * 1000 // 1)
@@ -47,7 +50,7 @@ def tie_in(text: bytes) -> Tie:
         key, lifetime, on_conflict, until = parts["u"]
         claim = Claim(key, lifetime / 1000, on_conflict, bool(until))
     return Tie(
-        fair=parts.get("f", ""),
+        fair=parts.get("k", ""),
         weight=parts.get("w", 1),
         claim=claim,
         batch=parts.get("b", "").rpartition(":")[2],

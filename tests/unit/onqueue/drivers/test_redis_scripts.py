@@ -115,7 +115,7 @@ def test_every_script_is_used_and_every_fragment_included() -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_only_what_adds_jobs_is_refused_by_a_full_server(name: str) -> None:
     plain, flagged = script(name).source
-    if name in {"push", "later", "tick", "receive", "stage", "start", "add"}:
+    if name in {"push", "later", "note", "tick", "receive", "stage", "start", "add"}:
         assert flagged == plain
     else:
         assert flagged == b"#!lua flags=allow-oom\n" + plain

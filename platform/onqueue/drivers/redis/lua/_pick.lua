@@ -1,14 +1,3 @@
-local function migrate(ready, delayed, now)
-  local first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-  if first[2] and tonumber(first[2]) <= now then
-    local due = redis.call('ZRANGEBYSCORE', delayed, '-inf', now, 'LIMIT', 0, 100)
-    redis.call('ZREM', delayed, unpack(due))
-    to_ready(due, ready, false)
-    first = redis.call('ZRANGE', delayed, 0, 0, 'WITHSCORES')
-  end
-  return first[2] and tonumber(first[2])
-end
-
 local function paused_until(paused, queue, now)
   local all = redis.call('HMGET', paused, '/' .. queue, '*')
   local latest = false
@@ -20,14 +9,17 @@ local function paused_until(paused, queue, now)
   return latest
 end
 
-local function pick(first_key, queues, want, paused, now, gates)
-  local soonest = -1
+local function pick(first_key, queues, want, paused, now, gates, desk)
+  local soonest, rings = -1, first_key + queues * 4 + 4
+  local fair = redis.call('EXISTS', unpack(KEYS, rings, rings + queues - 1)) > 0
   for at = 1, queues do
     local ready, delayed = KEYS[first_key + at * 3 - 3], KEYS[first_key + at * 3 - 2]
     local next_due = paused and paused_until(paused, ARGV[5 + at], now)
     if not next_due then
-      next_due = migrate(ready, delayed, now)
+      next_due = migrate(ready, delayed, now, desk)
       local most, timers = at == 1 and want or 1, gates and KEYS[gates.first + at - 1]
+      local ring = KEYS[rings + at - 1]
+      if redis.call('EXISTS', ring) == 1 then fill_up(ready, ring, KEYS[rings + queues + at - 1], most) end
       local ids = gates and fetch(ready, timers, most, now, gates) or redis.call('LPOP', ready, most)
       next_due = gates and sooner(next_due, timers) or next_due
       if ids and #ids > 0 then return at, ids, next_due or -1 end

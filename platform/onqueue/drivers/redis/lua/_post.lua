@@ -5,7 +5,7 @@ local function store(desk, job)
   if job.delay > 0 then
     postpone(job.delayed, job.wake, job.id, now_ms(desk.offset) + job.delay)
   else
-    to_ready({job.id}, job.ready, false)
+    if job.tie.f then enter_lane(job.id, job.tie.f, job.tie.w) else to_ready({job.id}, job.ready, false) end
     wake(job.wake, 1)
   end
 end

@@ -1,4 +1,4 @@
--- Includes _clock _wake _ready _postpone _desk _parcel _claims _claim _free _callback _chain _advance _batch _finish _begin _load _post
+-- Includes _clock _wake _ready _lanes _postpone _desk _parcel _claims _claim _free _callback _chain _advance _batch _finish _begin _load _post
 local function post(desk, parcel, todo)
   if head_of(parcel) == 'job' then return post_job(desk, parcel, todo) end
   local kind, id, key, stage = unpacked(parcel)

@@ -7,11 +7,18 @@
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] parking     {onqueue:redis}:parking
 -- KEYS[8] ties        {onqueue:redis}:ties
+-- KEYS[9] ring        {onqueue:redis}:ring:default
+-- KEYS[10] shares     {onqueue:redis}:shares:default
 -- ARGV[1] desk        names and keys of what their ties may change
 -- Returns how many were removed
 -- Flags allow-oom
--- Includes _desk _ended
+-- Includes _desk _lanes _ended
 local ids = redis.call('LPOP', KEYS[1], 200) or {}
+local lane = #ids == 0 and redis.call('LINDEX', KEYS[9], 0)
+if lane then
+  ids = redis.call('LPOP', lane, 200) or {}
+  if redis.call('EXISTS', lane) == 0 then leave_ring(KEYS[9], KEYS[10], lane) end
+end
 if #ids == 0 then
   ids = redis.call('ZRANGE', KEYS[2], 0, 199)
   if #ids > 0 then redis.call('ZREM', KEYS[2], unpack(ids)) end

@@ -9,7 +9,7 @@
 -- ARGV[2] desk        names and keys of what its tie may change
 -- Returns 1 removed, 0 it is not waiting
 -- Flags allow-oom
--- Includes _desk _ended
+-- Includes _desk _lanes _ended
 local id, found = ARGV[1], 0
 if redis.call('HEXISTS', KEYS[2], id) == 0 then return 0 end
 local place = redis.call('HGET', KEYS[1], id)
@@ -24,6 +24,12 @@ end
 for at = 6, #KEYS, 2 do
   if found == 0 then found = redis.call('ZREM', KEYS[at + 1], id) end
   if found == 0 then found = redis.call('LREM', KEYS[at], 1, id) end
+end
+local tie = found == 0 and redis.call('HGET', KEYS[5], id)
+local fair = tie and cjson.decode(tie).f
+if fair then
+  found = redis.call('LREM', fair[1], 1, id)
+  if found == 1 and redis.call('EXISTS', fair[1]) == 0 then leave_ring(fair[2], fair[3], fair[1]) end
 end
 if found > 0 then
   ended({id}, 'cancelled', KEYS[2], KEYS[3], desk_if(KEYS[5], ARGV[2]))

@@ -14,7 +14,7 @@
 -- ARGV[6..] jobs     id, payload and, when tied, tie of each
 -- Returns how many were new, -2 when an earlier attempt had stored them
 -- Flags none
--- Includes _wake _ready
+-- Includes _wake _ready _lanes
 if ARGV[3] == '1' and redis.call('GET', KEYS[5]) == ARGV[2] then
   return -2
 end
@@ -24,12 +24,16 @@ for at = 6, #ARGV, stride do
   if not seen or redis.call('SET', seen, '1', 'NX', 'PX', ARGV[4]) then
     if redis.call('HSETNX', KEYS[1], id, ARGV[at + 1]) == 1 then
       new[#new + 1] = id
-      if stride == 3 then redis.call('HSET', KEYS[6], id, ARGV[at + 2]) end
+      if stride == 3 then
+        local tie = cjson.decode(ARGV[at + 2])
+        redis.call('HSET', KEYS[6], id, ARGV[at + 2])
+        if tie.f then enter_lane(id, tie.f, tie.w) else to_ready({id}, KEYS[2], false) end
+      end
     end
   end
 end
 if #new > 0 then
-  if to_ready(new, KEYS[2], false) == #new then
+  if stride == 3 or to_ready(new, KEYS[2], false) == #new then
     redis.call('SADD', KEYS[4], ARGV[1])
   end
   wake(KEYS[3], #new)

@@ -7,7 +7,7 @@
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] paused      {onqueue:redis}:paused
 -- KEYS[8] ties        {onqueue:redis}:ties
--- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted
+-- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring and then shares of each
 -- ARGV[1] holder      token
 -- ARGV[2] offset      ms added to the server's clock (tests)
 -- ARGV[3] want        number of jobs, 0 confirms only
@@ -17,7 +17,7 @@
 -- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses; blob: the payloads one after the other
 -- Flags allow-oom
--- Includes _alive _clock _wake _ready _desk _ended _confirm _alarm _slots _quota _free_slot _gate _turnstile _fetch _pauses _pick _tie _reserve
+-- Includes _alive _clock _wake _ready _desk _ended _confirm _alarm _slots _quota _free_slot _gate _turnstile _fetch _pauses _line_up _rounds _pick _tie _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
 local desk = desk_if(KEYS[8], ARGV[5])
@@ -27,14 +27,14 @@ if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '
 local now = now_ms(ARGV[2])
 local pauses = version_of_pauses(KEYS[7], now)
 local gates = gates_of(9 + count * 3, count, KEYS[1], KEYS[5], ARGV[1])
-local queue, picked, next_due = pick(9, count, want, pauses and KEYS[7], now, gates)
+local queue, picked, next_due = pick(9, count, want, pauses and KEYS[7], now, gates, desk)
 local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
   ids, lengths, states, lost, marks, brought =
     reserve(ARGV[5 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk)
   local ready, token = KEYS[6 + queue * 3], KEYS[8 + queue * 3]
   -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
-  if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready) == 1) then
+  if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready, KEYS[12 + count * 4 + queue]) > 0) then
     wake(token, 1)
   end
 else
