@@ -19,6 +19,7 @@ from onqueue.control import cancel, progress_of
 from onqueue.errors import OnQueueError
 from onqueue.injection import injected
 from onqueue.job import Job
+from onqueue.registry import alias
 
 __all__ = [
     "Batch",
@@ -29,6 +30,7 @@ __all__ = [
     "OnQueueError",
     "PendingBatch",
     "QueueManager",
+    "alias",
     "batch",
     "call",
     "cancel",

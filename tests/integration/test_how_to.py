@@ -2,7 +2,9 @@
 
 import re
 import shlex
+import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import click
@@ -11,8 +13,10 @@ import pytest
 from meet2be.cli import main
 from meet2be.db import Database
 from onqueue import Job, QueueManager, events, using
+from onqueue.bus.functions import FunctionJob
 from onqueue.failed import MemoryFailedJobs
 from onqueue.limits import RateLimiter
+from onqueue.payload import decode
 from onqueue.schedule import Schedule
 from onqueue.testing import queue_fake
 from onqueue.testing.clock import FakeClock
@@ -20,6 +24,7 @@ from onqueue.testing.clock import FakeClock
 ROOT = Path(__file__).resolve().parents[2]
 LIMIT_JOBS = ROOT / "docs" / "how-to" / "limit-jobs.md"
 SCHEDULE_JOBS = ROOT / "docs" / "how-to" / "schedule-jobs.md"
+DISPATCH_JOBS = ROOT / "docs" / "how-to" / "dispatch-jobs.md"
 WRITE_A_JOB = ROOT / "docs" / "how-to" / "write-a-job.md"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PROGRAMS = {file.stem for file in ROOT.glob("infra/supervisor/programs/*.conf")}
@@ -70,6 +75,27 @@ def test_the_job_of_the_page_is_a_job_and_its_test_passes(sqlite_database: Datab
     test = page["test_an_attendee_is_reminded"]
     assert callable(test)
     test(sqlite_database)
+
+
+def test_what_the_page_dispatches_can_be_dispatched_and_called(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    page = ModuleType("how_to_dispatch_jobs")
+    monkeypatch.setitem(sys.modules, page.__name__, page)
+    first, *rest = blocks(DISPATCH_JOBS, "python")
+    exec(first, vars(page))  # noqa: S102 - our own page
+    with queue_fake() as queue:
+        for block in rest:
+            exec(block, vars(page))  # noqa: S102
+    queue.assert_count(5_000 + 3 + 2 + 1 + 1)
+    names = [one.job.display_name for one in queue.pushed if isinstance(one.job, FunctionJob)]
+    assert [name() for name in names] == [
+        "how_to_dispatch_jobs.shrink",
+        "Shrink a picture",
+        "Greet",
+    ]
+    older = b'{"v":1,"job":"Invite","at":0,"data":{"address":"ann@example.com"}}'
+    assert decode(older).restore() == page.Invite("ann@example.com", "en")
 
 
 def test_the_schedule_of_the_page_is_one_and_so_are_its_own_jobs() -> None:

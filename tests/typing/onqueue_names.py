@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import assert_type
+from typing import Any, assert_type
 
 import onqueue
 from onqueue import Job, QueueManager, events
@@ -51,6 +51,57 @@ assert_type(job.on_queue("slow").delay(minutes=5).after_commit(), ExportSheet)
 assert_type(job.dispatch(), str)
 assert_type(job.dispatch_if(1), str | None)
 assert_type(onqueue.dispatch_many([job]), list[str])
+
+assert_type(job.dispatch_after_response(), str)
+
+
+def shrink(path: str, width: int = 100, *, storage: Storage = onqueue.injected) -> None:
+    """Have arguments and a dependency."""
+
+
+def hear(error: BaseException, storage: Storage) -> None:
+    """Hear of a failure, with a dependency."""
+
+
+def hear_of_letters(error: str) -> None:
+    """Want no error."""
+
+
+assert_type(onqueue.dispatch(job), str)
+assert_type(onqueue.dispatch(shrink, "a.png", width=50), str)
+assert_type(onqueue.dispatch(lambda: None, name="Nothing", catch=hear), str)
+onqueue.call(shrink, "a.png").on_queue("images").delay(5).named("Shrink").catch(hear).dispatch()
+onqueue.dispatch(shrink, 5)  # type: ignore[call-overload]
+onqueue.dispatch(shrink, "a.png", wide=5)  # type: ignore[call-arg]
+onqueue.call(shrink)  # type: ignore[call-arg]
+onqueue.call(shrink, "a.png").catch(hear_of_letters)  # type: ignore[arg-type]
+
+
+class Secret(Job):
+    version = 2
+    encrypted = True
+
+    code: str
+
+    def handle(self) -> None: ...
+
+
+@Secret.upcaster(1)
+def double(data: dict[str, Any]) -> dict[str, Any]:
+    """Bring old data up to date."""
+    return data | {"code": data["code"] * 2}
+
+
+@Secret.upcaster(1)  # type: ignore[type-var]
+def wrong(data: int) -> str:
+    """Neither take nor return data."""
+    return str(data)
+
+
+onqueue.alias("OldSecret", Secret)
+QueueManager("null", {}, app_keys=[("2026-11", b"32 bytes")], dont_retry=(ValueError,))
+QueueManager("null", {}, dont_retry=lambda error: "no" in str(error))
+QueueManager("null", {}, app_keys=["no pair"])  # type: ignore[list-item]
 
 schedule = Schedule(timezone="Europe/Berlin")
 assert_type(schedule.job(ExportSheet(5), "sheet").daily_at("07:00").catch_up("last"), Entry)
