@@ -8,6 +8,7 @@ import random
 import secrets
 import signal
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,7 @@ class Fire:
         total = 2 * self._members
         for strike in range(self._kills):
             goal = total * strike // (self._kills + 1)
-            eventually(lambda goal=goal: self._has_done(goal), within=120.0, every=0.01)
+            eventually(partial(self._has_done, goal), within=120.0, every=0.01)
             worker = self._random.choice(self._workers)
             chance = self._random.random()
             if chance < 0.6:
