@@ -292,7 +292,7 @@ class Merge(Sweep):
 
 
 def test_a_unique_job_that_waits_already_lets_the_tick_be_skipped(rig: ScheduleRig) -> None:
-    """B7, B9."""
+    """C58. B7, B9."""
     rig.schedule.job(Sweep).hourly()
     rig.schedule.job(Merge).hourly()
     rig.look("2026-03-01T07:59")
