@@ -29,10 +29,8 @@ class Gate(ABC):
     spends no attempt.
     """
 
-    def __init__(self) -> None:
-        """Park whoever is turned away."""
-        self._release_after: float | None = None
-        self._should_drop = False
+    _release_after: float | None = None
+    _should_drop = False
 
     def release_after(self, span: Seconds) -> Self:
         """Give a job that is turned away back to its queue for a span; that spends its attempt."""
@@ -59,13 +57,16 @@ class Gate(ABC):
         if limits.admit(quotas, context.job_id, context.queue) is not None:
             context.give(self._waiting(quotas))
             return
-        slots = [quota for quota in quotas if quota.kind == "slots"]
-        if not slots:
+        for quota in quotas:
+            if quota.kind == "slots":
+                break
+        else:
             inner(job)
             return
         try:
             inner(job)
         finally:
+            slots = [quota for quota in quotas if quota.kind == "slots"]
             _free(limits, slots, context.job_id)
 
     def _waiting(self, quotas: Sequence[Quota]) -> Order:

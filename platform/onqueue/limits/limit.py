@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
 from onqueue.errors import LimitDefinitionError
@@ -12,7 +13,8 @@ from onqueue.quotas import Quota
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 
-@dataclass(slots=True, frozen=True)
+# Nobody changes one, but it is not frozen: that would cost a microsecond for each job.
+@dataclass(slots=True, unsafe_hash=True)
 class Limit:
     """So many in `span` seconds (0: at once) for each key; made by its class methods.
 
@@ -26,10 +28,7 @@ class Limit:
     @classmethod
     def per(cls, most: int, span: Seconds) -> Self:
         """Let so many start in a span of time."""
-        length = seconds(span)
-        if not 0 < length < float("inf"):
-            raise LimitDefinitionError(f"A window of {span!r}", "it must last longer than 0 s")
-        return cls(_checked(most), length)
+        return cls(*_checked_rate(most, span))
 
     @classmethod
     def per_second(cls, most: int, spans: float = 1) -> Self:
@@ -54,7 +53,7 @@ class Limit:
     @classmethod
     def concurrency(cls, most: int) -> Self:
         """Let so many run at once."""
-        return cls(_checked(most))
+        return cls(_checked_count(most))
 
     @classmethod
     def none(cls) -> Self:
@@ -63,18 +62,32 @@ class Limit:
 
     def by(self, key: object) -> Self:
         """Count for this key only, as its text; without one all jobs share the limit."""
-        return replace(self, key=str(key))
+        return self.__class__(self.most, self.span, str(key))
 
     def quota(self, scope: str) -> Quota | None:
         """Return what a driver counts, under a name of its own in `scope`; None without limit."""
-        if self.most is None:
-            return None
-        if self.span == 0:
-            return Quota("slots", f"{scope}:{self.key}", self.most)
-        return Quota("rate", f"{scope}:{self.span:g}s:{self.key}", self.most, self.span)
+        return _quota(self, scope)
 
 
-def _checked(most: object) -> int:
+# Rules run for each job: what they make is the same for most jobs, and made once.
+@lru_cache(maxsize=4096)
+def _quota(limit: Limit, scope: str) -> Quota | None:
+    if limit.most is None:
+        return None
+    if limit.span == 0:
+        return Quota("slots", f"{scope}:{limit.key}", limit.most)
+    return Quota("rate", f"{scope}:{limit.span:g}s:{limit.key}", limit.most, limit.span)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _checked_rate(most: int, span: Seconds) -> tuple[int, float]:
+    length = seconds(span)
+    if not 0 < length < float("inf"):
+        raise LimitDefinitionError(f"A window of {span!r}", "it must last longer than 0 s")
+    return _checked_count(most), length
+
+
+def _checked_count(most: object) -> int:
     if not isinstance(most, int) or isinstance(most, bool) or most < 1:
         why = "it must be a whole number from 1 on (to let none through, pause the queue)"
         raise LimitDefinitionError(f"A limit of {most!r}", why)

@@ -47,6 +47,9 @@ class RateLimiter:
         if rule is None:
             raise UnknownLimiter(name, cls._rules, job.name)
         found = rule(job)
+        if isinstance(found, Limit):
+            one = found.quota(name)
+            return [] if one is None else [one]
         limits = found if isinstance(found, list | tuple) else [found]
         quotas: dict[str, Quota] = {}
         for limit in limits:

@@ -18,7 +18,6 @@ class Throttle(OneGate):
 
     def __init__(self, key: object) -> None:
         """Count for one key."""
-        super().__init__()
         self._key = str(key)
         self._most = 1
         self._limit: Limit | None = None
@@ -48,7 +47,6 @@ class Funnel(OneGate):
 
     def __init__(self, key: object) -> None:
         """Count for one key."""
-        super().__init__()
         self._key = str(key)
         self._limit: Limit | None = None
 

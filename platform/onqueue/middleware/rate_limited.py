@@ -23,7 +23,6 @@ class RateLimited(Gate):
 
     def __init__(self, name: str) -> None:
         """Ask the limiter of this name, looked up when a job runs."""
-        super().__init__()
         self._name = name
 
     def quotas(self, job: Job) -> Sequence[Quota]:
