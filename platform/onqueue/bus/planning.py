@@ -91,17 +91,21 @@ class Planner:
     ) -> list[Message | BatchPlan]:
         """Return what is to be linked, each for the connection that is its own."""
         made: list[Message | BatchPlan] = []
+        here = home.connection if home.binds else ""
         for number, link in enumerate(links, 1):
             place = f"link {number} of {what}"
             if isinstance(link, BatchSketch):
                 with placed(place):
-                    made.append(self._inner_batch(link, home))
+                    plan = self._inner_batch(link, home, here, is_first=not made)
+                made.append(plan)
+                here = self.homes[plan.id]
                 continue
             with placed(f"{place}, job {link.name!r}"):
                 admission = self._dispatcher.prepare(link, home)
             message = admission.message
+            here = admission.target.name
             if not home.binds:
-                message.connection = admission.target.name
+                message.connection = here
             if not made:
                 self.started.append(admission)
             made.append(message)
@@ -114,18 +118,23 @@ class Planner:
             raise NotBatchable(f"There is no link in {what}: a chain needs one at least")
         return ChainPlan(chain_id, links, name=sketch.name, on_skip=sketch.on_skip)
 
-    def _inner_batch(self, sketch: BatchSketch, home: Home) -> BatchPlan:
-        """Plan a batch that is a link; it lives where its chain does when it comes to it."""
-        lent = replace(
-            sketch,
-            connection=sketch.connection or home.connection,
-            queue=sketch.queue or home.queue,
-        )
-        started, self.started = self.started, []
-        try:
-            return self.batch(lent)
-        finally:
+    def _inner_batch(
+        self, sketch: BatchSketch, home: Home, here: str, *, is_first: bool
+    ) -> BatchPlan:
+        """Plan a batch that is a link; it runs where its chain is (`here`) when it comes to it."""
+        if here and sketch.connection not in {"", here}:
+            problem = (
+                f"it is to run on {sketch.connection!r}, but its chain is on {here!r} by then: put "
+                f"a job on {sketch.connection!r} before it"
+            )
+            raise ConfigurationError("A batch in a chain", [problem])
+        connection = here or sketch.connection or home.connection
+        lent = replace(sketch, connection=connection, queue=sketch.queue or home.queue)
+        started = list(self.started)
+        plan = self.batch(lent)
+        if not is_first:
             self.started = started
+        return plan
 
     # ---- batches ----
 
@@ -208,12 +217,14 @@ class Planner:
         return made
 
 
-def settle_connections(plan: ChainPlan) -> ChainPlan:
+def settle_connections(plan: ChainPlan, homes: Mapping[BatchId, str]) -> ChainPlan:
     """Return the plan without connections named where all links are on one.
 
-    A driver takes a message without a name for its own.
+    A driver takes a message without a name for its own. `homes` tells where batches are.
     """
-    names = {link.connection for link in plan.links if not isinstance(link, BatchPlan)}
+    names = {
+        homes[link.id] if isinstance(link, BatchPlan) else link.connection for link in plan.links
+    }
     if len(names) == 1:
         [name] = names
         settle_links(plan.links, name)

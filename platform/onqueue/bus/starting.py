@@ -89,17 +89,18 @@ class Starter:
         """Return what would be started; raises what a dispatch of the chain raises."""
         planner = self._planner()
         plan = planner.chain(sketch)
-        target = self._manager.connection(self._home_of(sketch, plan))
+        target = self._manager.connection(_home_of(plan, planner))
         _need(target, "chains", "chain", "links that wait for each other")
         if any(isinstance(link, BatchPlan) for link in plan.links):
             _need(target, "batches", "chain", "a batch among its links")
         waits = _waits(sketch, planner.started)
-        return Start(target, settle_connections(plan), planner.started, waits)
+        return Start(target, settle_connections(plan, planner.homes), planner.started, waits)
 
     def chain_sync(self, sketch: ChainSketch) -> ChainId:
         """Run a chain here and now, its batches too; raises what the first bad link raises."""
-        plan = self._planner().chain(sketch)
-        home = self._home_of(sketch, plan)
+        planner = self._planner()
+        plan = planner.chain(sketch)
+        home = _home_of(plan, planner)
         runner = InlinePlans(home, self._manager.run_inline, self._manager.clock, everywhere=True)
         runner.start_chain(plan)
         return plan.id
@@ -145,15 +146,6 @@ class Starter:
         manager = self._manager
         context = manager.context() if manager.context is not None else {}
         return Planner(self._dispatcher, manager.default, manager.clock.now(), context)
-
-    def _home_of(self, sketch: ChainSketch, plan: ChainPlan) -> str:
-        """Return the connection of the first link: that is where the chain begins to live."""
-        first = plan.links[0]
-        if isinstance(first, BatchPlan):
-            inner = sketch.links[0]
-            named = inner.connection if isinstance(inner, BatchSketch) else ""
-            return named or sketch.connection or self._manager.default
-        return first.connection or self._manager.default
 
     def _start(self, start: Start) -> bool:
         """Start the plan, or hold it back; return whether it is held."""
@@ -228,6 +220,12 @@ def _begin(manager: QueueManager, target: Queue, plan: ChainPlan | BatchPlan) ->
         total = _first_state(plan).total
         event = events.BatchDispatched(connection, plan.id, plan.name, total)
         events.tell(events.batch_dispatched, event)
+
+
+def _home_of(plan: ChainPlan, planner: Planner) -> str:
+    """Return the connection of the first link: that is where the chain begins to live."""
+    first = plan.links[0]
+    return planner.homes[first.id] if isinstance(first, BatchPlan) else first.connection
 
 
 def _announced(sketch: BatchSketch) -> BatchSketch:

@@ -182,6 +182,13 @@ def test_batches_among_the_links_live_on_the_chain_s_connection(manager: QueueMa
     assert {link.queue for link in links.links if not isinstance(link, BatchPlan)} == {"q"}
 
 
+def test_a_chain_may_begin_with_a_batch_and_go_on_elsewhere(manager: QueueManager) -> None:
+    chain([batch([Owned("a")]), Link("b").on_connection("double")]).dispatch()
+    plan = planned(manager, "other")
+    assert isinstance(plan.links[0], BatchPlan)
+    assert not isinstance(plan.links[1], BatchPlan) and plan.links[1].connection == "double"
+
+
 def test_functions_and_closures_are_links_and_callbacks(tmp_path: Path) -> None:
     link, callback = tmp_path / "link", tmp_path / "callback"
     links: list[Any] = [closure_link, link.touch, lambda: link.write_text(""), Link("b", "raise")]
@@ -223,6 +230,11 @@ def test_a_plan_travels_whole(manager: QueueManager) -> None:
             "^Link 2 of the chain: member 2 of the batch: link 2 of its chain, job",
         ),
         (lambda: chain([Link("a")]).catch(Link(object())), UnserializableArgument, "^A callback"),
+        (
+            lambda: chain([Link("a"), batch([Link("b")]).on_connection("other")]),
+            ConfigurationError,
+            "^Link 2 of the chain: .*'other'.*'sync'",
+        ),
         (lambda: chain([]), NotBatchable, "no link in the chain"),
         (lambda: batch([[]]), NotBatchable, "^Member 1 of the batch: .*no link"),
         (lambda: chain([Link("a"), Durable("b")]), ConfigurationError, "^Link 2 .*durable"),
