@@ -20,7 +20,7 @@ ChainId: TypeAlias = str
 BatchId: TypeAlias = str
 """32 hexadecimal digits, as of a job."""
 
-OnConflict: TypeAlias = Literal["drop", "raise", "replace", "keep_last"]
+OnConflict: TypeAlias = Literal["drop", "raise", "replace", "keep_last", "refuse"]
 OnSkip: TypeAlias = Literal["continue", "stop"]
 
 Ending: TypeAlias = Literal["succeeded", "skipped", "expired", "cancelled"]
@@ -40,7 +40,9 @@ class Claim:
     """A unique job's lock, taken in the step that stores the job and freed in the one that ends it.
 
     `key` is any text, usually "<job name>:<unique id>". With `until_processing` the job gives it
-    back right before it runs. "raise" is for the dispatcher: a driver treats it as "drop".
+    back right before it runs. "raise" is for the dispatcher: a driver treats it as "drop". "refuse"
+    is for a retry: a loser leaves no trace, its batch and chain hear nothing, and a push of its token
+    is not remembered.
     """
 
     key: str

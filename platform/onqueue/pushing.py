@@ -61,7 +61,7 @@ def push_again(queue: Queue, message: Message) -> bool:
     claim = _claim_at(queue, message)
     if claim is None or message.tie is None:
         return queue.push(message)
-    modest = replace(message, tie=replace(message.tie, claim=replace(claim, on_conflict="drop")))
+    modest = replace(message, tie=replace(message.tie, claim=replace(claim, on_conflict="refuse")))
     [owner] = _push_unique(queue, [modest])
     if owner != message.id:
         raise UniqueJobExists(name_in(message.payload), claim.key, owner)

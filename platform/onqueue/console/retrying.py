@@ -12,7 +12,7 @@ from onqueue.bus.editing import edit_of
 from onqueue.console.group import FAILED
 from onqueue.console.output import plural, print_json, print_table
 from onqueue.console.selecting import every, filter_of, in_range, known, selection
-from onqueue.errors import OnQueueError, RetryRefused
+from onqueue.errors import BrokerError, OnQueueError, RetryRefused
 from onqueue.failed.pace import Pace, Rate
 from onqueue.failed.retry import retry_failed
 from onqueue.failed.selecting import grouped
@@ -36,7 +36,7 @@ class Outcome:
 
     put_back: int = 0
     missing: list[JobId] = field(default_factory=list)
-    refused: list[RetryRefused] = field(default_factory=list)
+    refused: dict[JobId, OnQueueError] = field(default_factory=dict)
 
     @property
     def is_whole(self) -> bool:
@@ -102,8 +102,8 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         """Put failed jobs back on their queues, all their attempts before them again.
 
         The oldest go first. What is interrupted half-way may simply be repeated: no job is lost
-        or there twice. A job whose lock another one has stays where it is. The exit code is 1
-        when some did not go back.
+        or there twice. A job whose lock another one has, or whose connection is no more, stays
+        where it is, and is told; the exit code is 1 then.
         """
         if bool(ids) == (span is not None or any(given.values())):
             raise click.UsageError(_USAGE)
@@ -165,8 +165,11 @@ def _retry_one(manager: QueueManager, job_id: JobId, outcome: Outcome) -> None:
             outcome.put_back += 1
         else:
             outcome.missing.append(job_id)
-    except RetryRefused as refusal:
-        outcome.refused.append(refusal)
+    except BrokerError:
+        raise
+    except OnQueueError as refusal:
+        # What is wrong with this one says nothing about the others.
+        outcome.refused[job_id] = refusal
 
 
 def _retry_changed(
@@ -181,7 +184,7 @@ def _retry_changed(
     try:
         outcome.put_back += retry_failed(manager, job_id, edit)
     except RetryRefused as refusal:
-        outcome.refused.append(refusal)
+        outcome.refused[job_id] = refusal
     _tell(outcome, as_json=as_json)
 
 
@@ -219,14 +222,16 @@ def _tell_groups(chosen: list[FailedJob], *, as_json: bool) -> None:
 
 def _tell(outcome: Outcome, *, as_json: bool) -> None:
     if as_json:
-        refused = [{"id": one.job_id, "why": str(one)} for one in outcome.refused]
+        refused = [{"id": one, "why": str(error)} for one, error in outcome.refused.items()]
         counts = {"put_back": outcome.put_back, "missing": outcome.missing}
         print_json({**counts, "refused": refused})
     else:
         click.echo(f"{plural(outcome.put_back, 'failed job')} put back.")
         for job_id in outcome.missing:
             click.echo(f"There is no failed job {job_id!r}.", err=True)
-        for refusal in outcome.refused:
-            click.echo(f"{refusal}.", err=True)
+        for job_id, error in outcome.refused.items():
+            # A refusal names its job itself.
+            name = "" if isinstance(error, RetryRefused) else f"Failed job {job_id!r}: "
+            click.echo(f"{name}{error}.", err=True)
     if not outcome.is_whole:
         click.get_current_context().exit(FAILED)

@@ -77,8 +77,13 @@ def retry_failed(manager: QueueManager, job_id: JobId, edit: PayloadEdit | None 
 
     With `edit` its payload is changed first. A crash anywhere in here loses and doubles nothing: do
     it again. Raises `RetryRefused` when the queue does not take the job now, `EditConflict` when
-    its payload is not the one that was to be changed; it stays as it was.
+    its payload is not the one that was to be changed, `UnknownConnection` when the job's own is no
+    more; it stays as it was.
     """
+    found = manager.failed.find(job_id)
+    if found is None:
+        return False
+    manager.config(found.connection)
     given: object = manager.outbox
     outbox = given if isinstance(given, Revives) else None
     return manager.failed.retry(job_id, retry_push(manager, outbox, manager.clock), edit)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 import pytest
 from click.testing import CliRunner, Result
@@ -10,7 +11,9 @@ from onqueue.connections import QueueManager
 from onqueue.console import build_group
 from onqueue.contracts import BatchPlan, Claim, FailedJob, Message, Tie
 from onqueue.drivers.redis import RedisQueue
+from onqueue.errors import UniqueJobExists
 from onqueue.failed import MemoryFailedJobs
+from onqueue.pushing import push_again
 from onqueue.testing.clock import START
 from onqueue.ties import tie_part
 from support.failures import fail
@@ -126,5 +129,37 @@ def test_a_retried_member_is_awaited_by_its_batch_again(manager: QueueManager) -
     assert CliRunner().invoke(build_group(lambda: manager), ["retry", job_id(1)]).exit_code == 0
     state = queue.batch(batch)
     assert state is not None and (state.failed, state.pending) == (0, 1)
+    consumer.close()
+    leases.close()
+
+
+def test_a_retry_that_its_queue_refuses_leaves_no_trace(manager: QueueManager) -> None:
+    """C58, C81: neither in the job's batch, nor for its next try: also if it dies right then."""
+    queue = manager.connection()
+    assert isinstance(queue, RedisQueue)
+    batch, claim = "b" * 32, Claim("Mail:7")
+    tie = Tie(batch=batch, claim=claim)
+    text = json.dumps({"v": 1, "job": "Mail", "at": 1, "t": tie_part(tie)}, separators=(",", ":"))
+    member = Message(job_id(1), "mails", text.encode(), tie=tie)
+    queue.start_batch(BatchPlan(batch, "mails", [member], START, allow_failures=True))
+    leases = queue.leases()
+    consumer = queue.consumer(leases.open(), ["mails"])
+    [job] = consumer.turn(1, []).jobs
+    consumer.mark(None, job.id)
+    assert consumer.fail(job)
+    other = Message(job_id(2), "mails", text.encode(), tie=Tie(claim=claim))
+    assert queue.push_unique([other]) == [job_id(2)]
+    again = replace(member, once=60.0, token="t" * 32)
+    for _ in range(2):
+        with pytest.raises(UniqueJobExists):
+            push_again(queue, again)
+    state = queue.batch(batch)
+    assert state is not None and (state.failed, state.pending, state.skipped) == (1, 0, 0)
+    assert queue.forget(job_id(2))
+    assert push_again(queue, again)
+    state = queue.batch(batch)
+    assert state is not None and (state.failed, state.pending) == (0, 1)
+    [again_job] = consumer.turn(1, []).jobs
+    assert again_job.id == job_id(1)
     consumer.close()
     leases.close()

@@ -292,3 +292,18 @@ def test_a_unique_job_whose_lock_another_has_stays_and_is_told(
     assert [one["id"] for one in told["refused"]] == [job_id(1)]
     broker.run_all()
     assert run("retry", job_id(1)).exit_code == 0
+
+
+def test_a_job_whose_connection_is_no_more_does_not_hold_up_the_others(
+    run: Run, manager: QueueManager, broker: BrokerDouble
+) -> None:
+    fail(manager, 1)
+    fail(manager, 2, connection="redsi")
+    result = run("retry", "all")
+    assert result.exit_code == 1
+    assert "1 failed job put back." in result.output
+    assert f"Failed job {job_id(2)!r}: There is no connection 'redsi'" in result.output
+    found = manager.failed.find(job_id(2))
+    assert found is not None
+    assert not found.is_retrying
+    assert [message.id for message in broker.pushed] == [job_id(1)]

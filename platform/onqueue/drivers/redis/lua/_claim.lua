@@ -5,11 +5,21 @@ local function follow(desk, key, job)
   return first.id, true
 end
 
+local function stands(desk, claim, now)
+  if claim.owner == '' or tonumber(claim.expiry) <= now then return false end
+  return redis.call('HEXISTS', desk.payloads, claim.owner) == 1
+end
+
+local function refused_by(desk, job)
+  if not job.tie.u or job.tie.u[3] ~= 'refuse' then return false end
+  local claim = claim_of(desk, job.tie.u[1])
+  return claim.owner ~= job.id and stands(desk, claim, now_ms(desk.offset)) and claim.owner
+end
+
 local function claimed(desk, job, now)
   local key, lifetime, policy = unpack(job.tie.u)
   local claim = claim_of(desk, key)
-  local stands = claim.owner ~= '' and tonumber(claim.expiry) > now
-  if not stands or redis.call('HEXISTS', desk.payloads, claim.owner) == 0 then
+  if not stands(desk, claim, now) then
     local expiry, first = string.format('%.0f', now + lifetime), string.format('%.0f', now)
     write_claim(desk, key, {
       owner = job.id, expiry = expiry, first = first, delayed = job.delayed, wake = job.wake, held = '',

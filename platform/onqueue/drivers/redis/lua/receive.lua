@@ -14,10 +14,14 @@ if ARGV[2] == '1' then
   if last == ARGV[1] then return answer end
 end
 local stands, todo = '', {}
-if #KEYS < 2 or redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[3]) then
+if #KEYS < 2 or redis.call('EXISTS', KEYS[2]) == 0 then
   local desk = desk_of(ARGV[4])
-  stands = post(desk, ARGV[5], todo)
-  carry_out(desk, todo)
+  stands = refused_by(desk, job_in(ARGV[5]))
+  if not stands then
+    if #KEYS > 1 then redis.call('SET', KEYS[2], '1', 'PX', ARGV[3]) end
+    stands = post(desk, ARGV[5], todo)
+    carry_out(desk, todo)
+  end
 end
 redis.call('SET', KEYS[1], ARGV[1] .. ' ' .. stands, 'EX', 60)
 return stands
