@@ -7,10 +7,11 @@ import redis
 
 from onqueue.testing.batch_contract import BatchContract
 from onqueue.testing.driver_contract import MakeQueue
+from onqueue.testing.limit_contract import LimitContract
 from support.redis_rig import redis_queues
 
 
-class TestRedisDriver(BatchContract):
+class TestRedisDriver(BatchContract, LimitContract):
     """On a private Valkey."""
 
     @pytest.fixture
@@ -19,7 +20,7 @@ class TestRedisDriver(BatchContract):
             yield make
 
 
-class TestRedisDriverOnTheOldestServer(BatchContract):
+class TestRedisDriverOnTheOldestServer(BatchContract, LimitContract):
     """On a private Redis 6.2, which knows no flags of scripts."""
 
     @pytest.fixture
