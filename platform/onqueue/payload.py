@@ -166,6 +166,11 @@ class Plan:
         self._head = f'{{"v":{VERSION},"job":{_quote(name)},"at":'
         self._tail = None if _has_methods(job_class) else _options_part(job_class, 0.0)
 
+    @property
+    def is_signed(self) -> bool:
+        """Whether a dispatch signs what the job will do, so that nobody else can change it."""
+        return self._seal is not None
+
     def is_plain(self, job: Job) -> bool:
         """Tell whether the job has nothing of its own beyond its fields."""
         return len(job.__dict__) == self._quiet_size

@@ -11,13 +11,14 @@ from onqueue.bus.unique import claim_of
 from onqueue.contracts import OutboxRecord
 from onqueue.errors import UnsupportedByDriver
 from onqueue.options import seconds
-from onqueue.payload import option
+from onqueue.payload import NO_KEYS, option
 from onqueue.plans import Tie
 
 if TYPE_CHECKING:
     from onqueue.bus.home import Home
     from onqueue.contracts import JobId, Message, Queue
     from onqueue.job import Job
+    from onqueue.keyring import Keyring
 
 UNTIED = Tie()
 
@@ -66,9 +67,9 @@ def needs(job: Job, target: Queue, capability: str, words: str) -> bool:
     raise UnsupportedByDriver(type(job).__qualname__, target.name, target.config.driver, words)
 
 
-def tie_of(job: Job, target: Queue, home: Home) -> Tie | None:
+def tie_of(job: Job, target: Queue, home: Home, keys: Keyring = NO_KEYS) -> Tie | None:
     """Return what hangs on the job besides its payload, None for a plain one."""
-    claim = claim_of(job)
+    claim = claim_of(job, keys)
     if claim is not None and not needs(job, target, "unique", "a unique lock"):
         claim = None
     fair, weight = _lane_of(job, target)

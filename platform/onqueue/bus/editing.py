@@ -49,12 +49,15 @@ def edit_of(manager: QueueManager, failed: FailedJob, changes: Mapping[str, Any]
         envelope.open(plan_of(job_class), manager.keys)
     except OnQueueError as error:
         raise UneditableJob(failed.job, [str(error)]) from error
+    if plan_of(job_class).is_signed:
+        problem = "what it calls is signed: dispatch it again with other arguments"
+        raise UneditableJob(failed.job, [problem])
     parts = json.loads(failed.payload)
     with manager.scope(envelope.context):
         data = {**envelope.data, **_written(job_class, envelope, changes)}
         job = _restored(job_class, data)
     if envelope.tie is not None and envelope.tie.claim is not None:
-        parts["t"] = tie_part(replace(envelope.tie, claim=claim_of(job)))
+        parts["t"] = tie_part(replace(envelope.tie, claim=claim_of(job, manager.keys)))
     if envelope.options:
         parts["o"] = envelope.options
     if was_sealed:

@@ -8,6 +8,7 @@ import pytest
 
 import onqueue
 from onqueue import Job, QueueManager
+from onqueue.bus.unique import claim_of
 from onqueue.errors import (
     ConfigurationError,
     KeyGone,
@@ -223,3 +224,25 @@ def test_an_inline_run_and_a_fake_open_it_too() -> None:
         Pay("DE03").dispatch()
     assert SEEN == [("DE02", 1)]
     queue.assert_pushed(Pay, lambda job: job.iban == "DE03")
+
+
+class PayOnce(Job):
+    name = "encryption.pay-once"
+    unique = True
+    iban: str
+    is_secret: bool = True
+
+    def encrypted(self) -> bool:
+        return self.is_secret
+
+    def handle(self) -> None: ...
+
+
+def test_the_lock_of_a_unique_job_does_not_tell_its_fields() -> None:
+    keys, others = Keyring([KEY]), Keyring([OLD])
+    lock = claim_of(PayOnce("DE02"), keys)
+    assert lock == claim_of(PayOnce("DE02"), keys)
+    assert len({lock, claim_of(PayOnce("DE03"), keys), claim_of(PayOnce("DE02"), others)}) == 3
+    assert claim_of(PayOnce("DE02", is_secret=False)) is not None
+    with pytest.raises(NoAppKeys):
+        claim_of(PayOnce("DE02"))

@@ -17,10 +17,12 @@ import svcs
 import onqueue
 from onqueue import Job, QueueManager, call, closures, dispatch
 from onqueue.bus import as_job
+from onqueue.bus.editing import edit_of
 from onqueue.errors import (
     ConfigurationError,
     JobDefinitionError,
     NotCallableByPath,
+    UneditableJob,
     UnserializableArgument,
 )
 from onqueue.failed import MemoryFailedJobs
@@ -433,3 +435,13 @@ def test_a_record_that_is_gone_fails_a_function_and_skips_a_closure(bench: Bench
     assert bench.consumer.settled(second) == ("ack", "skipped")
     assert [record.error for record in bench.failed.records] == ["Gone 1 no longer exists"]
     assert CALLS == []
+
+
+def test_a_failed_call_is_not_edited_as_nobody_would_know_who_wrote_it(
+    store: MemoryFailedJobs,
+) -> None:
+    with pytest.raises(ValueError, match="no soap"):
+        dispatch(break_down, "no soap")
+    [record] = store.all()
+    with pytest.raises(UneditableJob, match="what it calls is signed: dispatch it again"):
+        edit_of(onqueue.current_manager(), record, {"args": ["soap"]})
