@@ -28,9 +28,11 @@ from onqueue.plans import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from onqueue.config import ConnectionConfig
+    from onqueue.job_context import JobContext
     from onqueue.quotas import Limits, Pause, Quota
 
 __all__ = [  # with what `plans` defines
@@ -77,7 +79,7 @@ Capability: TypeAlias = Literal[
 """What a driver may declare in `supports`; "leases" means that it renews them while a job runs."""
 
 JobState: TypeAlias = Literal["ready", "delayed", "reserved", "parked"]
-BurialKind: TypeAlias = Literal["exit", "death", "timeout", "lapsed"]
+BurialKind: TypeAlias = Literal["exit", "death", "timeout", "memory", "lapsed"]
 Cancelling: TypeAlias = Literal["removed", "asked", "unknown", "moving"]
 """What became of the wish to cancel a job: it waited and is gone, it runs and its worker was told,
 nobody knows it, or it never stood still long enough to be caught."""
@@ -698,6 +700,20 @@ class BatchingQueue(ChainingQueue, Protocol):
 
     def failed_members(self, batch_id: BatchId) -> list[JobId]:
         """Return the members that have failed and were not retried, sorted."""
+        ...
+
+
+class Tracer(Protocol):
+    """Follows jobs from dispatch to run; a manager has none unless one is installed."""
+
+    def dispatching(
+        self, job: str, connection: str, queue: str, job_id: JobId
+    ) -> Mapping[str, str]:
+        """Return what is to travel in the context of a job that is being dispatched."""
+        ...
+
+    def running(self, job: str, context: JobContext) -> AbstractContextManager[Any]:
+        """Return what is to surround a run; it sees what the run raises and what it ordered."""
         ...
 
 

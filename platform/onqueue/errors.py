@@ -527,6 +527,16 @@ class TimeoutExceeded(JobFailure):
         super().__init__(f"Job {job!r} ran longer than its timeout{allowed}")
 
 
+class MemoryExceeded(JobFailure):
+    """The process of the job was killed, as it had far more memory than the job may take."""
+
+    def __init__(self, job: str, limit: float) -> None:
+        """Name the job's `memory_limit`, in MiB (0: not known any more)."""
+        self.job, self.limit = job, limit
+        allowed = f" of {limit:g} MiB" if limit else ""
+        super().__init__(f"Job {job!r} took more than twice its memory limit{allowed}")
+
+
 class JobPoisoned(JobFailure):
     """The job killed its process too often."""
 

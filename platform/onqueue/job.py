@@ -163,6 +163,8 @@ class Job(metaclass=JobMeta):
         display_name = cast("str | Callable[..., str]", None)
         version: ClassVar[int]
         expires_in = cast("Seconds | Callable[..., Seconds]", None)
+        memory_limit = cast("float | Callable[..., float]", None)
+        interruptible = cast("bool | Seconds | Callable[..., bool | Seconds]", None)
         durable = cast("bool | Callable[..., bool]", None)
         handle: Callable[..., Coroutine[Any, Any, None] | None]
         __dataclass_fields__: ClassVar[dict[str, Any]]
@@ -182,6 +184,13 @@ class Job(metaclass=JobMeta):
     def middleware(self) -> Sequence[Callable[..., Any]]:
         """Return what wraps `handle`, outermost first."""
         return ()
+
+    def interrupted(self, signal: int) -> None:
+        """Hear that the worker is to end, while the job runs: set a flag, be quick.
+
+        `signal` is the number of the signal it got, or SIGTERM where it has another reason. With
+        threads it is called in another one than `handle`.
+        """
 
     def failed(self, error: BaseException) -> None:
         """Hear that the job failed for good; runs on a fresh instance."""

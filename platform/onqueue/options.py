@@ -63,6 +63,14 @@ def _is_flag(value: object) -> bool:
     return isinstance(value, bool)
 
 
+def _is_positive(value: object) -> bool:
+    return _is_span(value) and not isinstance(value, timedelta) and value > 0  # type: ignore[operator]
+
+
+def _is_flag_or_span(value: object) -> bool:
+    return _is_flag(value) or _is_span(value)
+
+
 def _is_text(value: object) -> bool:
     return isinstance(value, str) and value != ""
 
@@ -140,6 +148,8 @@ OPTIONS: dict[str, Option] = {
     "display_name": Option("text", _is_text),
     "version": Option("a whole number from 1 on", _is_positive_count),
     "expires_in": Option(_SPAN, _is_span),
+    "memory_limit": Option("a number of MiB above 0", _is_positive),
+    "interruptible": Option(f"true, false, or {_SPAN}", _is_flag_or_span),
     "durable": Option(_FLAG, _is_flag),
 }
 """In the order in which they are written into a payload."""
@@ -147,8 +157,6 @@ OPTIONS: dict[str, Option] = {
 NOT_AVAILABLE = frozenset(
     {
         "fair_key",
-        "memory_limit",
-        "interruptible",
     }
 )
 """Options of the contract that this version refuses rather than ignores."""

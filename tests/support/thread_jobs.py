@@ -1,6 +1,7 @@
 """Jobs for workers with several threads, and a stage on which such workers run them."""
 
 import asyncio
+import os
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -42,6 +43,38 @@ class AsyncLinger(Job):
         note(self, "start")
         await asyncio.sleep(self.seconds)
         note(self, "end")
+
+
+class CutAtStop(Linger):
+    """May be cut a short while after its worker was asked to end; notes that it heard of it."""
+
+    interruptible = 0.3
+
+    def interrupted(self, signal: int) -> None:
+        note(self, f"heard:{signal}")
+
+
+class Hoard(Job):
+    """Takes memory, a little at a time, and keeps it while it runs."""
+
+    memory_limit = 200.0
+    label: str
+    mebibytes: int
+
+    def handle(self) -> None:
+        note(self, "start")
+        kept = []
+        for _ in range(self.mebibytes // 10):
+            kept.append(bytearray(os.urandom(1024)) * 1024 * 10)
+            _clock.sleep(0.01)
+        _hoard.extend(kept)
+        note(self, "end")
+
+    def failed(self, error: BaseException) -> None:
+        note(self, f"failed:{type(error).__name__}")
+
+
+_hoard: list[bytearray] = []
 
 
 class Stage:

@@ -6,7 +6,7 @@ import json
 import logging
 import os
 from asyncio import CancelledError
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,7 @@ from onqueue.errors import (
     JobTimedOut,
     KeyGone,
     LeaseLost,
+    MemoryExceeded,
     MissingModel,
     NewerPayload,
     RunEnded,
@@ -33,6 +34,7 @@ from onqueue.job_context import JobContext, Order, running
 from onqueue.middleware.pipeline import run_pipeline
 from onqueue.payload import NO_KEYS, Envelope, decode, plan_of
 from onqueue.registry import job_class_of
+from onqueue.worker.bounds import PATIENCE
 from onqueue.worker.decision import (
     POISONOUS_DEATHS,
     Decision,
@@ -57,7 +59,7 @@ if TYPE_CHECKING:
 
     import svcs
 
-    from onqueue.contracts import Checkpoints, Clock, Locks, ReservedJob
+    from onqueue.contracts import Checkpoints, Clock, Locks, ReservedJob, Tracer
     from onqueue.job_context import Lifeline
     from onqueue.keyring import Keyring
     from onqueue.quotas import Limits as Quotas
@@ -79,6 +81,7 @@ class Recipe:
         "expected",
         "has_hook",
         "has_middleware",
+        "hears_stop",
         "is_injected",
         "is_versioned",
         "plan",
@@ -92,6 +95,7 @@ class Recipe:
         self.is_versioned = plan.version > 1
         self.has_middleware = job_class.middleware is not Job.middleware
         self.has_hook = job_class.failed is not Job.failed
+        self.hears_stop = job_class.interrupted is not Job.interrupted
         self.is_injected = bool(dependencies(job_class))
         self.expected = float("inf")
         """Seconds the last run took; nobody knows before the first."""
@@ -112,6 +116,8 @@ class Attempt:
     context: JobContext | None = None
     error: BaseException | None = None
     recycle: bool = False
+    listen: Callable[[Callable[[int], None]], None] | None = None
+    """Takes what is to be called when the worker is to stop; None where nobody wants to hear."""
     starts: Callable[[], None] | None = None
     """What is to happen right before `handle`."""
 
@@ -152,6 +158,7 @@ class Attempts:
         scope: Callable[[Mapping[str, str]], AbstractContextManager[Any]] | None = None,
         keys: Keyring | None = None,
         checkpoints: Checkpoints | None = None,
+        tracer: Tracer | None = None,
         is_cancelled: Callable[[int], bool] = lambda _: False,
         gives_up: Callable[[BaseException], bool] = is_beyond_retry,
         event_loop: EventLoop | None = None,
@@ -170,6 +177,7 @@ class Attempts:
         self._scope = scope
         self._keys = keys
         self._checkpoints = checkpoints
+        self._tracer = tracer
         self._is_cancelled = is_cancelled
         self._number = 0
         self._gives_up = gives_up
@@ -234,15 +242,22 @@ class Attempts:
             return Done("cancelled")
         if reserved.deaths >= POISONOUS_DEATHS:
             return Fail(JobPoisoned(envelope.job, reserved.deaths), reserved.attempts)
-        if reserved.doom == "timeout":
-            error = TimeoutExceeded(envelope.job, attempt.limits.timeout)
-            return Fail(error, reserved.attempts)
+        if reserved.doom:
+            return Fail(self._doomed(attempt), reserved.attempts)
         now = self._clock.time()
         expires_in = envelope.options.get("expires_in")
         if expires_in is not None and now > envelope.at + expires_in:
             return Done("expired")
         refused = refusal(attempt.limits, attempt.facts(now))
         return None if refused is None else Fail(refused, reserved.attempts)
+
+    @staticmethod
+    def _doomed(attempt: Attempt) -> TimeoutExceeded | MemoryExceeded:
+        """Return why the process of the job's last run had to be killed."""
+        job, limits = attempt.envelope.job, attempt.limits
+        if attempt.reserved.doom == "memory":
+            return MemoryExceeded(job, limits.memory)
+        return TimeoutExceeded(job, limits.timeout)
 
     # ---- the run ----
 
@@ -296,10 +311,16 @@ class Attempts:
             msg = f"Job {reserved.id!r} was not checked before its run"
             raise RuntimeError(msg)
         attempt.context = context = self._context_of(attempt, reserved.attempts + 1)
-        if self._scope is not None and context.context:
-            with self._scope(context.context):
-                return _work(attempt, recipe, context)
-        return _work(attempt, recipe, context)
+        if recipe.hears_stop:
+            attempt.listen = self._cutter.listen
+        if self._tracer is None and (self._scope is None or not context.context):
+            return _work(attempt, recipe, context)
+        with ExitStack() as around:
+            if self._scope is not None and context.context:
+                around.enter_context(self._scope(context.context))
+            if self._tracer is not None:
+                around.enter_context(self._tracer.running(attempt.envelope.job, context))
+            return _work(attempt, recipe, context)
 
     def _context_of(self, attempt: Attempt, attempts: int) -> JobContext:
         reserved = attempt.reserved
@@ -367,6 +388,8 @@ def _work(attempt: Attempt, recipe: Recipe, context: JobContext) -> Result:
         return _unrestorable(attempt, error)
     job.__dict__["_context"] = context
     running.set(context)
+    if attempt.listen is not None:
+        attempt.listen(job.interrupted)
     starts = attempt.starts
     if recipe.has_middleware:
         stages = job.middleware()
@@ -435,6 +458,7 @@ def limits_of(options: dict[str, Any], defaults: WorkerOptions) -> Limits:
         return Limits(defaults.tries, defaults.backoff, defaults.timeout)
     get = options.get
     until = get("retry_until")
+    patience, memory = _patience(get("interruptible")), get("memory_limit", 0.0)
     return Limits(
         tries=get("tries", defaults.tries),
         backoff=get("backoff") or defaults.backoff,
@@ -443,4 +467,14 @@ def limits_of(options: dict[str, Any], defaults: WorkerOptions) -> Limits:
         max_exceptions=get("max_exceptions", 0),
         retry_until=until / 1000 if until is not None else None,
         jitter=get("jitter", 0.0),
+        patience=patience,
+        memory=memory,
+        is_bounded=patience is not None or memory > 0,
     )
+
+
+def _patience(interruptible: bool | float | None) -> float | None:  # noqa: FBT001 - an option
+    """Return the seconds for which a run goes on when its worker is to stop; None: to its end."""
+    if interruptible is None or interruptible is False:
+        return None
+    return PATIENCE if interruptible is True else interruptible

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import logging
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
     Wanted: TypeAlias = Callable[[], tuple[int, BaseException | None]]
 
+log = logging.getLogger("onqueue.worker")
+
 _raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
 _yield_turn = SystemClock().sleep
 
@@ -26,11 +29,25 @@ class Cutter:
     the handler is always caught there; it comes at most once a run.
     """
 
-    __slots__ = ("_cancel", "_exposed", "_wanted", "attention", "fired", "taints")
+    __slots__ = (
+        "_cancel",
+        "_exposed",
+        "_listener",
+        "_stop_signal",
+        "_wanted",
+        "attention",
+        "fired",
+        "taints",
+    )
 
-    def __init__(self, wanted: Wanted) -> None:
-        """`wanted` returns the number of the run to cut and what to raise in it."""
+    def __init__(self, wanted: Wanted, stop_signal: Callable[[], int] = lambda: 0) -> None:
+        """`wanted` returns the number of the run to cut and what to raise in it.
+
+        `stop_signal` returns for which signal the worker is to end, 0 while it is not.
+        """
         self._wanted = wanted
+        self._stop_signal = stop_signal
+        self._listener: Callable[[int], None] | None = None
         self._exposed = 0
         self._cancel: Callable[[], object] | None = None
         self.fired: BaseException | None = None
@@ -49,6 +66,23 @@ class Cutter:
     def cover(self) -> None:
         """Allow no cut any more."""
         self._exposed = 0
+        self._listener = None
+
+    def listen(self, listener: Callable[[int], None]) -> None:
+        """Have the exposed run hear of a stop, once, also of one that came before."""
+        self._listener = listener
+        self._tell_stop()
+
+    def _tell_stop(self) -> None:
+        """Call the listener when the worker is to stop; what it raises is only reported."""
+        number = self._stop_signal() if self._listener is not None else 0
+        if number:
+            listener, self._listener = self._listener, None
+            try:
+                if listener is not None:
+                    listener(number)
+            except Exception:
+                log.exception("interrupted() of a job raised")
 
     def on_signal(self, *_: object) -> None:
         """Note that the parent wants something; raise when it is to cut the exposed run."""
@@ -57,6 +91,7 @@ class Cutter:
 
     def strike(self) -> None:
         """Raise in the exposed run when it is the one to cut."""
+        self._tell_stop()
         number, error = self._wanted()
         if error is not None and number and number == self._exposed:
             self._exposed = 0
@@ -87,9 +122,9 @@ class ThreadCutter(Cutter):
 
     __slots__ = ("_is_striking", "_thread")
 
-    def __init__(self, wanted: Wanted) -> None:
+    def __init__(self, wanted: Wanted, stop_signal: Callable[[], int] = lambda: 0) -> None:
         """Belong to no thread until the first run."""
-        super().__init__(wanted)
+        super().__init__(wanted, stop_signal)
         self._thread = 0
         self._is_striking = False
 
@@ -106,7 +141,7 @@ class ThreadCutter(Cutter):
 
     def cover(self) -> None:
         """Allow no cut any more; one that was on its way is taken back."""
-        self._exposed = 0
+        super().cover()
         while self._is_striking:
             _yield_turn(0)
         if self.fired is not None:
@@ -114,6 +149,7 @@ class ThreadCutter(Cutter):
 
     def strike(self) -> None:
         """Raise in the exposed run when it is the one to cut; for the main thread."""
+        self._tell_stop()
         number, error = self._wanted()
         if error is None or not number:
             return

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from onqueue.errors import (
     ManuallyFailed,
     MaxAttemptsExceeded,
+    MemoryExceeded,
     RetryUntilPassed,
     TimeoutExceeded,
 )
@@ -38,6 +39,12 @@ class Limits:
     max_exceptions: int = 0
     retry_until: float | None = None
     jitter: float = 0.0
+    patience: float | None = None
+    """Seconds a run may go on when its worker is to stop; None: to its end."""
+    memory: float = 0.0
+    """MiB its process may have; 0: no limit."""
+    is_bounded: bool = False
+    """Whether one of the two above is set."""
 
 
 # ---- what a run came to ----
@@ -179,6 +186,11 @@ def after_timeout(limits: Limits, facts: Facts) -> Release | Fail:
         return Fail(error, spent, timed_out=True)
     delay = _backoff(limits, facts)
     return Release("released", delay, spent, facts.exceptions + 1, error, timed_out=True)
+
+
+def after_memory(limits: Limits, facts: Facts) -> Release | Fail:
+    """Return what becomes of a job whose process had to be killed for its memory."""
+    return _after_exception(MemoryExceeded(facts.job, limits.memory), limits, facts)
 
 
 def _after_exception(error: BaseException, limits: Limits, facts: Facts) -> Release | Fail:

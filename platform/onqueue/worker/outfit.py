@@ -6,10 +6,10 @@ import threading
 from itertools import count
 from typing import TYPE_CHECKING
 
+from onqueue.bus.carrying import Carrier
 from onqueue.coroutines import EventLoop
 from onqueue.errors import JobCancelled, JobInterrupted, JobTimedOut, UnsupportedByDriver
 from onqueue.worker.attempt import Attempts
-from onqueue.bus.carrying import Carrier
 from onqueue.worker.crew import Crew
 from onqueue.worker.cutting import Cutter, ThreadCutter
 from onqueue.worker.loop import Loop
@@ -49,7 +49,7 @@ class Outfit:
         self._lifeline = lifeline
         self._notices = notices
         self._event_loop = EventLoop()
-        self._cutter = Cutter(lambda: wanted_cut(shared.slots[0]))
+        self._cutter = Cutter(lambda: wanted_cut(shared.slots[0]), self._stop_signal)
         is_alone = errand.options.concurrency == 1 or bool(errand.only)
         self._wakeup = reset_for_child(self._cutter.on_signal if is_alone else heed_not)
 
@@ -89,7 +89,7 @@ class Outfit:
         alone.share(guard)
         consumer: Any = SharedConsumer(alone, guard)
         settlement = SharedSettlement(guard, alone.marks, **self._stores(consumer))
-        cutters = [_cutter_of(slot) for slot in self._shared.slots]
+        cutters = [self._cutter_of(slot) for slot in self._shared.slots]
         numbers = count(1)
         runners = [
             Runner(
@@ -158,8 +158,15 @@ class Outfit:
             gives_up=manager.gives_up,
             event_loop=self._event_loop,
             checkpoints=checkpoints,
+            tracer=manager.tracer,
             is_cancelled=lambda number: slot.cancelled == number,
         )
+
+    def _cutter_of(self, slot: Slot) -> ThreadCutter:
+        return ThreadCutter(lambda: wanted_cut(slot), self._stop_signal)
+
+    def _stop_signal(self) -> int:
+        return self._shared.stop_signal
 
     def _stores(self, consumer: Consumer) -> dict[str, Any]:
         manager = self._manager
@@ -172,10 +179,6 @@ class Outfit:
             "lifeline": self._lifeline,
             "carry": Carrier(manager, self._errand.connection).carry,
         }
-
-
-def _cutter_of(slot: Slot) -> ThreadCutter:
-    return ThreadCutter(lambda: wanted_cut(slot))
 
 
 def wanted_cut(slot: Slot) -> tuple[int, BaseException | None]:

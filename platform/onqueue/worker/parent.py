@@ -8,10 +8,12 @@ from __future__ import annotations
 import logging
 import os
 import select
+import signal
 from typing import TYPE_CHECKING, Final, Protocol
 
 from onqueue.contracts import Burial
 from onqueue.errors import BrokerError, BrokerUnavailable
+from onqueue.worker.bounds import Bounds
 from onqueue.worker.cancelling import Cancelling
 from onqueue.worker.deadlines import GRACE, LONG_RUN, Due
 from onqueue.worker.shared import Cut, Phase
@@ -83,6 +85,7 @@ class Keeper:
             cancelling.close()
 
     def _watch(self, child: Child, poller: select.poll, cancelling: Cancelling) -> None:
+        bounds = Bounds(self._clock)
         while not child.ended():
             if child.killed is not None:
                 poller.poll(1000)
@@ -94,11 +97,14 @@ class Keeper:
             self._reap()
             self._recall(child, cancelling)
             self._notice_stall(child)
+            bounds.keep(child)
             cancelling.keep(child)
             if child.ended():
                 return
             cancelling.watch(poller)
-            ready = poller.poll(self._next_duty(child, cancelling.next_look()) * 1000)
+            ready = poller.poll(
+                self._next_duty(child, cancelling.next_look(), bounds.next_look(child)) * 1000
+            )
             cancelling.heed(poller, ready, child)
             self._signals.wakeup.drain()
             _drain(child.notices)
@@ -113,7 +119,7 @@ class Keeper:
             child.look()
         if not child.told_to_stop and self._wants_stop():
             child.told_to_stop = True
-            child.shared.ask_to_stop()
+            child.shared.ask_to_stop(self._signals.last or signal.SIGTERM)
             child.look()
         if self._signals.stops >= 2:
             self._cut_short(child)
@@ -256,7 +262,7 @@ class Keeper:
 
     # ---- when to look again ----
 
-    def _next_duty(self, child: Child, next_look: float | None) -> float:
+    def _next_duty(self, child: Child, *next_looks: float | None) -> float:
         """Return the seconds until something must be looked at, if nothing is heard before."""
         now, shared = self._clock.monotonic(), child.shared
         instants = [self._next_renewal, self._next_reap, shared.vouched_until]
@@ -264,8 +270,7 @@ class Keeper:
             instants.append(self._may_run_until)
         if child.cut_at:
             instants.append(child.cut_at + GRACE)
-        if next_look is not None:
-            instants.append(next_look)
+        instants += [look for look in next_looks if look is not None]
         for watch in child.watches:
             if watch.slot.phase == Phase.WORKING:
                 look = watch.deadlines.next_look(watch.slot.running(), now)

@@ -6,6 +6,7 @@ import ctypes
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import Final, NoReturn
 
 _SET_PARENT_DEATH_SIGNAL: Final = 1
@@ -41,6 +42,15 @@ class ResidentMemory:
 
 
 resident_memory: Final = ResidentMemory()
+
+
+def memory_of(pid: int) -> float:
+    """Return another process's memory that is not swapped out, in MiB; 0 when it is gone."""
+    try:
+        text = Path(f"/proc/{pid}/statm").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(text.split()[1]) * _PAGE / _MEBIBYTE
 
 
 def end_copy() -> NoReturn:

@@ -12,7 +12,7 @@ from onqueue.worker.attempt import RETURNED
 from onqueue.worker.deadlines import LONG_RUN
 from onqueue.worker.decision import SUCCEEDED, decide
 from onqueue.worker.prefetch import SLOW
-from onqueue.worker.processes import end_copy
+from onqueue.worker.processes import end_copy, resident_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,7 @@ class Runner:
         self.is_quiet = True
         """Whether the parent may look away, as it does when this runner waits or runs for long."""
         self.must_recycle = False
+        self._is_bounded = False
         """Whether the process is not to be trusted with another job."""
 
     def run_one(self, reserved: ReservedJob, started: float) -> float:
@@ -91,12 +92,15 @@ class Runner:
     def _run(self, attempt: Attempt, started: float) -> Result:
         """Run under the parent's eyes; it is told when it may have looked away."""
         reserved = attempt.reserved
-        number = next(self._numbers)
+        number, limits = next(self._numbers), attempt.limits
+        if limits.is_bounded or self._is_bounded:
+            self._is_bounded = limits.is_bounded
+            self.slot.bound(limits.patience, limits.memory)
         self.slot.begin(
             number,
             reserved.id,
             started,
-            attempt.limits.timeout,
+            limits.timeout,
             reserved.attempts,
             reserved.exceptions,
         )
@@ -107,6 +111,8 @@ class Runner:
             return self._attempts.run(attempt, number)
         finally:
             self._end_run()
+            if limits.is_bounded and 0 < limits.memory <= resident_memory():
+                self.must_recycle = True
 
     def _conclude(self, attempt: Attempt, result: Result, duration: float) -> None:
         """Decide and settle every end but a plain success."""
@@ -114,7 +120,7 @@ class Runner:
             self._settlement.tell_exception(attempt, attempt.error)
         luck = random.random()  # noqa: S311 - spreads retries, guards no secret
         decision = decide(result, attempt.limits, attempt.facts(self._clock.time(), luck))
-        self.must_recycle = attempt.recycle
+        self.must_recycle = self.must_recycle or attempt.recycle
         if decision is SUCCEEDED and attempt.ends_plainly:
             self._settlement.succeed(attempt, duration)
         else:
@@ -130,6 +136,9 @@ class Runner:
         """Call the job's `failed` under a deadline of its own; raises what it raises."""
         number = next(self._numbers)
         limit = attempt.limits.timeout or HOOK_TIMEOUT
+        if self._is_bounded:
+            self._is_bounded = False
+            self.slot.bound(None, 0.0)
         self.slot.begin(number, attempt.reserved.id, self._clock.monotonic(), limit, 0, 0)
         self.is_quiet = True
         os.write(self._notices, b"!")

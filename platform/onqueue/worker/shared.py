@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import mmap
 import multiprocessing
+import signal
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Final
@@ -57,8 +58,9 @@ class Exit(IntEnum):
 _COUNT, _POSITION, _FINISHED, _EXIT, _REASON = range(5)
 _VOUCHED, _STOP, _PAUSE, _RECALLED = range(16, 20)
 # Words of a slot that the child writes, and those of the parent.
-_RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _PROGRESS = range(7)
+_RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _PROGRESS, _PATIENCE = range(8)
 _ID: Final = slice(8 * 8, 8 * 8 + ID_BYTES)
+_MEMORY_LIMIT: Final = 12
 _CUT_JOB, _CUT_WHY, _CANCELLED = range(16, 19)
 
 
@@ -102,6 +104,14 @@ class Slot:
         words[_ATTEMPTS] = attempts
         words[_EXCEPTIONS] = exceptions
         words[_RUNNING] = number
+
+    def bound(self, patience: float | None, memory_limit: float) -> None:
+        """Publish the bounds of the job that begins next, and of all after it until told again.
+
+        `patience` is seconds it may go on after a stop (None: to its end), `memory_limit` MiB.
+        """
+        self._floats[_PATIENCE] = 0.0 if patience is None else patience + 1.0
+        self._floats[_MEMORY_LIMIT] = memory_limit
 
     def end(self) -> None:
         """Publish that nothing runs."""
@@ -150,6 +160,17 @@ class Slot:
     def number(self) -> int:
         """The number of the job that runs, 0 for none."""
         return self._words[_RUNNING]
+
+    @property
+    def patience(self) -> float | None:
+        """How many seconds the job may go on after a stop; None: to its end."""
+        stored = self._floats[_PATIENCE]
+        return stored - 1.0 if stored else None
+
+    @property
+    def memory_limit(self) -> float:
+        """The MiB the process may have while the job runs, 0 for no limit."""
+        return self._floats[_MEMORY_LIMIT]
 
     @property
     def phase(self) -> int:
@@ -221,9 +242,9 @@ class Shared:
         """Let the child trust its lease until this monotonic instant."""
         self._floats[_VOUCHED] = until
 
-    def ask_to_stop(self) -> None:
-        """Have the child leave after the running jobs."""
-        self._words[_STOP] = 1
+    def ask_to_stop(self, why: int = signal.SIGTERM) -> None:
+        """Have the child leave after the running jobs; `why` is the number of a signal."""
+        self._words[_STOP] = why
 
     def ask_to_pause(self, *, paused: bool) -> None:
         """Have the child take no job (or take jobs again)."""
@@ -283,6 +304,11 @@ class Shared:
     def should_stop(self) -> bool:
         """Whether the child is to leave after the running jobs."""
         return bool(self._words[_STOP])
+
+    @property
+    def stop_signal(self) -> int:
+        """The number of the signal for which the child is to leave, 0 when it is to stay."""
+        return self._words[_STOP]
 
     @property
     def should_pause(self) -> bool:

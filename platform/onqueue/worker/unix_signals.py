@@ -71,6 +71,8 @@ class ParentSignals:
     def __init__(self) -> None:
         """Hear nothing yet."""
         self.stops = 0
+        self.last = 0
+        """The number of the last signal to stop, 0 before the first."""
         self.paused = False
         self._before: dict[int, Handler] = {}
 
@@ -94,7 +96,8 @@ class ParentSignals:
             signal.signal(number, signal.SIG_IGN if is_heeded else handler)
         self.wakeup.close()
 
-    def _on_stop(self, _number: int, _frame: FrameType | None) -> None:
+    def _on_stop(self, number: int, _frame: FrameType | None) -> None:
+        self.last = number
         self.stops += 1
 
     def _on_pause(self, _number: int, _frame: FrameType | None) -> None:

@@ -52,6 +52,11 @@ class Child:
         """Watch each slot."""
         self.watches = tuple(Watch(slot, progress_at=self.started) for slot in self.shared.slots)
 
+    @property
+    def outgrew(self) -> bool:
+        """Whether it was killed for its memory."""
+        return self.killed is not None and self.killed.kind == "memory"
+
     def ended(self) -> bool:
         """Tell whether the process is gone."""
         if self.exit_code is None:
@@ -73,18 +78,18 @@ class Child:
 def burial_of(child: Child, verdict: Callable[[Running], Guilt]) -> Burial:
     """Return why a child that is gone ended, and what its running jobs are owed.
 
-    `verdict` says what becomes of a job that ran too long. One that had ended by the time the
+    `verdict` says what becomes of a job that had to be killed. One that had ended by the time the
     kill arrived is innocent, and so is whatever runs in its place: those keep their attempts.
     """
     cause = _BURIALS.get(child.shared.exit) or child.killed
     if cause is None:
         return Burial("death")
-    if cause.kind != "timeout":
+    if cause.kind not in {"timeout", "memory"}:
         return cause
     guilty = still_running(child.overran, child.shared.running())
     if not guilty:
         return Burial("exit")
-    return Burial("timeout", guilty=tuple(map(verdict, guilty)))
+    return Burial(cause.kind, guilty=tuple(map(verdict, guilty)))
 
 
 def still_running(overran: Sequence[Running], last: Sequence[Running]) -> list[Running]:

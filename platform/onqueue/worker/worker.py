@@ -12,7 +12,7 @@ from onqueue.errors import BrokerUnavailable, OnQueueError
 from onqueue.payload import decode
 from onqueue.worker.attempt import limits_of
 from onqueue.worker.child import Errand, fork_child
-from onqueue.worker.decision import Facts, Fail, after_timeout
+from onqueue.worker.decision import Facts, Fail, after_memory, after_timeout
 from onqueue.worker.parent import TRUST, Keeper
 from onqueue.worker.shared import Exit, Shared
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
@@ -195,7 +195,8 @@ class Worker:
         fates = {guilt.job_id: guilt for guilt in burial.guilty}
         overran = {running.job_id: running for running in child.overran}
         for reserved in in_flight:
-            if reserved.id in fates and reserved.id not in child.cancelled:
+            timed_out = not child.outgrew and reserved.id not in child.cancelled
+            if timed_out and reserved.id in fates:
                 self._tell_timeout(reserved, overran[reserved.id])
         self._doomed = tuple(
             reserved.id
@@ -204,22 +205,23 @@ class Worker:
         )
 
     def _verdict(self, overran: Running, child: Child) -> Guilt:
-        """Return what becomes of a job whose process had to be killed for its timeout."""
+        """Return what becomes of a job whose process had to be killed for its sake."""
         job_id = overran.job_id
         if job_id in child.cancelled:
             return Guilt(job_id, doom="cancelled")
         payload = self._leases.payload(job_id)
         if payload is None:
             return Guilt(job_id)
+        why = "memory" if child.outgrew else "timeout"
         try:
             envelope = decode(payload)
         except OnQueueError:
-            return Guilt(job_id, doom="timeout")
+            return Guilt(job_id, doom=why)
         limits = limits_of(envelope.options, self._options)
         facts = Facts(envelope.job, overran.attempts, overran.exceptions, self._clock.time())
-        decision = after_timeout(limits, facts)
+        decision = (after_memory if child.outgrew else after_timeout)(limits, facts)
         if isinstance(decision, Fail):
-            return Guilt(job_id, doom="timeout")
+            return Guilt(job_id, doom=why)
         return Guilt(job_id, delay=decision.delay)
 
     def _tell_timeout(self, reserved: ReservedJob, overran: Running) -> None:

@@ -19,6 +19,7 @@ from onqueue.worker.decision import (
     Result,
     Returned,
     TimedOut,
+    after_memory,
     decide,
     refusal,
 )
@@ -147,3 +148,13 @@ def test_a_release_after_an_exception_fails_with_it_when_no_attempt_is_left(
     """C55."""
     order = Order("release", delay=9, error=ERROR)
     assert decide(order, limits, facts(attempts, exceptions=1)) == decision
+
+
+def test_what_a_kill_for_memory_costs_is_an_attempt_with_its_backoff_or_the_job() -> None:
+    limits = Limits(tries=2, backoff=(7.0,), memory=100.0)
+    first = after_memory(limits, Facts("A", 0, 0, 0.0))
+    last = after_memory(limits, Facts("A", 1, 0, 0.0))
+    assert isinstance(first, Release)
+    assert (first.delay, first.attempts) == (7.0, 1)
+    assert isinstance(last, Fail)
+    assert "twice its memory limit of 100 MiB" in str(last.error)
