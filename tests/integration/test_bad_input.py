@@ -42,6 +42,7 @@ from meet2be.local.environment import ROOT
 from meet2be.queueing import dispatch_all
 from onqueue import QueueManager
 from onqueue.connections import using
+from onqueue.contracts import Message
 from onqueue.errors import BrokerFull, BrokerUnavailable, UnserializableArgument
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
@@ -217,7 +218,7 @@ def test_a_broker_that_is_away_or_full_is_named_and_what_was_committed_waits(
             with redis.Redis.from_url(server.url) as client:
                 fill_up(client)
             with pytest.raises(BrokerFull, match="maxmemory"):
-                queues.connection("redis").pause("emails")
+                queues.connection("redis").push(Message("0" * 32, "emails", b"{}"))
             commit_a_mail(sqlite_database, tenant.id)
             server.kill()
             with pytest.raises(BrokerUnavailable, match="cannot be reached"):
