@@ -10,6 +10,7 @@ import click
 from onqueue.console.group import FAILED
 from onqueue.console.output import lines, one_line, plural, print_json, print_table
 from onqueue.console.selecting import SHOWN_OF_A_GROUP, every, filter_of, known, selection
+from onqueue.failed.describing import display_name_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -161,7 +162,7 @@ def _list(found: list[FailedJob]) -> None:
     rows = [
         (
             job.id,
-            job.job,
+            display_name_of(job),
             job.connection,
             job.queue,
             _short(job.failed_at),
@@ -231,15 +232,15 @@ def _show(store: FailedJobs, job: FailedJob, *, as_json: bool) -> None:
     for name, value in _summary(job).items():
         shown = ", ".join(value) if isinstance(value, list) else value
         click.echo(
-            f"{name.replace('_', ' '):<11} {'-' if shown in (None, '') else one_line(shown)}"
+            f"{name.replace('_', ' '):<12} {'-' if shown in (None, '') else one_line(shown)}"
         )
-    click.echo(f"{'payload':<11} {_text(job.payload)}")
+    click.echo(f"{'payload':<12} {_text(job.payload)}")
     for edit in edits:
         at = _short(edit.edited_at) if edit.edited_at else "-"
-        click.echo(f"{'was before':<11} {_text(edit.before)} (changed {at})")
+        click.echo(f"{'was before':<12} {_text(edit.before)} (changed {at})")
     for one in failures[:-1]:
         told = one_line(f"{one.error_type}: {one.error}")
-        click.echo(f"{'failed':<11} {_short(one.failed_at)}, attempt {one.attempts}: {told}")
+        click.echo(f"{'failed':<12} {_short(one.failed_at)}, attempt {one.attempts}: {told}")
     if job.is_retrying:
         click.echo(f"\nA retry of it was interrupted: queue retry {job.id}")
     click.echo(f"\n{lines(job.traceback)}")
@@ -249,6 +250,7 @@ def _summary(job: FailedJob) -> dict[str, Any]:
     return {
         "id": job.id,
         "job": job.job,
+        "display_name": display_name_of(job),
         "connection": job.connection,
         "queue": job.queue,
         "tenant": job.tenant,

@@ -45,6 +45,14 @@ def failed_job(
     )
 
 
+def display_name_of(failed: FailedJob) -> str:
+    """Return what people call a failed job: the name it gave itself, else its name on the wire."""
+    try:
+        return decode(failed.payload).display_name
+    except PayloadError:
+        return failed.job
+
+
 def storable(text: str) -> str:
     """Return the text without what databases refuse: an error may quote anything."""
     return text.replace("\x00", "\\x00").encode("utf-8", "backslashreplace").decode()

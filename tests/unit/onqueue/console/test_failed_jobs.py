@@ -159,7 +159,7 @@ def test_failed_shows_what_happened_before(run: Run, manager: QueueManager) -> N
     fail(manager, 1, tags=("vip", "big"))
     fail(manager, 1, attempts=4, error="again", tags=("vip", "big"))
     shown = run("failed", job_id(1)).output
-    assert "tags        vip, big" in shown
+    assert "tags         vip, big" in shown
     assert "attempt 3: smtplib.SMTPException: mailbox 1 is [31mfull" in shown
     assert "\x1b" not in shown
     failures = json.loads(run("failed", job_id(1), "--json").output)["failures"]
@@ -196,3 +196,15 @@ def test_a_store_that_keeps_nothing_cannot_be_pruned() -> None:
     result = CliRunner().invoke(group, ["prune-failed"])
     assert result.exit_code == 1
     assert "keeps nothing, so there is nothing to prune" in result.output
+
+
+def test_people_read_the_name_that_a_job_gave_itself(run: Run, manager: QueueManager) -> None:
+    """K76."""
+    payload = b'{"v":1,"job":"SendMail","at":0,"o":{"display_name":"Invite Ann"}}'
+    fail(manager, 1, payload=payload)
+    fail(manager, 2, payload=b"no payload")
+    [_, first, second] = run("failed").output.splitlines()
+    assert "Invite Ann" in first
+    assert "SendMail" in second
+    assert "display name Invite Ann" in run("failed", job_id(1)).output
+    assert [job["job"] for job in json.loads(run("failed", "--json").output)] == ["SendMail"] * 2
