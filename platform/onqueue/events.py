@@ -192,13 +192,14 @@ class JobRetryRequested:
 class QueueBusy:
     """A queue has come to a limit that a monitor watches, is still there, or is below it again.
 
-    `measure` is "size" (jobs of the queue without an outcome) or "age" (seconds since the oldest
-    ready job was dispatched); `value` is what it is now. Of several monitors one tells it.
+    `measure` is "size" (jobs of the queue without an outcome), "age" (seconds since the oldest
+    ready job was dispatched) or "failed" (how many failed lately); `value` is what it is now. Of
+    several monitors one tells it.
     """
 
     connection: str
     queue: str
-    measure: Literal["size", "age"]
+    measure: Literal["size", "age", "failed"]
     value: float
     limit: float
     news: Literal["began", "goes on", "over"]

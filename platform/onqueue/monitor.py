@@ -1,4 +1,4 @@
-"""Watches how full queues are and how old their oldest job is; tells each breach once.
+"""Watches how full queues are, how old their oldest job is, how many fail; tells each breach once.
 
 Whether a breach was told is kept in the broker, so any number of monitors may run, be started by a
 schedule or die: one of them tells that it began, and one that it is over.
@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from onqueue import events
-from onqueue.contracts import Alarm
+from onqueue.contracts import Alarm, FailedFilter
 from onqueue.errors import UnsupportedByDriver
 
 if TYPE_CHECKING:
@@ -47,11 +48,14 @@ class Limits:
     """What a queue may come to: jobs without an outcome, seconds since the oldest was dispatched.
 
     None: not watched. After `remind` seconds (0: never) a breach that goes on is told again.
+    `failed` is how many of its jobs may have failed for good within so many seconds.
     """
 
     size: int | None = 1000
     age: float | None = None
     remind: float = 0.0
+    failed: int | None = None
+    within: float = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class Seen:
     size: int
     age: float | None
     breaches: tuple[str, ...]
+    failed: int | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -111,14 +116,21 @@ def _watch_one(
         if (age or 0.0) >= limits.age:
             breaches.append("age")
         _settle(inspection, target, queue, ("age", age or 0.0, limits.age), limits.remind)
-    return Seen(target.name, queue, size, age, tuple(breaches))
+    failed = None
+    if limits.failed is not None:
+        since = manager.clock.now() - timedelta(seconds=limits.within)
+        failed = manager.failed.count(FailedFilter(target.name, queue, since=since))
+        if failed >= limits.failed:
+            breaches.append("failed")
+        _settle(inspection, target, queue, ("failed", failed, limits.failed), limits.remind)
+    return Seen(target.name, queue, size, age, tuple(breaches), failed)
 
 
 def _settle(
     inspection: Inspection,
     target: Queue,
     queue: str,
-    found: tuple[Literal["size", "age"], float, float],
+    found: tuple[Literal["size", "age", "failed"], float, float],
     remind: float,
 ) -> None:
     measure, value, limit = found

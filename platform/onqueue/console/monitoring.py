@@ -39,6 +39,19 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         help="Seconds since its oldest ready job was dispatched from which it is busy.",
     )
     @click.option(
+        "--max-failed",
+        type=click.IntRange(min=1),
+        help="Jobs that failed within --within from which it is busy.",
+    )
+    @click.option(
+        "--within",
+        type=click.FloatRange(min=0, min_open=True),
+        default=3600,
+        show_default=True,
+        metavar="S",
+        help="Seconds that --max-failed looks back.",
+    )
+    @click.option(
         "--remind",
         type=click.FloatRange(min=0),
         default=0,
@@ -57,6 +70,8 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         queues: tuple[str, ...],
         most: int,
         max_age: float | None,
+        max_failed: int | None,
+        within: float,
         remind: float,
         every: float | None,
         *,
@@ -73,7 +88,7 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
             raise click.UsageError("--every never ends by itself, so it has no --exit-code.")
         manager = get_manager()
         names = _named(manager, queues)
-        limits = Limits(most, max_age, remind)
+        limits = Limits(most, max_age, remind, max_failed, within)
         while every is not None:
             _look_again(manager, names, limits, as_json=as_json)
             manager.clock.sleep(every)
@@ -119,6 +134,7 @@ def _tell(seen: Sequence[Seen], *, as_json: bool) -> None:
                     "queue": one.queue,
                     "size": one.size,
                     "age": one.age,
+                    "failed": one.failed,
                     "busy": list(one.breaches),
                 }
                 for one in seen
@@ -131,8 +147,10 @@ def _tell(seen: Sequence[Seen], *, as_json: bool) -> None:
             one.queue,
             one.size,
             "" if one.age is None else f"{one.age:.1f}",
+            "" if one.failed is None else one.failed,
             " and ".join(one.breaches) or "",
         )
         for one in seen
     ]
-    print_table(("CONNECTION", "QUEUE", "JOBS", "OLDEST (S)", "BUSY BY"), rows, numbers=(2, 3))
+    heads = ("CONNECTION", "QUEUE", "JOBS", "OLDEST (S)", "FAILED", "BUSY BY")
+    print_table(heads, rows, numbers=(2, 3, 4))

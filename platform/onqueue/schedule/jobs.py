@@ -102,7 +102,8 @@ class MonitorQueues(Housekeeping):
     """Tell by the event `queue_busy` when queues get too long or too old, and when that is over.
 
     `queues` are names like "redis:exports", without a queue the connection's own; `most` is a
-    number of jobs, `max_age` and `remind` (0: never again) are seconds.
+    number of jobs, `max_age` and `remind` (0: never again) are seconds; `max_failed` jobs may fail
+    within so many seconds.
     """
 
     name = "onqueue.MonitorQueues"
@@ -114,6 +115,8 @@ class MonitorQueues(Housekeeping):
     most: int = 1000
     max_age: float | None = None
     remind: float = 0
+    max_failed: int | None = None
+    within: float = 3600
 
     def handle(self) -> None:
         """Look once."""
@@ -125,4 +128,5 @@ class MonitorQueues(Housekeeping):
             connection, _, queue = given.partition(":")
             config = manager.config(connection)
             names.append((config.name, queue or config.queue))
-        watch(manager, names, Limits(self.most, self.max_age, self.remind))
+        limits = Limits(self.most, self.max_age, self.remind, self.max_failed, self.within)
+        watch(manager, names, limits)

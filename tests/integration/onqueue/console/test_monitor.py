@@ -13,8 +13,10 @@ from onqueue.console import build_group
 from onqueue.contracts import Message
 from onqueue.drivers.redis import RedisQueue
 from onqueue.errors import BrokerUnavailable
+from onqueue.failed import MemoryFailedJobs
 from onqueue.monitor import Limits, watch
 from onqueue.testing.clock import START, FakeClock
+from support.failures import fail
 from support.outbox_records import job_id
 
 Run = Callable[..., Result]
@@ -34,7 +36,7 @@ def manager(redis_url: str, clock: FakeClock) -> Iterator[QueueManager]:
 
 def make(redis_url: str, clock: FakeClock) -> QueueManager:
     connections = {"redis": {"driver": "redis", "url": redis_url}, "sync": {"driver": "sync"}}
-    return QueueManager("redis", connections, clock=clock)
+    return QueueManager("redis", connections, MemoryFailedJobs(clock), clock=clock)
 
 
 @pytest.fixture
@@ -122,6 +124,23 @@ def test_the_age_of_the_oldest_ready_job_is_a_limit_of_its_own(
     manager.connection().clear("default")
     run("redis:default", "--max-age=60")
     assert told[1:] == [("default", "age", "over")]
+
+
+def test_many_failures_in_a_short_time_are_a_limit_of_their_own(
+    run: Run, manager: QueueManager, clock: FakeClock, told: list[tuple[str, str, str]]
+) -> None:
+    """B17."""
+    for number in range(1, 4):
+        fail(manager, number)
+    fail(manager, 4, queue="mails")
+    fail(manager, 5, hours=2)
+    for _ in range(2):
+        assert "failed" in run("redis:default", "--max-failed=3").output
+    run("redis:default", "--max-failed=4")
+    assert told == [("default", "failed", "began"), ("default", "failed", "over")]
+    clock.advance(3600)
+    [row] = json.loads(run("redis:default", "--max-failed=1", "--json").output)
+    assert (row["failed"], row["busy"]) == (0, [])
 
 
 def test_a_breach_that_goes_on_is_told_again_when_asked_for(
