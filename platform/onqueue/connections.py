@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     import svcs
 
+    from onqueue.bus.batches_database import DatabaseBatches
     from onqueue.config import ConnectionConfig
     from onqueue.contracts import (
         Clock,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
         Message,
         Outbox,
         Queue,
+        Tracer,
         Transactions,
         WorkableQueue,
     )
@@ -68,6 +70,8 @@ FAILED_STORES: dict[str, str] = {
 
 GivesUp: TypeAlias = "Callable[[BaseException], bool]"
 """Tells of what a job raised whether trying again is pointless."""
+
+DATABASE_BATCHES = "onqueue.bus.batches_database:DatabaseBatches"
 
 Scope: TypeAlias = "Callable[[Mapping[str, str]], AbstractContextManager[Any]]"
 """Re-enters, around a run, what `context` wrote down when the job was dispatched."""
@@ -128,6 +132,7 @@ class QueueManager:
         app_keys: Iterable[tuple[str, bytes]] = (),
         dont_retry: GivesUp | tuple[type[BaseException], ...] = (),
         schedule: Schedule | None = None,
+        batches: Mapping[str, Any] | None = None,
     ) -> None:
         """Take the settings; raises `ConfigurationError` with everything that is wrong.
 
@@ -135,7 +140,8 @@ class QueueManager:
         `scope` what re-enters it around a run. Of the `app_keys` (pairs of id and key) the first
         signs and encrypts, and all of them verify and decrypt. What a job raises and `dont_retry`
         names (exception types, or a function that tells) fails it at once. `schedule` is what
-        `schedule work` runs.
+        `schedule work` runs. `batches` tells where batches are kept: `driver` "connection" (with
+        their jobs), or "database" and its `engine`.
         """
         self.configs: dict[str, ConnectionConfig] = connection_configs(connections)
         if default not in self.configs:
@@ -146,6 +152,8 @@ class QueueManager:
         self.services = services
         self.clock: Clock = clock or SystemClock()
         self.context = context
+        self.tracer: Tracer | None = None
+        """Follows jobs, once one is installed."""
         self.schedule = schedule
         self.keys = Keyring(app_keys)
         self._dont_retry = dont_retry
@@ -153,6 +161,8 @@ class QueueManager:
         self._scope = scope
         self._failed_settings: Mapping[str, Any] | FailedJobs = failed or {"driver": "null"}
         self._failed: FailedJobs | None = None
+        self._batch_settings: Mapping[str, Any] = batches or {"driver": "connection"}
+        self._batches: DatabaseBatches | None = None
         self._queues: dict[str, Queue] = {}
         self._lock = Lock()
         self._check_names()
@@ -190,6 +200,17 @@ class QueueManager:
         if self._failed is None:
             self._failed = self._make_failed()
         return self._failed
+
+    @property
+    def batches(self) -> DatabaseBatches | None:
+        """The store of all batches, made at its first use; None: they are with their jobs."""
+        if self._batches is None and self._batch_settings["driver"] == "database":
+            settings = {"clock": self.clock, **self._batch_settings}
+            del settings["driver"]
+            self._batches = cast(
+                "DatabaseBatches", _made(DATABASE_BATCHES, "store of batches", settings)
+            )
+        return self._batches
 
     def close(self) -> None:
         """Close all connections; the next use makes new ones. For the child after a fork too."""
@@ -281,6 +302,9 @@ class QueueManager:
         if not isinstance(store, str) or (store not in FAILED_STORES and ":" not in store):
             known = ", ".join(FAILED_STORES)
             problems.append(f"the failed store: unknown driver {store!r} (known: {known})")
+        kept = self._batch_settings.get("driver")
+        if kept not in {"connection", "database"}:
+            problems.append(f"batches: unknown driver {kept!r} (known: connection, database)")
         if problems:
             subject = "The configuration of queues"
             raise ConfigurationError(subject, problems)
@@ -296,12 +320,18 @@ class QueueManager:
             return self._failed_settings
         settings = dict(self._failed_settings)
         driver = settings.pop("driver")
-        make = _load(FAILED_STORES.get(driver, driver))
-        try:
-            inspect.signature(make).bind(**settings)
-        except TypeError as error:
-            raise ConfigurationError(f"The failed store {driver!r}", [str(error)]) from error
-        return cast("FailedJobs", make(**settings))
+        place = FAILED_STORES.get(driver, driver)
+        return cast("FailedJobs", _made(place, f"failed store {driver!r}", settings))
+
+
+def _made(place: str, what: str, settings: Mapping[str, Any]) -> object:
+    """Return what the place makes of the settings; raises `ConfigurationError`."""
+    make = _load(place)
+    try:
+        inspect.signature(make).bind(**settings)
+    except TypeError as error:
+        raise ConfigurationError(f"The {what}", [str(error)]) from error
+    return make(**settings)
 
 
 _current: QueueManager | None = None

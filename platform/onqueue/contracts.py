@@ -712,6 +712,10 @@ class Tracer(Protocol):
         """Return what is to travel in the context of a job that is being dispatched."""
         ...
 
+    def planning(self, kind: str, name: str) -> AbstractContextManager[Any]:
+        """Return what is to surround the dispatch of a chain's or a batch's jobs."""
+        ...
+
     def running(self, job: str, context: JobContext) -> AbstractContextManager[Any]:
         """Return what is to surround a run; it sees what the run raises and what it ordered."""
         ...

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 from os import urandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from onqueue.bus.admission import Admission, delay_of, has_listeners, needs, tie_of
 from onqueue.bus.after_response import later
@@ -21,6 +22,7 @@ from onqueue.payload import Plan, option, plan_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     from onqueue.bus.planning import BatchSketch, ChainSketch
     from onqueue.contracts import JobId, Queue
@@ -115,7 +117,8 @@ class Dispatcher:
 
     def dispatch_chain(self, sketch: ChainSketch) -> ChainId:
         """Start a chain and return its id; raises what the dispatch of a link raises."""
-        return self._starter.chain(sketch)
+        with self._planned("chain", sketch.name):
+            return self._starter.chain(sketch)
 
     def dispatch_chain_sync(self, sketch: ChainSketch) -> ChainId:
         """Run a chain here and now, whatever its connections; raises what broke it."""
@@ -123,13 +126,18 @@ class Dispatcher:
 
     def dispatch_batch(self, sketch: BatchSketch) -> tuple[str, BatchState]:
         """Start a batch, all or nothing; return its connection and how it stands."""
-        return self._starter.batch(sketch)
+        with self._planned("batch", sketch.name):
+            return self._starter.batch(sketch)
 
     def add_to_batch(
         self, connection: str, state: BatchState, members: Sequence[Job | ChainSketch]
     ) -> int:
         """Add members to a batch and return how many jobs; raises `BatchFinished`."""
         return self._starter.add(connection, state, members)
+
+    def _planned(self, kind: str, name: str) -> AbstractContextManager[Any]:
+        tracer = self._manager.tracer
+        return nullcontext() if tracer is None else tracer.planning(kind, name)
 
     # ---- the short way ----
 
@@ -174,7 +182,8 @@ class Dispatcher:
             self._manager.check_timeout(config.name, subject, seconds(values["timeout"]))
         waits = values["wait_for_commit"]
         waits = config.after_commit if waits is None else waits
-        is_simple = not (waits or any(values[name] for name in _SPECIAL))
+        is_traced = self._manager.tracer is not None
+        is_simple = not (waits or is_traced or any(values[name] for name in _SPECIAL))
         route = Route(target, values["queue"] or config.queue, config.max_payload, is_simple)
         self._routes[plan] = route
         return route
@@ -205,14 +214,18 @@ class Dispatcher:
         context = self._context() if self._context is not None else {}
         if home.context:
             context = {**context, **home.context}
-        tie = tie_of(job, target, home)
+        job_id, queue = urandom(16).hex(), option(job, "queue") or home.queue or config.queue
+        tracer = self._manager.tracer
+        if tracer is not None:
+            context = {**context, **tracer.dispatching(job.name, target.name, queue, job_id)}
+        tie = tie_of(job, target, home, self._keys)
         payload = plan.encode(job, now, context, config.max_payload, tie, self._keys)
         queue = option(job, "queue") or home.queue or config.queue
         waits = option(job, "wait_for_commit")
         return Admission(
             job=job,
             target=target,
-            message=Message(urandom(16).hex(), queue, payload, delay, tie=tie),
+            message=Message(job_id, queue, payload, delay, tie=tie),
             due=now + delay if delay else 0.0,
             waits=(config.after_commit or is_durable) if waits is None else waits,
             is_durable=is_durable,

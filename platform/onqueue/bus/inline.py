@@ -147,6 +147,13 @@ class _InlineRun:
         return self._settle(has_run=has_run)
 
     def _attempt(self) -> bool:
+        tracer = self._manager.tracer
+        if tracer is None:
+            return self._run()
+        with tracer.running(self.envelope.job, self._context):
+            return self._run()
+
+    def _run(self) -> bool:
         context = self._context
         job = self.envelope.restore(self._manager.keys).bind(context)
         entered = running.set(context)

@@ -189,7 +189,7 @@ def queue_fake(
 
     Works on the given manager, on the one in use, or without any.
     """
-    manager = manager or _manager_in_use()
+    manager = manager or manager_in_use()
     behind = dispatcher_of(manager)
     fake = QueueFake(manager, behind, only=only, all_but=all_but)
     with using(manager):
@@ -200,7 +200,8 @@ def queue_fake(
             manager.dispatcher = behind
 
 
-def _manager_in_use() -> QueueManager:
+def manager_in_use() -> QueueManager:
+    """Return the manager in use, or one that throws everything away."""
     try:
         return current_manager()
     except NoCurrentManager:

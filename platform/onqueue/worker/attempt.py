@@ -120,6 +120,8 @@ class Attempt:
     """Takes what is to be called when the worker is to stop; None where nobody wants to hear."""
     starts: Callable[[], None] | None = None
     """What is to happen right before `handle`."""
+    is_counted: bool = False
+    """Whether a database counts it in its batch before the broker hears of its end."""
 
     @property
     def durable(self) -> bool:
@@ -131,9 +133,9 @@ class Attempt:
         """Whether a success leaves nothing to do but to tell the broker, with others."""
         context = self.context
         if context is None:
-            return not self.durable
+            return not (self.durable or self.is_counted)
         has_more = context.checkpoint or context.edit or context.has_cancelled
-        return not (has_more or self.durable)
+        return not (has_more or self.durable or self.is_counted)
 
     def facts(self, now: float, luck: float = 0.0) -> Facts:
         """Return what a decision looks at; `now` is seconds since the epoch."""

@@ -10,6 +10,7 @@ from onqueue.bus.carrying import Carrier
 from onqueue.coroutines import EventLoop
 from onqueue.errors import JobCancelled, JobInterrupted, JobTimedOut, UnsupportedByDriver
 from onqueue.worker.attempt import Attempts
+from onqueue.worker.counting import Counting
 from onqueue.worker.crew import Crew
 from onqueue.worker.cutting import Cutter, ThreadCutter
 from onqueue.worker.loop import Loop
@@ -19,6 +20,7 @@ from onqueue.worker.shared import Cut
 from onqueue.worker.shared_limits import SharedLimits
 from onqueue.worker.sharing import Shareable, SharedConsumer, SharedLocks, SharedSettlement
 from onqueue.worker.unix_signals import heed_not, reset_for_child
+from onqueue.worker.weights import Preferring, WeightedConsumer
 
 if TYPE_CHECKING:
     from typing import Any
@@ -133,7 +135,16 @@ class Outfit:
         errand = self._errand
         queue = self._manager.workable(errand.connection)
         self._longest_wait = queue.config.block_for
-        return queue.consumer(errand.holder, errand.queues, force=errand.options.force)
+        consumer = queue.consumer(errand.holder, errand.queues, force=errand.options.force)
+        weights = errand.options.weights
+        if not weights:
+            return consumer
+        if not isinstance(consumer, Preferring):
+            driver = queue.config.driver
+            raise UnsupportedByDriver("--weighted", errand.connection, driver, "weights")
+        weighted: Any = WeightedConsumer(consumer, dict(zip(errand.queues, weights, strict=True)))
+        shared: Consumer = weighted
+        return shared
 
     def _attempts(
         self,
@@ -178,6 +189,7 @@ class Outfit:
             "clock": manager.clock,
             "lifeline": self._lifeline,
             "carry": Carrier(manager, self._errand.connection).carry,
+            "counting": Counting(manager, self._errand.connection) if manager.batches else None,
         }
 
 

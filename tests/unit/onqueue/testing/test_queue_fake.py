@@ -43,7 +43,7 @@ def test_its_assertions_fail_with_a_list_of_what_there_was() -> None:
     with queue_fake() as queue:
         queue.assert_nothing_pushed()
         ShipOrder(5).dispatch()
-        with pytest.raises(AssertionError, match=r"no such Bill.*\n  ShipOrder\(order=5\)"):
+        with pytest.raises(AssertionError, match=r"no such Bill.*\n *ShipOrder\(order=5\)"):
             queue.assert_pushed(Bill)
         with pytest.raises(AssertionError, match="1 × ShipOrder, not 2"):
             queue.assert_pushed(ShipOrder, times=2)
