@@ -20,6 +20,7 @@ def payload(**options: Any) -> bytes:
 
 
 def test_time_begins_anew() -> None:
+    """K6: `retry_until` is told anew, as far away as it was at the dispatch."""
     """K6."""
     moved = json.loads(renewed(payload(retry_until=1_060_000, tries=3), now=5_000.0))
     assert moved["at"] == 5_000_000
