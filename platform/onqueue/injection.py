@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast, get_type_hints
+from types import NoneType, UnionType
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Final,
+    NamedTuple,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 from onqueue.errors import JobDefinitionError
 from onqueue.job_class import DEPENDENCIES
@@ -110,7 +121,7 @@ def _of_parameters(
     wanted = [parameter for parameter in parameters if parameter.kind not in _MANY]
     hints = _hints(function, where) if wanted else {}
     return tuple(
-        Dependency(parameter.name, hints[parameter.name], _has_default(parameter))
+        Dependency(parameter.name, _without_none(hints[parameter.name]), _has_default(parameter))
         for parameter in wanted
         if _is_dependency(parameter, hints, where)
     )
@@ -133,6 +144,13 @@ def _is_dependency(parameter: inspect.Parameter, hints: Mapping[str, Any], where
         "their type"
     )
     raise JobDefinitionError(msg)
+
+
+def _without_none(annotation: Any) -> Any:
+    """Return X for `X | None`: a service is registered under its type."""
+    kinds = [kind for kind in get_args(annotation) if kind is not NoneType]
+    is_optional = get_origin(annotation) in {Union, UnionType} and len(kinds) == 1
+    return kinds[0] if is_optional else annotation
 
 
 def _has_default(parameter: inspect.Parameter) -> bool:

@@ -7,7 +7,7 @@ import svcs
 
 from onqueue import Job
 from onqueue.errors import JobDefinitionError
-from onqueue.injection import call_handle, dependencies
+from onqueue.injection import call_handle, dependencies, injected
 from onqueue.job_context import JobContext
 
 
@@ -27,6 +27,11 @@ class Export(Job):
 
 
 GOT: list[Any] = []
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    GOT.clear()
 
 
 class Lifeline:
@@ -98,3 +103,53 @@ def test_a_handle_put_in_its_place_is_looked_at_anew(monkeypatch: pytest.MonkeyP
     assert dependencies(Patched) == ()
     monkeypatch.setattr(Patched, "handle", other)
     assert dependencies(Patched) == (("storage", Storage, False),)
+
+
+def test_a_dependency_with_a_default_is_injected_where_it_is_registered() -> None:
+    class Lenient(Job):
+        def handle(self, storage: Storage | None = None, mailer: Mailer = NOBODY) -> None:
+            GOT.append((storage, mailer))
+
+    def run(*services: object) -> None:
+        registry = svcs.Registry()
+        for service in services:
+            registry.register_value(type(service), service)
+        using = context(registry)
+        call_handle(Lenient(), using)
+        using.close()
+
+    storage, mailer = Storage(), Mailer()
+    run()
+    run(mailer)
+    run(storage)
+    assert list(GOT) == [(None, NOBODY), (None, mailer), (storage, NOBODY)]
+
+
+NOBODY = Mailer()
+
+
+def test_a_dependency_marked_as_injected_is_needed() -> None:
+    class Marked(Job):
+        def handle(self, storage: Storage = injected) -> None: ...
+
+    assert dependencies(Marked) == (("storage", Storage, False),)
+    using = context(svcs.Registry())
+    with pytest.raises(svcs.exceptions.ServiceNotFoundError):
+        call_handle(Marked(), using)
+    using.close()
+
+
+def test_a_dependency_that_can_only_be_given_by_place_is_refused() -> None:
+    class Placed(Job):
+        def handle(self, storage: Storage, /) -> None: ...
+
+    with pytest.raises(JobDefinitionError, match=r"'storage' of .*can only be given by place"):
+        dependencies(Placed)
+
+
+def test_a_dependency_whose_type_cannot_be_found_is_named() -> None:
+    class Puzzled(Job):
+        def handle(self, storage: "Nowhere") -> None: ...  # type: ignore[name-defined]  # noqa: F821
+
+    with pytest.raises(JobDefinitionError, match="'Nowhere' is not defined"):
+        dependencies(Puzzled)
