@@ -9,6 +9,7 @@ from sqlalchemy import create_engine
 
 import onqueue
 from onqueue import Batch, Job, QueueManager
+from onqueue.bus.batch_tables import create_all as create_batches
 from onqueue.clock import SystemClock
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.failed.tables import create_all
@@ -29,7 +30,7 @@ def make_manager(
     *,
     other: str = "",
     outbox: bool = False,
-    batches: Any = None,
+    batches: str = "connection",
     **settings: Any,
 ) -> QueueManager:
     """Return a manager with a failed store to retry from.
@@ -45,7 +46,10 @@ def make_manager(
     connections = {"redis": described}
     if other:
         connections["other"] = {**described, "prefix": other}
-    more = {} if batches is None else {"batches": batches}
+    kept: dict[str, Any] = {"driver": batches}
+    if batches == "database":
+        create_batches(engine)
+        kept["engine"] = engine
     manager = QueueManager(
         "redis",
         connections,
@@ -53,7 +57,7 @@ def make_manager(
         outbox=SqlOutbox(engine) if outbox else None,
         transactions=SqlAlchemyTransactions() if outbox else None,
         app_keys=(("test", b"k" * 32),),
-        **more,
+        batches=kept,
     )
     onqueue.use(manager)
     return manager

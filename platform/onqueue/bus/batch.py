@@ -246,7 +246,7 @@ class Batch:
         return self._store().failed_members(self.id)
 
     def _store(self) -> BatchStore:
-        return store_of(current_manager(), self.connection)
+        return store_of(current_manager(), self.connection, self.id)
 
 
 def batch(members: Iterable[Member]) -> PendingBatch:

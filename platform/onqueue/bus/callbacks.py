@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from onqueue.bus.announcing import BATCH, HOME
 from onqueue.bus.functions import FunctionJob, described, loaded, perform
-from onqueue.bus.stores import store_of
+from onqueue.bus.stores import keeping_batches, store_of
 from onqueue.closures import title_of
 from onqueue.connections import current_manager
 from onqueue.errors import BatchFinished, MemberFailed
@@ -49,7 +49,7 @@ class Callback(FunctionJob):
             batch = _batch(run.context[BATCH], run.context.get(HOME))
             given.append(batch)
             if self.kwargs["moment"] == "catch" and takes > 1:
-                given.append(_error_of(run.about, run.connection))
+                given.append(_error_of(run.about or batch.id, batch.connection))
         elif takes:
             given.append(_error_of(run.about, run.connection))
         return given[:takes]
@@ -89,8 +89,8 @@ def _error_of(about: str, connection: str) -> MemberFailed:
     """Return the error of a job, or of the first member that failed of a batch that was a link."""
     manager = current_manager()
     failed = manager.failed.find(about)
-    if failed is None and "batches" in manager.connection(connection).supports:
-        members = store_of(manager, connection).failed_members(about)[:MOST_ASKED]
+    if failed is None and connection in keeping_batches(manager):
+        members = store_of(manager, connection, about).failed_members(about)[:MOST_ASKED]
         known = [found for one in members if (found := manager.failed.find(one)) is not None]
         failed = min(known, key=lambda one: one.failed_at, default=None)
     if failed is None:

@@ -47,7 +47,7 @@ def plan_from(parts: Mapping[str, Any]) -> ChainPlan | BatchPlan:
         return ChainPlan(
             id=parts["chain"],
             links=[_link(link) for link in parts["links"]],
-            catch=[_message(message) for message in parts["catch"]],
+            catch=[message_from(message) for message in parts["catch"]],
             name=parts["name"],
             on_skip=parts["on_skip"],
             token=parts["token"],
@@ -60,7 +60,7 @@ def plan_from(parts: Mapping[str, Any]) -> ChainPlan | BatchPlan:
         created_at=created_at,
         allow_failures=parts["allow_failures"],
         callbacks={
-            kind: [_message(message) for message in messages]
+            kind: [message_from(message) for message in messages]
             for kind, messages in parts["callbacks"].items()
         },
         context=parts["context"],
@@ -68,15 +68,19 @@ def plan_from(parts: Mapping[str, Any]) -> ChainPlan | BatchPlan:
 
 
 def _parts(what: Message | ChainPlan | BatchPlan) -> dict[str, Any]:
-    if not isinstance(what, Message):
-        return plan_parts(what)
-    parts = {name: getattr(what, name) for name in _PLAIN}
-    if what.tie is not None:
-        parts["tie"] = tie_part(what.tie)
+    return message_parts(what) if isinstance(what, Message) else plan_parts(what)
+
+
+def message_parts(message: Message) -> dict[str, Any]:
+    """Return a message as a dict of what travels in a payload."""
+    parts = {name: getattr(message, name) for name in _PLAIN}
+    if message.tie is not None:
+        parts["tie"] = tie_part(message.tie)
     return parts
 
 
-def _message(parts: Mapping[str, Any]) -> Message:
+def message_from(parts: Mapping[str, Any]) -> Message:
+    """Return the message that `message_parts` was given."""
     tie = parts.get("tie")
     plain = {name: parts[name] for name in _PLAIN if name in parts}
     return Message(**plain, tie=None if tie is None else read_tie("", tie))
@@ -84,7 +88,7 @@ def _message(parts: Mapping[str, Any]) -> Message:
 
 def _link(parts: Mapping[str, Any]) -> Message | BatchPlan:
     if "batch" not in parts:
-        return _message(parts)
+        return message_from(parts)
     plan = plan_from(parts)
     if isinstance(plan, ChainPlan):
         msg = f"Chain {plan.id!r} cannot be a link"
@@ -94,7 +98,7 @@ def _link(parts: Mapping[str, Any]) -> Message | BatchPlan:
 
 def _member(parts: Mapping[str, Any]) -> Message | ChainPlan:
     if "chain" not in parts:
-        return _message(parts)
+        return message_from(parts)
     plan = plan_from(parts)
     if isinstance(plan, BatchPlan):
         msg = f"Batch {plan.id!r} cannot be a member"

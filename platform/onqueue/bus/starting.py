@@ -110,13 +110,14 @@ class Starter:
         planner = self._planner()
         plan = planner.batch(_announced(sketch))
         target = self._manager.connection(planner.homes[plan.id])
-        _need(target, "batches", "batch", "its members to be counted")
+        if "discards" not in target.supports:
+            store_of(self._manager, target.name)
         waits = _waits(sketch, planner.started)
         is_held = self._start(Start(target, plan, planner.started, waits))
         state = _first_state(plan)
         is_over = not state.total or "runs-inline" in target.supports
         if is_over and not is_held and "discards" not in target.supports:
-            state = store_of(self._manager, target.name).batch(plan.id) or state
+            state = store_of(self._manager, target.name, plan.id).batch(plan.id) or state
         return target.name, state
 
     def plan_batch(self, sketch: BatchSketch) -> tuple[str, BatchState]:
@@ -134,7 +135,7 @@ class Starter:
         if not made:
             return 0
         _tell_queueing(planner.started)
-        count = store_of(self._manager, connection).add_to_batch(state.id, made)
+        count = store_of(self._manager, connection, state.id).add_to_batch(state.id, made)
         if not count:
             raise BatchFinished(state.id)
         _tell_queued(planner.started)

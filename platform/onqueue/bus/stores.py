@@ -46,10 +46,19 @@ class BatchStore(Protocol):
         ...
 
 
-def store_of(manager: QueueManager, connection: str) -> BatchStore:
-    """Return what keeps a connection's batches; raises `UnsupportedByDriver`."""
+def store_of(manager: QueueManager, connection: str, batch_id: BatchId = "") -> BatchStore:
+    """Return what keeps a connection's batches; raises `UnsupportedByDriver`.
+
+    Where a database keeps them, the broker still keeps those that are links of chains: it is the
+    store of such a `batch_id`.
+    """
     queue = manager.connection(connection)
-    if "batches" not in queue.supports:
+    has_own = "batches" in queue.supports
+    if manager.batches is not None and "leases" in queue.supports:
+        database = manager.batches.of(manager, queue.name)
+        if not (has_own and batch_id) or database.batch(batch_id) is not None:
+            return database
+    if not has_own:
         raise UnsupportedByDriver("batch", queue.name, queue.config.driver, "to be counted")
     return cast("BatchStore", queue)
 
@@ -57,7 +66,8 @@ def store_of(manager: QueueManager, connection: str) -> BatchStore:
 def keeping_batches(manager: QueueManager) -> list[str]:
     """Return the names of the connections that keep batches, the default one first."""
     names = sorted(manager.configs, key=lambda name: name != manager.default)
-    return [name for name in names if "batches" in manager.connection(name).supports]
+    needed = {"batches"} if manager.batches is None else {"batches", "leases"}
+    return [name for name in names if needed & manager.connection(name).supports]
 
 
 def find_state(
@@ -65,7 +75,7 @@ def find_state(
 ) -> tuple[str, BatchState] | None:
     """Return where a batch is kept and how it stands; without a connection all are asked."""
     for name in [connection] if connection else keeping_batches(manager):
-        state = store_of(manager, name).batch(batch_id)
+        state = store_of(manager, name, batch_id).batch(batch_id)
         if state is not None:
             return name, state
     return None

@@ -62,10 +62,8 @@ class Runner:
         """Run one job to its outcome and return the monotonic instant of its end."""
         attempt = self._attempts.prepare(reserved)
         settlement, recipe = self._settlement, attempt.recipe
-        if attempt.verdict is None and attempt.durable:
-            attempt.verdict = settlement.verdict_of_outbox(attempt)
-        if attempt.verdict is None and settlement.pauses.waiting:
-            attempt.verdict = settlement.pauses.verdict(attempt)
+        if attempt.verdict is None:
+            attempt.verdict = self._verdict(attempt)
         if recipe is None or attempt.verdict is not None:
             self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
             return self._clock.monotonic()
@@ -88,6 +86,18 @@ class Runner:
             return ended
         self._conclude(attempt, result, duration)
         return self._clock.monotonic()
+
+    def _verdict(self, attempt: Attempt) -> Decision | None:
+        """Return what becomes of a job unrun for what stands outside of it, None when it runs."""
+        settlement = self._settlement
+        verdict: Decision | None = None
+        if attempt.durable:
+            verdict = settlement.verdict_of_outbox(attempt)
+        if verdict is None and settlement.pauses.waiting:
+            verdict = settlement.pauses.verdict(attempt)
+        if verdict is None and attempt.envelope.tie is not None:
+            verdict = settlement.verdict_of_batch(attempt)
+        return verdict
 
     def _run(self, attempt: Attempt, started: float) -> Result:
         """Run under the parent's eyes; it is told when it may have looked away."""

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from onqueue.plans import ChainEdit, Ending
     from onqueue.quotas import Quota
     from onqueue.worker.attempt import Attempt
+    from onqueue.worker.counting import Counting
     from onqueue.worker.decision import Decision
 
 T = TypeVar("T")
@@ -65,9 +66,11 @@ class Settlement:
         clock: Clock,
         lifeline: Lifeline,
         carry: Callable[[], object] | None = None,
+        counting: Counting | None = None,
     ) -> None:
         """Know the stores that have a say; `carry` takes what waits for other connections there."""
         self._carry = carry
+        self._counting = counting
         self._connection = connection
         self._consumer = consumer
         self._failed = failed
@@ -117,6 +120,16 @@ class Settlement:
     def give_back(self, ids: Sequence[JobId]) -> None:
         """Return jobs that were never started to the front of their queues."""
         self._insist(lambda: self._consumer.give_back(ids))
+
+    def verdict_of_batch(self, attempt: Attempt) -> Decision | None:
+        """Return what becomes of a member unrun, None when it is to run."""
+        counting, reserved = self._counting, attempt.reserved
+        if counting is None:
+            return None
+        try:
+            return self._of_store(lambda: counting.verdict(attempt))
+        except _StoreAway:
+            return Release("released", POSTPONED, reserved.attempts, reserved.exceptions)
 
     def free_claim_at_start(self, attempt: Attempt) -> None:
         """Let a job that is unique only until it runs give its lock back right before."""
@@ -195,7 +208,16 @@ class Settlement:
                 raise LeaseLost(self._lifeline.holder, attempt.reserved.id)
             if not self._is_stored(lambda: self._failed.record(record)):
                 return False
-        return self._mark_outbox(attempt, decision)
+        return self._count(attempt, decision) and self._mark_outbox(attempt, decision)
+
+    def _count(self, attempt: Attempt, decision: Decision) -> bool:
+        counting = self._counting
+        if counting is None or not isinstance(decision, Done | Fail):
+            return True
+        if attempt.is_counted and not self._lifeline.holds_lease():
+            raise LeaseLost(self._lifeline.holder, attempt.reserved.id)
+        edit = attempt.context.edit if attempt.context is not None else None
+        return self._is_stored(lambda: counting.count(attempt, decision.outcome, edit))
 
     def _mark_outbox(self, attempt: Attempt, decision: Decision) -> bool:
         outbox, job_id = self._outbox, attempt.reserved.id

@@ -1,6 +1,5 @@
 """Batches as real workers run them, on a real broker."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,10 +28,8 @@ pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture
-def app(tmp_path: Path, redis_url: str) -> Iterator[PlanApp]:
-    app = PlanApp(tmp_path, redis_url)
-    yield app
-    app.close()
+def app(counted: PlanApp) -> PlanApp:
+    return counted
 
 
 def heard(pending: PendingBatch) -> PendingBatch:
@@ -165,7 +162,6 @@ def test_members_that_are_retried_are_counted_anew(app: PlanApp, tmp_path: Path)
     file.touch()
     for job_id in found.failed_ids():
         assert retry_failed(app.manager, job_id)
-    assert figures(found) == {"succeeded": 1, "pending": 3} or found.fresh().pending >= 2
     app.drain()
     assert figures(found) == {"succeeded": 4}
     assert app.told("then", "finally") == ["then:100", "finally:4/4:2"]
@@ -184,7 +180,8 @@ def test_a_member_whose_worker_dies_is_counted_once(app: PlanApp) -> None:
     assert app.told("then", "finally") == ["then:100", "finally:4/4:0"]
 
 
-def test_a_batch_inside_a_batch_counts_as_one_member(app: PlanApp) -> None:
+def test_a_batch_inside_a_batch_counts_as_one_member(tmp_path: Path, redis_url: str) -> None:
+    app = PlanApp(tmp_path, redis_url)
     inner = batch([Do("b"), Do("c", "fail")]).allow_failures()
     found = batch([Do("a"), inner]).finally_(on_finally).dispatch()
     assert found.total == 2
