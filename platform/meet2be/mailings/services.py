@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from email.utils import formataddr
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meet2be.db.columns import new_uid
 from meet2be.mailings.models import Mail, MailSuppression
@@ -84,21 +85,31 @@ def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -
     """
     if not drafts:
         return []
-    known = _already_written(session, [draft.dedupe_key for draft in drafts])
-    fresh = {draft.dedupe_key: draft for draft in drafts if draft.dedupe_key not in known}
-    blocked = _suppressed(session, {normalise(draft.to_addr) for draft in fresh.values()}, now)
-    if fresh:
-        rows = [_row(draft, blocked, now) for draft in fresh.values()]
-        session.execute(insert(Mail), rows)
-    written = known | _already_written(session, list(fresh))
-    return [
-        Written(*written[draft.dedupe_key], is_new=draft.dedupe_key in fresh) for draft in drafts
-    ]
+    wanted = {draft.dedupe_key: draft for draft in drafts}
+    blocked = _suppressed(session, {normalise(draft.to_addr) for draft in wanted.values()}, now)
+    new = _insert(session, [_row(draft, blocked, now) for draft in wanted.values()])
+    written = new | _already_written(session, [key for key in wanted if key not in new])
+    return [Written(*written[draft.dedupe_key], is_new=draft.dedupe_key in new) for draft in drafts]
 
 
 def normalise(address: str) -> str:
     """Return the form of ``address`` that suppressions and look-ups compare."""
     return address.strip().casefold()
+
+
+def _insert(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str, str]]:
+    """Insert what is not there yet and return that, by its key.
+
+    The database looks for repeats. Asked for them beforehand, SQLite would go through all of the
+    tenant's mails: without statistics it takes the index on the tenant for the better one.
+    """
+    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
+    unseen = (
+        dialect.insert(Mail)
+        .on_conflict_do_nothing(index_elements=[Mail.dedupe_key])
+        .returning(Mail.id, Mail.dedupe_key, Mail.status)
+    )
+    return {found.dedupe_key: tuple(found) for found in session.execute(unseen, rows)}
 
 
 def _already_written(session: Session, keys: Sequence[str]) -> dict[str, tuple[int, str, str]]:
