@@ -26,6 +26,7 @@ from sqlalchemy import (
 from meet2be.attendees.models import Attendee
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.models import CancelItem, CancelLane, CancelRun
+from meet2be.db.hints import unindexed
 from meet2be.events.models import Event, TicketType
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment, Refund
@@ -195,7 +196,7 @@ _ITEM_DETAILS = (
         ),
     )
     .join(ORDERS, and_(ORDERS.c.tenant_id == ITEMS.c.tenant_id, ORDERS.c.id == ITEMS.c.order_id))
-    .where(ITEMS.c.tenant_id == _TENANT)
+    .where(unindexed(ITEMS.c.tenant_id) == _TENANT)
     .order_by(ITEMS.c.id)
 )  # fmt: skip
 DETAILS_OF_ITEMS = _ITEM_DETAILS.where(ITEMS.c.id.in_(bindparam("items", expanding=True)))
@@ -213,7 +214,7 @@ UNSETTLED_ITEMS = _ITEM_DETAILS.where(
 CANCEL_ATTENDEES = (
     update(ATTENDEES)
     .where(
-        ATTENDEES.c.tenant_id == _TENANT,
+        unindexed(ATTENDEES.c.tenant_id) == _TENANT,
         ATTENDEES.c.id.in_(bindparam("attendees", expanding=True)),
         ATTENDEES.c.status != "cancelled",
     )
@@ -239,11 +240,16 @@ _STILL_IN = exists().where(
 )
 _CANCEL_ORDERS = (
     update(ORDERS)
-    .where(ORDERS.c.tenant_id == _TENANT, ORDERS.c.status != "cancelled", ~_STILL_IN)
+    .where(ORDERS.c.status != "cancelled", ~_STILL_IN)
     .values(status="cancelled", cancelled_at=_NOW)
 )
-CANCEL_ORDERS = _CANCEL_ORDERS.where(ORDERS.c.id.in_(bindparam("orders", expanding=True)))
-CANCEL_ALL_ORDERS = _CANCEL_ORDERS.where(ORDERS.c.event_id == bindparam("event"))
+CANCEL_ORDERS = _CANCEL_ORDERS.where(
+    unindexed(ORDERS.c.tenant_id) == _TENANT,
+    ORDERS.c.id.in_(bindparam("orders", expanding=True)),
+)
+CANCEL_ALL_ORDERS = _CANCEL_ORDERS.where(
+    ORDERS.c.tenant_id == _TENANT, ORDERS.c.event_id == bindparam("event")
+)
 CANCEL_EVENT = (
     update(EVENTS)
     .where(
@@ -257,7 +263,7 @@ CANCEL_EVENT = (
 # ---- refunds of a lane that are under way ----
 
 _UNDER_WAY = (
-    REFUNDS.c.tenant_id == _TENANT,
+    unindexed(REFUNDS.c.tenant_id) == _TENANT,
     REFUNDS.c.run_id == _RUN,
     REFUNDS.c.lane == _LANE,
     REFUNDS.c.status.in_(("sending", "uncertain")),
@@ -291,12 +297,12 @@ CLAIM_REFUNDS = (
     .values(lease_token=bindparam("token"), lease_until=bindparam("until"))
 )
 KNOWN_PROVIDER_IDS = select(REFUNDS.c.id, REFUNDS.c.payment_id, REFUNDS.c.provider_refund_id).where(
-    REFUNDS.c.tenant_id == _TENANT,
+    unindexed(REFUNDS.c.tenant_id) == _TENANT,
     REFUNDS.c.payment_id.in_(bindparam("payments", expanding=True)),
     REFUNDS.c.provider_refund_id.is_not(None),
 )
 OTHERS_UNDER_WAY = select(REFUNDS.c.payment_id, REFUNDS.c.run_id, REFUNDS.c.status).where(
-    REFUNDS.c.tenant_id == _TENANT,
+    unindexed(REFUNDS.c.tenant_id) == _TENANT,
     REFUNDS.c.payment_id.in_(bindparam("payments", expanding=True)),
     REFUNDS.c.status.not_in(("failed", "cancelled")),
 )

@@ -17,12 +17,15 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from meet2be.attendees.models import Attendee
 from meet2be.db.columns import new_uid
+from meet2be.db.hints import unindexed
 from meet2be.invoices.models import Invoice, NumberSeries
 
 CREDIT_NOTE = "credit_note"
 _INVOICES = cast("Table", Invoice.__table__)
 _SERIES = cast("Table", NumberSeries.__table__)
 _ATTENDEES = cast("Table", Attendee.__table__)
+# By their uid, as SQLite does not return rows in the order they were given.
+_INSERT = insert(_INVOICES).returning(_INVOICES.c.id, _INVOICES.c.uid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +67,8 @@ def issue_credit_notes(
         }
         for offset, note in enumerate(notes)
     ]
-    inserted = connection.execute(
-        insert(_INVOICES).returning(_INVOICES.c.id, sort_by_parameter_order=True), rows
-    )
-    return list(inserted.scalars())
+    inserted = {row.uid: row.id for row in connection.execute(_INSERT, rows)}
+    return [inserted[row["uid"]] for row in rows]
 
 
 def void_credit_notes(connection: Connection, tenant_id: int, ids: Sequence[int]) -> None:
@@ -94,7 +95,7 @@ _BACK = (
 _RESTATE = (
     update(_INVOICES)
     .where(
-        _INVOICES.c.tenant_id == bindparam("tenant"),
+        unindexed(_INVOICES.c.tenant_id) == bindparam("tenant"),
         _INVOICES.c.id.in_(bindparam("ids", expanding=True)),
         _INVOICES.c.kind == "invoice",
         _INVOICES.c.status.in_(("paid", "part_refunded", "refunded")),

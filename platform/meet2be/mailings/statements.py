@@ -10,6 +10,7 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, insert, literal, select, update
 
+from meet2be.db.hints import unindexed
 from meet2be.db.prepared import Prepared
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
 
@@ -18,7 +19,7 @@ LOG = cast("Table", EmailLog.__table__)
 SUPPRESSIONS = cast("Table", MailSuppression.__table__)
 
 _mail = MAILS.c
-_own = _mail.tenant_id.is_not_distinct_from(bindparam("tenant"))
+_own = unindexed(_mail.tenant_id).is_not_distinct_from(bindparam("tenant"))
 
 READ_MAILS = (
     select(

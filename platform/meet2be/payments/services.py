@@ -122,7 +122,8 @@ def open_refunds(
     if connection.execute(sql.RESERVE, moved).rowcount != len(moved):
         raise LedgerConflict("a payment has less left than was read")
     rows = [_row(tenant_id, tenant_uid, each, now, token) for each in new]
-    ids = list(connection.execute(sql.INSERT_REFUNDS, rows).scalars())
+    inserted = {row.uid: row.id for row in connection.execute(sql.INSERT_REFUNDS, rows)}
+    ids = [inserted[row["uid"]] for row in rows]
     connection.execute(
         sql.INSERT_ATTEMPTS,
         [{"tenant_id": tenant_id, "refund_id": each, "n": 1, "started_at": now} for each in ids],

@@ -6,6 +6,7 @@ from typing import cast
 
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
+from meet2be.db.hints import unindexed
 from meet2be.payments.models import Payment, Refund, RefundAttempt
 
 PAYMENTS = cast("Table", Payment.__table__)
@@ -43,16 +44,20 @@ MOVE_MONEY = (
 LOCK_PAYMENT = select(PAYMENTS).where(_OF_TENANT, _THIS).with_for_update()
 LOCK_PAYMENTS = (
     select(PAYMENTS)
-    .where(_OF_TENANT, PAYMENTS.c.id.in_(bindparam("payments", expanding=True)))
+    .where(
+        unindexed(PAYMENTS.c.tenant_id) == bindparam("tenant"),
+        PAYMENTS.c.id.in_(bindparam("payments", expanding=True)),
+    )
     .order_by(PAYMENTS.c.id)
     .with_for_update()
 )
 
-INSERT_REFUNDS = insert(REFUNDS).returning(REFUNDS.c.id, sort_by_parameter_order=True)
+# By their uid, as SQLite does not return rows in the order they were given.
+INSERT_REFUNDS = insert(REFUNDS).returning(REFUNDS.c.id, REFUNDS.c.uid)
 LOCK_REFUNDS = (
     select(REFUNDS)
     .where(
-        REFUNDS.c.tenant_id == bindparam("tenant"),
+        unindexed(REFUNDS.c.tenant_id) == bindparam("tenant"),
         REFUNDS.c.id.in_(bindparam("refunds", expanding=True)),
     )
     .order_by(REFUNDS.c.id)
@@ -71,7 +76,7 @@ SET_CREDIT_NOTE = (
 LAST_SEQS = (
     select(REFUNDS.c.payment_id, func.max(REFUNDS.c.seq))
     .where(
-        REFUNDS.c.tenant_id == bindparam("tenant"),
+        unindexed(REFUNDS.c.tenant_id) == bindparam("tenant"),
         REFUNDS.c.payment_id.in_(bindparam("payments", expanding=True)),
     )
     .group_by(REFUNDS.c.payment_id)
@@ -101,7 +106,7 @@ CLOSE_ATTEMPTS = (
 LAST_ATTEMPTS = (
     select(ATTEMPTS.c.refund_id, func.max(ATTEMPTS.c.n))
     .where(
-        ATTEMPTS.c.tenant_id == bindparam("tenant"),
+        unindexed(ATTEMPTS.c.tenant_id) == bindparam("tenant"),
         ATTEMPTS.c.refund_id.in_(bindparam("refunds", expanding=True)),
     )
     .group_by(ATTEMPTS.c.refund_id)

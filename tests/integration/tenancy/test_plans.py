@@ -1,0 +1,56 @@
+"""Rows that are asked for by their ids are found by them, however many rows the tenant has."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import Select, Update, event
+
+from meet2be.cancellations import statements as cancelling
+from meet2be.db import Database
+from meet2be.mailings import statements as mailing
+from meet2be.payments import statements as paying
+
+IDS = list(range(1, 41))
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+VALUES = {
+    "tenant": 1, "run": 1, "of_lane": 1, "token": "t", "limit": 32, "now": NOW, "after": -1,
+    "units": 32,
+    "attendees": IDS, "orders": IDS, "items": IDS, "refunds": IDS, "payments": IDS, "mails": IDS,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        cancelling.CANCEL_ATTENDEES,
+        cancelling.CANCEL_ORDERS,
+        cancelling.DETAILS_OF_ITEMS,
+        cancelling.DETAILS_OF_REFUNDS,
+        cancelling.DUE_REFUNDS,
+        cancelling.KNOWN_PROVIDER_IDS,
+        cancelling.NEXT_ITEMS,
+        cancelling.OTHERS_UNDER_WAY,
+        mailing.READ_MAILS,
+        paying.LAST_ATTEMPTS,
+        paying.LAST_SEQS,
+        paying.LOCK_PAYMENTS,
+        paying.LOCK_REFUNDS,
+    ],
+)
+def test_no_statement_of_a_lane_goes_through_all_rows_of_the_tenant(
+    sqlite_database: Database, statement: Select[Any] | Update
+) -> None:
+    said: list[tuple[str, Any]] = []
+    with sqlite_database.system_connection("tests: plans") as connection, connection.begin():
+
+        def note(_link: Any, _cursor: Any, text: str, parameters: Any, *_more: Any) -> None:
+            said.append((text, parameters))
+
+        event.listen(connection, "before_cursor_execute", note)
+        connection.execute(statement, VALUES)
+        text, parameters = said[0]
+        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
+        plans = [str(row[3]) for row in rows]
+    assert plans
+    assert not [plan for plan in plans if plan.endswith("(tenant_id=?)") or "SCAN" in plan]
