@@ -14,10 +14,12 @@ from onqueue.job_context import JobContext
 from onqueue.options import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import svcs
 
+    from onqueue.bus.rehearsal import Rehearsal
+    from onqueue.job import Job
     from onqueue.job_context import Order
     from onqueue.options import Seconds
 
@@ -50,6 +52,7 @@ class Interactions:
 
     def __init__(
         self,
+        rehearsal: Rehearsal,
         *,
         attempts: int = 1,
         context: Mapping[str, str] | None = None,
@@ -69,6 +72,7 @@ class Interactions:
             services=services,
             checkpoints=self.notes,
         )
+        self.context.surroundings = self._rehearsal = rehearsal
 
     # ---- what may happen around the job ----
 
@@ -130,6 +134,22 @@ class Interactions:
         else:
             is_it = str(given) == error
         self._check(is_it, f"the job was to fail itself with {error!r}")
+
+    def assert_has_chain(self, links: Sequence[type[Job] | Job]) -> None:
+        """Fail unless the job put these into its chain: what runs next first, then what it appended.
+
+        A link is given as a class, or as a job with the same fields.
+        """
+        added = [*self._rehearsal.prepended, *self._rehearsal.appended]
+        is_it = len(added) == len(links) and all(
+            isinstance(one, want) if isinstance(want, type) else one == want
+            for one, want in zip(added, links, strict=True)
+        )
+        if not is_it:
+            msg = (
+                f"the job was to put {list(links)} into its chain, but it put {added or 'nothing'}"
+            )
+            raise AssertionError(msg)
 
     @property
     def progress(self) -> Progress | None:

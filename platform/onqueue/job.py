@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from onqueue.bus.batch import Batch, PendingBatch
     from onqueue.bus.planning import BatchSketch, ChainSketch
+    from onqueue.bus.rehearsal import FakeBatch, Rehearsal
     from onqueue.checkpoint import Checkpoint, RunOnly
     from onqueue.contracts import JobId
     from onqueue.job_context import JobContext
@@ -95,6 +96,10 @@ class Surroundings(Protocol):
         front: bool,
     ) -> None:
         """Note links for the run's chain."""
+        ...
+
+    def rehearsal(self) -> Rehearsal:
+        """Return what stands in for both in a test."""
         ...
 
 
@@ -298,9 +303,39 @@ class Job(metaclass=JobMeta):
 
         With the `notes` of an earlier run its checkpoint is there again.
         """
-        run = Interactions(attempts=attempts, context=context, notes=notes)
+        run = Interactions(
+            _surroundings().rehearsal(), attempts=attempts, context=context, notes=notes
+        )
         self.bind(run.context)
         return run
+
+    def with_fake_batch(
+        self,
+        *,
+        total: int = 1,
+        pending: int = 1,
+        failed: int = 0,
+        name: str = "",
+        allow_failures: bool = False,
+        cancelled: bool = False,
+        finished: bool = False,
+    ) -> FakeBatch:
+        """Let the job be in a batch that is nowhere and stands like this; return the batch.
+
+        Without an earlier `with_fake_queue_interactions` it begins such a run, too.
+        """
+        context = self._context or self.with_fake_queue_interactions().context
+        rehearsal = _surroundings().rehearsal()
+        context.surroundings = rehearsal
+        return rehearsal.make_batch(
+            total=total,
+            pending=pending,
+            failed=failed,
+            name=name,
+            allow_failures=allow_failures,
+            cancelled=cancelled,
+            finished=finished,
+        )
 
     def running(self, what: str = "running") -> JobContext:
         """Return the run's context; raises `NotRunning` outside of one."""
@@ -333,12 +368,12 @@ class Job(metaclass=JobMeta):
     def prepend_to_chain(self, *links: Job | PendingBatch | Callable[..., object]) -> None:
         """Let these run next, before the links that wait, should this run end well."""
         context = self.running("prepend_to_chain")
-        _surroundings().link(context, links, front=True)
+        (context.surroundings or _surroundings()).link(context, links, front=True)
 
     def append_to_chain(self, *links: Job | PendingBatch | Callable[..., object]) -> None:
         """Let these run after all links that wait, should this run end well."""
         context = self.running("append_to_chain")
-        _surroundings().link(context, links, front=False)
+        (context.surroundings or _surroundings()).link(context, links, front=False)
 
     def ensure_lease(self) -> None:
         """Raise `LeaseLost` when the run no longer counts; ask before an outside effect."""
@@ -356,7 +391,8 @@ class Job(metaclass=JobMeta):
     @property
     def batch(self) -> Batch | None:
         """The batch of the job, as it stands at this moment; None when it is in none."""
-        return _surroundings().batch(self.running("batch"))
+        context = self.running("batch")
+        return (context.surroundings or _surroundings()).batch(context)
 
     @property
     def batching(self) -> bool:

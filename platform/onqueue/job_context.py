@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from onqueue.checkpoint import Checkpoint
     from onqueue.contracts import Checkpoints, Clock, Locks
+    from onqueue.job import Surroundings
     from onqueue.keyring import Keyring
     from onqueue.plans import ChainEdit, Tie
     from onqueue.quotas import Limits, Quota
@@ -85,6 +86,7 @@ class JobContext:
         "locks",
         "order",
         "queue",
+        "surroundings",
         "tie",
     )
 
@@ -134,6 +136,8 @@ class JobContext:
         """What the run adds to its chain, should it end well."""
         self.is_cancelled: Callable[[], bool] | None = None
         """Tells whether somebody wants this run to end; None where nobody can."""
+        self.surroundings: Surroundings | None = None
+        """What the run reaches of its chain and batch, where a test stands in for these."""
         self.has_heard = False
         """Whether the job has learned that it was cancelled."""
         self.order: Order | None = None

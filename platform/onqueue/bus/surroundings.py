@@ -11,6 +11,7 @@ from onqueue.bus.chain import Chain
 from onqueue.bus.dispatcher import Dispatcher
 from onqueue.bus.home import Home
 from onqueue.bus.planning import Planner, settle_links
+from onqueue.bus.rehearsal import Rehearsal
 from onqueue.bus.stores import find_state
 from onqueue.connections import current_manager
 from onqueue.errors import NotBatchable
@@ -37,6 +38,10 @@ class OfManager:
         else:
             return None
         return Batch(*found) if found is not None else None
+
+    def rehearsal(self) -> Rehearsal:
+        """Return what stands in for both in a test."""
+        return Rehearsal()
 
     def link(self, context: JobContext, links: Sequence[Link], *, front: bool) -> None:
         """Note links for the run's chain; raises `NotBatchable` when it is in none."""

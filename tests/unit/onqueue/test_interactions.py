@@ -101,3 +101,47 @@ def test_a_job_that_lost_its_lease_is_told_so() -> None:
     run.lose_lease()
     with pytest.raises(LeaseLost):
         job.handle()
+
+
+class Import(Job):
+    name = "Import.interactions"
+    more: int = 0
+
+    def handle(self) -> None:
+        batch = self.batch
+        if batch is None:
+            self.prepend_to_chain(Sync("next"))
+            self.append_to_chain(Sync("last"))
+        elif batch.cancelled:
+            self.delete()
+        elif self.more:
+            batch.add([Import() for _ in range(self.more)])
+        else:
+            batch.cancel()
+
+
+def test_a_job_meets_a_batch_that_is_nowhere() -> None:
+    """K85."""
+    job = Import(more=3)
+    batch = job.with_fake_batch(total=10, pending=4, failed=1)
+    assert (batch.progress(), batch.has_failures) == (60, True)
+    job.handle()
+    assert len(batch.added) == 3
+    assert batch.fresh().total == 13
+    other = Import()
+    run = other.with_fake_queue_interactions()
+    batch = other.with_fake_batch()
+    other.handle()
+    assert batch.cancelled
+    other.handle()
+    run.assert_deleted()
+
+
+def test_what_a_job_adds_to_its_chain_is_seen() -> None:
+    """K85."""
+    job = Import()
+    run = job.with_fake_queue_interactions()
+    job.handle()
+    run.assert_has_chain([Sync("next"), Sync])
+    with pytest.raises(AssertionError, match="last"):
+        run.assert_has_chain([Sync])
