@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from onqueue.encryption import bound_to, decrypt, encrypt
 from onqueue.errors import (
@@ -37,6 +37,9 @@ if TYPE_CHECKING:
     from onqueue.job import Job
 
 NO_KEYS = Keyring()
+Seal: TypeAlias = "Callable[[Job, Keyring, str | None], None]"
+"""Signs a job for a tenant, as the last step before it is written."""
+
 VERSION = 1
 MAX_PAYLOAD = 64 * 1024
 
@@ -160,7 +163,7 @@ class Plan:
             (field, f"{comma}{_quote(field)}:", Writer(name, field, self.vocabulary))
             for field, comma in zip(names, ["", *"," * len(names)], strict=False)
         )
-        self._seal: Callable[[Job, Keyring], None] | None = getattr(job_class, "_seal_with", None)
+        self._seal: Seal | None = getattr(job_class, "_seal_with", None)
         self._is_open = getattr(job_class, "encrypted", False) is False
         self._quiet_size = len(fields(job_class))
         self._head = f'{{"v":{VERSION},"job":{_quote(name)},"at":'
@@ -190,7 +193,7 @@ class Plan:
         when an option's method returned what the option cannot hold.
         """
         if self._seal is not None:
-            self._seal(job, keys)
+            self._seal(job, keys, context.get("tenant") if context else None)
         values = job.__dict__
         is_open = self._is_open and "encrypted" not in values
         parts = [self._head, int.__repr__(int(at * 1000))]

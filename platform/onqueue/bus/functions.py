@@ -41,7 +41,10 @@ P = ParamSpec("P")
 OnError: TypeAlias = Callable[Concatenate[BaseException, ...], object] | Callable[[], object]
 """Hears with what error a function's job failed, if it takes one; the rest is injected."""
 
-_to_text = json.JSONEncoder(ensure_ascii=True, separators=(",", ":"), sort_keys=True).encode
+# What is no JSON was never written by us: any text stands for it, no signature fits that.
+_to_text = json.JSONEncoder(
+    ensure_ascii=True, separators=(",", ":"), sort_keys=True, default=repr
+).encode
 
 
 class FunctionJob(Job, abstract=True):
@@ -107,10 +110,10 @@ class FunctionJob(Job, abstract=True):
         """Return the end of a job whose argument is gone: trying again would not bring it back."""
         return Order("skip") if self.delete_when_missing_models else Order("fail", error=error)
 
-    def _seal_with(self, keys: Keyring) -> None:
-        """Sign what decides what will run: the last step of a dispatch."""
+    def _seal_with(self, keys: Keyring, tenant: str | None) -> None:
+        """Sign what decides what will run, and for whom: the last step of a dispatch."""
         if keys:
-            self.seal = keys.sign(self.title, self._message())
+            self.seal = keys.sign(self.title, self._message(tenant))
             return
         why = self._why_unsafe()
         if why:
@@ -122,15 +125,15 @@ class FunctionJob(Job, abstract=True):
             why = "this process has no app_keys" if self.seal else self._why_unsafe()
         elif not self.seal:
             why = "it bears no signature"
-        elif not keys.vouches_for(self.name, self._message(), self.seal):
+        elif not keys.vouches_for(self.name, self._message(self.tenant), self.seal):
             why = "its signature does not fit"
         else:
             return
         if why:
             raise ClosureAltered(self.name, self.title, why)
 
-    def _message(self) -> bytes:
-        parts = [self.name, self.function, self.args, self.kwargs, self.catcher]
+    def _message(self, tenant: str | None) -> bytes:
+        parts = [self.name, tenant, self.function, self.args, self.kwargs, self.catcher]
         return _to_text(parts).encode()
 
     def _why_unsafe(self) -> str:

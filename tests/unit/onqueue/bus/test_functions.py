@@ -315,6 +315,23 @@ def test_a_signed_call_cannot_be_moved_to_the_other_kind_of_job(bench: Bench) ->
     assert CALLS == []
 
 
+def test_a_signed_call_cannot_be_moved_to_another_tenant(bench: Bench) -> None:
+    job = call(note, "ran")
+    payload = plan_of(type(job)).encode(job, 0.0, {"tenant": "7"}, keys=Keyring([KEY]))
+    for context in ({"tenant": "8"}, {}):
+        moved = json.dumps(json.loads(payload) | {"c": context}).encode()
+        assert settled(bench, moved) == ("fail",)
+    assert CALLS == []
+    assert settled(bench, payload) == ("done",)
+
+
+@pytest.mark.parametrize("part", ["function", "args", "kwargs", "catcher"])
+def test_a_call_that_makes_no_sense_is_refused_at_once(bench: Bench, part: str) -> None:
+    nonsense = {"$datetime": "2026-11-22T00:00:00"}
+    assert settled(bench, altered(encoded(call(note)), **{part: nonsense})) == ("fail",)
+    assert bench.failed.records[0].error_type == "ClosureAltered"
+
+
 def test_a_call_without_a_signature_is_refused_where_there_are_keys(bench: Bench) -> None:
     with onqueue.using(manager_with()):
         payload = plan_of(onqueue.CallFunction).encode(call(wake_up), 0.0, None)
