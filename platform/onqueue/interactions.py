@@ -136,7 +136,7 @@ class Interactions:
         self._check(is_it, f"the job was to fail itself with {error!r}")
 
     def assert_has_chain(self, links: Sequence[type[Job] | Job]) -> None:
-        """Fail unless the job put these into its chain: what runs next first, then what it appended.
+        """Fail unless the job put these into its chain: what it prepended, then what it appended.
 
         A link is given as a class, or as a job with the same fields.
         """
@@ -146,9 +146,7 @@ class Interactions:
             for one, want in zip(added, links, strict=True)
         )
         if not is_it:
-            msg = (
-                f"the job was to put {list(links)} into its chain, but it put {added or 'nothing'}"
-            )
+            msg = f"the job was to add {list(links)} to its chain, but added {added or 'nothing'}"
             raise AssertionError(msg)
 
     @property
