@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from onqueue.contracts import JobId
 
 QuotaKind: TypeAlias = Literal["rate", "slots", "faults", "pause"]
-PauseKind: TypeAlias = Literal["connection", "queue", "job", "tenant"]
+PauseKind: TypeAlias = Literal["connection", "queue", "job", "tenant", "maintenance"]
 
 
 @dataclass(slots=True, frozen=True)
@@ -34,7 +34,8 @@ class Quota:
 class Pause:
     """What hands out no jobs: `name` is a queue, a job's wire name or a tenant.
 
-    It is "" for the whole connection. `until` is seconds since the epoch, None: it has no end.
+    It is "" for the whole connection, and for its maintenance. `until` is seconds since the
+    epoch, None: it has no end.
     """
 
     kind: PauseKind

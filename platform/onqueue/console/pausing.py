@@ -159,6 +159,8 @@ def _moment(until: float | None) -> str | None:
 def _named(pause: Pause) -> str:
     if pause.kind == "connection":
         return "the whole connection"
+    if pause.kind == "maintenance":
+        return "its maintenance (`queue maintenance off`)"
     return repr(pause.name) if pause.kind == "queue" else f"{pause.kind} {pause.name!r}"
 
 

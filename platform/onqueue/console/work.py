@@ -25,6 +25,19 @@ def _names(_context: click.Context, _parameter: click.Parameter, given: str) -> 
     return tuple(part.strip() for part in given.split(",")) if given else ()
 
 
+def _weighed(given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
+    """Return the names and the weights of `name:weight`; without a weight it is 1."""
+    names, weights = [], []
+    for part in given:
+        name, _, weight = part.rpartition(":")
+        is_weighed = name != "" and weight.isdecimal()
+        names.append(name if is_weighed else part)
+        weights.append(int(weight) if is_weighed else 1)
+    if not names:
+        raise click.UsageError("--weighted needs the queues with their weights: --queue=a:3,b:1")
+    return tuple(names), tuple(weights)
+
+
 def _spans(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in given.split(","))
@@ -48,6 +61,8 @@ def _work(
     /,
     connection: str | None,
     verbose: int,
+    *,
+    weighted: bool,
     **given: Any,
 ) -> None:
     """Run the jobs of a connection's queues.
@@ -57,6 +72,8 @@ def _work(
     """
     level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
     logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
+    if weighted:
+        given["queues"], given["weights"] = _weighed(given["queues"])
     options = WorkerOptions(connection=connection, **given)
     reason = Worker(get_manager(), options).run()
     log.info("worker stopped: %s", reason.value)
@@ -70,6 +87,11 @@ work = click.Command(
     params=[
         click.Argument(["connection"], required=False),
         _option("queues", str, callback=_names, help="Queues, the most urgent first: a,b,c."),
+        click.Option(
+            ["--weighted"],
+            is_flag=True,
+            help="Serve queues by weight instead: --queue=a:3,b:1 gives `a` three jobs of four.",
+        ),
         _option("tries", int, help="Attempts of a job that says nothing itself; 0: no limit."),
         _option("timeout", float, help="Seconds such a job may run; 0: no limit."),
         _option("backoff", str, callback=_spans, help="Seconds before a retry: 5, or 1,5,30."),

@@ -344,7 +344,7 @@ class Attempts:
         context.tie = attempt.envelope.tie
         number = self._number
         context.is_cancelled = lambda: self._is_cancelled(number)
-        if reserved.tie:
+        if '"a"' in reserved.tie:
             context.about = _about(reserved.tie)
         return context
 

@@ -16,7 +16,8 @@ class WorkerOptions:
 
     `tries`, `timeout` and `backoff` apply to jobs that say nothing themselves. `sleep` is the
     pause between two looks while paused, `rest` the one after each job. `concurrency` is how many
-    jobs run at once, each in a thread of its own when there are several.
+    jobs run at once, each in a thread of its own when there are several. `weights` are those of
+    the `queues`, in their order; without any the queues are served by strict priority.
     """
 
     connection: str | None = None
@@ -33,6 +34,7 @@ class WorkerOptions:
     stop_when_empty: bool = False
     force: bool = False
     concurrency: int = 1
+    weights: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` naming every value that cannot be used."""
@@ -49,6 +51,10 @@ class WorkerOptions:
                 f"'concurrency' must be a whole number from 1 to {MOST_THREADS}, "
                 f"not {self.concurrency!r}"
             )
+        if self.weights and len(self.weights) != len(set(self.queues)):
+            problems.append(f"'weights' must be one for each of the queues, not {self.weights!r}")
+        if not all(weight >= 1 for weight in self.weights):
+            problems.append(f"'weights' must be whole numbers from 1 on, not {self.weights!r}")
         if not all(self.queues):
             problems.append(f"'queues' must be names, not {self.queues!r}")
         if problems:

@@ -344,6 +344,11 @@ class RedisConsumer:
         with self._broker.translating():
             self._waiting.wait(timeout, wakeup_fd)
 
+    def prefer(self, queues: Sequence[str]) -> None:
+        """Serve the same queues in this order from the next turn on."""
+        self._names = list(queues)
+        self._queues = [self._keys.queue(name) for name in queues]
+
     def share(self, guard: AbstractContextManager[Any]) -> None:
         """Take the guard for whatever a wait does on the line for work.
 

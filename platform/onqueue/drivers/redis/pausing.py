@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 WHOLE = b"*"
+MAINTENANCE = b"!"
 _KINDS: dict[str, PauseKind] = {"j": "job", "t": "tenant"}
 
 
@@ -19,6 +20,8 @@ def field_of(kind: PauseKind, name: str) -> bytes:
     """Return the field of a pause."""
     if kind == "connection":
         return WHOLE
+    if kind == "maintenance":
+        return MAINTENANCE
     return b"/" + name.encode() if kind == "queue" else lane_name(pause_key(kind, name))
 
 
@@ -39,6 +42,8 @@ def pauses_in(flat: Sequence[bytes], now_ms: float) -> Iterator[Pause]:
 def _read(field: str) -> tuple[PauseKind | None, str]:
     if field == "*":
         return "connection", ""
+    if field == "!":
+        return "maintenance", ""
     if field.startswith("/"):
         return "queue", field[1:]
     letter, colon, name = field.partition(":")

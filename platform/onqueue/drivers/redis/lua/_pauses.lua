@@ -2,7 +2,7 @@ local function set_pauses(paused, now)
   local all, left, first = redis.call('HGETALL', paused), 0, false
   for at = 1, #all, 2 do
     local ends = tonumber(string.match(all[at + 1], '^%d+') or 0)
-    if string.match(all[at], '^[*/]') or string.match(all[at], '^%l:') then
+    if string.match(all[at], '^[*!/]') or string.match(all[at], '^%l:') then
       if ends > 0 and ends <= now then
         redis.call('HDEL', paused, all[at])
       else

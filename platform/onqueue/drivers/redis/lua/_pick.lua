@@ -1,7 +1,7 @@
 local function paused_until(paused, queue, now)
-  local all = redis.call('HMGET', paused, '/' .. queue, '*')
+  local all = redis.call('HMGET', paused, '/' .. queue, '*', '!')
   local latest = false
-  for at = 1, 2 do
+  for at = 1, 3 do
     local moment = all[at] and tonumber(string.match(all[at], '^%d+'))
     if moment == 0 then return 0 end
     if moment and moment > now then latest = math.max(latest or 0, moment) end

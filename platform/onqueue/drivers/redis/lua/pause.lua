@@ -2,7 +2,7 @@
 -- KEYS[1] paused      {onqueue:redis}:paused
 -- KEYS[2] lanes       {onqueue:redis}:lanes
 -- KEYS[3] waiters     {onqueue:redis}:waiters:p:<key>
--- ARGV[1] field       what is paused: * all, /queue, j:job or t:tenant
+-- ARGV[1] field       what is paused: * all, ! maintenance, /queue, j:job or t:tenant
 -- ARGV[2] value       its end (ms since the epoch, 0 none), a blank and the reason; "" resumes
 -- ARGV[3] offset      ms added to the server's clock (tests)
 -- Returns 1 when there was such a pause, else 0
