@@ -21,7 +21,7 @@ RateLimiter.define("half a second", lambda _: Limit.per_second(1, 0.5))
 class Limited(Job):
     """Is let through by the limiter it names."""
 
-    tries = 1
+    tries = 0
     label: str
     tenant_of: str = "acme"
     limiter: str = "api"
