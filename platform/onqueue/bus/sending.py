@@ -95,6 +95,8 @@ class Sender:
             else:
                 if outbox is not None:
                     outbox.mark_dispatched([one.message.id for one in group])
+                    for loser in owners_of(group):
+                        outbox.mark_outcome(loser, "done")
 
     def _push_direct(self, admissions: list[Admission]) -> None:
         for target in targets_of(admissions):

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from onqueue.clock import SystemClock
 from onqueue.errors import OnQueueError
 from onqueue.outbox.loop import Stop, run_forever
-from onqueue.outbox.relay import by_connection, message_of
+from onqueue.outbox.relay import by_connection, close_losers, message_of
 from onqueue.pushing import push_all
 
 if TYPE_CHECKING:
@@ -96,7 +96,8 @@ class Reconciler:
             # An outcome is written before the broker forgets the job, so a row that is still
             # open now is one that the broker lost.
             lost = self._claim([one for one in ids if one not in known])
-            push_all(queue, [message_of(job, self._clock, once=0.0) for job in lost])
+            pushed = push_all(queue, [message_of(job, self._clock, once=0.0) for job in lost])
+            close_losers(self._outbox, pushed.owners)
         except OnQueueError as error:
             report.errors[name] = str(error)
             log.warning("durable jobs of %r cannot be compared: %s", name, error)

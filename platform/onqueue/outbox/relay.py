@@ -18,9 +18,9 @@ from onqueue.outbox.loop import Backoff, Stop, run_forever
 from onqueue.pushing import push_all, tie_in
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
-    from onqueue.contracts import Clock, Queue
+    from onqueue.contracts import Clock, JobId, Queue
     from onqueue.outbox.store import SqlOutbox
 
 log = logging.getLogger("onqueue.outbox")
@@ -112,7 +112,7 @@ class Relay:
             return
         try:
             queue = self._manager.connection(name)
-            new = push_all(queue, [self._message(job) for job in jobs]).new
+            pushed = push_all(queue, [self._message(job) for job in jobs])
         except (BrokerUnavailable, BrokerFull) as error:
             self._rest(name, error, jobs, report)
         except Exception as error:  # noqa: BLE001 - one row must not end the relay; it is logged
@@ -120,8 +120,9 @@ class Relay:
         else:
             self._backoffs.pop(name, None)
             self._outbox.mark_dispatched([job.id for job in jobs])
-            report.pushed += new
-            report.known += len(jobs) - new
+            close_losers(self._outbox, pushed.owners)
+            report.pushed += pushed.new
+            report.known += len(jobs) - pushed.new
 
     def _deliver_singly(
         self, name: str, error: Exception, jobs: list[PendingJob], report: RelayReport
@@ -152,6 +153,12 @@ class Relay:
 
     def _message(self, job: PendingJob) -> Message:
         return message_of(job, self._clock, once=ONCE_WINDOW)
+
+
+def close_losers(outbox: SqlOutbox, losers: Collection[JobId]) -> None:
+    """End the rows of durable jobs that lost their unique locks: others stand for them."""
+    for job_id in losers:
+        outbox.mark_outcome(job_id, "done")
 
 
 def message_of(job: PendingJob, clock: Clock, once: float) -> Message:

@@ -62,7 +62,8 @@ class Runner:
         """Run one job to its outcome and return the monotonic instant of its end."""
         attempt = self._attempts.prepare(reserved)
         settlement, recipe = self._settlement, attempt.recipe
-        if attempt.verdict is None:
+        has_more = attempt.durable or settlement.pauses.waiting
+        if attempt.verdict is None and (has_more or attempt.envelope.tie is not None):
             attempt.verdict = self._verdict(attempt)
         if recipe is None or attempt.verdict is not None:
             self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
