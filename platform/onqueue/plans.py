@@ -40,9 +40,9 @@ class Claim:
     """A unique job's lock, taken in the step that stores the job and freed in the one that ends it.
 
     `key` is any text, usually "<job name>:<unique id>". With `until_processing` the job gives it
-    back right before it runs. "raise" is for the dispatcher: a driver treats it as "drop". "refuse"
-    is for a retry: a loser leaves no trace, its batch and chain hear nothing, and a push of its token
-    is not remembered.
+    back right before it runs. "raise" is for the dispatcher: a driver treats it as "drop".
+    "refuse" is for a retry: a loser leaves no trace, its batch and chain hear nothing, and a push
+    of its token is not remembered.
     """
 
     key: str
@@ -128,7 +128,7 @@ class BatchPlan:
     """Jobs to run in any order; members of a chain run in its order, and each of them counts.
 
     `callbacks` are pushed when their moment comes, each at most once but "progress": that is pushed
-    anew for each member that ended, under an id made from its own and the member's.
+    anew for each member that ended, under an id made from its own, the member's and a count.
     As a link of a chain the batch may belong to another `connection`, with all its members.
     """
 

@@ -64,7 +64,7 @@ def test_a_finished_chain_leaves_nothing_behind_but_its_state(broker: Rig) -> No
         f"batch-members:{inner.id}".encode(),
         b"batches",
     }
-    assert 0 < int(broker.client.ttl(f"{{onqueue:redis}}:chain:{plan.id}")) <= 3600  # type: ignore[arg-type]
+    assert 0 < int(broker.client.ttl(f"{{onqueue:redis}}:chain:{plan.id}")) <= 3600
     assert broker.queue.forget_batch(inner.id) is True
     assert left(broker) == {f"chain:{plan.id}".encode()}
 
@@ -73,11 +73,11 @@ def test_a_broken_chain_is_kept_for_a_week(broker: Rig) -> None:
     plan = chain_of(2)
     broker.queue.start_chain(plan)
     run_all(broker, fail=frozenset([plan.links[0].id]))
-    ttl = int(broker.client.ttl(f"{{onqueue:redis}}:chain:{plan.id}"))  # type: ignore[arg-type]
+    ttl = int(broker.client.ttl(f"{{onqueue:redis}}:chain:{plan.id}"))
     assert 6 * DAY < ttl <= 7 * DAY
     again = Message(plan.links[0].id, "default", b"{}", tie=Tie(chain=plan.id))
     broker.queue.push(again)
-    assert int(broker.client.ttl(f"{{onqueue:redis}}:chain:{plan.id}")) == -1  # type: ignore[arg-type]
+    assert int(broker.client.ttl(f"{{onqueue:redis}}:chain:{plan.id}")) == -1
 
 
 def test_a_broken_chain_with_a_batch_in_it_is_gone_after_a_week(broker: Rig) -> None:

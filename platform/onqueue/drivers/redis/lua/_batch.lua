@@ -26,7 +26,7 @@ local function tally(desk, batch, id, outcome, todo)
     end
   end
   if outcome == 'succeeded' or (outcome == 'failed' and allow == '1') then
-    call_back(batch, 'progress', id, todo, true)
+    call_back(batch, 'progress', id, todo, redis.call('HINCRBY', batch, 'told', 1))
   end
   todo[#todo + 1] = {batch}
 end
