@@ -9,6 +9,7 @@ from onqueue.contracts import Burial
 from onqueue.drivers.redis.staging import Staging, write_staging
 from onqueue.drivers.redis.wire import FIRST_WITH_FLAGS, server_version
 from onqueue.errors import BrokerFull
+from onqueue.quotas import Pause, Quota
 from onqueue.testing.batch_contract import batch_of
 from onqueue.testing.chain_contract import chain_of
 from onqueue.testing.unique_contract import claiming
@@ -152,3 +153,27 @@ def test_chains_and_batches_go_on_to_their_ends_on_a_full_server(broker: Rig) ->
     assert sorted(ran) == sorted([b"{}"] * 4 + [b"catch", b"then", b"finally"] + [b"progress"] * 3)
     broker.leases.reap()
     assert broker.queue.claims() == []
+
+
+def test_jobs_wait_for_their_quotas_and_go_on_on_a_full_server(broker: Rig) -> None:
+    rate, slot = Quota("rate", "r", 2, 60.0), Quota("slots", "s", 1)
+    ids = broker.push(4)
+    consumer, other = broker.consumer(), broker.consumer()
+    first, second, third, fourth = consumer.turn(4, []).jobs
+    fill(broker)
+    limits = consumer.limits()
+    assert limits.admit([slot, rate], first.id, "default") is None
+    for job in (second, third):
+        assert limits.admit([slot, rate], job.id, "default") is not None
+        consumer.wait_turn(job, [slot, rate])
+    broker.queue.pause_work(Pause("job", "Mail"))
+    consumer.wait_turn(fourth, [Quota("pause", "j:Mail")])
+    limits.hit(Quota("faults", "f", 1, 60.0))
+    limits.free([slot], first.id)
+    assert [job.id for job in other.turn(1, []).jobs] == ids[1:2]
+    broker.leases.bury(other.holder, Burial("lapsed"))
+    broker.leases.reap()
+    broker.queue.time_offset = 61.0
+    assert broker.queue.resume_work("job", "Mail") is True
+    back = [job.id for _ in range(9) for job in consumer.turn(9, []).jobs]
+    assert sorted(back) == sorted(ids[1:])

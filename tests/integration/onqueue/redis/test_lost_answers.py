@@ -9,6 +9,7 @@ import pytest
 from meet2be.local.valkey import ValkeyServer
 from onqueue.contracts import Burial, ChainEdit
 from onqueue.drivers.redis.scripts import script
+from onqueue.quotas import Quota
 from onqueue.testing.batch_contract import batch_of
 from onqueue.testing.chain_contract import chain_of
 from onqueue.testing.unique_contract import claiming
@@ -274,3 +275,35 @@ def test_a_claim_is_given_back_though_the_answer_is_lost(broker: Rig, proxy: Los
     proxy.lose_answer_to(hash_of(broker, "processing"))
     assert consumer.processing(job) is True
     assert broker.queue.claims() == []
+
+
+def test_a_job_waits_once_when_the_answer_to_that_is_lost(broker: Rig, proxy: LosingProxy) -> None:
+    rate = Quota("rate", "r", 1, 60.0)
+    consumer = broker.consumer()
+    ids = broker.push(3)
+    first, second, third = consumer.turn(3, []).jobs
+    proxy.lose_answer_to(hash_of(broker, "let_through"))
+    assert consumer.limits().admit([rate], first.id, "default") == pytest.approx(60, abs=2)
+    consumer.ack(first)
+    proxy.lose_answer_to(hash_of(broker, "wait_turn"))
+    for job in (second, third):
+        consumer.wait_turn(job, [rate])
+    assert proxy.cuts == 2
+    assert broker.queue.size("default").parked == 2
+    broker.queue.time_offset = 61.0
+    assert [job.id for job in consumer.turn(3, []).jobs] == ids[1:2]
+
+
+def test_a_slot_is_taken_and_given_back_once_when_the_answers_are_lost(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    slot = Quota("slots", "s", 1)
+    consumer = broker.consumer()
+    broker.push(2)
+    first, second = consumer.turn(2, []).jobs
+    proxy.lose_answer_to(hash_of(broker, "let_through"))
+    assert consumer.limits().admit([slot], first.id, "default") is None
+    proxy.lose_answer_to(hash_of(broker, "free_slots"))
+    consumer.limits().free([slot], first.id)
+    assert proxy.cuts == 2
+    assert consumer.limits().admit([slot], second.id, "default") is None

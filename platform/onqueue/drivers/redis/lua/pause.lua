@@ -9,9 +9,9 @@
 -- Flags allow-oom
 -- Includes _clock _wake _alarm _pauses
 local now = now_ms(ARGV[3])
-set_pauses(KEYS[1], now)
-local was_paused = redis.call('HDEL', KEYS[1], ARGV[1])
+local ends = tonumber(string.match(redis.call('HGET', KEYS[1], ARGV[1]) or '', '^%d+') or nil)
+redis.call('HDEL', KEYS[1], ARGV[1])
 if ARGV[2] ~= '' then redis.call('HSET', KEYS[1], ARGV[1], ARGV[2]) end
 set_pauses(KEYS[1], now)
 call_in(KEYS[3], KEYS[2], now)
-return was_paused
+return ends and (ends == 0 or ends > now) and 1 or 0
