@@ -15,7 +15,7 @@ from support.waiting import eventually
 from support.worker_jobs import Line, make_manager, read_ledger
 
 _TESTS = Path(__file__).parents[1]
-_WORK = ("--app", "shop:queues", "work", "-v")
+_APP = ("--app", "shop:queues")
 
 
 @dataclass
@@ -75,13 +75,13 @@ class App:
         self.manager: QueueManager = make_manager(url, str(self.ledger), **settings)
         self.workers: list[WorkerProcess] = []
 
-    def work(self, *arguments: str, outputs: bool = True) -> WorkerProcess:
+    def work(self, *arguments: str, outputs: bool = True, command: str = "work") -> WorkerProcess:
         """Start a worker, its output in a log or (without `outputs`) both streams closed."""
         log = self.directory / f"worker-{len(self.workers)}.log"
         shut = [] if outputs else ["sh", "-c", 'exec "$@" >&- 2>&-', "sh"]
         with log.open("wb") as output:
             popen = subprocess.Popen(
-                [*shut, sys.executable, "-m", "onqueue", *_WORK, *arguments],
+                [*shut, sys.executable, "-m", "onqueue", *_APP, command, "-v", *arguments],
                 cwd=self.directory,
                 env={"PATH": os.defpath, "PYTHONPATH": str(_TESTS)},
                 stdout=output,
@@ -109,6 +109,10 @@ class App:
             return lines
 
         return eventually(enough, within=20.0)
+
+    def until_said(self, worker: WorkerProcess, text: str) -> None:
+        """Wait for something in a worker's log."""
+        eventually(lambda: text in worker.said(), within=20.0)
 
     def told(self) -> str:
         """Return the end of all logs, for a message."""

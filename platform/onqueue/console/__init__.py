@@ -21,7 +21,7 @@ from onqueue.console import (
 from onqueue.console.group import QueueGroup
 from onqueue.console.loading import load_manager
 from onqueue.console.schedule import build_schedule_group
-from onqueue.console.work import work
+from onqueue.console.work import listen, work
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +39,7 @@ def build_group(get_manager: Callable[[], QueueManager], name: str = "queue") ->
     group = QueueGroup(name, get_manager)
     for command in (
         work,
+        listen,
         *failed_jobs.commands(get_manager),
         *retrying.commands(get_manager),
         *batches.commands(get_manager),

@@ -1,14 +1,16 @@
-"""`work`: serve the queues of one connection until there is a reason to stop."""
+"""`work` serves the queues of one connection until there is a reason to stop; `listen` reloads."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from onqueue.worker import Worker, WorkerOptions
+from onqueue.worker.listening import Listener, worker_command
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,8 +72,7 @@ def _work(
     TERM, INT and QUIT finish the running job and end; a second one interrupts it. USR2 pauses,
     CONT goes on. The exit code is 0 (12: memory, 1: the broker is away).
     """
-    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
-    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
+    _log_to_stderr(verbose)
     if weighted:
         given["queues"], given["weights"] = _weighed(given["queues"])
     options = WorkerOptions(connection=connection, **given)
@@ -80,11 +81,13 @@ def _work(
     sys.exit(reason.exit_code)
 
 
-work = click.Command(
-    "work",
-    callback=_work,
-    help=_work.__doc__,
-    params=[
+def _log_to_stderr(verbose: int) -> None:
+    level = (logging.WARNING, logging.INFO, logging.DEBUG)[min(verbose, 2)]
+    logging.basicConfig(level=level, format=_LOG_FORMAT, stream=sys.stderr)
+
+
+def _params() -> list[click.Parameter]:
+    return [
         click.Argument(["connection"], required=False),
         _option("queues", str, callback=_names, help="Queues, the most urgent first: a,b,c."),
         click.Option(
@@ -105,6 +108,45 @@ work = click.Command(
         _option("stop_when_empty", bool, help="Stop when no job is ready."),
         _option("force", bool, help="Work on paused queues, too."),
         click.Option(["-v", "--verbose"], count=True, help="Tell more; twice: everything."),
+    ]
+
+
+work = click.Command("work", callback=_work, help=_work.__doc__, params=_params())
+"""Belongs into a group whose context's `obj` returns the QueueManager when called."""
+
+
+def _listen(verbose: int, watch: tuple[str, ...], poll: float, **given: Any) -> None:
+    """Work like `work`, but start a fresh process whenever a Python file changes: to develop with.
+
+    Running jobs are finished before. All options of `work` are passed on to it.
+    """
+    _log_to_stderr(max(verbose, 1))
+    ends = any(given[name] for name in ("once", "stop_when_empty", "max_jobs", "max_time"))
+    command = worker_command(sys.orig_argv, ("--watch", "--poll"))
+    places = [Path(place) for place in watch]
+    sys.exit(Listener(command, places, poll=poll, ends_with_worker=ends).run())
+
+
+listen = click.Command(
+    "listen",
+    callback=_listen,
+    help=_listen.__doc__,
+    params=[
+        *_params(),
+        click.Option(
+            ["--watch"],
+            multiple=True,
+            default=["."],
+            show_default=True,
+            metavar="PLACE",
+            help="A folder or a file to watch; may be repeated.",
+        ),
+        click.Option(
+            ["--poll"],
+            type=click.FloatRange(min=0, min_open=True),
+            default=1.0,
+            show_default=True,
+            help="Seconds between two looks at them.",
+        ),
     ],
 )
-"""Belongs into a group whose context's `obj` returns the QueueManager when called."""
