@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from onqueue.job_context import Order
 
@@ -20,7 +20,7 @@ class SkipIfBatchCancelled:
 
     def __call__(self, job: Job, inner: Next) -> None:
         """Run the job, or skip it."""
-        batch: Any = getattr(job, "batch", None)
+        batch = job.batch
         if batch is not None and batch.cancelled:
             job.running("middleware").give(Order("skip"))
         else:
