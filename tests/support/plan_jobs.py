@@ -5,8 +5,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import create_engine
-
 import onqueue
 from onqueue import Batch, Job, QueueManager
 from onqueue.bus.batch_tables import create_all as create_batches
@@ -17,6 +15,7 @@ from onqueue.outbox import SqlAlchemyTransactions, SqlOutbox
 from onqueue.outbox import create_all as create_outbox
 from onqueue.worker import WorkerOptions
 from support import worker_jobs
+from support.sql_engines import sqlite_engine
 from support.waiting import eventually
 from support.worker_forks import ForkedWorker
 from support.worker_jobs import Line, append, note, read_ledger
@@ -38,12 +37,12 @@ def make_manager(
     With `other` it has a second connection, under that prefix.
     """
     worker_jobs.make_manager(url, ledger)
-    engine = create_engine(f"sqlite:///{ledger}.db")
+    engine = sqlite_engine(Path(f"{ledger}.db"))
     create_all(engine)
     if outbox:
         create_outbox(engine)
     described = {"driver": "redis", "url": url, "lease": 2.0, **settings}
-    connections = {"redis": described}
+    connections = {"redis": described, "sync": {"driver": "sync"}}
     if other:
         connections["other"] = {**described, "prefix": other}
     kept: dict[str, Any] = {"driver": batches}

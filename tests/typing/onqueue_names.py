@@ -103,6 +103,14 @@ QueueManager("null", {}, app_keys=[("2026-11", b"32 bytes")], dont_retry=(ValueE
 QueueManager("null", {}, dont_retry=lambda error: "no" in str(error))
 QueueManager("null", {}, app_keys=["no pair"])  # type: ignore[list-item]
 
+plan = onqueue.chain([job, len, onqueue.batch([job, [job, job]])]).on_queue("slow").catch(print)
+assert_type(plan.dispatch(), str)
+pending = onqueue.batch([job, onqueue.chain([job])]).allow_failures().then(print).finally_(job)
+assert_type(pending.dispatch(), onqueue.Batch)
+assert_type(onqueue.find_batch("id"), onqueue.Batch | None)
+assert_type(job.batch, onqueue.Batch | None)
+onqueue.chain([5])  # type: ignore[list-item]
+
 schedule = Schedule(timezone="Europe/Berlin")
 assert_type(schedule.job(ExportSheet(5), "sheet").daily_at("07:00").catch_up("last"), Entry)
 schedule.job(lambda: ExportSheet(6), "other").every(minutes=5).without_overlapping("queue")

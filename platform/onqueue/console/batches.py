@@ -89,7 +89,7 @@ def _cancel(get_manager: Callable[[], QueueManager]) -> click.Command:
         """Let the jobs of a batch that wait end unrun; those that run go on."""
         manager = get_manager()
         batch = _known(manager, batch_id, None)
-        if not store_of(manager, batch.connection).cancel_batch(batch_id):
+        if not store_of(manager, batch.connection, batch.id).cancel_batch(batch_id):
             raise click.ClickException(f"Batch {batch_id!r} has ended or was cancelled before.")
         click.echo(f"Batch {batch_id} cancelled.")
 
@@ -132,7 +132,7 @@ def _known(manager: QueueManager, batch_id: str, connection: str | None) -> Batc
 def _retry_members(manager: QueueManager, batch: Batch) -> bool:
     """Put the failed members of a batch back; False when one stayed where it was."""
     back, left = 0, []
-    for job_id in store_of(manager, batch.connection).failed_members(batch.id):
+    for job_id in store_of(manager, batch.connection, batch.id).failed_members(batch.id):
         try:
             if retry_failed(manager, job_id):
                 back += 1

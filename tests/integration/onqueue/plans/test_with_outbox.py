@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import create_engine
 from sqlalchemy.orm import Session
 
 from onqueue import batch, chain
@@ -13,6 +12,7 @@ from onqueue.bus.sending import Sender
 from onqueue.errors import BrokerUnavailable
 from onqueue.outbox import Relay, SqlAlchemyTransactions, SqlOutbox
 from support.plan_jobs import Do, PlanApp, on_finally
+from support.sql_engines import sqlite_engine
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -26,7 +26,7 @@ def app(tmp_path: Path, redis_url: str) -> Iterator[PlanApp]:
 
 @pytest.fixture
 def session(app: PlanApp) -> Iterator[Session]:
-    engine = create_engine(f"sqlite:///{app.ledger}.db")
+    engine = sqlite_engine(Path(f"{app.ledger}.db"))
     with Session(engine) as session, SqlAlchemyTransactions().bind(session):
         session.begin()
         yield session
