@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from onqueue.errors import JobDefinitionError, nearest
 from onqueue.options import (
-    NOT_AVAILABLE,
     OPTION_NAMES,
     UNIQUE_SETTINGS,
     check_option,
-    refuse_unavailable,
 )
 
 if TYPE_CHECKING:
@@ -92,14 +90,13 @@ def _check_attribute(cls: type[Job], name: str, value: object) -> None:
     if name.startswith("_"):
         return
     job = cls.__qualname__
-    refuse_unavailable(job, name)
     annotation = inspect.get_annotations(cls).get(name)
     if name in OPTION_NAMES:
         _check_option_of(job, name, value)
     elif annotation is None and not _is_behaviour(value):
-        known = OPTION_NAMES - NOT_AVAILABLE
+        near = nearest(name, OPTION_NAMES)
         msg = (
-            f"{name!r} of job {job!r} is neither an option nor a field{nearest(name, known)} "
+            f"{name!r} of job {job!r} is neither an option nor a field{near} "
             "(annotate it to make it a field, or a ClassVar to make it a constant)"
         )
         raise JobDefinitionError(msg)

@@ -154,14 +154,7 @@ OPTIONS: dict[str, Option] = {
 }
 """In the order in which they are written into a payload."""
 
-NOT_AVAILABLE = frozenset(
-    {
-        "fair_key",
-    }
-)
-"""Options of the contract that this version refuses rather than ignores."""
-
-OPTION_NAMES = frozenset(OPTIONS) | NOT_AVAILABLE
+OPTION_NAMES = frozenset(OPTIONS)
 
 
 def check_option(job: str, name: str, value: object) -> None:
@@ -169,16 +162,6 @@ def check_option(job: str, name: str, value: object) -> None:
     option = OPTIONS[name]
     if not option.accepts(value):
         msg = f"Option {name!r} of job {job!r} must be {option.words}, not {value!r}"
-        raise JobDefinitionError(msg)
-
-
-def refuse_unavailable(job: str, name: str) -> None:
-    """Raise `JobDefinitionError` for an option that has no effect in this version."""
-    if name in NOT_AVAILABLE:
-        msg = (
-            f"Option {name!r} of job {job!r} is not available in this version of onqueue: "
-            "remove it, as it would have no effect"
-        )
         raise JobDefinitionError(msg)
 
 

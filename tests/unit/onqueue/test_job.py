@@ -98,7 +98,7 @@ def test_fields_are_inherited() -> None:
         ("unique_for = 60", "needs `unique = True`"),
         ("unique = True; unique_for = 0", "above 0"),
         ("unique = True; unique_on_conflict = 'later'", "one of drop, raise, replace"),
-        ("def fair_key(self): return 'x'", "not available"),
+        ("fair_key = ('x', 0)", "weight from 1 on"),
         ("encrypted: bool = True", "name of an option"),
         ("queue: str = 'x'", "name of an option"),
         ("release: int = 1", "name of a method"),
