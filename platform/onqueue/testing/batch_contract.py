@@ -58,7 +58,7 @@ class BatchContract(ChainContract):
     def test_a_batch_counts_how_its_members_end(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        """C66, C70. Whatever ends it is in exactly one of the counts."""
+        """C66, C70, B5. Whatever ends it is in exactly one of the counts."""
         plan = batch_of(6, allow_failures=True)
         assert batching.start_batch(plan) is True
         jobs = consumer.turn(6, []).jobs
@@ -124,7 +124,7 @@ class BatchContract(ChainContract):
     def test_a_member_counts_once_though_it_is_released_and_its_holder_dies(
         self, batching: BatchingQueue, consumer: Consumer, other: Consumer, leases: Leases
     ) -> None:
-        """Only its end counts, and only from who holds it."""
+        """B1, B5. Only its end counts, and only from who holds it."""
         plan = batch_of(1)
         batching.start_batch(plan)
         consumer.release(self.running(consumer), 0.0, attempts=1, exceptions=1)
@@ -169,7 +169,7 @@ class BatchContract(ChainContract):
     def test_callbacks_are_jobs_that_are_pushed_when_their_moment_comes(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        """C71. Each once; the ones at the end are about the batch, progress is about a member."""
+        """C71, B6. Each once; the ones at the end are about the batch, progress is about a member."""
         plan = batch_of(2, kinds=KINDS)
         batching.start_batch(plan)
         first, second = consumer.turn(2, []).jobs
@@ -317,7 +317,7 @@ class BatchContract(ChainContract):
     def test_retrying_the_failed_link_of_a_chain_in_a_batch_brings_the_rest_back(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        """B. Nothing of it is broken any more."""
+        """B5. Nothing of it is broken any more."""
         chain = chain_of(3)
         plan = batch_of(chain, kinds=("then", "finally"))
         batching.start_batch(plan)
@@ -362,7 +362,7 @@ class BatchContract(ChainContract):
     def test_a_chain_goes_on_when_its_batch_has_ended_well(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        """B. The batch is started by the end of the link before it."""
+        The batch is started by the end of the link before it."""
         inner = batch_of(2, kinds=("then",))
         plan = chain_of(message(), inner, message())
         batching.start_chain(plan)
@@ -380,7 +380,7 @@ class BatchContract(ChainContract):
     def test_a_chain_breaks_when_its_batch_does_not_end_well(
         self, batching: BatchingQueue, consumer: Consumer, how: str
     ) -> None:
-        """B. The catch callbacks of the chain are about the batch."""
+        The catch callbacks of the chain are about the batch."""
         inner, catch = batch_of(1), message(queue="low")
         plan = chain_of(inner, message(), catch=[catch])
         batching.start_chain(plan)
@@ -402,7 +402,7 @@ class BatchContract(ChainContract):
     def test_healing_a_batch_goes_on_with_the_chain_it_broke(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        """B. When the last failed member has succeeded after all."""
+        When the last failed member has succeeded after all."""
         inner = batch_of(2)
         plan = chain_of(inner, message())
         batching.start_chain(plan)

@@ -131,7 +131,7 @@ class ChainContract(UniqueContract):
     def test_a_link_in_flight_of_a_dead_holder_does_not_move_its_chain(
         self, chaining: ChainingQueue, consumer: Consumer, other: Consumer, leases: Leases
     ) -> None:
-        """It comes back; its old holder changes nothing any more."""
+        """B1. It comes back; its old holder changes nothing any more."""
         plan = chain_of(2, catch=[message()])
         chaining.start_chain(plan)
         job = self.running(consumer)
@@ -164,7 +164,7 @@ class ChainContract(UniqueContract):
     def test_retrying_the_failed_link_goes_on_with_the_chain(
         self, chaining: ChainingQueue, consumer: Consumer
     ) -> None:
-        """B. The catch callbacks are pushed once, however often it fails."""
+        The catch callbacks are pushed once, however often it fails."""
         catch = message()
         plan = chain_of(2, catch=[catch])
         chaining.start_chain(plan)

@@ -113,7 +113,7 @@ class UniqueContract(WorkContract):
     def test_a_holder_without_its_lease_frees_nothing(
         self, unique: UniqueQueue, consumer: Consumer, leases: Leases
     ) -> None:
-        """Neither by an end nor before processing."""
+        """B1. Neither by an end nor before processing."""
         first = claiming(claim={"until_processing": True})
         unique.push_unique([first])
         job = self.running(consumer)
@@ -188,7 +188,7 @@ class UniqueContract(WorkContract):
     def test_a_replacement_takes_the_place_of_a_waiting_job(
         self, unique: UniqueQueue, consumer: Consumer
     ) -> None:
-        """B. Place and id stay, the payload is the newer."""
+        """B7. Place and id stay, the payload is the newer."""
         replace = {"on_conflict": "replace"}
         first, second = claiming(claim=replace), claiming(payload=b"new", claim=replace)
         unique.push_unique([first])
@@ -199,7 +199,7 @@ class UniqueContract(WorkContract):
     def test_the_replacement_of_a_running_job_runs_after_it(
         self, unique: UniqueQueue, consumer: Consumer, other: Consumer
     ) -> None:
-        """B. At most one, whose payload is the newest; it has the claim then."""
+        """B7. At most one, whose payload is the newest; it has the claim then."""
         replace = {"on_conflict": "replace"}
         first = claiming(claim=replace)
         second = claiming(payload=b"second", claim=replace)
