@@ -185,11 +185,23 @@ class Only(Do):
         return self.key
 
 
+class OnlySlow(Slow):
+    """Is unique and runs longer than it may."""
+
+    unique = True
+
+    def unique_id(self) -> str:
+        return "slow"
+
+
 class OnlyUntil(Only):
     """Gives its lock back when it starts, and dispatches the next of its kind while it runs."""
 
     unique_until_processing = True
     again: bool = False
+
+    def middleware(self) -> list[Any]:
+        return [_put_off] if self.how == "put off" else []
 
     def handle(self) -> None:
         if self.again:
@@ -258,6 +270,15 @@ class Tell(Job):
 
 def _turn_away(job: Job, inner: Any) -> None:
     """Go no further."""
+
+
+def _put_off(job: Job, inner: Any) -> None:
+    """Let the first attempt come again later."""
+    if job.attempts > 1:
+        inner(job)
+        return
+    note(job, "put-off")
+    job.release(0.4)
 
 
 def on_error(error: onqueue.errors.MemberFailed) -> None:

@@ -13,6 +13,7 @@ from support.plan_jobs import (
     Grow,
     Heal,
     Only,
+    OnlySlow,
     OnlyUntil,
     PlanApp,
     Slow,
@@ -20,6 +21,7 @@ from support.plan_jobs import (
     on_finally,
     on_then,
 )
+from support.waiting import eventually
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -118,10 +120,14 @@ def test_a_unique_job_s_lock_ends_with_the_job(app: PlanApp) -> None:
     for how in ways:
         Only(f"{how}-a", how, key=how).dispatch()
         Only(f"{how}-b", key=how).dispatch()
+    OnlySlow("timeout-a").dispatch()
+    OnlySlow("timeout-b").dispatch()
     app.drain()
+    OnlySlow("timeout-c").dispatch()
     for how in ways:
         Only(f"{how}-c", key=how).dispatch()
     app.drain()
+    assert app.ran("timeout") == ["timeout-a", "timeout-c"]
     for how in ways:
         assert set(app.ran(how)) == {f"{how}-c"} | ({f"{how}-a"} if how != "skip" else set())
 
@@ -132,6 +138,16 @@ def test_a_job_unique_until_it_runs_lets_the_next_one_in(app: PlanApp) -> None:
     OnlyUntil("b").dispatch()
     app.drain()
     assert app.ran() == ["a", "a-next"]
+
+
+def test_a_job_that_its_middleware_puts_off_keeps_its_lock(app: PlanApp) -> None:
+    """K61."""
+    first = OnlyUntil("a", "put off").dispatch()
+    app.work()
+    eventually(lambda: any(line.what == "put-off" for line in app.lines()))
+    assert OnlyUntil("b").dispatch() == first
+    app.wait_for("a")
+    assert app.ran() == ["a"]
 
 
 def test_links_may_be_on_other_connections(tmp_path: Path, redis_url: str) -> None:
