@@ -169,7 +169,7 @@ class BatchContract(ChainContract):
     def test_callbacks_are_jobs_that_are_pushed_when_their_moment_comes(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        """C71, B6. Each once; the ones at the end are about the batch, progress is about a member."""
+        """C71, B6. Each once; those at the end are about the batch, progress about a member."""
         plan = batch_of(2, kinds=KINDS)
         batching.start_batch(plan)
         first, second = consumer.turn(2, []).jobs
@@ -362,7 +362,7 @@ class BatchContract(ChainContract):
     def test_a_chain_goes_on_when_its_batch_has_ended_well(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        The batch is started by the end of the link before it."""
+        """The batch is started by the end of the link before it."""
         inner = batch_of(2, kinds=("then",))
         plan = chain_of(message(), inner, message())
         batching.start_chain(plan)
@@ -380,7 +380,7 @@ class BatchContract(ChainContract):
     def test_a_chain_breaks_when_its_batch_does_not_end_well(
         self, batching: BatchingQueue, consumer: Consumer, how: str
     ) -> None:
-        The catch callbacks of the chain are about the batch."""
+        """The catch callbacks of the chain are about the batch."""
         inner, catch = batch_of(1), message(queue="low")
         plan = chain_of(inner, message(), catch=[catch])
         batching.start_chain(plan)
@@ -402,7 +402,7 @@ class BatchContract(ChainContract):
     def test_healing_a_batch_goes_on_with_the_chain_it_broke(
         self, batching: BatchingQueue, consumer: Consumer
     ) -> None:
-        When the last failed member has succeeded after all."""
+        """When the last failed member has succeeded after all."""
         inner = batch_of(2)
         plan = chain_of(inner, message())
         batching.start_chain(plan)

@@ -164,7 +164,7 @@ class ChainContract(UniqueContract):
     def test_retrying_the_failed_link_goes_on_with_the_chain(
         self, chaining: ChainingQueue, consumer: Consumer
     ) -> None:
-        The catch callbacks are pushed once, however often it fails."""
+        """The catch callbacks are pushed once, however often it fails."""
         catch = message()
         plan = chain_of(2, catch=[catch])
         chaining.start_chain(plan)
