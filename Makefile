@@ -65,7 +65,7 @@ bench: $(STAMPS)/test $(PEERS)/installed ## Measure the queue beside five others
 screenshots: $(STAMPS)/test browser ## Take the pictures of the pages for the README and the docs
 	@$(BIN)/python tests/browser/screenshots.py $(ARGS)
 
-catalogue: $(STAMPS)/test ## Write the pages on Laravel's behaviours from the marks in the tests
+catalogue: $(STAMPS)/test ## Write the pages made from the code and from the marks in the tests
 	@cd tests && ../$(BIN)/python -m support
 
 # Compiled for 3.11 on any machine; the addresses of indexes stay out of the files.

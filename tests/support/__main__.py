@@ -1,8 +1,9 @@
-"""Writes the pages that are made from the tests: `python -m support`, in `make catalogue`."""
+"""Writes the pages that are made from the tests and the code: `python -m support`."""
 
 import sys
 
-from support.catalogue import write
+from support import catalogue, core_reference
 
-if left := write():
+core_reference.write()
+if left := catalogue.write():
     sys.stderr.write(f"no test shows {left}\n")
