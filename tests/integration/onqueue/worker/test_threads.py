@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from onqueue import dispatch_many
+from support.servers import private_valkey
 from support.thread_jobs import AsyncLinger, Linger, Stage
 from support.worker_jobs import HoldInterpreter, Quick
 
@@ -141,3 +142,20 @@ def test_what_waits_behind_long_jobs_goes_to_another_worker(stage: Stage) -> Non
     stage.work(concurrency=2)
     stage.wait_for("ran", 221)
     assert stage.lines("end") == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 4])
+def test_a_worker_that_is_to_stop_when_empty_says_so_when_its_broker_goes_away(
+    tmp_path: Path, concurrency: int
+) -> None:
+    """C24."""
+    with private_valkey() as server:
+        stage = Stage(tmp_path, server.url, lease=0.6)
+        try:
+            Linger("a", 0.3).dispatch()
+            stage.work(concurrency=concurrency, stop_when_empty=True)
+            stage.wait_for("start", 1)
+            server.kill()
+            assert _ended(stage) == 1
+        finally:
+            stage.close()

@@ -376,10 +376,11 @@ def test_a_forced_worker_works_on_a_paused_queue(app: App) -> None:
     assert labels(app.lines("ran")) == ["a"]
 
 
-def test_without_a_broker_a_worker_that_ends_by_itself_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("option", ["--once", "--stop-when-empty"])
+def test_without_a_broker_a_worker_that_ends_by_itself_says_so(tmp_path: Path, option: str) -> None:
     """C24."""
     app = App(tmp_path, f"unix://{tmp_path}/none.sock")
-    worker = app.work("--once")
+    worker = app.work(option)
     assert worker.ends() == 1
     assert "cannot be reached" in worker.said()
 
