@@ -52,6 +52,15 @@ def later() -> Later | None:
     return _later.get()
 
 
+def when_answered(name: str, work: Callable[[], object]) -> None:
+    """Do something once the response of the present request is sent; outside of one, now."""
+    kept = later()
+    if kept is None:
+        work()
+    else:
+        kept.add(name, work)
+
+
 @contextmanager
 def after_response(into: Later | None = None) -> Iterator[Later]:
     """Keep what is dispatched "after the response" inside the block; the caller runs it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from onqueue import events
+from onqueue.bus.after_response import when_answered
 from onqueue.bus.callbacks import callback_job
 from onqueue.bus.chain import Chain, Heard, checked_queue
 from onqueue.bus.dispatcher import current_dispatcher
@@ -103,6 +104,10 @@ class PendingBatch:
     def dispatch_unless(self, condition: object) -> Batch | None:
         """Start the batch unless the condition holds; None when it does."""
         return None if condition else self.dispatch()
+
+    def dispatch_after_response(self) -> None:
+        """Start the batch once the response of the present request is sent; outside of one, now."""
+        when_answered("batch", self.dispatch)
 
     def _hear(self, kind: CallbackKind, callback: Heard) -> Self:
         self.sketch.callbacks.setdefault(kind, []).append(callback_job(kind, callback))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from onqueue.bus.after_response import when_answered
 from onqueue.bus.callbacks import callback_job
 from onqueue.bus.dispatcher import current_dispatcher
 from onqueue.bus.functions import as_job
@@ -94,6 +95,10 @@ class Chain:
     def dispatch_unless(self, condition: object) -> ChainId | None:
         """Start the chain unless the condition holds; None when it does."""
         return None if condition else self.dispatch()
+
+    def dispatch_after_response(self) -> None:
+        """Start the chain once the response of the present request is sent; outside of one, now."""
+        when_answered("chain", self.dispatch)
 
     def dispatch_sync(self) -> ChainId:
         """Run the links here and now, whatever their connections; raises what a link raises."""

@@ -8,6 +8,7 @@ import pytest
 
 import onqueue
 from onqueue import Job, QueueManager, batch, chain
+from onqueue.bus import after_response
 from onqueue.bus.plan_codec import plan_from, plan_parts
 from onqueue.errors import (
     ConfigurationError,
@@ -341,6 +342,17 @@ def test_a_chain_is_dispatched_if_and_unless() -> None:
     assert chain([Link("c")]).dispatch_if(1)
     assert chain([Link("d")]).dispatch_unless(0)
     assert RAN == ["c", "d"]
+
+
+def test_chains_and_batches_may_wait_for_the_response() -> None:
+    with after_response() as kept:
+        chain([Link("a")]).dispatch_after_response()
+        batch([Link("b")]).dispatch_after_response()
+    assert RAN == []
+    kept.run()
+    assert RAN == ["a", "b"]
+    chain([Link("c")]).dispatch_after_response()
+    assert RAN == ["a", "b", "c"]
 
 
 def test_a_connection_that_drops_jobs_drops_chains_and_batches() -> None:
