@@ -44,7 +44,7 @@ class Steps(Job):
         return self.attempts
 
 
-class Endless(Job):
+class Unending(Job):
     """Runs until it is told, or made, to end: by looking, by being cut, or by being killed."""
 
     timeout = 60

@@ -8,7 +8,7 @@ import pytest
 
 import onqueue
 from onqueue import Job
-from support.long_jobs import Endless, Invitations
+from support.long_jobs import Unending, Invitations
 from support.waiting import eventually
 from support.worker_processes import App
 
@@ -24,7 +24,7 @@ def app(tmp_path: Path, redis_url: str) -> Iterator[App]:
 
 def test_a_waiting_job_is_removed_wherever_it_waits(app: App) -> None:
     """B11."""
-    waiting = [Endless("a", "polite"), Endless("b", "polite").delay(60)]
+    waiting = [Unending("a", "polite"), Unending("b", "polite").delay(60)]
     ids = onqueue.dispatch_many(waiting)
     assert [onqueue.cancel(job_id) for job_id in ids] == ["removed", "removed"]
     assert app.is_empty()
@@ -34,7 +34,7 @@ def test_a_waiting_job_is_removed_wherever_it_waits(app: App) -> None:
 def test_a_running_job_that_looks_ends_within_a_second(app: App) -> None:
     """B11."""
     app.work()
-    job_id = Endless("p", "polite").dispatch()
+    job_id = Unending("p", "polite").dispatch()
     app.wait_for("start")
     assert onqueue.cancel(job_id) == "asked"
     [told] = app.wait_for("told")
@@ -48,7 +48,7 @@ def test_a_running_job_that_does_not_look_is_cut_after_the_grace(
     app: App, arguments: tuple[str, ...]
 ) -> None:
     app.work(*arguments)
-    job_id = Endless("r", "rude").dispatch()
+    job_id = Unending("r", "rude").dispatch()
     app.wait_for("start")
     assert onqueue.cancel(job_id, grace=0.1) == "asked"
     eventually(app.is_empty)
@@ -61,7 +61,7 @@ def test_a_running_job_that_does_not_look_is_cut_after_the_grace(
 def test_a_job_that_cannot_be_cut_is_killed_and_not_run_again(app: App) -> None:
     """B11."""
     app.work()
-    job_id = Endless("d", "deaf").dispatch()
+    job_id = Unending("d", "deaf").dispatch()
     app.wait_for("start")
     assert onqueue.cancel(job_id, grace=0) == "asked"
     eventually(app.is_empty, within=20)
@@ -72,7 +72,7 @@ def test_a_job_that_cannot_be_cut_is_killed_and_not_run_again(app: App) -> None:
 @pytest.mark.crash
 def test_a_cancelled_job_is_not_run_again_when_its_worker_dies_first(app: App) -> None:
     worker = app.work()
-    job_id = Endless("r", "rude").dispatch()
+    job_id = Unending("r", "rude").dispatch()
     app.wait_for("start")
     worker.signal_group(signal.SIGSTOP)
     assert onqueue.cancel(job_id) == "asked"
@@ -83,7 +83,7 @@ def test_a_cancelled_job_is_not_run_again_when_its_worker_dies_first(app: App) -
 
 
 def test_a_job_that_is_reserved_behind_another_never_starts(app: App) -> None:
-    jobs: list[Job] = [Invitations("first", 40, 0.02), Endless("second", "rude")]
+    jobs: list[Job] = [Invitations("first", 40, 0.02), Unending("second", "rude")]
     _, second = onqueue.dispatch_many(jobs)
     app.work()
     app.wait_for("start", "first")

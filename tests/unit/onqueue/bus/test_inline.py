@@ -30,7 +30,7 @@ class Lost:
         return None
 
 
-class Do(Job):
+class Serve(Job):
     what: str = "work"
 
     def handle(self, shop: Shop) -> None:
@@ -137,7 +137,7 @@ def names(told: list[Any]) -> list[str]:
 
 
 def test_a_job_runs_at_once_inside_its_scope(heard: list[Any]) -> None:
-    Do().dispatch()
+    Serve().dispatch()
     assert RAN == [("enter", "7"), ("work", 1, "7", "shop"), ("leave", "7")]
     assert names(heard) == ["JobProcessing", "JobProcessed", "JobAttempted"]
     assert heard[1].outcome == "succeeded"
@@ -145,13 +145,13 @@ def test_a_job_runs_at_once_inside_its_scope(heard: list[Any]) -> None:
 
 def test_a_delay_is_ignored() -> None:
     """K41."""
-    onqueue.dispatch_many([Do().delay(60), Do("delete")])
+    onqueue.dispatch_many([Serve().delay(60), Serve("delete")])
     assert len(RAN) == 6
 
 
 def test_dispatch_sync_runs_whatever_the_connection() -> None:
     """K44."""
-    Do().on_connection("null").dispatch_sync()
+    Serve().on_connection("null").dispatch_sync()
     assert ("work", 1, "7", "shop") in RAN
 
 
@@ -160,9 +160,9 @@ def test_what_the_job_raises_reaches_the_dispatcher_and_the_failed_store(
 ) -> None:
     """K41, C42."""
     with pytest.raises(ValueError, match="broken"):
-        Do("raise").dispatch()
+        Serve("raise").dispatch()
     (failed,) = store.all()
-    assert (failed.job, failed.error_type, failed.error) == ("Do", "ValueError", "broken")
+    assert (failed.job, failed.error_type, failed.error) == ("Serve", "ValueError", "broken")
     assert (failed.attempts, failed.tenant, failed.connection) == (1, "7", "sync")
     assert "in handle" in failed.traceback
     assert ("failed", "broken") in RAN
@@ -177,7 +177,7 @@ def test_what_the_job_raises_reaches_the_dispatcher_and_the_failed_store(
 def test_a_job_that_fails_itself_is_recorded_and_not_raised(
     store: MemoryFailedJobs, heard: list[Any]
 ) -> None:
-    Do("fail").dispatch()
+    Serve("fail").dispatch()
     assert [failed.error for failed in store.all()] == ["given up"]
     assert names(heard) == ["JobProcessing", "JobFailed", "JobAttempted"]
 
@@ -188,7 +188,7 @@ def test_a_job_cannot_go_back_to_a_queue_it_never_was_on(
 ) -> None:
     """C41."""
     with pytest.raises(NotWithSync, match=f"asked for '{what}'"):
-        Do(what).dispatch()
+        Serve(what).dispatch()
     assert len(store.all()) == 1
 
 

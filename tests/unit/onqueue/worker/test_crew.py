@@ -41,7 +41,7 @@ def beside(act: Any) -> threading.Thread:
     return thread
 
 
-class Note(Job):
+class Jot(Job):
     label: str = "a"
 
     def handle(self) -> None:
@@ -93,7 +93,7 @@ def test_as_many_jobs_run_at_once_as_there_are_threads(bench: CrewBench) -> None
 
 
 def test_each_of_many_jobs_is_marked_run_and_confirmed_once(bench: CrewBench) -> None:
-    ids = [bench.put(Note(str(number))) for number in range(500)]
+    ids = [bench.put(Jot(str(number))) for number in range(500)]
     assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
     confirmed = [job_id for told in bench.consumer.told if told[0] == "done" for job_id in told[1:]]
     assert sorted(confirmed) == sorted(bench.consumer.started) == ids
@@ -104,7 +104,7 @@ def test_each_of_many_jobs_is_marked_run_and_confirmed_once(bench: CrewBench) ->
 def test_a_limit_of_jobs_is_exact(bench: CrewBench, limit: dict[str, Any], ran: int) -> None:
     """K23, C17."""
     for number in range(40):
-        bench.put(Note(str(number)))
+        bench.put(Jot(str(number)))
     ended = bench.run(stop_when_empty=False, **limit)
     assert ended == (Exit.STOPPED, StopReason.MAX_JOBS)
     assert len(RUNS) == ran
@@ -121,7 +121,7 @@ def test_outcomes_besides_success_are_settled_once_for_each_job(bench: CrewBench
 def test_a_stop_lets_what_runs_end_and_gives_back_what_does_not(bench: CrewBench) -> None:
     ids = [bench.put(AtGate(str(number))) for number in range(4)]
     for number in range(6):
-        bench.put(Note(str(number)))
+        bench.put(Jot(str(number)))
 
     def stop() -> None:
         eventually(lambda: len(RUNS) == 4)
@@ -138,7 +138,7 @@ def test_a_stop_lets_what_runs_end_and_gives_back_what_does_not(bench: CrewBench
 
 def test_a_paused_crew_takes_no_job_until_it_goes_on(bench: CrewBench) -> None:
     """K21."""
-    bench.put(Note("a"))
+    bench.put(Jot("a"))
     bench.shared.ask_to_pause(paused=True)
 
     def go_on() -> None:
@@ -213,7 +213,7 @@ def test_a_job_is_recalled_by_the_parent_only_before_it_is_claimed(bench: CrewBe
         GATE.set()
 
     bench.consumer.turn = lambda want, done: turn(max(want, 10), done)  # type: ignore[method-assign]
-    late = [bench.put(Note(str(number))) for number in range(3)]
+    late = [bench.put(Jot(str(number))) for number in range(3)]
     thread = beside(recall)
     bench.run()
     thread.join(5)

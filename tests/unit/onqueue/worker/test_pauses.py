@@ -13,11 +13,12 @@ from onqueue.quotas import Pause
 from onqueue.worker.pauses import KnownPauses
 from support.child_loop import Bench, hearing, names
 
-MAILS = Pause("job", "Mail", "the provider is down")
+MAILS = Pause("job", "Mail.pauses", "the provider is down")
 ACME = Pause("tenant", "acme", until=9e9)
 
 
 class Mail(Job):
+    name = "Mail.pauses"
     def handle(self) -> None: ...
 
 
@@ -50,8 +51,8 @@ def hearing_pauses() -> Iterator[list[Any]]:
 @pytest.mark.parametrize(
     ("pauses", "context", "waits_for"),
     [
-        ({MAILS}, {}, ("job:Mail",)),
-        ({MAILS, ACME}, {"tenant": "acme"}, ("job:Mail", "tenant:acme")),
+        ({MAILS}, {}, ("job:Mail.pauses",)),
+        ({MAILS, ACME}, {"tenant": "acme"}, ("job:Mail.pauses", "tenant:acme")),
         ({ACME}, {"tenant": "acme"}, ("tenant:acme",)),
         ({ACME}, {"tenant": "globex"}, None),
         ({Pause("job", "Male")}, {}, None),
@@ -90,9 +91,9 @@ def test_a_change_is_told_once_and_what_was_so_before_is_none() -> None:
         known.learn(frozenset({longer}))
     assert known.waiting == {"t:acme"}
     assert heard == [
-        events.WorkPaused("redis", "job", "Mail", "the provider is down", None),
+        events.WorkPaused("redis", "job", "Mail.pauses", "the provider is down", None),
         events.WorkPaused("redis", "tenant", "acme", "unpaid", None),
-        events.WorkResumed("redis", "job", "Mail"),
+        events.WorkResumed("redis", "job", "Mail.pauses"),
     ]
 
 
