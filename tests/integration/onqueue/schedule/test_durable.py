@@ -14,7 +14,7 @@ from support.schedule_rig import ScheduleRig, schedule_rig
 from support.sql_engines import sqlite_engine
 
 
-class Charge(Job):
+class DebitDaily(Job):
     """A job that survives the broker."""
 
     durable = True
@@ -44,10 +44,10 @@ def rig(redis_url: str, outbox: SqlOutbox) -> Iterator[ScheduleRig]:
 def test_a_durable_job_is_in_the_outbox_under_its_tick_s_id(
     rig: ScheduleRig, outbox: SqlOutbox
 ) -> None:
-    rig.schedule.job(Charge).hourly()
+    rig.schedule.job(DebitDaily).hourly()
     rig.look("2026-03-01T07:59")
     rig.look("2026-03-01T08:00")
-    (record,) = rig.history("Charge")
+    (record,) = rig.history("DebitDaily")
     assert outbox.state(record.job) == "dispatched"
     assert rig.waiting() == 1
 
@@ -57,7 +57,7 @@ def test_a_durable_tick_that_was_cut_is_finished_by_the_next_leader_and_counts_o
     rig: ScheduleRig, outbox: SqlOutbox, monkeypatch: pytest.MonkeyPatch, moment: str
 ) -> None:
     """B9."""
-    rig.schedule.job(Charge).hourly()
+    rig.schedule.job(DebitDaily).hourly()
     rig.look("2026-03-01T07:59")
     whole = TickSender.send_once
 
@@ -69,9 +69,9 @@ def test_a_durable_tick_that_was_cut_is_finished_by_the_next_leader_and_counts_o
     with monkeypatch.context() as patched:
         patched.setattr(TickSender, "send_once", cut)
         rig.look("2026-03-01T08:00")
-    assert rig.told("Charge") == []
+    assert rig.told("DebitDaily") == []
     rig.schedulers.pop().close()
     rig.look("2026-03-01T08:00:30")
-    assert rig.told("Charge") == [("01 08:00", "ran", "")]
+    assert rig.told("DebitDaily") == [("01 08:00", "ran", "")]
     assert rig.waiting() == 1
     assert outbox.counts() == {"dispatched": 1}
