@@ -1,4 +1,7 @@
-"""What every driver that keeps batches must do ("batches"): each member counts once, at its end."""
+"""What every driver that keeps batches must do ("batches"): each member counts once, at its end.
+
+Longer than other files: it is one list of what a batch is, with chains and batches inside it.
+"""
 
 from __future__ import annotations
 

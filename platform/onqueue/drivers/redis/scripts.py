@@ -1,6 +1,7 @@
 """The scripts the server runs: read from `lua/`, packed ready for the wire, one method a script.
 
-Only this module knows in which order a script takes its keys and arguments.
+Only this module, `tied_scripts` and `limit_scripts` know in which order a script takes its keys and
+arguments. Longer than other files: it is a list with one short method for each script.
 """
 
 from __future__ import annotations
