@@ -133,7 +133,7 @@ class RedisConsumer:
         if reply == Code.LOST:
             raise LeaseLost(self.holder)
         header, blob, *ties = reply
-        due, number, ids, lengths, states, refused, lost, marks, left, paused = (
+        due, number, ids, lengths, states, refused, lost, marks, left, paused, slotted = (
             header.decode().split("|")
         )
         if paused not in {self._version_of_pauses, _NOT_ASKED}:
@@ -158,6 +158,8 @@ class RedisConsumer:
         if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
             self._given.clear()
         self._given.update([job.id for job in jobs])
+        if slotted:
+            self._limits.came(_split(slotted))
         return Turn(jobs, next_due, _split(refused), transfers, self._pauses)
 
     def _left_over(self, left: str) -> bool:
@@ -327,6 +329,8 @@ class RedisConsumer:
     def give_back(self, ids: Sequence[JobId]) -> None:
         """Return jobs that never started to the front of their queues, in order."""
         self._given.difference_update(ids)
+        if self._limits.taken:
+            self._limits.left(ids)
         with self._broker.translating():
             try:
                 self._give_back([job_id.encode() for job_id in ids])

@@ -59,6 +59,7 @@ class RedisLimits:
         self._held = held
         self._clock = SystemClock()
         self.taken: dict[JobId, list[Quota]] = {}
+        """Who has slots; none are named of a job that came with them and has not asked yet."""
         self.ahead: dict[Hashable, Ahead] = {}
         """What was used for jobs that come next, so that not each of them needs a trip."""
 
@@ -84,6 +85,16 @@ class RedisLimits:
         if slots:
             self.taken.setdefault(owner, []).extend(slots)
         return None
+
+    def came(self, owners: Iterable[JobId]) -> None:
+        """Note that these jobs came with the slots they had waited for."""
+        for owner in owners:
+            self.taken[owner] = []
+
+    def left(self, owners: Iterable[JobId]) -> None:
+        """Note that these jobs went back to their queue, with their slots if they came with any."""
+        for owner in owners:
+            self.taken.pop(owner, None)
 
     def _use_ahead(self, alike: Hashable) -> bool:
         ahead = self.ahead[alike]

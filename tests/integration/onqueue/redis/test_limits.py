@@ -154,6 +154,45 @@ def test_a_job_that_ends_without_giving_its_slot_back_loses_it(broker: Rig) -> N
         other.ack(probe)
 
 
+@pytest.mark.parametrize("end", ["turn", "ack", "release"])
+def test_a_job_that_came_with_its_slot_and_never_asked_for_it_gives_it_back(
+    broker: Rig, end: str
+) -> None:
+    """A cancelled or an expired job, say: it ends before its middleware."""
+    consumer = broker.consumer()
+    ids = broker.push(3)
+    first, second, third = consumer.turn(3, []).jobs
+    assert meet(consumer, first, SLOTS)
+    consumer.wait_turn(second, [SLOTS])
+    consumer.wait_turn(third, [SLOTS])
+    consumer.ack(first)
+    (unasked,) = consumer.turn(3, []).jobs
+    assert unasked.id == ids[1]
+    if end == "turn":
+        consumer.turn(0, [unasked.id])
+    elif end == "ack":
+        consumer.ack(unasked, "cancelled")
+    else:
+        consumer.release(unasked, 60.0, attempts=1, exceptions=0)
+    assert run_all(consumer, SLOTS) == [ids[2]]
+
+
+def test_a_job_given_back_keeps_the_slot_it_came_with(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    broker.push(2)
+    first, second = consumer.turn(2, []).jobs
+    assert meet(consumer, first, SLOTS)
+    consumer.wait_turn(second, [SLOTS])
+    consumer.ack(first)
+    (came,) = consumer.turn(1, []).jobs
+    consumer.give_back([came.id])
+    consumer.turn(0, [])
+    newcomer = broker.start(other)
+    assert newcomer.id == came.id
+    assert admit(other, newcomer, SLOTS) is None
+    assert admit(other, broker.start(other), SLOTS) == float("inf")
+
+
 def test_the_slots_of_a_dead_holder_go_to_those_who_wait(broker: Rig) -> None:
     """B4."""
     dying, consumer = broker.consumer(), broker.consumer()

@@ -3,7 +3,7 @@ local function gates_of(from, count, holders, payloads, holder)
   local held_slots, parked, lanes, granted = unpack(KEYS, from + count, from + count + 3)
   return {
     first = from, holders = holders, payloads = payloads, holder = holder,
-    held_slots = held_slots, parked = parked, lanes = lanes, granted = granted,
+    held_slots = held_slots, parked = parked, lanes = lanes, granted = granted, slotted = '',
   }
 end
 

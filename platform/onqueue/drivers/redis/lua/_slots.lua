@@ -1,10 +1,13 @@
 local function take_slots(quotas, id, holder, held_slots)
+  local taken = false
   for _, quota in ipairs(quotas) do
     if quota.kind == 's' then
       redis.call('HSET', quota.count, id, holder .. ' ' .. quota.waiters)
       redis.call('SADD', held_slots, quota.count .. ' ' .. id)
+      taken = true
     end
   end
+  return taken
 end
 
 local function drop_slot(count, id, holder, lanes, now)

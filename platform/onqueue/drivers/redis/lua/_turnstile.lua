@@ -26,7 +26,7 @@ local function pull(timers, most, now, desk)
       redis.call('LPOP', lane)
       if step_out(id, desk) then
         redis.call('ZADD', desk.granted, string.format('%.0f', use_rates(quotas, now)), id .. ' ' .. lane)
-        take_slots(quotas, id, desk.holder, desk.held_slots)
+        if take_slots(quotas, id, desk.holder, desk.held_slots) then desk.slotted = desk.slotted .. id end
         picked[#picked + 1] = id
       end
       id, due = redis.call('LINDEX', lane, 0), now

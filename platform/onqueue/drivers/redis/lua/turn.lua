@@ -15,7 +15,7 @@
 -- ARGV[5] desk        names and keys of what ties may change
 -- ARGV[6..] rest      names of the queues, then the ids of finished jobs
 -- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
---   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses; blob: the payloads one after the other
+--   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
 -- Includes _alive _clock _wake _ready _desk _ended _confirm _alarm _slots _quota _free_slot _gate _turnstile _fetch _pauses _line_up _rounds _pick _tie _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
@@ -23,7 +23,7 @@ local count = tonumber(ARGV[4])
 local desk = desk_if(KEYS[8], ARGV[5])
 local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 6 + count))
 local want = tonumber(ARGV[3])
-if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '|-', ''} end
+if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '|-|', ''} end
 local now = now_ms(ARGV[2])
 local pauses = version_of_pauses(KEYS[7], now)
 local gates = gates_of(9 + count * 3, count, KEYS[1], KEYS[5], ARGV[1])
@@ -42,5 +42,5 @@ else
 end
 if lost ~= '' then next_due = now end
 local pause = next_due < 0 and -1 or math.max(0, next_due - now)
-brought[1] = table.concat({string.format('%.0f', pause), queue, ids, lengths, states, refused, lost, marks, left_over(desk), pauses or ''}, '|')
+brought[1] = table.concat({string.format('%.0f', pause), queue, ids, lengths, states, refused, lost, marks, left_over(desk), pauses or '', gates and gates.slotted or ''}, '|')
 return brought
