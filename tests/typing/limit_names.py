@@ -60,10 +60,6 @@ assert_type(Limit.per_day(5).by(7), Limit)
 assert_type(funnel("k").limit(2), Funnel)
 assert_type(throttle("k").allow(2).every(1), Throttle)
 
-throttle("k").every("a minute")  # type: ignore[arg-type]
-Limit.per_second("5")  # type: ignore[arg-type]
-RateLimiter.define("none", 5)  # type: ignore[arg-type]
-
 
 @events.work_paused.connect
 def note(event: events.WorkPaused) -> Any:

@@ -1,4 +1,4 @@
-"""Checked by mypy, never run: what the public names promise to those who write jobs."""
+"""Checked by mypy and pyright, never run: what the public names promise to those who write jobs."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -6,9 +6,26 @@ from typing import Any, assert_type
 
 import onqueue
 from onqueue import Job, QueueManager, events
-from onqueue.middleware import Middleware, WithoutOverlapping
+from onqueue.middleware import (
+    DatabaseTransaction,
+    Middleware,
+    Next,
+    WithoutOverlapping,
+    run_pipeline,
+)
 from onqueue.schedule import Entry, Schedule
-from onqueue.testing import queue_fake
+from onqueue.telling import log_events
+from onqueue.telling.metrics import Metrics
+from onqueue.telling.tracing import Tracing
+from onqueue.testing import (
+    BusFake,
+    FakeClock,
+    Pushed,
+    QueueFake,
+    bus_fake,
+    chained_batch,
+    queue_fake,
+)
 
 
 class Storage:
@@ -63,18 +80,10 @@ def hear(error: BaseException, storage: Storage) -> None:
     """Hear of a failure, with a dependency."""
 
 
-def hear_of_letters(error: str) -> None:
-    """Want no error."""
-
-
 assert_type(onqueue.dispatch(job), str)
 assert_type(onqueue.dispatch(shrink, "a.png", width=50), str)
 assert_type(onqueue.dispatch(lambda: None, name="Nothing", catch=hear), str)
 onqueue.call(shrink, "a.png").on_queue("images").delay(5).named("Shrink").catch(hear).dispatch()
-onqueue.dispatch(shrink, 5)  # type: ignore[call-overload]
-onqueue.dispatch(shrink, "a.png", wide=5)  # type: ignore[call-arg]
-onqueue.call(shrink)  # type: ignore[call-arg]
-onqueue.call(shrink, "a.png").catch(hear_of_letters)  # type: ignore[arg-type]
 
 
 class Secret(Job):
@@ -92,16 +101,9 @@ def double(data: dict[str, Any]) -> dict[str, Any]:
     return data | {"code": data["code"] * 2}
 
 
-@Secret.upcaster(1)  # type: ignore[type-var]
-def wrong(data: int) -> str:
-    """Neither take nor return data."""
-    return str(data)
-
-
 onqueue.alias("OldSecret", Secret)
 QueueManager("null", {}, app_keys=[("2026-11", b"32 bytes")], dont_retry=(ValueError,))
 QueueManager("null", {}, dont_retry=lambda error: "no" in str(error))
-QueueManager("null", {}, app_keys=["no pair"])  # type: ignore[list-item]
 
 plan = onqueue.chain([job, len, onqueue.batch([job, [job, job]])]).on_queue("slow").catch(print)
 assert_type(plan.dispatch(), str)
@@ -109,16 +111,10 @@ pending = onqueue.batch([job, onqueue.chain([job])]).allow_failures().then(print
 assert_type(pending.dispatch(), onqueue.Batch)
 assert_type(onqueue.find_batch("id"), onqueue.Batch | None)
 assert_type(job.batch, onqueue.Batch | None)
-onqueue.chain([5])  # type: ignore[list-item]
 
 schedule = Schedule(timezone="Europe/Berlin")
 assert_type(schedule.job(ExportSheet(5), "sheet").daily_at("07:00").catch_up("last"), Entry)
 schedule.job(lambda: ExportSheet(6), "other").every(minutes=5).without_overlapping("queue")
-schedule.job(ExportSheet(5)).catch_up("some")  # type: ignore[arg-type]
-schedule.job(lambda: 5, "five")  # type: ignore[arg-type, return-value]
-
-ExportSheet()  # type: ignore[call-arg]
-ExportSheet("five")  # type: ignore[arg-type]
 
 
 @events.job_failed.connect
@@ -129,3 +125,64 @@ def note(event: events.JobFailed) -> None:
 
 with queue_fake(ExportSheet) as queue:
     assert_type(queue.assert_pushed(ExportSheet, lambda one: one.sheet == 5), list[ExportSheet])
+    assert_type(queue, QueueFake)
+    assert_type(queue.pushed, list[Pushed])
+
+with bus_fake() as bus:
+    assert_type(bus, BusFake)
+    bus.assert_chained([ExportSheet(5), ExportSheet, chained_batch(lambda one: one.allow_failures)])
+
+
+class Long(Job):
+    interruptible = 20
+    memory_limit = 512
+    unique = True
+    unique_for = timedelta(hours=1)
+
+    rows: list[int]
+
+    def fair_key(self) -> tuple[str, int]:
+        return "acme", 3
+
+    def unique_id(self) -> int:
+        return len(self.rows)
+
+    def middleware(self) -> Sequence[Middleware]:
+        return [DatabaseTransaction(), pass_on]
+
+    async def handle(self) -> None:
+        for row in self.checkpoint.each(self.rows):
+            assert_type(row, int)
+            self.report_progress(row, note="a row")
+        assert_type(self.checkpoint.step("count", lambda: len(self.rows)), int)
+        if self.should_stop or self.cancelled:
+            self.snooze(0)
+
+
+def pass_on(job: Job, inner: Next) -> None:
+    """Be a middleware."""
+    run_pipeline(job, [pass_on], inner)
+
+
+run = Long([1]).with_fake_queue_interactions()
+run.assert_released(delay=5)
+onqueue.cancel("id", grace=5)
+progress = onqueue.progress_of("id")
+if progress is not None:
+    assert_type(progress.percent, float | None)
+
+with onqueue.using(manager):
+    assert_type(onqueue.current_manager(), QueueManager)
+try:
+    job.dispatch_sync()
+except onqueue.errors.UniqueJobExists as taken:
+    assert_type(taken.owner, str)
+except onqueue.OnQueueError:
+    pass
+made: tuple[type[Job], ...] = (onqueue.CallFunction, onqueue.CallClosure)
+links: onqueue.Chain = onqueue.chain([job]).on_skip("stop")
+members: onqueue.PendingBatch = onqueue.batch([links]).name("Links")
+QueueManager("null", {}, clock=FakeClock())
+for install in (Metrics().install, log_events):
+    install()()
+Tracing().install(manager)()
