@@ -17,6 +17,13 @@ _LONGEST = 20.0
 _WARM = 20
 
 
+def fill(app: Any, first: int, last: int, _seconds: float) -> list[float]:
+    """Send jobs that a worker is to find; return the seconds that took."""
+    began = monotonic()
+    app.fill(first, last)
+    return [monotonic() - began]
+
+
 def idle(app: Any, first: int, last: int, seconds: float) -> list[float]:
     """Send jobs one after the other to an idle worker; return the seconds until each ran.
 
@@ -70,11 +77,9 @@ def main() -> None:
     options.add_argument("--to", type=Path)
     given = options.parse_args()
     app = importlib.import_module(given.app)
-    if given.what == "fill":
-        app.fill(given.first, given.last)
-        return
-    act = idle if given.what == "idle" else later
-    given.to.write_text(json.dumps(act(app, given.first, given.last, given.seconds)))
+    acts = {"fill": fill, "idle": idle, "later": later}
+    figures = acts[given.what](app, given.first, given.last, given.seconds)
+    given.to.write_text(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -19,11 +19,13 @@ Ratios are taken round by round, and their median counts; figures in seconds bel
   warm by then. Our worker is `onqueue work` with its defaults: leased, fenced, every start counted.
 - The others run in an environment of their own with the client they are made for, results and
   events off. Their set-ups are below; those left out were slower.
+- Jobs with a limit, in a batch, of tenants, unique or in a chain do nothing else than plain ones;
+  the limit never turns one away. Unique jobs and chains have no bound.
 - The raw floor is one Lua call after the other, each popping, reserving and acking 100 jobs.
 
-`make bench ARGS="--quick"` takes a minute, `--rows throughput,latency` some rows only, `--rounds`
-and `--jobs` more of them, `--appendfsync everysec` a journal written once a second. The same stands
-as JSON in `var/bench/report.json`.
+`make bench ARGS="--quick"` takes two minutes, `--rows throughput,latency` some rows only,
+`--rounds` and `--jobs` more of them, `--appendfsync everysec` a journal written once a second. The
+same stands as JSON in `var/bench/report.json`.
 """
 
 

@@ -46,12 +46,12 @@ class Place:
     given: Given
 
     def dispatch(self, what: str, first: int, last: int, seconds: float = 5.0) -> list[float]:
-        """Run the dispatcher to its end; return the figures of "idle" and "later"."""
+        """Run the dispatcher to its end; return its figures in seconds."""
         results = self.directory / "results.json"
         numbers = (str(first), str(last))
         rest = ("--seconds", str(seconds), "--to", str(results))
         self.python("bench.dispatch", self.system.app, what, *numbers, *rest)
-        figures: list[float] = [] if what == "fill" else json.loads(results.read_text())
+        figures: list[float] = json.loads(results.read_text())
         return figures
 
     def python(self, module: str, *arguments: str) -> None:

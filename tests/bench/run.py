@@ -25,14 +25,27 @@ from bench.server import private_server  # noqa: E402
 from bench.stage import Effort, Stage  # noqa: E402
 from onqueue.clock import SystemClock  # noqa: E402
 
-ROWS = ("throughput", "two_workers", "dispatching", "latency", "lateness", "memory", "waiting")
+ROWS = (
+    "throughput",
+    "two_workers",
+    "threads",
+    "dispatching",
+    "latency",
+    "lateness",
+    "memory",
+    "waiting",
+    "features",
+    "ties",
+)
 PAGE = ROOT / "docs" / "reference" / "benchmark.md"
 _clock = SystemClock()
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="less of everything, about a minute")
+    parser.add_argument(
+        "--quick", action="store_true", help="less of everything, about two minutes"
+    )
     parser.add_argument("--rows", default=",".join(ROWS), help="some of them, with commas")
     parser.add_argument("--rounds", type=int, help="rounds a row (3; quick: 1)")
     parser.add_argument("--jobs", type=int, help="most jobs a measurement (40,000; quick: 8,000)")

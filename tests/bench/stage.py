@@ -61,9 +61,9 @@ class Run:
         """The system's name."""
         return self.place.system.name
 
-    def fill(self, first: int, last: int) -> None:
-        """Dispatch jobs that a worker is to find."""
-        self.place.dispatch("fill", first, last)
+    def fill(self, first: int, last: int) -> float:
+        """Dispatch jobs that a worker is to find; return the seconds that took."""
+        return self.place.dispatch("fill", first, last)[0]
 
     def speed(self, workers: Sequence[WorkerProcess], first: int, last: int) -> Speed:
         """Return how fast the jobs first…last-1 are run, timed when a tenth of them has run.

@@ -26,9 +26,11 @@ def test_a_quick_run_measures_every_row_and_loses_no_job(tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     rows = {row["row"]: row for row in json.loads(report.read_text())["rows"]}
     assert list(rows) == [
-        "throughput", "two_workers", "dispatching", "latency", "lateness", "memory", "waiting",
+        "throughput", "two_workers", "threads", "dispatching", "latency", "lateness", "memory",
+        "waiting", "features", "ties",
     ]  # fmt: skip
-    assert all(row["verdicts"] and not row["faults"] for row in rows.values())
+    assert all((row["verdicts"] or row["tables"]) and not row["faults"] for row in rows.values())
+    assert [name for name, row in rows.items() if not row["verdicts"]] == ["ties"]
 
 
 def test_a_row_that_does_not_exist_is_named() -> None:
