@@ -30,8 +30,10 @@ LINKS = 4
 class Fire:
     """Two batches, one with chains that break, and workers that are killed while they run."""
 
-    def __init__(self, directory: Path, url: str, seed: int, members: int, kills: int) -> None:
-        self._app = PlanApp(directory, url, lease=LEASE)
+    def __init__(
+        self, directory: Path, url: str, seed: int, members: int, kills: int, store: str
+    ) -> None:
+        self._app = PlanApp(directory, url, lease=LEASE, batches=store)
         self._random = random.Random(seed)
         self._members = members
         self._kills = kills
@@ -126,12 +128,18 @@ class Fire:
         assert len(runs) == len(set(runs)), f"{label} ran twice in one attempt"
 
 
-def _fire(request: pytest.FixtureRequest, directory: Path, members: int, kills: int) -> None:
+def _fire(
+    request: pytest.FixtureRequest,
+    directory: Path,
+    members: int,
+    kills: int,
+    store: str = "connection",
+) -> None:
     given = request.config.getoption("--seed")
     seed = secrets.randbelow(1_000_000) if given is None else given
     print(f"seed {seed}")  # noqa: T201 - shown when the test fails
     with private_valkey(appendfsync="no") as server:
-        Fire(directory, server.url, seed, members, kills).run()
+        Fire(directory, server.url, seed, members, kills, store).run()
 
 
 @pytest.mark.timeout(120)
@@ -147,3 +155,12 @@ def test_200_kills_count_no_member_of_10_000_twice(
 ) -> None:
     """C66. C69. C71. C74."""
     _fire(request, tmp_path, members=4000, kills=200)
+
+
+@pytest.mark.chaos
+@pytest.mark.timeout(1800)
+def test_60_kills_count_no_member_twice_in_a_database(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    """C66. C69. C71. C74."""
+    _fire(request, tmp_path, members=500, kills=60, store="database")
