@@ -73,6 +73,7 @@ def test_a_lock_until_processing_is_given_back_right_before_handle(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """K61."""
+
     def processing(job: Any) -> bool:
         RUNS.append("freed")
         return True
