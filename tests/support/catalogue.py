@@ -98,8 +98,9 @@ def _tests() -> Iterator[tuple[str, str]]:
         for path in sorted((ROOT / place).rglob("*.py")):
             tree = ast.parse(path.read_text(encoding="utf-8"))
             for node in ast.walk(tree):
-                is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-                if is_test and node.name.startswith("test_"):
+                if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and (
+                    node.name.startswith("test_")
+                ):
                     yield node.name, ast.get_docstring(node) or ""
 
 

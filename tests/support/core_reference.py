@@ -18,7 +18,7 @@ from support.core_words import ERRORS, METRICS, OPTION_WORDS
 from support.pages import REFERENCE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from prometheus_client.core import Metric
 
@@ -26,24 +26,27 @@ MADE = "This page is made from the code by `make catalogue`, and a test holds it
 
 OPTIONS_HEAD = f"""# Options of a job
 
-An option is a plain attribute of the class (`tries = 3`), or a method of the same name where it depends on
-the job. What cannot be is refused when the class is made. Spans of time are seconds or a `timedelta`.
-Where the default is the worker's, `onqueue work --tries`, `--timeout` and `--backoff` say it. {MADE}
+An option is a plain attribute of the class (`tries = 3`), or a method of the same name where it
+depends on the job. What cannot be is refused when the class is made. Spans of time are seconds
+or a `timedelta`. Where the default is the worker's, `onqueue work --tries`, `--timeout` and
+`--backoff` say it.
+{MADE}
 
 | option | what it must be | default | what it does | travels |
 | --- | --- | --- | --- | --- |
 """
 
 OPTIONS_TAIL = """
-An option that *travels* is written into the payload when the class or the job sets it: a later deploy with
-another value does not change jobs that wait. The others are used at the dispatch, and `version` says which
-fields the payload has.
+An option that *travels* is written into the payload when the class or the job sets it: a later
+deploy with another value does not change jobs that wait. The others are used at the dispatch,
+and `version` says which fields the payload has.
 """
 
 EVENTS_HEAD = f"""# Events
 
-Signals of blinker in `onqueue.events`, each with one frozen dataclass. They are told in the process in
-which they happen: those of a run in the worker. What a receiver raises is logged and changes nothing.
+Signals of blinker in `onqueue.events`, each with one frozen dataclass. They are told in the
+process in which they happen: those of a run in the worker. What a receiver raises is logged and
+changes nothing.
 {MADE}
 
 | signal | event | when | fields |
@@ -51,25 +54,28 @@ which they happen: those of a run in the worker. What a receiver raises is logge
 """
 
 EVENTS_TAIL = """
-Of one attempt the order is `job_processing`, then (if it raised) `job_exception_occurred`, one of
-`job_processed`, `job_released` or `job_failed`, and last `job_attempted`. `outcome` is one of
+Of one attempt the order is `job_processing`, then (if it raised) `job_exception_occurred`, one
+of `job_processed`, `job_released` or `job_failed`, and last `job_attempted`. `outcome` is one
+of
 """
 
 METRICS_HEAD = f"""# Metrics and log lines
 
-For Prometheus, with the extra `metrics`; [how to install them](../how-to/watch-the-queue.md). {MADE}
+For Prometheus, with the extra `metrics`; [how to install them](../how-to/watch-the-queue.md).
+{MADE}
 
 | metric | kind | labels | what it counts |
 | --- | --- | --- | --- |
 """
 
 METRICS_TAIL = """
-`job` and `queue` have at most 200 values each, what comes later is `other`; no label bears a tenant, an id or
-an argument. Histograms have buckets from a millisecond to two hours.
+`job` and `queue` have at most 200 values each, what comes later is `other`; no label bears a
+tenant, an id or an argument. Histograms have buckets from a millisecond to two hours.
 
 ## Log lines
 
-What `onqueue.telling.log_events()` writes to the logger `onqueue.log`; the message is the signal's name.
+What `onqueue.telling.log_events()` writes to the logger `onqueue.log`; the message is the
+signal's name.
 
 | signal | level |
 | --- | --- |
@@ -77,9 +83,10 @@ What `onqueue.telling.log_events()` writes to the logger `onqueue.log`; the mess
 
 ERRORS_HEAD = f"""# Errors
 
-All are classes in `onqueue.errors`, under `OnQueueError` but for those that are raised inside a job to end
-its run, which are no `Exception`, so that `except Exception` does not catch them. Each message says what
-happened, with which value, and what to do. {MADE}
+All are classes in `onqueue.errors`, under `OnQueueError` but for those that are raised inside a
+job to end its run, which are no `Exception`, so that `except Exception` does not catch them.
+Each message says what happened, with which value, and what to do.
+{MADE}
 
 | error | when | what to do |
 | --- | --- | --- |
@@ -167,5 +174,5 @@ def _sentence(thing: type[Any]) -> str:
     return " ".join(inspect.cleandoc(thing.__doc__ or "").partition("\n\n")[0].split())
 
 
-def _rows(rows: list[tuple[str, ...]]) -> str:
+def _rows(rows: Sequence[tuple[str, ...]]) -> str:
     return "".join("| " + " | ".join(cells).replace("|  |", "| |") + " |\n" for cells in rows)
