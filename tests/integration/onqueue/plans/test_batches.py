@@ -179,6 +179,19 @@ def test_a_callback_may_be_a_job_that_knows_its_batch(app: PlanApp) -> None:
     assert app.told() == ["then:1/1", "finally:1/1"]
 
 
+def test_a_callback_that_raises_is_tried_again_and_may_fail_like_any_job(app: PlanApp) -> None:
+    """C71."""
+    batch([Do("a")]).then(broken_callback).finally_(Do("b", "fail")).dispatch()
+    app.drain()
+    assert app.manager.connection().size("default").delayed == 1
+    assert [failed.job for failed in app.manager.failed.all()] == ["Do"]
+
+
+def broken_callback() -> None:
+    """Fail."""
+    raise ValueError("broken")
+
+
 def test_a_member_whose_worker_dies_is_counted_once(counted: PlanApp) -> None:
     found = heard(batch([DieOnce("a"), [DieOnce("b"), Do("c")], Do("d")])).dispatch()
     counted.drain()
