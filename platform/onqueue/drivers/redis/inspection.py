@@ -141,7 +141,7 @@ class RedisInspection:
             return []
         [places] = self._ask(packed(b"HMGET", self._keys.parked, *map(bulk, ids)))
         return [
-            QueuedJob(job_id.decode(), queue, "parked", place=self._name_of(place or b""))
+            QueuedJob(job_id.decode(), queue, "parked", place=self._name_of(place or b"", queue))
             for job_id, place in zip(ids, places, strict=True)
         ]
 
@@ -182,9 +182,11 @@ class RedisInspection:
         )
         return {job_id: one is not None for job_id, one in zip(ids, found, strict=True)}
 
-    def _name_of(self, place: bytes) -> str:
+    def _name_of(self, place: bytes, queue: str = "") -> str:
         """Return what a lane is called, of its key or of a parked job's place."""
         lane = place.rpartition(b"\n")[2]
+        if queue:
+            lane = lane.removeprefix(self._keys.waiting_lanes(self._keys.queue(queue)))
         return unquote(lane.removeprefix(self._keys.lane("")).decode())
 
     # ---- parts ----

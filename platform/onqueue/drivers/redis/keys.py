@@ -174,8 +174,12 @@ class Keys:
 
     def waiting_lane(self, queue: QueueKeys, quotas: Sequence[Quota]) -> bytes:
         """Return the raw key of a queue's jobs that wait for the same quotas."""
-        name = " ".join(f"{quota.kind[0]}:{quota.key}" for quota in quotas)
-        return b"%blane:%b:%b" % (self._base, queue.raw, lane_name(name))
+        name = " ".join(f"{quota.kind} {quota.key}" for quota in quotas)
+        return self.waiting_lanes(queue) + lane_name(name)
+
+    def waiting_lanes(self, queue: QueueKeys) -> bytes:
+        """Return what the raw keys of all lanes begin with in which a queue's jobs wait."""
+        return b"%blane:%b:" % (self._base, queue.raw)
 
     def quota(self, quota: Quota) -> tuple[bytes, bytes, bytes]:
         """Return the raw keys of what a quota counts and of the lanes it calls in, and a field.

@@ -271,6 +271,14 @@ def test_faults_close_for_all_until_their_window_is_over(broker: Rig) -> None:
     assert (again.id, admit(consumer, again, faults)) == (job.id, None)
 
 
+def test_what_a_job_waits_for_can_be_read(broker: Rig) -> None:
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+    consumer.wait_turn(job, [RATE, Quota("pause", "j:Send mail")])
+    (parked,) = broker.queue.inspection().jobs("default", "parked")
+    assert (parked.id, parked.place) == (job.id, "rate api:60s:acme pause j:Send mail")
+
+
 def test_clearing_and_forgetting_take_those_who_wait(broker: Rig) -> None:
     consumer = broker.consumer()
     ids = broker.push(6)
