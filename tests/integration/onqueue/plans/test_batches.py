@@ -264,3 +264,15 @@ def dispatched(shape: list[list[str]], connection: str) -> Batch:
         links = [Do("x", how) for how in chain]
         members.append(links if len(links) > 1 else links[0])
     return batch(members).allow_failures().on_connection(connection).dispatch()
+
+
+def test_threads_of_one_worker_count_members_and_move_chains(app: PlanApp) -> None:
+    """C74."""
+    members: list[Any] = [[Do(f"a{n}"), Grow(f"b{n}", "front", 1), Do(f"c{n}")] for n in range(12)]
+    found = heard(batch(members)).dispatch()
+    app.drain(concurrency=4)
+    assert figures(found) == {"succeeded": 48}
+    for n in range(12):
+        own = [label for label in app.ran() if label.partition("+")[0][1:] == str(n)]
+        assert own == [f"a{n}", f"b{n}", f"b{n}+0", f"c{n}"]
+    assert app.told("then", "finally") == ["then:100", "finally:48/48:0"]
