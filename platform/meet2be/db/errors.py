@@ -30,7 +30,7 @@ class UnscopedSessionError(TenantScopeError):
 class ForeignTenantError(TenantScopeError):
     """A row of one tenant was handed to a session of another."""
 
-    def __init__(self, table: str, *, row_tenant: object, session_tenant: int) -> None:
+    def __init__(self, table: str, *, row_tenant: object, session_tenant: int | None) -> None:
         self.table = table
         self.row_tenant = row_tenant
         self.session_tenant = session_tenant

@@ -12,16 +12,19 @@ from email.utils import formataddr
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.dialects import postgresql, sqlite
 
+from meet2be import db
+from meet2be.db import ForeignTenantError
 from meet2be.db.columns import new_uid
-from meet2be.mailings.models import Mail, MailSuppression
+from meet2be.mailings import statements as sql
+from meet2be.mailings.models import Mail
 from meet2be.mailings.rendering import Rendered, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
+    from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
 AT_MOST_ONCE = "at_most_once"
@@ -85,9 +88,12 @@ def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -
     """
     if not drafts:
         return []
+    session.flush()  # what follows goes past the session, and shall see what it holds
+    tenant, connection = _tenant_of(session, drafts), session.connection()
     wanted = {draft.dedupe_key: draft for draft in drafts}
-    blocked = _suppressed(session, {normalise(draft.to_addr) for draft in wanted.values()}, now)
-    new = _insert(session, [_row(draft, blocked, now) for draft in wanted.values()])
+    addresses = {normalise(draft.to_addr) for draft in wanted.values()}
+    blocked = _suppressed(connection, tenant, addresses, now)
+    new = _insert(connection, [_row(draft, blocked, now) for draft in wanted.values()])
     written = new | _already_written(session, [key for key in wanted if key not in new])
     return [Written(*written[draft.dedupe_key], is_new=draft.dedupe_key in new) for draft in drafts]
 
@@ -97,19 +103,28 @@ def normalise(address: str) -> str:
     return address.strip().casefold()
 
 
-def _insert(session: Session, rows: Sequence[dict[str, Any]]) -> dict[str, tuple[int, str, str]]:
+def _tenant_of(session: Session, drafts: Sequence[MailDraft]) -> int | None:
+    """Return whose mail it is; what follows runs past the session's guard, so it is checked."""
+    tenant = db.tenant_of(session)
+    if tenant is None:  # the platform's own session, which writes for one tenant at a time
+        tenant = drafts[0].tenant_id
+    for draft in drafts:
+        if draft.tenant_id != tenant:
+            table = Mail.__tablename__
+            raise ForeignTenantError(table, row_tenant=draft.tenant_id, session_tenant=tenant)
+    return tenant
+
+
+def _insert(
+    connection: Connection, rows: Sequence[dict[str, Any]]
+) -> dict[str, tuple[int, str, str]]:
     """Insert what is not there yet and return that, by its key.
 
     The database looks for repeats. Asked for them beforehand, SQLite would go through all of the
     tenant's mails: without statistics it takes the index on the tenant for the better one.
     """
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    unseen = (
-        dialect.insert(Mail)
-        .on_conflict_do_nothing(index_elements=[Mail.dedupe_key])
-        .returning(Mail.id, Mail.dedupe_key, Mail.status)
-    )
-    return {found.dedupe_key: tuple(found) for found in session.execute(unseen, rows)}
+    insert = sql.INSERT_UNSEEN[connection.dialect.name]
+    return {found.dedupe_key: tuple(found) for found in connection.execute(insert, rows)}
 
 
 def _already_written(session: Session, keys: Sequence[str]) -> dict[str, tuple[int, str, str]]:
@@ -121,17 +136,11 @@ def _already_written(session: Session, keys: Sequence[str]) -> dict[str, tuple[i
     return {key: (mail_id, key, status) for mail_id, key, status in found}
 
 
-def _suppressed(session: Session, addresses: set[str], now: datetime) -> set[str]:
-    if not addresses:
-        return set()
-    found = session.scalars(
-        select(MailSuppression.email_norm).where(
-            MailSuppression.email_norm.in_(addresses),
-            MailSuppression.scope == "all",
-            (MailSuppression.expires_at.is_(None)) | (MailSuppression.expires_at > now),
-        )
-    )
-    return set(found)
+def _suppressed(
+    connection: Connection, tenant: int | None, addresses: set[str], now: datetime
+) -> set[str]:
+    values = {"tenant": tenant, "addresses": sorted(addresses), "now": now}
+    return set(connection.execute(sql.SUPPRESSED, values).scalars())
 
 
 def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:

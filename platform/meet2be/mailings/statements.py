@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import cast
 
-from sqlalchemy import Table, bindparam, func, insert, literal, select, update
+from sqlalchemy import Table, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meet2be.db.hints import unindexed
 from meet2be.db.prepared import Prepared
@@ -31,6 +32,22 @@ READ_MAILS = (
     .where(_mail.id.in_(bindparam("mails", expanding=True)), _own)
     .order_by(_mail.priority, _mail.id)
 )  # fmt: skip
+
+# Once for each cause: of a second mail under the same key nothing is written.
+INSERT_UNSEEN = {
+    name: dialect.insert(MAILS)
+    .on_conflict_do_nothing(index_elements=[_mail.dedupe_key])
+    .returning(_mail.id, _mail.dedupe_key, _mail.status)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+}
+
+# Addresses that get no mail of this tenant, or of nobody on the platform.
+SUPPRESSED = select(SUPPRESSIONS.c.email_norm).where(
+    SUPPRESSIONS.c.email_norm.in_(bindparam("addresses", expanding=True)),
+    SUPPRESSIONS.c.scope == "all",
+    or_(SUPPRESSIONS.c.tenant_id.is_(None), SUPPRESSIONS.c.tenant_id == bindparam("tenant")),
+    or_(SUPPRESSIONS.c.expires_at.is_(None), SUPPRESSIONS.c.expires_at > bindparam("now")),
+)
 
 CLAIM_MAIL = Prepared(
     update(MAILS)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from meet2be.cancellations.mail_listener import on_mail_settled
-from meet2be.db import Database
+from meet2be.db import Database, ForeignTenantError
 from meet2be.integrations.mail import DeliveryDeferred, DeliveryRefused, Envelope
 from meet2be.mailings.delivery import MailDelivery
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
@@ -42,26 +43,26 @@ class Postman:
         """Have no door to shut."""
 
 
+def draft_of(tenant: int, name: str) -> MailDraft:
+    return MailDraft(
+        tenant_id=tenant,
+        kind="code",
+        template="confirmation_code",
+        locale="en",
+        to_addr=f"{name}@firma.example",
+        dedupe_key=name,
+        context={**CODE, "tenant_name": "Aurora"},
+        sender=Sender("Aurora", "tickets@aurora.example"),
+        related_type="cancel_item",
+        related_id=77,
+    )
+
+
 def test_each_outcome_stands_on_the_mail_and_in_the_log(
     database: Database, clock: FakeClock
 ) -> None:
     tenant = make_tenant(database)
-    names = ("ada", "gone", "later", "bert")
-    drafts = [
-        MailDraft(
-            tenant_id=tenant.id,
-            kind="code",
-            template="confirmation_code",
-            locale="en",
-            to_addr=f"{name}@firma.example",
-            dedupe_key=name,
-            context={**CODE, "tenant_name": "Aurora"},
-            sender=Sender("Aurora", "tickets@aurora.example"),
-            related_type="cancel_item",
-            related_id=77,
-        )
-        for name in names
-    ]
+    drafts = [draft_of(tenant.id, name) for name in ("ada", "gone", "later", "bert")]
     with database.tenant_session(tenant.id) as session:
         mails = [each.mail_id for each in enqueue_many(session, drafts, clock.now())]
         session.commit()
@@ -79,3 +80,30 @@ def test_each_outcome_stands_on_the_mail_and_in_the_log(
         logged = session.scalars(select(EmailLog.outcome).order_by(EmailLog.mail_id)).all()
         assert logged == ["sent", "failed", "deferred", "sent"]
         assert session.scalars(select(MailSuppression.email_norm)).all() == ["gone@firma.example"]
+
+
+def test_a_mail_of_another_tenant_is_not_written(database: Database, clock: FakeClock) -> None:
+    mine, theirs = make_tenant(database), make_tenant(database)
+    drafts = [draft_of(mine.id, "ada"), draft_of(theirs.id, "bert")]
+    for session in (database.tenant_session(mine.id), database.system_session("tests: mail")):
+        with session, pytest.raises(ForeignTenantError, match=f"belongs to tenant {theirs.id}"):
+            enqueue_many(session, drafts, clock.now())
+
+
+def test_a_repeat_is_told_from_a_new_mail_and_keeps_its_state(
+    database: Database, clock: FakeClock
+) -> None:
+    tenant = make_tenant(database)
+    with database.tenant_session(tenant.id) as session:
+        session.add(MailSuppression(email_norm="gone@firma.example", reason="manual"))
+        drafts = [draft_of(tenant.id, name) for name in ("ada", "gone")]
+        first = enqueue_many(session, drafts, clock.now())
+        session.commit()
+    with database.tenant_session(tenant.id) as session:
+        drafts = [draft_of(tenant.id, name) for name in ("gone", "bert", "ada", "bert")]
+        again = enqueue_many(session, drafts, clock.now())
+    assert [each.status for each in first] == ["queued", "suppressed"]
+    assert [each.status for each in again] == ["suppressed", "queued", "queued", "queued"]
+    assert [each.is_new for each in again] == [False, True, False, True]
+    assert [again[0].mail_id, again[2].mail_id] == [first[1].mail_id, first[0].mail_id]
+    assert again[1].mail_id == again[3].mail_id
