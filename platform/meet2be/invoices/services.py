@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Table, bindparam, case, func, insert, select, update
@@ -116,21 +116,26 @@ def restate_invoices(connection: Connection, tenant_id: int, ids: Sequence[int])
         connection.execute(_RESTATE, {"tenant": tenant_id, "ids": sorted(set(ids))})
 
 
+_RAISE = (
+    update(_SERIES)
+    .where(
+        _SERIES.c.tenant_id == bindparam("tenant"),
+        _SERIES.c.kind == CREDIT_NOTE,
+        _SERIES.c.year == bindparam("of_year"),
+    )
+    .values(next=_SERIES.c.next + bindparam("count"))
+    .returning(_SERIES.c.next)
+)
+
+
 def _take_numbers(connection: Connection, tenant_id: int, year: int, count: int) -> int:
     """Return the first of `count` numbers, all taken with the transaction's commit."""
-    key: dict[str, Any] = {"tenant_id": tenant_id, "kind": CREDIT_NOTE, "year": year}
-    raised = (
-        update(_SERIES)
-        .where(
-            _SERIES.c.tenant_id == tenant_id, _SERIES.c.kind == CREDIT_NOTE, _SERIES.c.year == year
-        )
-        .values(next=_SERIES.c.next + count)
-        .returning(_SERIES.c.next)
-    )
-    after = connection.execute(raised).scalar_one_or_none()
+    values = {"tenant": tenant_id, "of_year": year, "count": count}
+    after = connection.execute(_RAISE, values).scalar_one_or_none()
     if after is None:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+        key = {"tenant_id": tenant_id, "kind": CREDIT_NOTE, "year": year}
         start = dialect.insert(_SERIES).values(**key, next=1).on_conflict_do_nothing()
         connection.execute(start)
-        after = connection.execute(raised).scalar_one()
+        after = connection.execute(_RAISE, values).scalar_one()
     return int(after) - count
