@@ -10,7 +10,7 @@ from onqueue import events
 from onqueue.bus.inline_limits import inline_limits
 from onqueue.connections import install_inline_runner
 from onqueue.drivers.sync import End
-from onqueue.errors import ManuallyFailed, MissingModel, NotWithSync
+from onqueue.errors import ManuallyFailed, MissingModel, NotWithSync, RunEnded
 from onqueue.failed.describing import failed_job
 from onqueue.injection import call_handle
 from onqueue.job_context import JobContext, running
@@ -159,6 +159,8 @@ class _InlineRun:
         entered = running.set(context)
         try:
             return run_pipeline(job, job.middleware(), self._handle)
+        except RunEnded:
+            return True
         finally:
             running.reset(entered)
             context.close()

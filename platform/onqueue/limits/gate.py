@@ -6,7 +6,7 @@ import logging
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Self
 
-from onqueue.errors import BrokerUnavailable, LimitReached, NotRunning
+from onqueue.errors import BrokerUnavailable, LimitReached, NotRunning, RunEnded
 from onqueue.job_context import Order, current_run
 from onqueue.options import Seconds, checked_seconds
 
@@ -81,7 +81,7 @@ class OneGate(Gate):
     """A gate of one quota that needs no job to be known, so it can stand inside `handle`, too.
 
     As a context manager it raises `LimitReached` when it is closed; with `release_after` the run
-    ends then by going back to the queue.
+    ends there and the job goes back to its queue.
     """
 
     @property
@@ -95,12 +95,13 @@ class OneGate(Gate):
         return (self.quota,)
 
     def __enter__(self) -> Self:
-        """Go on, or raise `LimitReached`; raises `NotRunning` outside of a job."""
+        """Go on, or raise `LimitReached` (or `RunEnded`); raises `NotRunning` outside of a job."""
         quota, context = self.quota, current_run(repr(self))
         wait = limits_of(context, "").admit([quota], context.job_id, context.queue)
         if wait is not None:
             if self._release_after is not None:
                 context.give(Order("release", delay=self._release_after))
+                raise RunEnded
             raise LimitReached(quota.key, wait)
         return self
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Self
 
-from onqueue.errors import BrokerUnavailable, LimitReached, NotRunning
+from onqueue.errors import BrokerUnavailable, LimitReached, NotRunning, RunEnded
 from onqueue.job_context import JobContext, Order, current_run
 from onqueue.options import Seconds, checked_seconds
 
@@ -23,8 +23,8 @@ class Lock:
     """One job at a time among all that name the key.
 
     As a middleware it parks a job that must wait, in order and without spending its attempt. As a
-    context manager it raises `LimitReached`; with `release_after` the run ends then by going back
-    to the queue. It ends with the lease of the job that has it, at the latest.
+    context manager it raises `LimitReached`; with `release_after` the run ends there and the job
+    goes back to its queue. It ends with the lease of the job that has it, at the latest.
     """
 
     def __init__(self, key: object) -> None:
@@ -78,12 +78,16 @@ class Lock:
         return Order("park", lock=name)
 
     def __enter__(self) -> Self:
-        """Take the lock, or raise `LimitReached`; raises `NotRunning` outside of a job."""
+        """Take the lock, or raise `LimitReached` (or `RunEnded`).
+
+        Raises `NotRunning` outside of a job.
+        """
         context = current_run(repr(self))
         locks = _locks_of(context, "")
         if not locks.acquire(self._name, context.job_id, self._expire_after):
             if self._release_after is not None:
                 context.give(Order("release", delay=self._release_after))
+                raise RunEnded
             raise LimitReached(self._name, float("inf"))
         return self
 

@@ -6,7 +6,13 @@ from typing import Any
 import pytest
 
 from onqueue import Job
-from onqueue.errors import BrokerUnavailable, LimitDefinitionError, LimitReached, NotRunning
+from onqueue.errors import (
+    BrokerUnavailable,
+    LimitDefinitionError,
+    LimitReached,
+    NotRunning,
+    RunEnded,
+)
 from onqueue.job_context import Order, running
 from onqueue.limits import funnel, lock, throttle
 from onqueue.quotas import Quota
@@ -97,9 +103,14 @@ def test_inside_a_job_a_shut_gate_raises_and_may_release() -> None:
         pytest.fail("it was shut")
     assert (caught.value.retry_in, context.order) == (4.0, None)
     locks.acquire("lock:k", "another", None)
-    with pytest.raises(LimitReached, match="gives it back"), lock("k").release_after(7):
+    with pytest.raises(LimitReached, match="gives it back"), lock("k"):
+        pytest.fail("it was shut")
+    assert context.order is None
+    with pytest.raises(RunEnded), lock("k").release_after(7):
         pytest.fail("it was shut")
     assert context.order == Order("release", delay=7.0)
+    with pytest.raises(RunEnded), throttle("stripe").allow(5).every(10).release_after(9):
+        pytest.fail("it was shut")
 
 
 def test_outside_of_a_job_there_are_no_limits() -> None:
