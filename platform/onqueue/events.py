@@ -85,12 +85,18 @@ class BatchDispatched(BatchEvent):
 
 @dataclass(frozen=True, slots=True)
 class BatchCancelled(BatchEvent):
-    """A batch was cancelled."""
+    """A batch was cancelled.
+
+    By a failure: told by a worker, for batches of a dispatcher where somebody listens.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class BatchFinished(BatchEvent):
-    """A batch has ended: so many of its `total` jobs `failed`."""
+    """A batch has ended: so many of its `total` jobs `failed`.
+
+    Told by a worker, for batches of a dispatcher where somebody listens, too.
+    """
 
     total: int
     failed: int
