@@ -84,7 +84,8 @@ class Planner:
         """Return the plan; raises what the dispatch of a link raises, with the link's place."""
         home = Home(connection=sketch.connection, queue=sketch.queue)
         plan = self._chain(sketch, home, "the chain")
-        return replace(plan, catch=self._callbacks(sketch.catch, home, chain=plan.id))
+        place = replace(home, queue=sketch.queue or queue_of(plan.links))
+        return replace(plan, catch=self._callbacks(sketch.catch, place, chain=plan.id))
 
     def links(
         self, links: Sequence[Job | BatchSketch], home: Home, what: str = "the chain"
@@ -146,7 +147,7 @@ class Planner:
         home = Home(connection=connection, queue=sketch.queue, batch=batch_id, binds=True)
         members = self.members(sketch.members, home)
         lent = {LENT_QUEUE: sketch.queue} if sketch.queue else {}
-        place = Home(connection=connection, queue=sketch.queue)
+        place = Home(connection=connection, queue=sketch.queue or queue_of(members))
         callbacks = {
             kind: self._callbacks(jobs, place, batch=batch_id)
             for kind, jobs in sketch.callbacks.items()
@@ -182,7 +183,7 @@ class Planner:
     def _inner_chain(self, sketch: ChainSketch, home: Home) -> ChainPlan:
         lent = replace(home, queue=sketch.queue or home.queue)
         plan = self._chain(sketch, lent, "its chain")
-        place = Home(connection=home.connection, queue=lent.queue)
+        place = Home(connection=home.connection, queue=lent.queue or queue_of(plan.links))
         return replace(plan, catch=self._callbacks(sketch.catch, place, chain=plan.id))
 
     def _connection_of(self, sketch: BatchSketch) -> str:
@@ -249,6 +250,17 @@ def _jobs(sketch: BatchSketch) -> Iterator[Job]:
 
 
 _PLACES = ("Link ", "Member ", "A callback")
+
+
+def queue_of(jobs: Sequence[Message | ChainPlan | BatchPlan]) -> str:
+    """Return the queue of the first job: callbacks go where somebody works, "" without any."""
+    for job in jobs:
+        if isinstance(job, ChainPlan):
+            return queue_of(job.links)
+        if isinstance(job, BatchPlan):
+            return queue_of(job.members)
+        return job.queue
+    return ""
 
 
 def new_id() -> str:

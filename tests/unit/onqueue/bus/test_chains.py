@@ -183,6 +183,19 @@ def test_batches_among_the_links_live_on_the_chain_s_connection(manager: QueueMa
     assert {link.queue for link in links.links if not isinstance(link, BatchPlan)} == {"q"}
 
 
+def test_callbacks_go_to_the_queue_of_the_jobs_unless_they_have_their_own(
+    manager: QueueManager,
+) -> None:
+    inner = batch([[Owned("a")]]).then(told).finally_(Link("b").on_queue("mine"))
+    chain([inner, Owned("c")]).catch(told).dispatch()
+    plan = planned(manager, "other")
+    first = plan.links[0]
+    assert isinstance(first, BatchPlan)
+    queues = {kind: messages[0].queue for kind, messages in first.callbacks.items()}
+    assert queues == {"then": "own", "finally": "mine"}
+    assert [message.queue for message in plan.catch] == ["own"]
+
+
 def test_a_chain_may_begin_with_a_batch_and_go_on_elsewhere(manager: QueueManager) -> None:
     chain([batch([Owned("a")]), Link("b").on_connection("double")]).dispatch()
     plan = planned(manager, "other")
