@@ -1,4 +1,7 @@
-"""What each numbered behaviour of the catalogue is, in a sentence, and what becomes of it here."""
+"""What each numbered behaviour of the catalogue is, in a sentence, and what becomes of it here.
+
+Long, as it is one table of 90 rows.
+"""
 
 from __future__ import annotations
 
@@ -82,7 +85,7 @@ ROWS = (
         13,
         "The exception handler may say that an error is not to be retried",
         KEPT,
-        "exceptions are classified by the manager and by the job",
+        "`dont_retry` of the manager and `FailOnException` of a job name such errors",
     ),
     Row(
         14,
@@ -236,7 +239,7 @@ ROWS = (
         48,
         "A middleware that does not go on makes a success",
         CHANGED,
-        "the outcome is `skipped`, and the chain says whether it goes on",
+        "the outcome is `skipped`; a chain goes on, or stops where it says so",
     ),
     Row(49, "`failed()` runs on a fresh instance, after the job is gone", KEPT, "the same"),
     Row(
@@ -249,7 +252,7 @@ ROWS = (
         51,
         "A batch hangs when a failed member's model is missing",
         CHANGED,
-        "a batch counts without making the job again",
+        "the script that ends the job counts it, without its payload",
     ),
     Row(
         52,
@@ -277,7 +280,12 @@ ROWS = (
     ),
     Row(56, "`FailOnException` fails and reports", KEPT, "the same"),
     Row(57, "A cancelled batch's jobs run unless they ask", CHANGED, "the core asks"),
-    Row(58, "The unique lock is taken on some ways only", CHANGED, "on every way"),
+    Row(
+        58,
+        "The unique lock is taken on some ways only",
+        CHANGED,
+        "alone, in bulk, as link, member, tick and retry",
+    ),
     Row(
         59,
         "A chain link whose lock is taken vanishes with the rest of its chain",
@@ -297,7 +305,12 @@ ROWS = (
         "the same; a retry never frees another's lock",
     ),
     Row(62, "A unique lock has no expiry unless given", BOTH, "a day unless given"),
-    Row(63, "A rolled back dispatch frees its lock", KEPT, "none is taken before the commit"),
+    Row(
+        63,
+        "A rolled back dispatch frees its lock",
+        KEPT,
+        "it is taken with the push, so a rollback leaves none",
+    ),
     Row(64, "Debounce: the last dispatch wins", KEPT, '`unique_on_conflict = "keep_last"`'),
     Row(65, "The next link is pushed after the job ended", CHANGED, "in the same step"),
     Row(
@@ -312,13 +325,13 @@ ROWS = (
         69,
         "`finally` is missed when a chain inside breaks",
         CHANGED,
-        "links that cannot run are counted",
+        "the links behind the broken one are counted at once",
     ),
     Row(
         70,
         "A retried member leaves the count of failures as it was",
         CHANGED,
-        "the count comes from the ledger",
+        "its entry moves, and with it the count",
     ),
     Row(
         71, "Callbacks run in the worker that came last, once, unretried", CHANGED, "they are jobs"
@@ -367,18 +380,26 @@ ROWS = (
         87,
         "Pools are scaled by what is ready",
         CHANGED,
-        "pools have fixed sizes until autoscaling comes",
+        "pools have fixed sizes; nothing scales them",
     ),
     Row(
-        88, "Scaling down ends the oldest worker", CHANGED, "workers end when idle or between jobs"
+        88,
+        "Scaling down ends the oldest worker",
+        CHANGED,
+        "nothing scales down; a worker that is told to end finishes its job",
     ),
     Row(
         89,
         "The wait is told from averages",
         CHANGED,
-        "the age of the oldest waiting job is measured",
+        "no wait is foretold; the monitor measures the age of the oldest ready job",
     ),
-    Row(90, "Finished jobs are kept for an hour", CHANGED, "they leave nothing behind"),
+    Row(
+        90,
+        "Finished jobs are kept for an hour",
+        CHANGED,
+        "they leave nothing behind but the progress they reported, for a day",
+    ),
 )
 
 LEAD = (

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
-from onqueue import batch, chain
+from onqueue import Job, batch, chain
 from onqueue.bus.sending import Sender
+from onqueue.drivers.redis import RedisQueue
 from onqueue.errors import BrokerUnavailable
 from onqueue.outbox import Relay, SqlAlchemyTransactions, SqlOutbox
 from support.plan_jobs import Do, PlanApp, on_finally
@@ -37,6 +38,13 @@ def dispatch_both() -> None:
     """Dispatch a chain and a batch."""
     chain([Do("a"), Do("b"), batch([Do("c")])]).after_commit().dispatch()
     batch([Do("x"), [Do("y"), Do("z")]]).finally_(on_finally).after_commit().dispatch()
+
+
+class Settle(Job):
+    unique = True
+    account: int
+
+    def handle(self) -> None: ...
 
 
 def relay(app: PlanApp) -> Relay:
@@ -68,6 +76,20 @@ def test_plans_of_a_transaction_that_is_rolled_back_never_start(
     assert relay(app).run_once().handled == 0
     app.drain()
     assert app.ran() == []
+
+
+def test_a_unique_job_of_a_transaction_that_is_rolled_back_leaves_no_lock(
+    app: PlanApp, session: Session
+) -> None:
+    """K63."""
+    dropped = Settle(7).after_commit().dispatch()
+    session.rollback()
+    assert relay(app).run_once().handled == 0
+    kept = Settle(7).before_commit().dispatch()
+    assert kept != dropped
+    queue = app.manager.connection()
+    assert isinstance(queue, RedisQueue)
+    assert [claim.owner for claim in queue.claims()] == [kept]
 
 
 def test_the_relay_starts_what_its_dispatcher_could_not(
