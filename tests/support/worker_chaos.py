@@ -55,8 +55,9 @@ class Figures:
 class Chaos:
     """One random run: workers, jobs for them to do, and their deaths."""
 
-    def __init__(self, directory: Path, url: str, seed: int) -> None:
+    def __init__(self, directory: Path, url: str, seed: int, concurrency: int = 1) -> None:
         self.figures = Figures(seed)
+        self._concurrency = concurrency
         self._random = random.Random(seed)
         self._directory = directory
         self._url = url
@@ -94,7 +95,7 @@ class Chaos:
                 worker.stopped_until = 0.0
         self._workers = [worker for worker in self._workers if worker.is_alive()]
         while len(self._workers) < WORKERS:
-            options = WorkerOptions(timeout=20, memory=0)
+            options = WorkerOptions(timeout=20, memory=0, concurrency=self._concurrency)
             self._workers.append(ForkedWorker(self._directory, self._url, options, lease=LEASE))
 
     def _feed(self) -> None:
@@ -204,8 +205,10 @@ class Chaos:
                 continue
             self.figures.unseen_starts += line.attempts - seen[line.label] - 1
             seen[line.label] = line.attempts
-        assert self.figures.zombie_starts <= self.figures.stops, "attempts were not counted"
-        harm = self.figures.kills.total() + self.figures.stops + self.figures.runs // 1000
+        stops = self.figures.stops * self._concurrency
+        assert self.figures.zombie_starts <= stops, "attempts were not counted"
+        kills = self.figures.kills.total() * self._concurrency
+        harm = kills + stops + self.figures.runs // 1000
         assert self.figures.unseen_starts <= harm, "jobs that never started lost attempts"
 
     def _check_poison(self, lines: list[Line], failures: list[list[str]]) -> None:

@@ -11,12 +11,14 @@ from support.worker_chaos import Chaos
 pytestmark = pytest.mark.crash
 
 
-def _run(request: pytest.FixtureRequest, directory: Path, kills: int, stops: int) -> None:
+def _run(
+    request: pytest.FixtureRequest, directory: Path, kills: int, stops: int, concurrency: int = 1
+) -> None:
     given = request.config.getoption("--seed")
     seed = secrets.randbelow(1_000_000) if given is None else given
     capture = request.config.pluginmanager.getplugin("capturemanager")
     with private_valkey(appendfsync="no") as server:
-        chaos = Chaos(directory, server.url, seed)
+        chaos = Chaos(directory, server.url, seed, concurrency)
         try:
             chaos.run(kills, stops)
             chaos.check()
@@ -38,3 +40,10 @@ def test_5000_kills_and_150_stops_lose_nothing(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     _run(request, tmp_path, kills=5000, stops=150)
+
+
+@pytest.mark.timeout(120)
+def test_30_kills_and_5_stops_of_workers_with_four_threads_lose_nothing(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    _run(request, tmp_path, kills=30, stops=5, concurrency=4)
