@@ -137,7 +137,7 @@ class JobProcessing(JobRun):
 
 @dataclass(frozen=True, slots=True)
 class JobProcessed(JobRun):
-    """A job has ended well. `duration` is seconds."""
+    """A job has ended and has not failed: `outcome` tells how. `duration` is seconds."""
 
     outcome: Outcome
     duration: float

@@ -54,9 +54,9 @@ changes nothing.
 """
 
 EVENTS_TAIL = """
-Of one attempt the order is `job_processing`, then (if it raised) `job_exception_occurred`, one
-of `job_processed`, `job_released` or `job_failed`, and last `job_attempted`. `outcome` is one
-of
+Of one attempt the order is `job_processing`, then (if it raised) `job_exception_occurred`, (if
+it ran too long) `job_timed_out`, one of `job_processed`, `job_released` or `job_failed`, and last
+`job_attempted`. `outcome` is one of
 """
 
 METRICS_HEAD = f"""# Metrics and log lines
