@@ -7,7 +7,6 @@ import logging
 import os
 from asyncio import CancelledError
 from contextlib import ExitStack, nullcontext
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onqueue.coroutines import EventLoop, Flight
@@ -28,21 +27,18 @@ from onqueue.errors import (
     UpcasterMissing,
     is_beyond_retry,
 )
-from onqueue.injection import call_handle, dependencies, finish
+from onqueue.injection import call_handle, finish
 from onqueue.job import Job
 from onqueue.job_context import JobContext, Order, running
 from onqueue.middleware.pipeline import run_pipeline
-from onqueue.payload import NO_KEYS, Envelope, decode, plan_of
+from onqueue.payload import NO_KEYS, Envelope, decode
 from onqueue.registry import job_class_of
-from onqueue.worker.bounds import PATIENCE
 from onqueue.worker.decision import (
     POISONOUS_DEATHS,
     Decision,
     Done,
-    Facts,
     Fail,
     Interrupted,
-    Limits,
     Park,
     Raised,
     Result,
@@ -51,6 +47,7 @@ from onqueue.worker.decision import (
     refusal,
 )
 from onqueue.worker.processes import end_copy
+from onqueue.worker.recipes import Attempt, Recipe, limits_of
 from onqueue.worker.unknown import waiting_place
 
 if TYPE_CHECKING:
@@ -72,75 +69,6 @@ RETURNED = Returned()
 CANCELLED = Order("cancel")
 _RECYCLING = (MemoryError, RecursionError, SystemExit, KeyboardInterrupt, GeneratorExit)
 """After these a process is not trusted with another job."""
-
-
-class Recipe:
-    """What is worked out once for each job class, so that a run is short."""
-
-    __slots__ = (
-        "expected",
-        "has_hook",
-        "has_middleware",
-        "hears_stop",
-        "is_injected",
-        "is_versioned",
-        "plan",
-        "restore",
-    )
-
-    def __init__(self, job_class: type[Job]) -> None:
-        """Read the class; raises `JobDefinitionError` when `handle` cannot be understood."""
-        self.plan = plan = plan_of(job_class)
-        self.restore = plan.restore
-        self.is_versioned = plan.version > 1
-        self.has_middleware = job_class.middleware is not Job.middleware
-        self.has_hook = job_class.failed is not Job.failed
-        self.hears_stop = job_class.interrupted is not Job.interrupted
-        self.is_injected = bool(dependencies(job_class))
-        self.expected = float("inf")
-        """Seconds the last run took; nobody knows before the first."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """A reserved job that was read: what bounds it, and later how its run went.
-
-    A `verdict` says what becomes of a job that must not run.
-    """
-
-    reserved: ReservedJob
-    envelope: Envelope
-    limits: Limits
-    verdict: Decision | None = None
-    recipe: Recipe | None = None
-    context: JobContext | None = None
-    error: BaseException | None = None
-    recycle: bool = False
-    listen: Callable[[Callable[[int], None]], None] | None = None
-    """Takes what is to be called when the worker is to stop; None where nobody wants to hear."""
-    starts: Callable[[], None] | None = None
-    """What is to happen right before `handle`."""
-    is_counted: bool = False
-    """Whether a database counts it in its batch before the broker hears of its end."""
-
-    @property
-    def durable(self) -> bool:
-        """Whether the job's row in the outbox lives until its outcome."""
-        return bool(self.envelope.options.get("durable"))
-
-    @property
-    def ends_plainly(self) -> bool:
-        """Whether a success leaves nothing to do but to tell the broker, with others."""
-        context = self.context
-        if context is None:
-            return not (self.durable or self.is_counted)
-        has_more = context.checkpoint or context.edit or context.has_cancelled
-        return not (has_more or self.durable or self.is_counted)
-
-    def facts(self, now: float, luck: float = 0.0) -> Facts:
-        """Return what a decision looks at; `now` is seconds since the epoch."""
-        reserved = self.reserved
-        return Facts(self.envelope.job, reserved.attempts, reserved.exceptions, now, luck)
 
 
 class Attempts:
@@ -452,31 +380,3 @@ def _close(context: JobContext) -> BaseException | None:
     except Exception as error:  # noqa: BLE001 - the job's outcome stands
         return error
     return None
-
-
-def limits_of(options: dict[str, Any], defaults: WorkerOptions) -> Limits:
-    """Return what bounds a job: its own options as they travelled, else the worker's."""
-    if not options:
-        return Limits(defaults.tries, defaults.backoff, defaults.timeout)
-    get = options.get
-    until = get("retry_until")
-    patience, memory = _patience(get("interruptible")), get("memory_limit", 0.0)
-    return Limits(
-        tries=get("tries", defaults.tries),
-        backoff=get("backoff") or defaults.backoff,
-        timeout=get("timeout", defaults.timeout),
-        fail_on_timeout=get("fail_on_timeout", False),
-        max_exceptions=get("max_exceptions", 0),
-        retry_until=until / 1000 if until is not None else None,
-        jitter=get("jitter", 0.0),
-        patience=patience,
-        memory=memory,
-        is_bounded=patience is not None or memory > 0,
-    )
-
-
-def _patience(interruptible: bool | float | None) -> float | None:  # noqa: FBT001 - an option
-    """Return the seconds for which a run goes on when its worker is to stop; None: to its end."""
-    if interruptible is None or interruptible is False:
-        return None
-    return PATIENCE if interruptible is True else interruptible

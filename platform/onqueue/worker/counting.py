@@ -9,8 +9,8 @@ from onqueue.worker.decision import Done
 if TYPE_CHECKING:
     from onqueue.connections import QueueManager
     from onqueue.plans import ChainEdit
-    from onqueue.worker.attempt import Attempt
     from onqueue.worker.decision import Decision
+    from onqueue.worker.recipes import Attempt
 
 
 class Counting:

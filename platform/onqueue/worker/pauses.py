@@ -9,7 +9,7 @@ from onqueue.quotas import Pause, Quota, pause_key
 from onqueue.worker.decision import Park
 
 if TYPE_CHECKING:
-    from onqueue.worker.attempt import Attempt
+    from onqueue.worker.recipes import Attempt
 
 
 class KnownPauses:

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from onqueue.contracts import Clock, ReservedJob
-    from onqueue.worker.attempt import Attempt, Attempts
+    from onqueue.worker.attempt import Attempts
     from onqueue.worker.decision import Decision, Result
+    from onqueue.worker.recipes import Attempt
     from onqueue.worker.settlement import Settlement
     from onqueue.worker.shared import Shared, Slot
 

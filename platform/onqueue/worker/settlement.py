@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from onqueue.job_context import Lifeline
     from onqueue.plans import ChainEdit, Ending
     from onqueue.quotas import Quota
-    from onqueue.worker.attempt import Attempt
     from onqueue.worker.counting import Counting
     from onqueue.worker.decision import Decision
+    from onqueue.worker.recipes import Attempt
 
 T = TypeVar("T")
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from typing import Any
 
     from onqueue.contracts import Consumer, JobId, Locks, Turn
-    from onqueue.worker.attempt import Attempt
     from onqueue.worker.cutting import ThreadCutter
+    from onqueue.worker.recipes import Attempt
 
 
 @runtime_checkable

@@ -10,10 +10,10 @@ from onqueue import events
 from onqueue.contracts import Guilt, ReservedJob
 from onqueue.errors import BrokerUnavailable, OnQueueError
 from onqueue.payload import decode
-from onqueue.worker.attempt import limits_of
 from onqueue.worker.child import Errand, fork_child
 from onqueue.worker.decision import Facts, Fail, after_memory, after_timeout
 from onqueue.worker.parent import TRUST, Keeper
+from onqueue.worker.recipes import limits_of
 from onqueue.worker.shared import Exit, Shared
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
 from onqueue.worker.unix_signals import ParentSignals
