@@ -36,7 +36,7 @@ OPTION_WORDS = {
     "expires_in": ("none", "ends the job as `expired` when it first comes up later than that"),
     "memory_limit": (
         "none",
-        "replaces the process after a run that took more, and kills it in one that takes twice that",
+        "replaces the process after a run that took more, and kills it when one takes twice that",
     ),
     "interruptible": (
         "false",
