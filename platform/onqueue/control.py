@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, cast, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from onqueue.checkpoint import read_progress
 from onqueue.connections import QueueManager, current_manager
@@ -71,8 +71,9 @@ def cancel(
     if not isinstance(queue, CancellingQueue):
         raise UnsupportedByDriver("cancel", queue.name, queue.config.driver, "cancelling")
     span = checked_seconds("cancel(grace=)", grace)
-    if isinstance(chosen.outbox, OpenRows):  # first, or the reconciler would bring the job back
-        cast("OpenRows", chosen.outbox).discard([job_id])
+    outbox: object = chosen.outbox
+    if isinstance(outbox, OpenRows):  # first, or the reconciler would bring the job back
+        outbox.discard([job_id])
     return queue.cancel(job_id, span)
 
 
