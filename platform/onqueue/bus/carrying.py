@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING, cast
 
 from onqueue.errors import BrokerUnavailable, OnQueueError, UnsupportedByDriver
-from onqueue.plans import BatchPlan, ChainPlan
+from onqueue.plans import ChainPlan
 from onqueue.pushing import push_all
 
 if TYPE_CHECKING:
@@ -50,16 +50,11 @@ class Carrier:
 
     def _take(self, parcel: Message | ChainPlan) -> None:
         if isinstance(parcel, ChainPlan):
-            target = self._manager.connection(_place_of(parcel))
+            target = self._manager.connection(parcel.links[0].connection)
             _need_chains(target)
             cast("ChainingQueue", target).start_chain(parcel)
             return
         push_all(self._manager.connection(parcel.connection), [parcel])
-
-
-def _place_of(plan: ChainPlan) -> str:
-    first = plan.links[0]
-    return "" if isinstance(first, BatchPlan) else first.connection
 
 
 def _need_chains(target: Queue) -> None:

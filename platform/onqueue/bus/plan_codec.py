@@ -38,6 +38,7 @@ def plan_parts(plan: ChainPlan | BatchPlan) -> dict[str, Any]:
             for kind, messages in plan.callbacks.items()
         },
         "context": dict(plan.context),
+        "connection": plan.connection,
     }
 
 
@@ -64,6 +65,7 @@ def plan_from(parts: Mapping[str, Any]) -> ChainPlan | BatchPlan:
             for kind, messages in parts["callbacks"].items()
         },
         context=parts["context"],
+        connection=parts.get("connection", ""),
     )
 
 

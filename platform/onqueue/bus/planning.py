@@ -98,8 +98,9 @@ class Planner:
             if isinstance(link, BatchSketch):
                 with placed(place):
                     plan = self._inner_batch(link, home, here, is_first=not made)
-                made.append(plan)
                 here = self.homes[plan.id]
+                # Without a name it would follow the chain, or be left behind when that moves on.
+                made.append(plan if home.binds else replace(plan, connection=here))
                 continue
             with placed(f"{place}, job {link.name!r}"):
                 admission = self._dispatcher.prepare(link, home)
@@ -228,16 +229,26 @@ def settle_connections(plan: ChainPlan, homes: Mapping[BatchId, str]) -> ChainPl
     }
     if len(names) == 1:
         [name] = names
-        settle_links(plan.links, name)
-        settle_links(plan.catch, name)
+        for message in plan.catch:
+            _settled(message, name)
+        return replace(plan, links=settled_links(plan.links, name))
     return plan
 
 
-def settle_links(links: Sequence[Message | BatchPlan], connection: str) -> None:
-    """Let the messages on this connection name none: it is their driver's own."""
-    for link in links:
-        if not isinstance(link, BatchPlan) and link.connection == connection:
-            link.connection = ""
+def settled_links(
+    links: Sequence[Message | BatchPlan], connection: str
+) -> list[Message | BatchPlan]:
+    """Return the links, those on this connection without its name: it is their driver's own."""
+    return [_settled(link, connection) for link in links]
+
+
+def _settled(link: Message | BatchPlan, connection: str) -> Message | BatchPlan:
+    if link.connection != connection:
+        return link
+    if isinstance(link, BatchPlan):
+        return replace(link, connection="")
+    link.connection = ""
+    return link
 
 
 def _jobs(sketch: BatchSketch) -> Iterator[Job]:

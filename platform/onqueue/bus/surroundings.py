@@ -10,7 +10,7 @@ from onqueue.bus.batch import Batch
 from onqueue.bus.chain import Chain
 from onqueue.bus.dispatcher import Dispatcher
 from onqueue.bus.home import Home
-from onqueue.bus.planning import Planner, settle_links
+from onqueue.bus.planning import Planner, settled_links
 from onqueue.bus.rehearsal import Rehearsal
 from onqueue.bus.stores import find_state
 from onqueue.connections import current_manager
@@ -57,8 +57,8 @@ class OfManager:
             chain=context.tie.chain,
             binds=bool(context.tie.batch),
         )
-        made = planner.links(Chain(links).sketch.links, home, "what is added to the chain")
-        settle_links(made, context.connection)
+        planned = planner.links(Chain(links).sketch.links, home, "what is added to the chain")
+        made = settled_links(planned, context.connection)
         known = context.edit or ChainEdit()
         if front:
             context.edit = replace(known, prepend=(*made, *known.prepend))

@@ -280,14 +280,14 @@ class InlinePlans:
         link = chain.waiting.popleft()
         chain.current = link.id
         tie = Tie(chain=chain.plan.id, batch=chain.batch)
-        if isinstance(link, BatchPlan):
-            self._begin_batch(link, tie, work)
-        elif link.connection in {"", self._name} or self._everywhere:
-            self._post(tied(link, tie), work)
-        else:
+        if link.connection not in {"", self._name} and not self._everywhere:
             chain.state = "moving"
             rest = [link, *chain.waiting]
             self._moving[chain.plan.id] = replace(chain.plan, links=rest, token=link.id)
+        elif isinstance(link, BatchPlan):
+            self._begin_batch(link, tie, work)
+        else:
+            self._post(tied(link, tie), work)
 
     def _advance(self, chain: _Chain, job_id: str, end: End, work: _Work) -> None:
         if chain.current != job_id:

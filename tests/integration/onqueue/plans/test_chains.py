@@ -164,6 +164,23 @@ def test_links_may_be_on_other_connections(tmp_path: Path, redis_url: str) -> No
         app.close()
 
 
+def test_a_batch_behind_a_link_of_another_connection_runs_there(
+    tmp_path: Path, redis_url: str
+) -> None:
+    """C65."""
+    app = PlanApp(tmp_path, redis_url, other="elsewhere")
+    try:
+        inner = batch([Do("b1"), [Do("b2")]]).then(on_then)
+        chain([Do("a"), Do("o").on_connection("other"), inner, Do("z")]).dispatch()
+        app.work()
+        app.work(connection="other")
+        app.wait_for("z")
+        ran = app.ran()
+        assert (ran[:2], sorted(ran[2:4]), ran[-1]) == (["a", "o"], ["b1", "b2"], "z")
+    finally:
+        app.close()
+
+
 def test_a_batch_that_fails_breaks_the_chain_it_is_a_link_of(app: PlanApp) -> None:
     inner = batch([Do("b", "fail"), Do("c")]).finally_(on_finally)
     chain([Do("a"), inner, Do("d")]).catch(on_error).dispatch()
