@@ -18,7 +18,7 @@ local function begin_batch(desk, id, key, stage, todo)
   redis.call('ZADD', desk.batches, created, id)
   if tie ~= '' then
     local own = cjson.decode(tie)
-    todo[#todo + 1] = {own, id, 'entered'}
+    todo[#todo + 1] = {own, {id}, 'entered'}
     local cancelled, cause = unpack(own.b and redis.call('HMGET', own.b, 'cancelled_at', 'cause') or {})
     if cancelled then redis.call('HSET', key, 'cancelled_at', cancelled, 'cause', cause) end
   end

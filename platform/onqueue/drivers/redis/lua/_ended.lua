@@ -10,9 +10,21 @@ local function ended(ids, outcome, payloads, state, desk)
   if redis.call('EXISTS', state) == 1 then redis.call('HDEL', state, unpack(ids)) end
   if not ties then return end
   redis.call('HDEL', desk.ties, unpack(ids))
-  local todo = {}
+  local todo, alike = {}, {}
   for at, id in ipairs(ids) do
-    if ties[at] then todo[#todo + 1] = {cjson.decode(ties[at]), id, outcome} end
+    local text = ties[at]
+    -- Nothing depends on the end of a job that only lies in a lane.
+    if text and string.find(text, '"[bcu]":') then
+      local task = alike[text]
+      if task then
+        table.insert(task[2], id)
+      else
+        task = {cjson.decode(text), {id}, outcome}
+        todo[#todo + 1] = task
+        -- Members of a batch are counted together.
+        if not (task[1].c or task[1].u) then alike[text] = task end
+      end
+    end
   end
-  account_for(desk, todo)
+  if #todo > 0 then account_for(desk, todo) end
 end

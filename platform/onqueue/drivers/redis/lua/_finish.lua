@@ -8,6 +8,6 @@ local function finish_batch(desk, batch, todo)
   call_back(batch, 'finally', id, todo)
   if tie ~= '' then
     local outcome = well and 'succeeded' or (cause == 'user' and 'cancelled' or 'failed')
-    todo[#todo + 1] = {cjson.decode(tie), id, outcome}
+    todo[#todo + 1] = {cjson.decode(tie), {id}, outcome}
   end
 end

@@ -17,11 +17,11 @@ local function post_job(desk, parcel, todo)
     return job.id
   end
   if redis.call('HEXISTS', desk.payloads, job.id) == 1 then return '' end
-  todo[#todo + 1] = {job.tie, job.id, 'entered'}
+  todo[#todo + 1] = {job.tie, {job.id}, 'entered'}
   local stands, follows = job.id, false
   if job.tie.u then stands, follows = claimed(desk, job, now_ms(desk.offset)) end
   if stands ~= job.id then
-    todo[#todo + 1] = {job.tie, job.id, 'skipped'}
+    todo[#todo + 1] = {job.tie, {job.id}, 'skipped'}
   elseif not follows then
     store(desk, job)
   end

@@ -1,4 +1,4 @@
--- Includes _clock _wake _ready _lanes _postpone _desk _parcel _claims _claim _free _callback _chain _advance _batch _finish _begin _load _post
+-- Includes _clock _wake _ready _lanes _postpone _desk _parcel _claims _claim _free _callback _chain _advance _batch _tally _finish _begin _load _post
 local function post(desk, parcel, todo)
   if head_of(parcel) == 'job' then return post_job(desk, parcel, todo) end
   local kind, id, key, stage = unpacked(parcel)
@@ -7,14 +7,15 @@ local function post(desk, parcel, todo)
   load_some(desk, parcel, key, stage, todo)
 end
 
-local function account(desk, tie, id, outcome, todo)
+local function account(desk, tie, ids, outcome, todo)
+  local id = ids[1]
   if outcome == 'entered' then
     if tie.b then enter(desk, tie.b, id, todo) end
     if tie.c then mend(desk, tie.c, id, todo) end
     return
   end
   if tie.u then free(desk, tie.u[1], id, todo) end
-  if tie.b then tally(desk, tie.b, id, outcome, todo) end
+  if tie.b then tally(desk, tie.b, ids, outcome, todo) end
   if tie.c then advance(desk, tie.c, id, outcome, todo) end
 end
 

@@ -11,5 +11,5 @@ local tie, over = unpack(redis.call('HMGET', KEYS[1], 'tie', 'finished_at'))
 redis.call('ZREM', KEYS[3], ARGV[1])
 redis.call('UNLINK', KEYS[2])
 local found = redis.call('UNLINK', KEYS[1])
-if tie and tie ~= '' and not over then carry_out(desk_of(ARGV[2]), {{cjson.decode(tie), ARGV[1], 'cancelled'}}) end
+if tie and tie ~= '' and not over then carry_out(desk_of(ARGV[2]), {{cjson.decode(tie), {ARGV[1]}, 'cancelled'}}) end
 return found
