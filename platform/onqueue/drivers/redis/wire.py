@@ -87,8 +87,17 @@ class Line:
     when the socket breaks in between: it must be harmless to tell twice.
     """
 
-    def __init__(self, make: Callable[[], Socket], forms: Forms) -> None:
-        """Connect with `make` when first used."""
+    def __init__(
+        self,
+        make: Callable[[], Socket],
+        forms: Forms,
+        send: Callable[[Any, bytes], bytes] | None = None,
+    ) -> None:
+        """Connect with `make` when first used.
+
+        `send` sends what is told in another way, and returns what it could not send.
+        """
+        self._send = send
         self._make = make
         self._forms = forms
         self._socket: Socket | None = None
@@ -160,10 +169,12 @@ class Line:
         self._told.append(packed)
         try:
             socket = self.open()
-            if self._silent:
-                socket.send_packed_command((packed,), check_health=False)
-            else:
+            if not self._silent:
                 self._tell(socket, packed)
+            elif self._send is None:
+                socket.send_packed_command((packed,), check_health=False)
+            elif rest := self._send(socket._sock, packed):  # noqa: SLF001 - see fileno
+                socket.send_packed_command((rest,), check_health=False)
         except GONE:
             self.drop()
             self._tell_anew()
@@ -265,9 +276,9 @@ class Broker:
         self._idle: deque[Line] = deque()
         self._pid = os.getpid()
 
-    def line(self) -> Line:
-        """Return a new line of the caller's own."""
-        return Line(self._socket, self._forms)
+    def line(self, send: Callable[[Any, bytes], bytes] | None = None) -> Line:
+        """Return a new line of the caller's own; `send` as in `Line`."""
+        return Line(self._socket, self._forms, send)
 
     def _socket(self) -> Socket:
         if not self._url:

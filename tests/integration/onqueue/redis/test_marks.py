@@ -1,0 +1,46 @@
+"""The marks of one of several threads: on the broker at once, and again after a broken line."""
+
+import socket
+
+from onqueue.contracts import Burial
+from onqueue.drivers.redis.marks import MOST_UNANSWERED, send_at_once
+from support.redis_rig import Rig
+from support.waiting import eventually
+
+
+def test_what_was_marked_is_known_when_the_child_dies_right_after(broker: Rig) -> None:
+    """K1."""
+    consumer = broker.consumer()
+    ids = broker.push(3)
+    consumer.turn(3, [])
+    first, second = consumer.marks(), consumer.marks()
+    first.mark(None, ids[0])
+    second.mark(None, ids[1])
+    first.mark(ids[0], ids[2])
+    eventually(lambda: b"unstarted" not in b" ".join(broker.dump()))
+    buried = broker.leases.bury(consumer.holder, Burial("death"))
+    assert {job.id for job in buried} == set(ids[1:])
+
+
+def test_marks_go_on_after_an_answer_was_asked_for_and_on_a_new_line(broker: Rig) -> None:
+    consumer = broker.consumer()
+    ids = broker.push(MOST_UNANSWERED + 20)
+    held = [job.id for job in consumer.turn(len(ids), []).jobs]
+    marks = consumer.marks()
+    for number, job_id in enumerate(held):
+        if number == MOST_UNANSWERED + 5:
+            marks._line.drop()
+        marks.mark(None, job_id)
+    eventually(lambda: b"unstarted" not in b" ".join(broker.dump()))
+
+
+def test_what_a_socket_does_not_take_at_once_is_returned() -> None:
+    left, right = socket.socketpair()
+    with left, right:
+        left.setblocking(False)
+        assert send_at_once(left, b"a" * 10) == b""
+        assert right.recv(100) == b"a" * 10
+        rest = send_at_once(left, b"b" * 10_000_000)
+        assert 0 < len(rest) < 10_000_000
+        assert send_at_once(left, rest) == rest
+    assert send_at_once(None, b"c") == b"c"
