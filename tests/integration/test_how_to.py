@@ -1,7 +1,6 @@
 """The code of the how-to pages runs, and their commands exist with the options they are given."""
 
 import re
-import shlex
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -20,29 +19,14 @@ from onqueue.payload import decode
 from onqueue.schedule import Schedule
 from onqueue.testing import queue_fake
 from onqueue.testing.clock import FakeClock
+from support.pages import HOW_TO, ROOT, blocks, commands
 
-ROOT = Path(__file__).resolve().parents[2]
-LIMIT_JOBS = ROOT / "docs" / "how-to" / "limit-jobs.md"
-SCHEDULE_JOBS = ROOT / "docs" / "how-to" / "schedule-jobs.md"
-DISPATCH_JOBS = ROOT / "docs" / "how-to" / "dispatch-jobs.md"
-WRITE_A_JOB = ROOT / "docs" / "how-to" / "write-a-job.md"
+LIMIT_JOBS = HOW_TO / "limit-jobs.md"
+SCHEDULE_JOBS = HOW_TO / "schedule-jobs.md"
+DISPATCH_JOBS = HOW_TO / "dispatch-jobs.md"
+WRITE_A_JOB = HOW_TO / "write-a-job.md"
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
 PROGRAMS = {file.stem for file in ROOT.glob("infra/supervisor/programs/*.conf")}
-
-
-def blocks(page: Path, language: str) -> list[str]:
-    """Return the texts of a page's fenced blocks in a language."""
-    return re.findall(
-        rf"^```{language}\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL
-    )
-
-
-def commands(page: Path) -> list[list[str]]:
-    """Return the words of each command a page shows, in a block or in a sentence."""
-    text = page.read_text("utf-8")
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
-    lines += re.findall(r"`((?:meet2be|make) [^`\n]+)`", text)
-    return [words for line in lines if (words := shlex.split(line, comments=True))]
 
 
 def check_ours(words: list[str]) -> None:

@@ -4,6 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,7 @@ from onqueue.console import build_group, build_schedule_group
 from onqueue.errors import UniqueJobExists
 from onqueue.failed import MemoryFailedJobs
 from onqueue.testing.clock import FakeClock
-from support.pages import HOW_TO, ONQUEUE, blocks, commands, module_of, run
+from support.pages import HOW_TO, ONQUEUE, ROOT, blocks, commands, module_of, run
 
 QUICKSTART = ONQUEUE / "quickstart.md"
 PAGES = sorted([*HOW_TO.glob("*.md"), *ONQUEUE.glob("*.md")])
@@ -127,10 +128,13 @@ def test_what_the_page_installs_tells_what_happens(
 
 def test_the_quickstart_does_what_it_says(tmp_path: Path, redis_url: str) -> None:
     [shop] = blocks(QUICKSTART, "python")
+    install, *shown = blocks(QUICKSTART, "sh")  # what is to be installed is installed here
+    assert '"./platform/onqueue[sql]"' in install
+    settings = tomllib.loads((ROOT / "platform/onqueue/pyproject.toml").read_text("utf-8"))
+    assert "sql" in settings["project"]["optional-dependencies"]
     (tmp_path / "shop.py").write_text(shop.replace("redis://127.0.0.1:6379/0", redis_url), "utf-8")
     told: list[str] = []
-    shown = "\n".join(blocks(QUICKSTART, "sh")[1:])  # the first installs what is installed here
-    for program, *words in filter(None, map(shlex.split, shown.splitlines())):
+    for program, *words in filter(None, map(shlex.split, "".join(shown).splitlines())):
         known = "".join(told[-1:])
         failed = json.loads(known)[0]["id"] if known.startswith("[") else ""
         told.append(typed(tmp_path, program, [failed if word == "ID" else word for word in words]))
