@@ -39,7 +39,7 @@ def process_event(desk: Desk, row_id: int) -> str:
         if row.processed_at is not None:
             return row.result or ""
         message = desk.payments.read(json.dumps(row.payload).encode())
-        owner = _owner(session, message)
+        owner = _owner(session, row.provider, message)
     result = inbox.UNMATCHED
     if owner is not None:
         try:
@@ -62,14 +62,20 @@ def _mark(desk: Desk, row_id: int, result: str, error: str | None) -> None:
         session.commit()
 
 
-def _owner(session: Session, message: Message) -> tuple[int, int | None, int | None] | None:
+def _owner(
+    session: Session, provider: str, message: Message
+) -> tuple[int, int | None, int | None] | None:
     """Return (tenant, refund, payment) a message is about, None when it fits nothing."""
-    refund = inbox.refund_of(session, message)
+    refund = inbox.refund_of(session, provider, message)
     if refund is not None:
         return refund.tenant_id, refund.id, refund.payment_id
     if message.payment_ref is None:
         return None
-    payment = session.scalar(select(Payment).where(Payment.provider_ref == message.payment_ref))
+    payment = session.scalar(
+        select(Payment).where(
+            Payment.provider == provider, Payment.provider_ref == message.payment_ref
+        )
+    )
     return None if payment is None else (payment.tenant_id, None, payment.id)
 
 

@@ -48,7 +48,7 @@ def receive(
     Raises ``BadProviderSignature``.
     """
     message = provider.verify(payload, signature)
-    result = _known_without_work(session, message)
+    result = _known_without_work(session, provider.name, message)
     dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
     insertion: Any = dialect.insert(ProviderEvent).values(
         provider=provider.name,
@@ -78,13 +78,13 @@ def _repeat(session: Session, provider: str, event_id: str) -> Received:
     return Received(row.id, is_new=False, result=row.result)
 
 
-def _known_without_work(session: Session, message: Message) -> str | None:
+def _known_without_work(session: Session, provider: str, message: Message) -> str | None:
     """Return the result of a message that tells nothing new, so that no job runs for it."""
     if message.kind == "other":
         return IGNORED
     if message.refund is None:
         return None
-    refund = session.scalar(select(Refund).where(Refund.provider_refund_id == message.refund.id))
+    refund = _by_its_id(session, provider, message.refund.id)
     if refund is None:
         return None
     return None if follow(standing_of(refund), message.refund.status) else OLD_NEWS
@@ -104,11 +104,18 @@ def standing_of(refund: Refund) -> Standing:
     )
 
 
-def refund_of(session: Session, message: Message) -> Refund | None:
+def _by_its_id(session: Session, provider: str, refund_id: str) -> Refund | None:
+    """Return the refund with the provider's id; named with the provider, it is in an index."""
+    return session.scalar(
+        select(Refund).where(Refund.provider == provider, Refund.provider_refund_id == refund_id)
+    )
+
+
+def refund_of(session: Session, provider: str, message: Message) -> Refund | None:
     """Return the ledger's row of a message: by the provider's id, else by our mark on it."""
     if message.refund is None:
         return None
-    found = session.scalar(select(Refund).where(Refund.provider_refund_id == message.refund.id))
+    found = _by_its_id(session, provider, message.refund.id)
     mark = message.refund.metadata.get(META_REFUND)
     if found is None and mark:
         found = session.scalar(select(Refund).where(Refund.uid == mark))

@@ -1,15 +1,18 @@
 """Rows that are asked for by their ids are found by them, however many rows the tenant has."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Select, Update, event
+from sqlalchemy import Connection, Select, Update, event
 
 from meet2be.cancellations import statements as cancelling
 from meet2be.db import Database
 from meet2be.mailings import statements as mailing
 from meet2be.payments import statements as paying
+from meet2be.payments.inbox import refund_of
+from meet2be.payments.provider import ProviderEvent, ProviderRefund
 
 IDS = list(range(1, 41))
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -41,16 +44,36 @@ VALUES = {
 def test_no_statement_of_a_lane_goes_through_all_rows_of_the_tenant(
     sqlite_database: Database, statement: Select[Any] | Update
 ) -> None:
-    said: list[tuple[str, Any]] = []
     with sqlite_database.system_connection("tests: plans") as connection, connection.begin():
-
-        def note(_link: Any, _cursor: Any, text: str, parameters: Any, *_more: Any) -> None:
-            said.append((text, parameters))
-
-        event.listen(connection, "before_cursor_execute", note)
-        connection.execute(statement, VALUES)
-        text, parameters = said[0]
-        rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
-        plans = [str(row[3]) for row in rows]
+        plans = plans_of(connection, lambda: connection.execute(statement, VALUES))
     assert plans
-    assert not [plan for plan in plans if plan.endswith("(tenant_id=?)") or "SCAN" in plan]
+    assert not [plan for plan in plans if goes_through_all(plan)]
+
+
+def test_a_message_of_the_provider_finds_its_refund_by_the_provider_s_id(
+    sqlite_database: Database,
+) -> None:
+    refund = ProviderRefund("re_1", "pi_1", 100, "EUR", "succeeded", "succeeded", NOW)
+    message = ProviderEvent("evt_1", "refund.updated", "refund", None, False, NOW, refund)
+    with sqlite_database.system_session("tests: plans") as session:
+        plans = plans_of(session.connection(), lambda: refund_of(session, "stripe", message))
+    assert plans
+    assert not [plan for plan in plans if goes_through_all(plan)]
+
+
+def goes_through_all(plan: str) -> bool:
+    return plan.endswith("(tenant_id=?)") or "SCAN" in plan
+
+
+def plans_of(connection: Connection, ask: Callable[[], object]) -> list[str]:
+    """Return SQLite's plan of the first statement that `ask` runs."""
+    said: list[tuple[str, Any]] = []
+
+    def note(_link: Any, _cursor: Any, text: str, parameters: Any, *_more: Any) -> None:
+        said.append((text, parameters))
+
+    event.listen(connection, "before_cursor_execute", note)
+    ask()
+    text, parameters = said[0]
+    rows = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
+    return [str(row[3]) for row in rows]
