@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from email.utils import formataddr
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -143,6 +144,11 @@ def _suppressed(
     return set(connection.execute(sql.SUPPRESSED, values).scalars())
 
 
+@lru_cache(maxsize=1024)
+def _written_out(sender: Sender) -> str:
+    return formataddr((sender.name, sender.address))
+
+
 def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:
     uid = new_uid()
     to_norm = normalise(draft.to_addr)
@@ -157,7 +163,7 @@ def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:
         "locale": draft.locale,
         "to_addr": draft.to_addr,
         "to_norm": to_norm,
-        "from_addr": formataddr((draft.sender.name, draft.sender.address)),
+        "from_addr": _written_out(draft.sender),
         "reply_to": draft.sender.reply_to,
         "subject": texts.subject,
         "body_text": texts.text,
