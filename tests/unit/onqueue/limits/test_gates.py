@@ -105,7 +105,7 @@ def test_inside_a_job_a_shut_gate_raises_and_may_release() -> None:
     locks.acquire("lock:k", "another", None)
     with pytest.raises(LimitReached, match="gives it back"), lock("k"):
         pytest.fail("it was shut")
-    assert context.order is None
+    assert (locks.taken, context.order) == ({"lock:k": "another"}, None)
     with pytest.raises(RunEnded), lock("k").release_after(7):
         pytest.fail("it was shut")
     assert context.order == Order("release", delay=7.0)
