@@ -166,6 +166,9 @@ def call(function: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) ->
     argument that cannot travel.
     """
     title = closures.title_of(function)
+    if isinstance(function, type) and issubclass(function, Job):
+        msg = f"{title!r} is the class of a job: dispatch an instance of it, {title}(…)"
+        raise JobDefinitionError(msg)
     names = _names_of(function, title, args, kwargs)
     words = words_of(function, title)
     meant = described(function)

@@ -462,3 +462,14 @@ def test_a_failed_call_is_not_edited_as_nobody_would_know_who_wrote_it(
     [record] = store.all()
     with pytest.raises(UneditableJob, match="what it calls is signed: dispatch it again"):
         edit_of(onqueue.current_manager(), record, {"args": ["soap"]})
+
+
+def test_a_job_class_in_the_place_of_a_job_is_told_what_it_lacks() -> None:
+    class Greet(Job):
+        person: str
+
+        def handle(self) -> None: ...
+
+    for use in (lambda: dispatch(Greet), lambda: onqueue.chain([Greet]), lambda: call(Greet)):
+        with pytest.raises(JobDefinitionError, match=r"Greet' is the class of a job: dispatch an"):
+            use()
