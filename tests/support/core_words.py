@@ -33,7 +33,10 @@ OPTION_WORDS = {
     "tags": ("none", "by what people find the job"),
     "display_name": ("the name", "what people read"),
     "version": ("1", "the version of its fields; upcasters lead from older ones"),
-    "expires_in": ("none", "ends the job as `expired` when it first comes up later than that"),
+    "expires_in": (
+        "none",
+        "ends the job as `expired`, unrun, when it comes up so long after its dispatch",
+    ),
     "memory_limit": (
         "none",
         "replaces the process after a run that took more, and kills it when one takes twice that",
@@ -110,7 +113,7 @@ ERRORS = {
     "TimeoutExceeded": "raise the timeout, or do less in one job",
     "MemoryExceeded": "raise the `memory_limit`, or do less in one job",
     "JobPoisoned": "find out what kills the process before you retry it",
-    "MemberFailed": "what callbacks get; look at the member it names",
+    "MemberFailed": "look at the member it names",
     "ManuallyFailed": _RETRY,
     "JobTimedOut": "tidy up and let it pass",
     "JobInterrupted": "tidy up and let it pass",

@@ -31,3 +31,15 @@ def test_the_way_of_a_payload_names_the_files_of_all_its_stations() -> None:
     stations = [line for line in text.splitlines() if re.match(r"\| \d+ \|", line)]
     assert len(stations) == 14
     assert all(_FILE.search(station) for station in stations)
+
+
+def test_every_page_is_reached_from_the_first_one() -> None:
+    reached, ahead = set[Path](), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        reached.add(page)
+        for link in _LINK.findall(page.read_text("utf-8")):
+            target = (page.parent / link).resolve()
+            pages = sorted(target.glob("*.md")) if target.is_dir() else [target]
+            ahead += [one for one in pages if one.suffix == ".md" and one not in {*reached, *ahead}]
+    assert sorted({*ROOT.glob("docs/**/*.md")} - reached) == []
