@@ -88,6 +88,7 @@ def test_the_chains_and_batches_of_the_page_run_to_their_ends(
 def test_the_small_tenant_of_the_page_does_not_wait_for_the_big_one(
     broker: QueueManager, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """B3."""
     run_page("share-a-queue", monkeypatch)
     queue = broker.workable()
     taken = queue.consumer(queue.leases().open(), ["default"]).turn(16, []).jobs
@@ -112,6 +113,7 @@ def test_the_long_jobs_of_the_page_run_and_tell_how_far_they_are(
 
 
 def test_the_tests_of_the_page_pass(pytester: pytest.Pytester) -> None:
+    """B20."""
     pytester.makepyfile("\n\n".join(blocks(HOW_TO / "test-jobs.md", "python")))
     pytester.runpytest("-p", "no:cacheprovider").assert_outcomes(passed=4)
 
