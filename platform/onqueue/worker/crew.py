@@ -272,8 +272,8 @@ class Crew:
     def _want(self) -> int:
         """Return how many jobs the idle threads can take, and the others while jobs are short."""
         idle = len(self._runners) - self._busy
-        each = self._prefetch.want()
-        want = min(self._shared.prefetch, max(idle, each * len(self._runners) if each > 1 else 0))
+        ahead = self._prefetch.want() * len(self._runners) if self._prefetch.is_short else 0
+        want = min(self._shared.prefetch, max(idle, ahead))
         limit = self._options.job_limit
         return min(want, max(0, limit - self._jobs_before - self._begun)) if limit else want
 

@@ -10,6 +10,9 @@ TRIP: Final = 0.02
 SLOW: Final = 0.005
 """Seconds from which a job counts as slow: before it starts, what is done gets confirmed."""
 
+SHORT: Final = 0.05
+"""Seconds below which each of several threads may have a job held for it besides its own."""
+
 
 class Prefetch:
     """Grows by doubling while jobs are short, and shrinks at once when they are not."""
@@ -23,6 +26,11 @@ class Prefetch:
         """Return how many jobs to ask for, at most `left` where that is given."""
         fitting = max(1, min(self._most, int(TRIP / self._seconds_a_job)))
         return fitting if left is None else min(fitting, left)
+
+    @property
+    def is_short(self) -> bool:
+        """Whether jobs end so soon that one more for each thread holds up nobody for long."""
+        return self._most > 1 and self._seconds_a_job < SHORT
 
     def learn(self, jobs: int, seconds: float) -> None:
         """Take in how long the jobs of one trip took in all."""

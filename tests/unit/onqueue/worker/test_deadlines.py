@@ -53,3 +53,14 @@ def test_prefetch_doubles_while_jobs_are_short_and_falls_at_once() -> None:
     prefetch.learn(128, 128 * 0.05)
     assert prefetch.want() == 1
     assert Prefetch(128).want(left=0) == 0
+
+
+def test_a_job_is_held_for_each_thread_while_jobs_are_short() -> None:
+    prefetch = Prefetch(128)
+    assert prefetch.is_short
+    prefetch.learn(1, 0.2)
+    assert not prefetch.is_short
+    for _ in range(3):
+        prefetch.learn(1, 0.001)
+    assert prefetch.is_short
+    assert not Prefetch(1).is_short
