@@ -14,15 +14,15 @@ from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.limits import RedisLimits
 from onqueue.drivers.redis.locks import RedisLocks
 from onqueue.drivers.redis.marks import Marks
-from onqueue.drivers.redis.pausing import pauses_in
+from onqueue.drivers.redis.pausing import asking, pauses_in
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.staging import Staging, write_staging
 from onqueue.drivers.redis.tied_scripts import TiedScripts
-from onqueue.drivers.redis.ties import tie_in
+from onqueue.drivers.redis.ties import tie_in, tie_up
 from onqueue.drivers.redis.translation import GONE
 from onqueue.drivers.redis.waiting import Waiting
-from onqueue.drivers.redis.wire import Reply, command, packed
+from onqueue.drivers.redis.wire import Reply, packed
 from onqueue.errors import ConfigurationError, LeaseLost
 from onqueue.plans import Tie
 
@@ -151,10 +151,7 @@ class RedisConsumer:
             return Turn([], next_due, _split(refused), transfers, self._pauses)
         jobs = _jobs(self._names[int(number) - 1], _split(ids), lengths, states, blob)
         if ties:
-            for job, tie, mark in zip(jobs, ties, marks, strict=True):
-                if tie:
-                    job.tie, job.cancelled = tie.decode(), mark == "1"
-                    job.about = tie_in(tie).about
+            tie_up(jobs, ties, marks)
         if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
             self._given.clear()
         self._given.update([job.id for job in jobs])
@@ -174,11 +171,8 @@ class RedisConsumer:
         """Look what is paused by now: the answer is as new as the version, or newer."""
         found: frozenset[Pause] = frozenset()
         if version:
-            fields, (seconds, micros) = self._line.ask_all(
-                [packed(b"HGETALL", self._keys.paused), command(b"TIME")]
-            )
-            now = int(seconds) * 1000 + int(micros) // 1000 + self._scripts.offset * 1000
-            found = frozenset(pauses_in(fields, now))
+            replies = self._line.ask_all(asking(self._keys.paused))
+            found = frozenset(pauses_in(replies, self._scripts.offset))
         self._pauses, self._version_of_pauses = found, version
 
     def _return_unknown(self) -> None:

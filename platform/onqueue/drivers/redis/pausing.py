@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from onqueue.drivers.redis.keys import lane_name
+from onqueue.drivers.redis.wire import command, packed
 from onqueue.quotas import Pause, PauseKind, pause_key
 
 if TYPE_CHECKING:
@@ -30,8 +31,15 @@ def value_of(pause: Pause) -> bytes:
     return b"%d %b" % (int((pause.until or 0) * 1000), pause.reason.encode())
 
 
-def pauses_in(flat: Sequence[bytes], now_ms: float) -> Iterator[Pause]:
-    """Yield the pauses that last, from fields and values in turn."""
+def asking(paused: bytes) -> tuple[bytes, bytes]:
+    """Return the commands whose replies `pauses_in` reads."""
+    return (packed(b"HGETALL", paused), command(b"TIME"))
+
+
+def pauses_in(replies: Sequence[Any], offset: float) -> Iterator[Pause]:
+    """Yield the pauses that last; `offset` is seconds added to the server's clock."""
+    flat, (seconds, micros) = replies
+    now_ms = int(seconds) * 1000 + int(micros) // 1000 + offset * 1000
     for field, value in zip(flat[::2], flat[1::2], strict=True):
         ends, _, reason = value.decode().partition(" ")
         kind, name = _read(field.decode())

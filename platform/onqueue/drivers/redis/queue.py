@@ -12,7 +12,7 @@ from onqueue.drivers.redis.inspection import RedisInspection
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.leases import RedisLeases
 from onqueue.drivers.redis.limit_scripts import LimitScripts
-from onqueue.drivers.redis.pausing import field_of, pauses_in, value_of
+from onqueue.drivers.redis.pausing import asking, field_of, pauses_in, value_of
 from onqueue.drivers.redis.schedules import RedisSchedules
 from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.tied_queue import TiedQueue
@@ -298,11 +298,8 @@ class RedisQueue(TiedQueue):
 
     def pauses(self) -> list[Pause]:
         """Return what is paused, sorted."""
-        fields, (seconds, micros) = self._broker.ask(
-            packed(b"HGETALL", self._keys.paused), command(b"TIME")
-        )
-        now = int(seconds) * 1000 + int(micros) // 1000 + self._scripts.offset * 1000
-        return sorted(pauses_in(fields, now), key=lambda pause: (pause.kind, pause.name))
+        found = pauses_in(self._broker.ask(*asking(self._keys.paused)), self._scripts.offset)
+        return sorted(found, key=lambda pause: (pause.kind, pause.name))
 
     # ---- lanes of unknown jobs ----
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from onqueue.plans import Claim, Tie
 
 if TYPE_CHECKING:
+    from onqueue.contracts import ReservedJob
     from onqueue.drivers.redis.keys import Keys
 
 
@@ -57,3 +58,12 @@ def tie_in(text: bytes) -> Tie:
         chain=parts.get("c", "").rpartition(":")[2],
         about=parts.get("a", ""),
     )
+
+
+def tie_up(jobs: list[ReservedJob], ties: list[bytes], marks: str) -> None:
+    """Set what came beside the payloads: each job's tie, and whether it was cancelled."""
+    for job, tie, mark in zip(jobs, ties, marks, strict=True):
+        if tie:
+            job.tie, job.cancelled = tie.decode(), mark == "1"
+            if b'"a"' in tie:
+                job.about = tie_in(tie).about
