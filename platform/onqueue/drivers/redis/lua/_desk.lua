@@ -1,9 +1,17 @@
+-- A name is looked for when it is first asked for: most calls need few of them.
 local function desk_of(text)
-  local desk = {}
-  for name, key in string.gmatch(text, '(%l+) ([^\n]+)') do desk[name] = key end
-  return desk
+  local lines = '\n' .. text
+  return setmetatable({}, {__index = function(desk, name)
+    desk[name] = string.match(lines, '\n' .. name .. ' ([^\n]+)')
+    return desk[name]
+  end})
 end
 
 local function desk_if(ties, text)
   return redis.call('EXISTS', ties) == 1 and desk_of(text)
+end
+
+-- Whether a tie has one of these parts, by plain searches: a pattern would cost as much as decoding it.
+local function has_part(text, one, two, three)
+  return string.find(text, one, 1, true) or string.find(text, two, 1, true) or string.find(text, three, 1, true)
 end

@@ -14,7 +14,7 @@ local function ended(ids, outcome, payloads, state, desk)
   for at, id in ipairs(ids) do
     local text = ties[at]
     -- Nothing depends on the end of a job that only lies in a lane.
-    if text and string.find(text, '"[bcu]":') then
+    if text and has_part(text, '"b":', '"c":', '"u":') then
       local task = alike[text]
       if task then
         table.insert(task[2], id)

@@ -11,7 +11,7 @@ local function look(desk, ids, held, brought)
   for at, text in ipairs(redis.call('HMGET', desk.ties, unpack(ids))) do
     brought[at + 2], marks[at] = text or '', '0'
     -- Members of a batch have the same tie; what only lies in a lane or a chain needs no look.
-    if text and string.find(text, '"[bux]":') then
+    if text and has_part(text, '"b":', '"u":', '"x":') then
       ties[text] = ties[text] or cjson.decode(text)
       local tie, id = ties[text], ids[at]
       if tie.b and not batches[tie.b] then batches[tie.b] = redis.call('HMGET', tie.b, 'cancelled_at', 'members') end

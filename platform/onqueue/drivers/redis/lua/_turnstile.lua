@@ -35,5 +35,8 @@ local function pull(timers, most, now, desk)
     if #picked == most then break end
   end
   redis.call('ZREMRANGEBYSCORE', desk.granted, '-inf', now - 3600000)
+  -- Who came back from a pause does not use what it was granted, and maybe nobody is let in after it.
+  local last = picked[1] and redis.call('ZREVRANGE', desk.granted, 0, 0, 'WITHSCORES')[2]
+  if last then redis.call('PEXPIRE', desk.granted, string.format('%.0f', math.max(0, last - now) + 3600000)) end
   return picked
 end
