@@ -18,8 +18,7 @@ end
 local function pull(timers, most, now, desk)
   local picked = {}
   for _, lane in ipairs(redis.call('ZRANGEBYSCORE', timers, '-inf', now, 'LIMIT', 0, 20)) do
-    local quotas, due = quotas_of(redis.call('HGET', desk.lanes, lane) or ''), now
-    local id = redis.call('LINDEX', lane, 0)
+    local quotas, due, id = quotas_of(redis.call('HGET', desk.lanes, lane) or ''), now, redis.call('LINDEX', lane, 0)
     while id and #picked < most do
       due = shut_until(quotas, id, now, desk)
       if due then break end
@@ -35,8 +34,6 @@ local function pull(timers, most, now, desk)
     if #picked == most then break end
   end
   redis.call('ZREMRANGEBYSCORE', desk.granted, '-inf', now - 3600000)
-  -- Who came back from a pause does not use what it was granted, and maybe nobody is let in after it.
-  local last = picked[1] and redis.call('ZREVRANGE', desk.granted, 0, 0, 'WITHSCORES')[2]
-  if last then redis.call('PEXPIRE', desk.granted, string.format('%.0f', math.max(0, last - now) + 3600000)) end
+  if last > 0 then redis.call('PEXPIRE', desk.granted, string.format('%.0f', last - now + 3600000)) end
   return picked
 end
