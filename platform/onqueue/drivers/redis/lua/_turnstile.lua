@@ -34,6 +34,6 @@ local function pull(timers, most, now, desk)
     if #picked == most then break end
   end
   redis.call('ZREMRANGEBYSCORE', desk.granted, '-inf', now - 3600000)
-  if last > 0 then redis.call('PEXPIRE', desk.granted, string.format('%.0f', last - now + 3600000)) end
+  if picked[1] then redis.call('PEXPIRE', desk.granted, 90000000) end -- no grant lasts longer
   return picked
 end
