@@ -90,7 +90,7 @@ class RedisConsumer:
         self._given: set[JobId] = set()
         self._connection = config.name
         self._tied = TiedScripts(broker.scripts)
-        self._errands = self._transfers = False
+        self._errands = self._transfers = self._is_unsure = False
         head = "*4\r\n$4\r\nLREM\r\n"
         self._done_head = head + self._of.unfinished.decode() + "$1\r\n1\r\n$32\r\n"
         self._start_head = head + self._of.unstarted.decode() + "$1\r\n1\r\n$32\r\n"
@@ -118,14 +118,25 @@ class RedisConsumer:
 
     def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
         call = self._scripts.turn(self._of, self._queues, want, done, force=self._force)
+        is_repeated = self._is_unsure
         try:
-            return self._brought(self._line.run(call))
+            turn = self._brought(self._run_turn(call))
         except Disconnected:
-            self._line.drop()
-            self._return_unknown()
-            turn = self._brought(self._line.run(call))
-            return Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
+            is_repeated = True
+            turn = self._brought(self._run_turn(call))
+        if is_repeated:  # what it would refuse the first one has confirmed
+            turn = Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
+        return turn
+
+    def _run_turn(self, call: Call) -> Reply:
+        """Run a turn; what one whose answer was lost may have brought goes back before."""
+        try:
+            if self._is_unsure:
+                self._return_unknown()
+                self._is_unsure = False
+            return self._line.run(call)
         except GONE:
+            self._is_unsure = True
             self._line.drop()
             raise
 

@@ -9,6 +9,7 @@ import pytest
 from meet2be.local.valkey import ValkeyServer
 from onqueue.contracts import Burial, ChainEdit
 from onqueue.drivers.redis.scripts import script
+from onqueue.errors import BrokerUnavailable
 from onqueue.quotas import Quota
 from onqueue.testing.batch_contract import batch_of
 from onqueue.testing.chain_contract import chain_of
@@ -120,6 +121,25 @@ def test_a_turn_whose_answer_is_lost_brings_its_jobs_and_burns_no_attempt(
     assert broker.queue.size("default").reserved == 2
     assert broker.queue.knows([first.id]) == set()
     assert [job.attempts for job in turn.jobs] == [0, 0]
+
+
+def test_a_turn_whose_answer_died_with_the_broker_leaves_no_job_with_nobody(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    ids = broker.push(4)
+    consumer = broker.consumer()
+    first = consumer.turn(1, []).jobs[0]
+    consumer.mark(None, first.id)
+    broker.arrive(consumer)
+    proxy.lose_answer_to(hash_of(broker, "turn"))
+    away = proxy.path.rename(f"{proxy.path}-away")
+    with pytest.raises(BrokerUnavailable):
+        consumer.turn(2, [first.id])
+    away.rename(proxy.path)
+    assert proxy.cuts == 1
+    turn = consumer.turn(3, [first.id])
+    assert ([job.id for job in turn.jobs], turn.refused) == (ids[1:], [])
+    assert broker.queue.size("default").reserved == 3
 
 
 def test_a_lost_turn_does_not_bring_again_what_the_child_has_but_not_started(
