@@ -9,6 +9,7 @@ import click
 from onqueue.bus.batch import Batch
 from onqueue.bus.pruning import Age, forget_old_batches
 from onqueue.bus.stores import find_state, keeping_batches, store_of
+from onqueue.console.amounts import Amount
 from onqueue.console.group import FAILED
 from onqueue.console.output import plural, print_json, print_table
 from onqueue.errors import OnQueueError
@@ -97,7 +98,7 @@ def _cancel(get_manager: Callable[[], QueueManager]) -> click.Command:
 
 
 def _prune(get_manager: Callable[[], QueueManager]) -> click.Command:
-    hours = click.FloatRange(min=0)
+    hours = Amount(min=0)
 
     @click.command("prune-batches")
     @click.option(

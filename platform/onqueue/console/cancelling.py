@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from onqueue.console.amounts import Amount
 from onqueue.console.group import FAILED
 from onqueue.control import GRACE, cancel, progress_of
 
@@ -35,7 +36,7 @@ def _cancel(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.option("--connection", help="Where the jobs are (default: the default connection).")
     @click.option(
         "--grace",
-        type=click.FloatRange(min=0),
+        type=Amount(min=0),
         default=GRACE,
         show_default=True,
         help="Seconds a running job has to end by itself.",

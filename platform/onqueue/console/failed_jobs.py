@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onqueue.console.amounts import Amount
 from onqueue.console.group import FAILED
 from onqueue.console.output import lines, one_line, plural, print_json, print_table
 from onqueue.console.selecting import SHOWN_OF_A_GROUP, every, filter_of, known, selection
@@ -112,7 +113,7 @@ def _flush(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.command("flush")
     @click.option(
         "--hours",
-        type=click.FloatRange(min=0),
+        type=Amount(min=0),
         help="Only jobs that failed longer ago.",
     )
     def flush(hours: float | None) -> None:
@@ -127,7 +128,7 @@ def _prune(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.command("prune-failed")
     @click.option(
         "--hours",
-        type=click.FloatRange(min=0),
+        type=Amount(min=0),
         default=24,
         show_default=True,
         help="Only jobs that failed longer ago.",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from onqueue.console.amounts import Amount
 from onqueue.console.output import print_json, print_table
 from onqueue.errors import BrokerUnavailable
 from onqueue.monitor import Limits, Seen, watch
@@ -34,7 +35,7 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
     )
     @click.option(
         "--max-age",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         metavar="S",
         help="Seconds since its oldest ready job was dispatched from which it is busy.",
     )
@@ -45,7 +46,7 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
     )
     @click.option(
         "--within",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         default=3600,
         show_default=True,
         metavar="S",
@@ -53,14 +54,14 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
     )
     @click.option(
         "--remind",
-        type=click.FloatRange(min=0),
+        type=Amount(min=0),
         default=0,
         metavar="S",
         help="Tell a breach that goes on again after so many seconds (0: never).",
     )
     @click.option(
         "--every",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         metavar="S",
         help="Look again after so many seconds, until interrupted.",
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from onqueue.config import QUEUE_NAME, is_queue_name
+from onqueue.console.amounts import Amount
 from onqueue.console.output import print_json, print_table
 from onqueue.errors import UnsupportedByDriver
 from onqueue.quotas import Pause, PausesWork
@@ -34,7 +36,7 @@ def _pause(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.option(
         "--for",
         "seconds",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         metavar="S",
         help="Only for so many seconds.",
     )
@@ -53,6 +55,8 @@ def _pause(get_manager: Callable[[], QueueManager]) -> click.Command:
         manager = get_manager()
         target = manager.connection(connection)
         kind, name = _subject(queue, job, tenant)
+        if kind == "queue" and not is_queue_name(name):
+            raise click.UsageError(f"{name!r} is no name of a queue: {QUEUE_NAME}.")
         until = None if seconds is None else manager.clock.time() + seconds
         if kind in {"job", "tenant"}:
             _work_of(target, "queue pause").pause_work(Pause(kind, name, reason, until))
@@ -125,9 +129,12 @@ def _subject(queue: str | None, job: str | None, tenant: str | None) -> tuple[Pa
         ("job", job),
         ("tenant", tenant),
     )
-    given = [(kind, name) for kind, name in asked if name]
+    given = [(kind, name) for kind, name in asked if name is not None]
     if len(given) > 1:
         raise click.UsageError("Give only one of --queue, --job and --tenant.")
+    if given and not given[0][1]:
+        # Of an unset variable, most likely: it must not come to mean the whole connection.
+        raise click.UsageError(f"--{given[0][0]} is empty: name one, or leave the option out.")
     return given[0] if given else ("connection", "")
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from onqueue.console.amounts import Amount
 from onqueue.console.group import QueueGroup
 from onqueue.console.output import print_json, print_table
 from onqueue.schedule.scheduler import LEASE, Scheduler
@@ -49,7 +50,7 @@ def build_schedule_group(
 @click.command("work")
 @click.option(
     "--lease",
-    type=click.FloatRange(min=1),
+    type=Amount(min=1),
     default=LEASE,
     show_default=True,
     help="Seconds after which another scheduler takes over from one that says nothing.",
@@ -149,7 +150,7 @@ def _pause(get_manager: Callable[[], QueueManager]) -> click.Command:
     @click.option(
         "--for",
         "seconds",
-        type=click.FloatRange(min=0, min_open=True),
+        type=Amount(min=0, min_open=True),
         metavar="S",
         help="Only for so many seconds.",
     )

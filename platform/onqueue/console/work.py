@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from onqueue.console.amounts import Amount
 from onqueue.worker import Worker, WorkerOptions
 from onqueue.worker.listening import Listener, worker_command
 
@@ -143,7 +144,7 @@ listen = click.Command(
         ),
         click.Option(
             ["--poll"],
-            type=click.FloatRange(min=0, min_open=True),
+            type=Amount(min=0, min_open=True),
             default=1.0,
             show_default=True,
             help="Seconds between two looks at them.",

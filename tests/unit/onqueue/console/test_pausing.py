@@ -57,6 +57,31 @@ def test_one_pause_is_about_one_thing(run: Run) -> None:
     assert "only one of --queue, --job and --tenant" in result.output
 
 
+def test_an_empty_name_does_not_pause_or_resume_the_whole_connection(
+    run: Run, broker: BrokerDouble
+) -> None:
+    broker.pause(None, "why", None)
+    for command in ("pause", "resume"):
+        for option in ("--queue", "--job", "--tenant"):
+            result = run(command, option, "")
+            assert (result.exit_code, f"{option} is empty" in result.output) == (2, True)
+    assert broker.pauses() == [Pause("connection", "", "why")]
+
+
+def test_a_list_is_no_name_of_a_queue_to_pause(run: Run, broker: BrokerDouble) -> None:
+    result = run("pause", "--queue", "mails,exports")
+    assert result.exit_code == 2
+    assert "'mails,exports' is no name of a queue" in result.output
+    assert broker.paused() == {}
+
+
+def test_a_pause_lasts_a_finite_time(run: Run, broker: BrokerDouble) -> None:
+    for seconds in ("nan", "inf", "1e400"):
+        result = run("pause", "--for", seconds)
+        assert (result.exit_code, "is no finite number" in result.output) == (2, True)
+    assert broker.paused() == {}
+
+
 def test_what_is_paused_is_listed_with_end_and_reason(run: Run, broker: BrokerDouble) -> None:
     assert run("paused").output == "Nothing is paused.\n"
     broker.pause("mails", "provider is down")
