@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -177,7 +178,8 @@ def test_a_batch_behind_a_link_of_another_connection_runs_there(
         app.wait_for("z")
         ran = app.ran()
         assert (ran[:2], sorted(ran[2:4]), ran[-1]) == (["a", "o"], ["b1", "b2"], "z")
-        kept = [app.manager.connection(name).batches() for name in ("redis", "other")]
+        queues: Any = [app.manager.connection(name) for name in ("redis", "other")]
+        kept = [queue.batches() for queue in queues]
         assert [len(batches) for batches in kept] == [0, 1]
     finally:
         app.close()

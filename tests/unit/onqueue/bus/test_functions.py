@@ -470,6 +470,7 @@ def test_a_job_class_in_the_place_of_a_job_is_told_what_it_lacks() -> None:
 
         def handle(self) -> None: ...
 
-    for use in (lambda: dispatch(Greet), lambda: onqueue.chain([Greet]), lambda: call(Greet)):
+    greet: Any = Greet
+    for use in (lambda: dispatch(greet), lambda: onqueue.chain([greet]), lambda: call(greet)):
         with pytest.raises(JobDefinitionError, match=r"Greet' is the class of a job: dispatch an"):
             use()

@@ -57,10 +57,9 @@ def test_prefetch_doubles_while_jobs_are_short_and_falls_at_once() -> None:
 
 def test_a_job_is_held_for_each_thread_while_jobs_are_short() -> None:
     prefetch = Prefetch(128)
-    assert prefetch.is_short
-    prefetch.learn(1, 0.2)
-    assert not prefetch.is_short
-    for _ in range(3):
-        prefetch.learn(1, 0.001)
-    assert prefetch.is_short
+    told = [prefetch.is_short]
+    for seconds in (0.2, 0.001, 0.001, 0.001):
+        prefetch.learn(1, seconds)
+        told.append(prefetch.is_short)
+    assert (told[0], told[1], told[-1]) == (True, False, True)
     assert not Prefetch(1).is_short
