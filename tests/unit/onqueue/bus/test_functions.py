@@ -465,12 +465,12 @@ def test_a_failed_call_is_not_edited_as_nobody_would_know_who_wrote_it(
 
 
 def test_a_job_class_in_the_place_of_a_job_is_told_what_it_lacks() -> None:
-    class Greet(Job):
+    class Waving(Job):
         person: str
 
         def handle(self) -> None: ...
 
-    greet: Any = Greet
+    greet: Any = Waving
     for use in (lambda: dispatch(greet), lambda: onqueue.chain([greet]), lambda: call(greet)):
-        with pytest.raises(JobDefinitionError, match=r"Greet' is the class of a job: dispatch an"):
+        with pytest.raises(JobDefinitionError, match=r"Waving' is the class of a job: dispatch an"):
             use()
