@@ -7,8 +7,9 @@ from meet2be.mailings.delivery import MailDeliveries
 from meet2be.queueing import tenant_of
 from onqueue import Job
 
-A_JOB = 20
-"""How many mails one job takes: few enough to end soon when the worker is to stop."""
+A_JOB = 50
+"""How many mails one job takes at most: no fewer than one commit of a lane writes, because a job
+costs what three mails do. A worker that is to stop leaves the rest of its job to another."""
 
 
 class SendMails(Job):
