@@ -8,7 +8,7 @@ import pytest
 
 import onqueue
 from onqueue import Job
-from support.long_jobs import Unending, Invitations
+from support.long_jobs import Invitations, Unending
 from support.waiting import eventually
 from support.worker_processes import App
 

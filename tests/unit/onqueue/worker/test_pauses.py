@@ -19,6 +19,7 @@ ACME = Pause("tenant", "acme", until=9e9)
 
 class Mail(Job):
     name = "Mail.pauses"
+
     def handle(self) -> None: ...
 
 
