@@ -8,6 +8,7 @@ import redis
 
 import onqueue
 from meet2be.local.valkey import ValkeyServer
+from onqueue import Job, registry
 from onqueue.errors import NoCurrentManager
 from support.databases import (  # noqa: F401 - fixtures for every test
     clock,
@@ -54,6 +55,26 @@ def postgres_url(postgres_server: PostgresServer) -> Iterator[str]:
     url = postgres_server.create_database()
     yield url
     postgres_server.drop_database(url)
+
+
+@pytest.fixture(autouse=True)
+def _names_of_one_test(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let a job class inside a test bear the name of another test's, and put that back after it."""
+    replaces = registry._replaces
+    before = dict(registry._classes)
+
+    def replaces_here(new: type[Job], old: type[Job]) -> bool:
+        return "<locals>" in new.__qualname__ or replaces(new, old)
+
+    monkeypatch.setattr(registry, "_replaces", replaces_here)
+    yield
+    registry._classes.update(before)
+
+
+@pytest.fixture
+def any_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the jobs of a page bear the names of tests' jobs."""
+    monkeypatch.setattr(registry, "_replaces", lambda _new, _old: True)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,8 @@ from onqueue.testing import queue_fake
 from onqueue.testing.clock import FakeClock
 from support.pages import HOW_TO, ROOT, blocks, commands
 
+pytestmark = pytest.mark.usefixtures("any_names")
+
 LIMIT_JOBS = HOW_TO / "limit-jobs.md"
 SCHEDULE_JOBS = HOW_TO / "schedule-jobs.md"
 DISPATCH_JOBS = HOW_TO / "dispatch-jobs.md"

@@ -19,6 +19,8 @@ from onqueue.failed import MemoryFailedJobs
 from onqueue.testing.clock import FakeClock
 from support.pages import HOW_TO, ONQUEUE, ROOT, blocks, commands, module_of, run
 
+pytestmark = pytest.mark.usefixtures("any_names")
+
 QUICKSTART = ONQUEUE / "quickstart.md"
 PAGES = sorted([*HOW_TO.glob("*.md"), *ONQUEUE.glob("*.md")])
 

@@ -64,6 +64,7 @@ class ForkedWorker:
         """Kill the worker and wait for it."""
         if self.is_alive():
             self.signal(signal.SIGKILL, group=True)
+            self.signal(signal.SIGKILL)  # one that was forked just now leads no group yet
             os.waitpid(self.pid, 0)
             self.pid = 0
 

@@ -33,6 +33,7 @@ def test_two_classes_cannot_bear_one_name() -> None:
     with pytest.raises(JobDefinitionError, match=r"borne by .*SendLetter and .*Other"):
 
         class Other(Job):
+            __qualname__ = "Other"  # as that of a class outside of a function
             name = "letters.send"
 
             def handle(self) -> None: ...

@@ -10,6 +10,8 @@ import pytest
 from onqueue import QueueManager, registry, using
 from onqueue.testing.clock import FakeClock
 
+pytestmark = pytest.mark.usefixtures("any_names")
+
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "how-to" / "run-workers.md"
 
 
