@@ -13,7 +13,7 @@ from support.worker_jobs import note
 _clock = SystemClock()
 WINDOW = 0.04
 
-RateLimiter.define("api", lambda job: Limit.per_second(1, WINDOW).by(job.tenant_of))
+RateLimiter.define("api of tenants", lambda job: Limit.per_second(1, WINDOW).by(job.tenant_of))
 RateLimiter.define("one at once", lambda job: Limit.concurrency(1).by(job.tenant_of))
 RateLimiter.define("half a second", lambda _: Limit.per_second(1, 0.5))
 
@@ -24,7 +24,7 @@ class Limited(Job):
     tries = 0
     label: str
     tenant_of: str = "acme"
-    limiter: str = "api"
+    limiter: str = "api of tenants"
     seconds: float = 0.0
 
     def middleware(self) -> Sequence[Middleware]:
