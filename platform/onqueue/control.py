@@ -72,9 +72,12 @@ def cancel(
         raise UnsupportedByDriver("cancel", queue.name, queue.config.driver, "cancelling")
     span = checked_seconds("cancel(grace=)", grace)
     outbox: object = chosen.outbox
+    discarded = 0
     if isinstance(outbox, OpenRows):  # first, or the reconciler would bring the job back
-        outbox.discard([job_id])
-    return queue.cancel(job_id, span)
+        discarded = outbox.discard([job_id])
+    found = queue.cancel(job_id, span)
+    # A job that the relay had not pushed yet was only in the outbox.
+    return "removed" if found == "unknown" and discarded else found
 
 
 def progress_of(
