@@ -11,7 +11,6 @@ end
 
 local function pick(first_key, queues, want, paused, now, gates, desk)
   local soonest, rings = -1, first_key + queues * 4 + 4
-  local fair = redis.call('EXISTS', unpack(KEYS, rings, rings + queues - 1)) > 0
   for at = 1, queues do
     local ready, delayed = KEYS[first_key + at * 3 - 3], KEYS[first_key + at * 3 - 2]
     local next_due = paused and paused_until(paused, ARGV[5 + at], now)
