@@ -50,6 +50,7 @@ class Identity:
     user_id: int
     user_name: str
     user_email: str
+    user_locale: str
     is_operator: bool
     tenant_id: int | None
     tenant_uid: str | None
@@ -223,6 +224,7 @@ def _identity(
         user_id=user.id,
         user_name=user.name,
         user_email=user.email,
+        user_locale=user.locale,
         is_operator=user.is_operator,
         tenant_id=tenant.id if tenant else None,
         tenant_uid=tenant.uid if tenant else None,

@@ -13,9 +13,10 @@ from flask import Flask, g, url_for
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
-from meet2be import money
+from meet2be import language, money
 from meet2be.accounts.services import tenants_of
 from meet2be.notifications.services import unread_count
+from meet2be.web.navigation import navigation
 from meet2be.web.paging import page_url
 from meet2be.web.security import identity, services, tenant_session
 
@@ -114,6 +115,13 @@ CAUSES = {
 
 def install(app: Flask) -> None:
     """Register filters and globals."""
+    app.jinja_env.add_extension("jinja2.ext.i18n")
+    app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # the extension's own
+        language.sentence_of, language.sentences_of, newstyle=True
+    )
+    app.add_template_global(language.spoken, "spoken_language")
+    app.add_template_global(navigation)
+    app.add_template_filter(language.said, "said")
     app.add_template_filter(format_money, "money")
     app.add_template_filter(format_moment, "moment")
     app.add_template_filter(spoken_duration)

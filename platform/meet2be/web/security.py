@@ -25,16 +25,20 @@ from meet2be.accounts.services import (
     note_seen,
 )
 from meet2be.bootstrap import Services
+from meet2be.language import LANGUAGES, SOURCE_LANGUAGE, speak
 
 P = ParamSpec("P")
 
 READ, PREVIEW, CANCEL = "read", "preview", "cancel"
+WORK, ADMINISTER = "work", "administer"
+"""``WORK``: exports, imports, orders, an event's data. ``ADMINISTER``: people, tokens, senders,
+webhooks, templates."""
 PUBLIC, SIGNED_IN = "public", "signed in"
 ROLE_PERMISSIONS: Final = {
     "viewer": frozenset({READ}),
-    "organiser": frozenset({READ, PREVIEW}),
-    "admin": frozenset({READ, PREVIEW, CANCEL}),
-    "owner": frozenset({READ, PREVIEW, CANCEL}),
+    "organiser": frozenset({READ, PREVIEW, WORK}),
+    "admin": frozenset({READ, PREVIEW, WORK, CANCEL, ADMINISTER}),
+    "owner": frozenset({READ, PREVIEW, WORK, CANCEL, ADMINISTER}),
 }
 POLICY: Final = (
     "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
@@ -168,12 +172,15 @@ def install(app: Flask) -> None:
 
 def _find_identity() -> None:
     g.identity = None
+    speak(request.accept_languages.best_match(LANGUAGES) or SOURCE_LANGUAGE)
     secret = request.cookies.get(cookie_name())
     if not secret or request.endpoint == "static":
         return
     database, now = services().database, services().clock.now()
     with database.system_session("find out who makes a request", read_only=True) as session:
         g.identity = identify(session, secret, now, lifetime())
+    if g.identity is not None:
+        speak(g.identity.user_locale)
     if g.identity is not None and now - g.identity.last_seen_at > SEEN_EVERY:
         with database.system_session("put the end of an idle log-in off") as session:
             note_seen(session, g.identity, now)

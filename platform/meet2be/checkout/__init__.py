@@ -1,0 +1,1 @@
+"""Buying tickets: the steps of an order, each once."""

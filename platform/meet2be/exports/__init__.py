@@ -1,0 +1,1 @@
+"""Exports of an event's attendees as files."""

@@ -1,0 +1,1 @@
+"""What an event sold, recomputed from its ledgers."""

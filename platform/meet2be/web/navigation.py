@@ -1,0 +1,54 @@
+"""The bar at the top of every page: which areas there are, and who sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flask import request, url_for
+
+from meet2be.language import N_, _
+from meet2be.web.security import CANCEL, READ, may
+
+
+@dataclass(frozen=True, slots=True)
+class Area:
+    """An area of the pages; ``blueprints`` are those whose pages belong to it."""
+
+    endpoint: str
+    label: str
+    blueprints: tuple[str, ...]
+    permission: str = READ
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """An area as the page shows it."""
+
+    endpoint: str
+    label: str
+    address: str
+    is_here: bool
+
+
+AREAS = (
+    Area("events.index", N_("Events"), ("events", "attendees")),
+    Area("cancellations.index", N_("Cancellations"), ("cancellations", "cancelling")),
+    Area("refunds.index", N_("Refunds"), ("refunds",)),
+    Area("mails.index", N_("Mail"), ("mails",)),
+    Area("notifications.index", N_("Notifications"), ("notifications",)),
+    Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
+)
+
+
+def navigation() -> list[Link]:
+    """Return the areas that the person of this request may enter, in their language."""
+    return [
+        Link(
+            area.endpoint,
+            _(area.label),
+            url_for(area.endpoint),
+            request.blueprint in area.blueprints,
+        )
+        for area in AREAS
+        if may(area.permission)
+    ]

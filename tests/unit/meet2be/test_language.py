@@ -1,0 +1,62 @@
+import re
+
+import pytest
+from babel.messages.pofile import read_po
+
+from meet2be.language import CATALOGUES, LANGUAGES, SOURCE_LANGUAGE, Message, _, said, speaking
+from support.sentences import sentences
+
+PLACE = re.compile(r"%\((\w+)\)")
+OTHERS = [language for language in LANGUAGES if language != SOURCE_LANGUAGE]
+
+
+def catalogue(language: str) -> dict[str, tuple[str, ...]]:
+    found = {}
+    for path in (CATALOGUES / language).glob("*.po"):
+        with path.open("rb") as file:
+            for message in read_po(file, locale=language):
+                ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
+                texts = message.string or ""
+                found[ids[0]] = (texts,) if isinstance(texts, str) else tuple(texts)
+    found.pop("", None)
+    return found
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_every_sentence_of_the_platform_has_a_translation(language: str) -> None:
+    translated = catalogue(language)
+    missing = {
+        sentence: place
+        for sentence, place in sentences().items()
+        if not all(translated.get(sentence, ("",)))
+    }
+    assert not missing, "add these to languages/: " + "\n".join(
+        f"{place}: {sentence!r}" for sentence, place in missing.items()
+    )
+
+
+@pytest.mark.parametrize("language", OTHERS)
+def test_translations_take_the_values_of_their_sentence(language: str) -> None:
+    odd = {
+        sentence: texts
+        for sentence, texts in catalogue(language).items()
+        if any(
+            set(PLACE.findall(text)) - set(PLACE.findall(sentence)) - {"number"} for text in texts
+        )
+    }
+    assert not odd
+
+
+def test_a_message_is_put_into_words_when_the_reader_is_known() -> None:
+    message = Message("Events")
+    assert str(message) == "Events"
+    assert message.in_language("de-AT") == "Veranstaltungen"
+    with speaking("de"):
+        assert _("Events") == "Veranstaltungen"
+        assert said(ValueError(message)) == "Veranstaltungen"
+    assert _("Events") == "Events"
+
+
+def test_a_language_without_translations_is_spoken_in_english() -> None:
+    with speaking("fr-FR"):
+        assert _("Events") == "Events"
