@@ -9,6 +9,7 @@ from meet2be.cancellations.planning import ALREADY_REFUNDED, FREE, NO_INVOICE, N
 from meet2be.mailings.services import PRIORITY_BULK, MailDraft
 
 RELATED_TYPE = "cancel_item"
+PERSONAL = ("name", "ticket_code", "order_code")
 # The words the template `event_cancelled` knows for what became of the money.
 Told = Literal["refunded", "pending", "nothing_charged", "already_refunded", "organiser"]
 _NOTHING_CHARGED = frozenset({FREE, NO_INVOICE, NOT_PAID, TEST_MODE})
@@ -76,4 +77,5 @@ def _draft(
         priority=PRIORITY_BULK,
         related_type=related[0],
         related_id=related[1],
+        personal=PERSONAL,
     )

@@ -2,10 +2,15 @@
 
 A template ``KEY`` is the pair ``KEY.LANGUAGE.txt`` and ``KEY.LANGUAGE.html``. The first line of the
 text is the subject, ``Subject: …``. A language without a template falls back to English.
+
+The mails of a wave differ in a name and a code or two. So a form is rendered once for all that they
+share, with marks where the rest belongs, and filled in for each.
 """
 
 from __future__ import annotations
 
+import re
+import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -21,15 +26,20 @@ from jinja2 import (
     TemplateNotFound,
     select_autoescape,
 )
+from markupsafe import escape
 
 from meet2be import money
 from meet2be.mailings.errors import UnknownTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
 FALLBACK_LANGUAGE = "en"
 SUBJECT = "Subject:"
+
+# Nobody can put it into a name, and escaping leaves it as it is.
+_MARK = secrets.token_hex(12)
+_MARKED = re.compile(f"{_MARK}_([A-Za-z_]+)_{_MARK}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +51,74 @@ class Rendered:
     html: str
 
 
-def render(key: str, locale: str, context: Mapping[str, Any]) -> Rendered:
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A mail without what only one reader gets: what stands between, and the names in turn."""
+
+    text: tuple[str, ...]
+    html: tuple[str, ...]
+
+
+def render(
+    key: str, locale: str, context: Mapping[str, Any], personal: Collection[str] = ()
+) -> Rendered:
     """Return the texts of template ``key`` for a reader of ``locale`` (``de-DE``, ``de`` …).
 
-    Raises ``UnknownTemplate`` when there is none, and Jinja's ``UndefinedError`` when the context
-    lacks a name.
+    ``personal`` names values that differ from mail to mail and that the template only prints; with
+    them the rest is rendered once and kept, so it must be no secret. Raises ``UnknownTemplate``
+    when there is none, and Jinja's ``UndefinedError`` when the context lacks a name.
     """
-    text_template, html_template = _templates(key, _language(locale))
-    known_locale = _babel_locale(locale)
+    own = {name: context[name] for name in personal if _is_filled_in(context.get(name))}
+    if not own:
+        return _finished(*_rendered(key, _language(locale), _babel_locale(locale), context))
+    shared = tuple((name, value) for name, value in context.items() if name not in own)
+    form = _form(key, _language(locale), _babel_locale(locale), shared, tuple(own))
+    escaped = {name: escape(value) for name, value in own.items()}
+    return _finished(_filled_in(form.text, own), _filled_in(form.html, escaped))
+
+
+def _is_filled_in(value: object) -> bool:
+    """Tell whether a value may come later: a template may still ask whether there is one."""
+    return isinstance(value, str) and bool(value)
+
+
+@lru_cache(maxsize=512)
+def _form(
+    key: str,
+    language: str,
+    known_locale: str,
+    shared: tuple[tuple[str, Any], ...],
+    own: tuple[str, ...],
+) -> _Form:
+    marks = {name: f"{_MARK}_{name}_{_MARK}" for name in own}
+    text, html = _rendered(key, language, known_locale, {**dict(shared), **marks})
+    return _Form(tuple(_MARKED.split(text)), tuple(_MARKED.split(html)))
+
+
+def _filled_in(parts: tuple[str, ...], values: Mapping[str, str]) -> str:
+    filled = list(parts)
+    filled[1::2] = [values[name] for name in parts[1::2]]
+    return "".join(filled)
+
+
+def _rendered(
+    key: str, language: str, known_locale: str, context: Mapping[str, Any]
+) -> tuple[str, str]:
+    """Return the text, with its subject, and the HTML."""
+    text_template, html_template = _templates(key, language)
     values = {**context, "format": _Formats(known_locale)}
-    head, _, body = text_template.render(values).partition("\n")
-    subject = head.removeprefix(SUBJECT).strip()
-    return Rendered(subject, body.lstrip("\n"), html_template.render(values, subject=subject))
+    text = text_template.render(values)
+    return text, html_template.render(values, subject=_split(text)[0])
+
+
+def _finished(text: str, html: str) -> Rendered:
+    return Rendered(*_split(text), html)
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the subject and the text below it."""
+    head, _, body = text.partition("\n")
+    return head.removeprefix(SUBJECT).strip(), body.lstrip("\n")
 
 
 def template_keys() -> list[str]:
@@ -94,6 +160,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        auto_reload=False,  # they come with the program: nobody looks for newer ones at each mail
     )
 
 

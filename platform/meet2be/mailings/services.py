@@ -48,7 +48,10 @@ class Sender:
 
 @dataclass(frozen=True, slots=True)
 class MailDraft:
-    """A mail to be written; a second draft with the same ``dedupe_key`` writes nothing, ever."""
+    """A mail to be written; a second draft with the same ``dedupe_key`` writes nothing, ever.
+
+    ``personal`` names what of ``context`` only this mail bears; see ``rendering.render``.
+    """
 
     tenant_id: int | None
     kind: str
@@ -64,6 +67,7 @@ class MailDraft:
     related_id: int | None = None
     sensitive: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
+    personal: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +156,7 @@ def _written_out(sender: Sender) -> str:
 def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:
     uid = new_uid()
     to_norm = normalise(draft.to_addr)
-    texts: Rendered = render(draft.template, draft.locale, draft.context)
+    texts: Rendered = render(draft.template, draft.locale, draft.context, draft.personal)
     return {
         "uid": uid,
         "tenant_id": draft.tenant_id,
