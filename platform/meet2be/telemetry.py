@@ -8,6 +8,8 @@ import sys
 from datetime import UTC, datetime
 from typing import Any
 
+# They write two lines about each call; the ledger and the audit log know it better.
+_TALKATIVE = ("stripe",)
 _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
@@ -29,7 +31,13 @@ class JsonLines(logging.Formatter):
 
 
 def log_to_standard_output(level: str) -> None:
-    """Send everything from ``level`` on to standard output; said once, at a process's start."""
+    """Send everything from ``level`` on to standard output; said once, at a process's start.
+
+    Libraries that tell of each call are heard from warnings on, but for ``debug``.
+    """
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(JsonLines())
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
+    quiet = logging.WARNING if logging.getLogger().level > logging.DEBUG else logging.NOTSET
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(quiet)
