@@ -1,12 +1,13 @@
-"""Writing notices for people, once per cause, and marking them read."""
+"""Writing notices for people, once per cause, each in its reader's language; marking them read."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, column, func, select, table, update
 
+from meet2be.language import SOURCE_LANGUAGE, Message
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Membership
 
@@ -17,16 +18,22 @@ if TYPE_CHECKING:
     from sqlalchemy.orm import Session
 
 ADMIN_ROLES = ("owner", "admin")
+LONGEST_TITLE = 200
+# By name: who keeps the people (meet2be.accounts) may write notices as well.
+_PEOPLE = table("users", column("id"), column("locale"))
 
 
 @dataclass(frozen=True, slots=True)
 class Notice:
-    """What is to be said; ``severity`` is ``info``, ``success``, ``warning`` or ``error``."""
+    """What is to be said; ``severity`` is ``info``, ``success``, ``warning`` or ``error``.
+
+    ``kind`` is one of ``notifications.kinds``. A ``Message`` is put into each reader's words.
+    """
 
     kind: str
     severity: str
-    title: str
-    body: str
+    title: str | Message
+    body: str | Message
     dedupe_key: str
     link: str | None = None
     related_type: str | None = None
@@ -43,8 +50,12 @@ def notify(
             Notification.dedupe_key == notice.dedupe_key, Notification.user_id.in_(wanted)
         )
     )
-    missing = wanted - set(have)
-    session.add_all(_row(tenant_id, user_id, notice, now) for user_id in sorted(missing))
+    missing = sorted(wanted - set(have))
+    locales = _locales(session, missing)
+    session.add_all(
+        _row(tenant_id, user_id, notice, locales.get(user_id, SOURCE_LANGUAGE), now)
+        for user_id in missing
+    )
     return len(missing)
 
 
@@ -75,14 +86,23 @@ def mark_read(session: Session, user_id: int, uid: str | None, now: datetime) ->
     return cast("CursorResult[Any]", changed).rowcount
 
 
-def _row(tenant_id: int, user_id: int, notice: Notice, now: datetime) -> Notification:
+def _locales(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
+    rows = session.connection().execute(select(_PEOPLE).where(_PEOPLE.c.id.in_(list(user_ids))))
+    return {row.id: row.locale for row in rows}
+
+
+def _in_words(text: str | Message, locale: str) -> str:
+    return text.in_language(locale) if isinstance(text, Message) else text
+
+
+def _row(tenant_id: int, user_id: int, notice: Notice, locale: str, now: datetime) -> Notification:
     return Notification(
         tenant_id=tenant_id,
         user_id=user_id,
         kind=notice.kind,
         severity=notice.severity,
-        title=notice.title,
-        body=notice.body,
+        title=_in_words(notice.title, locale)[:LONGEST_TITLE],
+        body=_in_words(notice.body, locale),
         link=notice.link,
         related_type=notice.related_type,
         related_id=notice.related_id,
