@@ -71,13 +71,16 @@ def cancel(
     if not isinstance(queue, CancellingQueue):
         raise UnsupportedByDriver("cancel", queue.name, queue.config.driver, "cancelling")
     span = checked_seconds("cancel(grace=)", grace)
-    outbox: object = chosen.outbox
-    discarded = 0
-    if isinstance(outbox, OpenRows):  # first, or the reconciler would bring the job back
-        discarded = outbox.discard([job_id])
+    # The broker first: whoever dies after that leaves a row behind, never a job without its guard.
     found = queue.cancel(job_id, span)
-    # A job that the relay had not pushed yet was only in the outbox.
-    return "removed" if found == "unknown" and discarded else found
+    outbox: object = chosen.outbox
+    if found not in {"removed", "unknown"} or not isinstance(outbox, OpenRows):
+        return found  # one that runs closes its row itself, with its outcome
+    if not outbox.discard([job_id]):
+        return found
+    # As long as there was a row, somebody may have pushed it: now nobody can any more.
+    again = queue.cancel(job_id, span)
+    return "removed" if again == "unknown" else again
 
 
 def progress_of(

@@ -18,6 +18,7 @@ from onqueue.clock import SystemClock
 from onqueue.config import connection_config
 from onqueue.console import build_group
 from onqueue.contracts import FailedJob
+from onqueue.control import cancel
 from onqueue.drivers.redis import RedisQueue
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.failed.retry import retry_failed
@@ -110,6 +111,8 @@ class Tasks:
         "after-mark": ("outbox", "mark_dispatched", "after"),
         "after-claim": ("outbox", "claim", "after"),
         "after-claim-lost": ("outbox", "claim_lost", "after"),
+        "after-cancel": ("queue", "cancel", "after"),
+        "after-discard": ("outbox", "discard", "after"),
         "before-retry": ("failed", "_begin_retry", "before"),
         "after-begin-retry": ("failed", "_begin_retry", "after"),
         "after-revive": ("outbox", "revive", "after"),
@@ -163,6 +166,10 @@ class Tasks:
     def reconcile(self) -> None:
         """Push what was lost."""
         Reconciler(self.outbox, self.manager, patience=self.options.hold).run_once()
+
+    def cancel(self) -> None:
+        """Cancel the job of an id."""
+        cancel(self.options.job, manager=self.manager)
 
     def retry(self) -> None:
         """Retry the job of an id."""

@@ -539,6 +539,13 @@ def test_a_durable_jobs_row_is_written_before_its_ack(bench: Bench) -> None:
     assert bench.consumer.settled(failed) == ("fail",)
 
 
+def test_a_durable_job_that_was_cancelled_closes_its_row(bench: Bench) -> None:
+    job = bench.put(Precious(), cancelled=True)
+    bench.run()
+    assert bench.consumer.settled(job) == ("ack", "cancelled")
+    assert bench.outbox.outcomes == {job: "done"}
+
+
 def test_a_durable_job_that_was_done_is_acked_unrun(bench: Bench) -> None:
     job_id = bench.put(Precious())
     bench.outbox.outcomes[job_id] = "done"
