@@ -232,7 +232,11 @@ class Job(metaclass=JobMeta):
         hours: float = 0,
         until: datetime | None = None,
     ) -> Self:
-        """Let the job wait for a span of time, or until an aware instant."""
+        """Let the job wait for a span of time, or until an aware instant; a hundred years at most.
+
+        Raises `JobDefinitionError` for a span that is none, `ValueError` for a naive instant. An
+        instant too far away is refused when the job is dispatched.
+        """
         if until is not None:
             if until.tzinfo is None:
                 msg = f"delay(until=) needs a datetime with a time zone, not {until!r}"
@@ -242,7 +246,7 @@ class Job(metaclass=JobMeta):
         delay = checked_seconds("delay()", seconds)
         delay += 60 * checked_seconds("delay(minutes=)", minutes)
         delay += 3600 * checked_seconds("delay(hours=)", hours)
-        self.__dict__["_delay"] = delay
+        self.__dict__["_delay"] = checked_seconds("delay()", delay)
         return self
 
     def without_delay(self) -> Self:

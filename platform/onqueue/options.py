@@ -15,6 +15,10 @@ Seconds = int | float | timedelta
 """A span of time; plain numbers are seconds."""
 
 
+LONGEST_SPAN = 36_525 * 86_400.0
+"""Seconds of a hundred years: what is longer is a mistake, and past what databases can date."""
+
+
 def checked_seconds(what: str, span: object) -> float:
     """Return a span of time in seconds; raises `JobDefinitionError` with what needs one."""
     if not _is_span(span):
@@ -38,9 +42,9 @@ def _is_positive_count(value: object) -> bool:
 
 def _is_span(value: object) -> bool:
     if isinstance(value, timedelta):
-        return value >= timedelta(0)
+        return timedelta(0) <= value <= timedelta(seconds=LONGEST_SPAN)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and 0 <= value < float("inf")  # type: ignore[operator]
+    return is_number and 0 <= value <= LONGEST_SPAN  # type: ignore[operator]
 
 
 def _is_spans(value: object) -> bool:
@@ -115,7 +119,7 @@ ON_CONFLICT = ("drop", "raise", "replace", "keep_last")
 UNIQUE_SETTINGS = ("unique_id", "unique_for", "unique_until_processing", "unique_on_conflict")
 """What only has a meaning beside `unique`."""
 
-_SPAN = "a span of time from 0 on (seconds or a timedelta)"
+_SPAN = "a span of time from 0 to 100 years (seconds or a timedelta)"
 _FLAG = "true or false"
 _COUNT = "a whole number from 0 on"
 
@@ -131,12 +135,16 @@ OPTIONS: dict[str, Option] = {
     "fail_on_timeout": Option(_FLAG, _is_flag),
     "max_exceptions": Option("a whole number from 1 on", _is_positive_count),
     "backoff": Option(f"{_SPAN}, or a sequence of such", _is_spans),
-    "retry_until": Option("an aware datetime, or a span of time from the dispatch", _is_deadline),
+    "retry_until": Option(
+        "an aware datetime, or a span of time from the dispatch, up to 100 years", _is_deadline
+    ),
     "jitter": Option("a fraction of the backoff from 0 to 1", _is_fraction),
     "delete_when_missing_models": Option(_FLAG, _is_flag),
     "unique": Option(_FLAG, _is_flag, travels=False),
     "unique_id": Option("text, a whole number or a UUID", _is_key, travels=False),
-    "unique_for": Option("a span of time above 0", _is_positive_span, travels=False),
+    "unique_for": Option(
+        "a span of time above 0, up to 100 years", _is_positive_span, travels=False
+    ),
     "unique_until_processing": Option(_FLAG, _is_flag, travels=False),
     "unique_on_conflict": Option(f"one of {', '.join(ON_CONFLICT)}", _is_conflict, travels=False),
     "fair_key": Option(

@@ -10,7 +10,7 @@ from onqueue import events
 from onqueue.bus.unique import claim_of
 from onqueue.contracts import OutboxRecord
 from onqueue.errors import UnsupportedByDriver
-from onqueue.options import seconds
+from onqueue.options import checked_seconds, seconds
 from onqueue.payload import NO_KEYS, option
 from onqueue.plans import Tie
 
@@ -48,10 +48,13 @@ class Admission:
 
 
 def delay_of(job: Job, now: float) -> float:
-    """Return how long a job is to wait, in seconds from `now` (epoch seconds)."""
+    """Return how long a job is to wait, in seconds from `now` (epoch seconds).
+
+    Raises `JobDefinitionError` for an instant more than a hundred years away.
+    """
     own = job.__dict__.get("_delay")
     if isinstance(own, datetime):
-        return max(0.0, own.timestamp() - now)
+        return checked_seconds("delay(until=)", max(0.0, own.timestamp() - now))
     if own is not None:
         return cast("float", own)
     default: Any = option(job, "default_delay")

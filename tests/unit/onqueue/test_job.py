@@ -1,7 +1,7 @@
 """What an author may write, and what is refused when the class is made."""
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import field
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
@@ -179,6 +179,22 @@ def test_setters_chain_and_refuse_what_cannot_be() -> None:
     with pytest.raises(ValueError, match="time zone"):
         job.delay(until=datetime(2026, 1, 1))  # noqa: DTZ001 - what is refused
     job.delay(timedelta(minutes=1)).delay(until=datetime(2026, 1, 1, tzinfo=UTC)).without_delay()
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda job: job.delay(1e300),
+        lambda job: job.delay(timedelta.max),
+        lambda job: job.delay(hours=1_000_000),
+        lambda job: job.delay(3_000_000_000, minutes=10_000_000),
+        lambda job: setattr(type(job), "default_delay", 1e300),
+        lambda job: job.bind(context()).release(1e300),
+    ],
+)
+def test_no_job_is_put_off_for_more_than_a_hundred_years(act: Callable[[Any], object]) -> None:
+    with pytest.raises(JobDefinitionError, match="a span of time from 0 to 100 years"):
+        act(Resize("a"))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from onqueue.contracts import ONCE_WINDOW, Message, OutboxRecord
 from onqueue.errors import (
     BrokerUnavailable,
     ConfigurationError,
+    JobDefinitionError,
     PayloadTooLarge,
     RetryAfterTooShort,
     UnknownConnection,
@@ -146,6 +147,12 @@ def test_a_delay_counts_from_the_dispatch(setting: Setting) -> None:
     Shrink("a").delay(until=setting.clock.now() + timedelta(seconds=5)).dispatch()
     Shrink("a").delay(until=setting.clock.now() - timedelta(seconds=5)).dispatch()
     assert [one.delay for one in setting.broker.pushed] == [60, 5, 0]
+
+
+def test_no_job_waits_for_an_instant_more_than_a_hundred_years_away(setting: Setting) -> None:
+    job = Shrink("a").delay(until=setting.clock.now() + timedelta(days=36_526))
+    with pytest.raises(JobDefinitionError, match=r"delay\(until=\) needs a span of time from 0 to"):
+        job.dispatch()
 
 
 def test_a_class_may_have_a_default_delay(setting: Setting) -> None:
