@@ -10,7 +10,7 @@ from onqueue.bus.callbacks import callback_job
 from onqueue.bus.chain import Chain, Heard, checked_queue
 from onqueue.bus.dispatcher import current_dispatcher
 from onqueue.bus.functions import as_job
-from onqueue.bus.planning import BatchSketch, ChainSketch, placed
+from onqueue.bus.planning import BatchSketch, ChainSketch, listed, placed
 from onqueue.bus.stores import BatchStore, find_state, store_of
 from onqueue.connections import current_manager
 from onqueue.errors import BatchFinished
@@ -36,11 +36,12 @@ class PendingBatch:
 
     def __init__(self, members: Iterable[Member]) -> None:
         """Raise `NotBatchable` with the place of what cannot be a member."""
-        self.sketch = BatchSketch(sketches_of(members))
+        self.sketch = BatchSketch(sketches_of(listed("batch", members)))
 
     def add(self, members: Iterable[Member]) -> Self:
         """Add members before the batch is dispatched."""
-        self.sketch.members += sketches_of(members, len(self.sketch.members) + 1)
+        first = len(self.sketch.members) + 1
+        self.sketch.members += sketches_of(listed("add", members), first)
         return self
 
     def name(self, name: str) -> Self:
@@ -228,7 +229,7 @@ class Batch:
 
         All or nothing. From inside a member the batch is never over.
         """
-        sketches = sketches_of(members)
+        sketches = sketches_of(listed("add", members))
         return current_dispatcher().add_to_batch(self.connection, self.state, sketches)
 
     def cancel(self) -> bool:

@@ -8,7 +8,7 @@ from onqueue.bus.after_response import when_answered
 from onqueue.bus.callbacks import callback_job
 from onqueue.bus.dispatcher import current_dispatcher
 from onqueue.bus.functions import as_job
-from onqueue.bus.planning import BatchSketch, ChainSketch, placed
+from onqueue.bus.planning import BatchSketch, ChainSketch, listed, placed
 from onqueue.config import QUEUE_NAME, is_queue_name
 from onqueue.errors import NotBatchable
 from onqueue.job import Job
@@ -32,7 +32,8 @@ class Chain:
 
     def __init__(self, links: Iterable[Link]) -> None:
         """Raise `NotBatchable` with the place of what cannot be a link."""
-        self.sketch = ChainSketch([_link(number, link) for number, link in enumerate(links, 1)])
+        given = enumerate(listed("chain", links), 1)
+        self.sketch = ChainSketch([_link(number, link) for number, link in given])
 
     def catch(self, callback: Heard) -> Self:
         """Run this, as a job of its own, when a link fails or is cancelled.

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from onqueue.bus.admission import Admission, delay_of, has_listeners, needs, tie_of
 from onqueue.bus.after_response import later
 from onqueue.bus.home import ALONE, Home
+from onqueue.bus.planning import listed
 from onqueue.bus.sending import Sender
 from onqueue.bus.starting import Starter
 from onqueue.connections import QueueManager, current_manager
@@ -78,10 +79,12 @@ class Dispatcher:
     def dispatch_many(self, jobs: Iterable[Job]) -> list[JobId]:
         """Put many jobs on their queues, a thousand a round trip, and return their ids in order.
 
-        An error names in a note how many were taken before it.
+        An error names in a note how many were taken before it. A unique job that wants to hear
+        that it lost (`unique_on_conflict = "raise"`) does not hold up its chunk: the others of
+        the thousand are dispatched first, then its error is raised, and later chunks are not.
         """
         ids: list[JobId] = []
-        for chunk in _chunks(jobs):
+        for chunk in _chunks(listed("dispatch_many", jobs)):
             try:
                 ids += self._dispatch_chunk(chunk)
             except Exception as error:

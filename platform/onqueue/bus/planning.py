@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from os import urandom
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from onqueue.bus.announcing import BATCH, CHAIN, HOME
 from onqueue.bus.home import Home
@@ -277,6 +278,14 @@ def queue_of(jobs: Sequence[Message | ChainPlan | BatchPlan]) -> str:
 def new_id() -> str:
     """Return the identity of a chain or a batch."""
     return urandom(16).hex()
+
+
+def listed(verb: str, given: object) -> Iterable[Any]:
+    """Return what can be gone through; raises `NotBatchable` for one thing alone."""
+    if isinstance(given, Iterable):
+        return given
+    alone = f"job {given.name!r}" if isinstance(given, Job) else repr(given)
+    raise NotBatchable(f"{verb}() takes a list, not {alone} alone: write {verb}([…])")
 
 
 @contextmanager

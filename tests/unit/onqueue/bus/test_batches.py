@@ -7,7 +7,13 @@ import pytest
 
 import onqueue
 from onqueue import Batch, Job, QueueManager, batch, chain, events, find_batch
-from onqueue.errors import BatchFinished, ConfigurationError, MemberFailed, UnsupportedByDriver
+from onqueue.errors import (
+    BatchFinished,
+    ConfigurationError,
+    MemberFailed,
+    NotBatchable,
+    UnsupportedByDriver,
+)
 from onqueue.failed import MemoryFailedJobs, retry_failed
 from onqueue.testing.clock import FakeClock
 
@@ -289,3 +295,16 @@ def test_a_plan_waits_for_the_commit(manager: QueueManager) -> None:
     assert RAN == ["a"]
     batch([Member("b")]).dispatch()
     assert RAN == ["a", "b"]
+
+
+def test_a_bare_job_in_the_place_of_a_list_is_told_as_such() -> None:
+    bare: Any = Member("a")
+    for verb, act in {
+        "batch": batch,
+        "add": batch([]).add,
+        "dispatch_many": onqueue.dispatch_many,
+    }.items():
+        with pytest.raises(
+            NotBatchable, match=f"^{verb}\\(\\) takes a list, not job '{bare.name}'"
+        ):
+            act(bare)

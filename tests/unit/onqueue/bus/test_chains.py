@@ -250,6 +250,11 @@ def test_a_plan_travels_whole(manager: QueueManager) -> None:
             "^Link 2 of the chain: .*'other'.*'sync'",
         ),
         (lambda: chain([]), NotBatchable, "no link in the chain"),
+        (
+            lambda: chain(Link("a")),  # type: ignore[arg-type]
+            NotBatchable,
+            r"^chain\(\) takes a list, not job 'test_chains.link' alone: write chain\(\[…\]\)$",
+        ),
         (lambda: batch([[]]), NotBatchable, "^Member 1 of the batch: .*no link"),
         (lambda: chain([Link("a"), Durable("b")]), ConfigurationError, "^Link 2 .*durable"),
         (

@@ -150,9 +150,18 @@ def test_who_wants_to_hear_of_it_gets_an_error(broker: BrokerDouble) -> None:
     with pytest.raises(UniqueJobExists, match="'ById:1'") as caught:
         ById(1).dispatch()
     assert caught.value.owner == first
-    with pytest.raises(UniqueJobExists):
-        onqueue.dispatch_many([ById(2), ById(1), ById(3)])
-    assert len(broker.waiting) == 3
+
+
+def test_of_many_at_once_the_others_are_dispatched_before_the_loser_raises(
+    broker: BrokerDouble, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onqueue.bus.dispatcher.CHUNK", 3)
+    ById(2).dispatch()
+    with pytest.raises(UniqueJobExists, match="'ById:2'") as caught:
+        onqueue.dispatch_many([ById(number) for number in (1, 2, 3, 4)])
+    assert caught.value.__notes__ == ["0 jobs before this chunk of 3 were taken"]
+    shops = {decode(message.payload).data["shop"] for message in broker.pushed}
+    assert shops == {1, 2, 3}
 
 
 def test_a_later_one_may_take_the_place_of_the_waiting_one(
