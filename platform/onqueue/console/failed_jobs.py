@@ -77,6 +77,8 @@ def _failed(get_manager: Callable[[], QueueManager]) -> click.Command:
         elif groups:
             _tell_groups(store, wanted, limit, as_json=as_json)
         else:
+            if after is not None:
+                known(store, after)
             _tell_page(store.all(wanted, limit=limit, after=after), limit, as_json=as_json)
 
     return failed

@@ -61,6 +61,8 @@ def _changes(
         name, equals, value = text.partition("=")
         if not (name and equals):
             raise click.BadParameter(f"{text!r} is no change: write it like field=JSON")
+        if name in changes:
+            raise click.BadParameter(f"field {name!r} is given twice: it can have one value only")
         try:
             changes[name] = json.loads(value)
         except ValueError:

@@ -32,10 +32,14 @@ def _weighed(given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Return the names and the weights of `name:weight`; without a weight it is 1."""
     names, weights = [], []
     for part in given:
-        name, _, weight = part.rpartition(":")
-        is_weighed = name != "" and weight.isdecimal()
-        names.append(name if is_weighed else part)
-        weights.append(int(weight) if is_weighed else 1)
+        name, _, weight = (part if ":" in part else f"{part}:1").rpartition(":")
+        if not (name and weight.isdecimal() and int(weight)):
+            raise click.UsageError(
+                f"{weight!r} of {part!r} is no weight: --weighted takes whole numbers from 1 on, "
+                "as in --queue=a:3,b:1"
+            )
+        names.append(name)
+        weights.append(int(weight))
     if not names:
         raise click.UsageError("--weighted needs the queues with their weights: --queue=a:3,b:1")
     return tuple(names), tuple(weights)
@@ -122,6 +126,8 @@ def _listen(verbose: int, watch: tuple[str, ...], poll: float, **given: Any) -> 
     Running jobs are finished before. All options of `work` are passed on to it.
     """
     _log_to_stderr(max(verbose, 1))
+    if given["weighted"]:
+        _weighed(given["queues"])  # or every worker would end with its error
     ends = any(given[name] for name in ("once", "stop_when_empty", "max_jobs", "max_time"))
     command = worker_command(sys.orig_argv, ("--watch", "--poll"))
     places = [Path(place) for place in watch]
@@ -140,6 +146,7 @@ listen = click.Command(
             default=["."],
             show_default=True,
             metavar="PLACE",
+            type=click.Path(exists=True),
             help="A folder or a file to watch; may be repeated.",
         ),
         click.Option(

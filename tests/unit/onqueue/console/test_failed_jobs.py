@@ -37,6 +37,13 @@ def test_failed_pages_and_tells_how_to_go_on(run: Run, manager: QueueManager) ->
     assert job_id(3) in run("failed", "--limit", "2", "--after", job_id(2)).output
 
 
+def test_failed_after_a_job_that_is_not_there_is_an_error(run: Run, manager: QueueManager) -> None:
+    fail(manager, 1)
+    result = run("failed", "--after", "nosuch")
+    assert result.exit_code == 1
+    assert result.output == "Error: There is no failed job 'nosuch'.\n"
+
+
 def test_failed_speaks_json(run: Run, manager: QueueManager) -> None:
     fail(manager, 1)
     [found] = json.loads(run("failed", "--json").output)

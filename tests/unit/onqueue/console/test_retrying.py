@@ -264,6 +264,16 @@ def test_a_change_may_be_tried_first(run: Run, manager: QueueManager, broker: Br
     assert broker.pushed == []
 
 
+def test_a_field_that_is_changed_twice_is_an_error(
+    run: Run, manager: QueueManager, broker: BrokerDouble
+) -> None:
+    fail_resend(manager)
+    result = run("retry", job_id(1), "--set", "mail=1", "--set", "mail=2")
+    assert result.exit_code == 2
+    assert "field 'mail' is given twice: it can have one value only" in result.output
+    assert broker.pushed == []
+
+
 @pytest.mark.parametrize("which", [["all"], [job_id(1), job_id(2)], ["--queue", "mails"]])
 def test_a_change_is_of_one_job(run: Run, which: list[str]) -> None:
     result = run("retry", *which, "--set", "mail=8")
