@@ -1,6 +1,7 @@
 """The child's loop with several runners: threads that share one lease and one consumer.
 
-Whoever has nothing to do looks for work. What one trip brings is held in common; a thread that
+Whoever has nothing to do looks for work. What one trip brings is held in common, and while jobs are
+short and many the next trip is made by one thread before the others have used it up. A thread that
 finds nothing waits for the broker, one at a time, and the others wait to be woken by whoever finds
 something. The main thread runs no job: it hears the parent and passes its wishes on.
 """
@@ -10,7 +11,6 @@ from __future__ import annotations
 import logging
 import select
 import threading
-from collections import deque
 from typing import TYPE_CHECKING
 
 from onqueue import events
@@ -18,6 +18,7 @@ from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.worker.prefetch import Prefetch
 from onqueue.worker.processes import resident_memory
 from onqueue.worker.shared import Exit, Phase
+from onqueue.worker.stock import Stock
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
 from onqueue.worker.unix_signals import Knock
 
@@ -80,10 +81,9 @@ class Crew:
         self._jobs_before = jobs_before
         self._longest_wait = longest_wait
         self._prefetch = Prefetch(1 if options.rest else shared.prefetch)
-        self._held: deque[ReservedJob] = deque()
-        self._position = 0
-        self._begun = 0
-        self._busy = 0
+        self._stock = Stock(shared)
+        self._low = 0
+        self._is_fetching = False
         self._sleepers = 0
         self._has_waiter = False
         self._at_work = len(runners)
@@ -156,11 +156,13 @@ class Crew:
         """Run jobs until there are to be no more."""
         try:
             runner.slot.enter(Phase.WORKING)
-            reserved = self._next(runner)
+            reserved, begun = self._next(runner), self._clock.monotonic()
             while reserved is not None:
-                begun = self._clock.monotonic()
                 ended = runner.run_one(reserved, begun)
-                reserved = self._next(runner, ended - begun)
+                self._note_end(runner, ended - begun)
+                reserved, begun = self._go_on(), ended
+                if reserved is None:
+                    reserved, begun = self._next(runner), self._clock.monotonic()
         except BaseException as error:  # noqa: BLE001 - the main thread raises it
             self._error = self._error or error
             self._wakeup.knock()
@@ -170,23 +172,49 @@ class Crew:
                 self._at_work -= 1
             self._wakeup.knock()
 
+    def _note_end(self, runner: Runner, took: float) -> None:
+        """Count a job that ended after so many seconds; then rest, if one is to."""
+        self._stock.end(took)
+        if runner.must_recycle:
+            self._must_recycle = True
+        if self._options.rest:
+            with self._guard:
+                self._rest(runner)
+
+    def _go_on(self) -> ReservedJob | None:
+        """Return a held job at once, as nearly always; None when there is more to think about.
+
+        The guard may be held for as long as a trip takes, so it is not asked for.
+        """
+        if self._is_wanted_otherwise or self._is_low:
+            return None
+        return self._stock.take()
+
+    @property
+    def _is_wanted_otherwise(self) -> bool:
+        shared = self._shared
+        ends = self._reason is not None or self._must_recycle or self._error is not None
+        return ends or shared.should_stop or shared.should_pause
+
+    @property
+    def _is_low(self) -> bool:
+        """Whether somebody should fetch more now, and nobody does."""
+        return len(self._stock) <= self._low and not self._is_fetching
+
     # ---- what to do next; all of it under the guard ----
 
-    def _next(self, runner: Runner, took: float | None = None) -> ReservedJob | None:
-        """Return the next job, after a trip or a wait where need be; None when there is to be none.
-
-        `took` is how many seconds the last one took.
-        """
+    def _next(self, runner: Runner) -> ReservedJob | None:
+        """Return the next job, after a trip or a wait where need be; None when there is none."""
         with self._guard:
-            if took is not None:
-                self._note_end(runner, took)
             while not self._is_ending():
                 if self._shared.should_pause:
                     self._return_held()
                     self._sleep(runner, max(self._options.sleep, 1.0))
                     self._look_for_reason()
                     continue
-                reserved = self._claim() or self._fetch()
+                if self._is_low:
+                    self._fetch()
+                reserved = self._stock.take()
                 if reserved is not None:
                     return reserved
                 if not self._is_ending():
@@ -196,17 +224,6 @@ class Crew:
             if self._has_waiter:
                 self._knock.knock()
         return None
-
-    def _note_end(self, runner: Runner, took: float) -> None:
-        """Count a job that ended, and wake who waits for that; then rest, if one is to."""
-        self._busy -= 1
-        self._shared.count()
-        self._prefetch.learn(1, took)
-        self._must_recycle = self._must_recycle or runner.must_recycle
-        if self._sleepers and (self._busy == 0 or self._must_recycle):
-            self._called.notify_all()
-        if self._options.rest:
-            self._rest(runner)
 
     def _rest(self, runner: Runner) -> None:
         """Take no job for a while."""
@@ -229,41 +246,33 @@ class Crew:
         )
         self._reason = self._reason or stop_reason(self._options, now)
 
-    def _claim(self) -> ReservedJob | None:
-        """Take a held job; none is left when the parent gave them back."""
-        while self._held:
-            reserved = self._held.popleft()
-            if not self._shared.claim(self._position):
-                self._held.clear()
-                break
-            self._position += 1
-            self._begun += 1
-            self._busy += 1
-            if self._held:
-                self._call_one()
-            return reserved
-        return None
-
-    def _fetch(self) -> ReservedJob | None:
-        """Make a trip; whoever finds something calls another to look for more."""
+    def _fetch(self) -> None:
+        """Make a trip; whoever finds something calls the others, and one to look for more."""
         self._look_for_reason()
+        self._prefetch.learn(*self._stock.lately())
         want = self._want()
         if self._reason is not None or want == 0:
-            return None
+            self._low = 0
+            return
         if events.looping.receivers:
             events.tell(events.looping, self._looping)
-        turn = self._settlement.turn(want)
+        self._is_fetching = True
+        try:
+            turn = self._settlement.turn(want)
+        finally:
+            self._is_fetching = False
         self._next_due = turn.next_due
         if turn.jobs:
-            self._shared.hold([reserved.id for reserved in turn.jobs])
-            self._held.extend(turn.jobs)
-            self._position = 0
-            reserved = self._claim()
-            self._call_one()
-            return reserved
-        if self._ends_by_itself and self._busy == 0:
+            self._stock.add(turn.jobs)
+            self._call(len(turn.jobs))
+        elif self._ends_by_itself and self._is_idle:
             self._look_for_reason(empty=True)
-        return None
+        has_more = len(turn.jobs) == want and self._prefetch.is_short
+        self._low = len(self._stock) // 2 if has_more else 0
+
+    @property
+    def _is_idle(self) -> bool:
+        return not self._stock.busy and not self._stock
 
     @property
     def _ends_by_itself(self) -> bool:
@@ -271,17 +280,18 @@ class Crew:
 
     def _want(self) -> int:
         """Return how many jobs the idle threads can take, and the others while jobs are short."""
-        idle = len(self._runners) - self._busy
-        ahead = self._prefetch.want() * len(self._runners) if self._prefetch.is_short else 0
-        want = min(self._shared.prefetch, max(idle, ahead))
+        stock, runners = self._stock, len(self._runners)
+        ahead = self._prefetch.want() * runners if self._prefetch.is_short else 0
+        want = min(self._shared.prefetch, max(runners - stock.busy, ahead)) - len(stock)
         limit = self._options.job_limit
-        return min(want, max(0, limit - self._jobs_before - self._begun)) if limit else want
+        left = limit - self._jobs_before - stock.begun - len(stock) if limit else want
+        return max(0, min(want, left))
 
-    def _call_one(self) -> None:
-        """Wake one thread that sleeps, or else the one that waits for the broker."""
+    def _call(self, jobs: int) -> None:
+        """Wake a thread for each of so many jobs but one, and one that goes on looking."""
         if self._sleepers:
-            self._called.notify()
-        elif self._has_waiter:
+            self._called.notify(jobs)
+        if self._has_waiter and jobs > self._sleepers:
             self._knock.knock()
 
     def _wait(self, runner: Runner) -> None:
@@ -324,7 +334,7 @@ class Crew:
 
     def _return_held(self) -> None:
         """Give back what was not started."""
-        held, self._held = [reserved.id for reserved in self._held], deque()
+        held = self._stock.clear()
         with self._shared.lock:
             if held and not self._shared.recalled:
                 self._shared.hold([])

@@ -14,6 +14,7 @@ from onqueue.worker.counting import Counting
 from onqueue.worker.crew import Crew
 from onqueue.worker.cutting import Cutter, ThreadCutter
 from onqueue.worker.loop import Loop
+from onqueue.worker.prefetch import SHORT
 from onqueue.worker.runner import Runner
 from onqueue.worker.settlement import Settlement
 from onqueue.worker.shared import Cut
@@ -109,6 +110,7 @@ class Outfit:
                 settlement=settlement,
                 numbers=numbers,
                 notices=self._notices,
+                slow=SHORT,
             )
             for slot, cutter in zip(self._shared.slots, cutters, strict=True)
         ]

@@ -11,7 +11,10 @@ SLOW: Final = 0.005
 """Seconds from which a job counts as slow: before it starts, what is done gets confirmed."""
 
 SHORT: Final = 0.05
-"""Seconds below which each of several threads may have a job held for it besides its own."""
+"""Seconds below which each of several threads may have a job held for it besides its own.
+
+What is done gets confirmed by another thread's trip, so only before jobs that are not short.
+"""
 
 
 class Prefetch:

@@ -42,8 +42,12 @@ class Runner:
         settlement: Settlement,
         numbers: Iterator[int],
         notices: int,
+        slow: float = SLOW,
     ) -> None:
-        """`numbers` are the child's, so that none tells two runs; `notices` wakes its parent."""
+        """`numbers` are the child's, so that none tells two runs; `notices` wakes its parent.
+
+        What is done is confirmed before a job that takes more than `slow` seconds.
+        """
         self._holder = holder
         self.slot = slot
         self._shared = shared
@@ -52,6 +56,7 @@ class Runner:
         self._settlement = settlement
         self._numbers = numbers
         self._notices = notices
+        self._slow = slow
         self._pid = os.getpid()
         self.is_quiet = True
         """Whether the parent may look away, as it does when this runner waits or runs for long."""
@@ -73,7 +78,7 @@ class Runner:
             raise LeaseLost(self._holder, reserved.id)
         if attempt.envelope.tie is not None:
             settlement.free_claim_at_start(attempt)
-        if settlement.unconfirmed and recipe.expected > SLOW:
+        if settlement.unconfirmed and recipe.expected > self._slow:
             settlement.turn(0)
         settlement.mark(reserved.id)
         if events.job_processing.receivers:
