@@ -15,6 +15,7 @@ import stripe
 
 from meet2be.integrations.http_deadline import CallFailed, DeadlineHttp, Timeouts
 from meet2be.integrations.stripe_amounts import from_stripe, is_payable, to_stripe
+from meet2be.integrations.stripe_requests import make_lean
 from meet2be.payments.errors import BadProviderSignature, ProviderUnavailable
 from meet2be.payments.provider import (
     Accepted,
@@ -87,8 +88,10 @@ class StripeProvider:
 
     def _client(self, key: str, base_url: str | None) -> stripe.StripeClient:
         addresses: Any = {"api": base_url.rstrip("/")} if base_url else {}
-        return stripe.StripeClient(
-            key, http_client=self._http, base_addresses=addresses, max_network_retries=0
+        return make_lean(
+            stripe.StripeClient(
+                key, http_client=self._http, base_addresses=addresses, max_network_retries=0
+            )
         )
 
     def refund(self, order: RefundOrder) -> RefundAnswer:
