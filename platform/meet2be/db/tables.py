@@ -17,9 +17,11 @@ MODEL_MODULES = (
     "meet2be.payments.models",
     "meet2be.attendees.models",
     "meet2be.cancellations.models",
+    "meet2be.imports.models",
     "meet2be.mailings.models",
     "meet2be.notifications.models",
     "meet2be.audit.models",
+    "meet2be.webhooks.models",
 )
 
 

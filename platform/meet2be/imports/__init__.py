@@ -1,1 +1,1 @@
-"""Imports of people from uploaded lists."""
+"""Imports of lists: attendees of an event, and people of an organisation."""
