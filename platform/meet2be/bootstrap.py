@@ -21,6 +21,8 @@ from meet2be.integrations.http_deadline import Timeouts
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.integrations.payments_none import NoProvider
 from meet2be.integrations.payments_stripe import StripeProvider
+from meet2be.integrations.storage import Store
+from meet2be.integrations.storage_local import LocalStore
 from meet2be.mailings.delivery import MailDeliveries
 from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import Sender
@@ -42,6 +44,7 @@ class Services:
     payments: PaymentProvider
     deliveries: MailDeliveries
     desk: Desk
+    store: Store
     registry: svcs.Registry
     close: Callable[[], None]
 
@@ -65,6 +68,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         Sender("Meet2Be", settings.mail.sender),
         threads=settings.provider.cancel_concurrency,
     )
+    store = make_store(settings)
     undo_triggers = hang_jobs_onto_facts(TRIGGERS)
 
     def close() -> None:
@@ -74,7 +78,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         database.close()
 
     services = Services(
-        settings, clock, database, queues, payments, deliveries, desk, registry, close
+        settings, clock, database, queues, payments, deliveries, desk, store, registry, close
     )
     for kind, value in (
         (Services, services),
@@ -84,6 +88,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (PaymentProvider, payments),
         (MailDeliveries, deliveries),
         (Desk, desk),
+        (Store, store),
         (Clock, clock),
     ):
         registry.register_value(kind, value, enter=False)
@@ -114,6 +119,24 @@ def _provider(settings: Settings, clock: Clock) -> PaymentProvider:
         base_url=given.api_base,
         timeouts=Timeouts(given.connect_timeout, given.total_timeout),
         monotonic=clock.monotonic,
+    )
+
+
+def make_store(settings: Settings) -> Store:
+    """Return the store that the settings name; nothing is connected yet."""
+    given = settings.storage
+    if given.bucket is None:
+        return LocalStore(given.folder)
+    from meet2be.integrations.storage_s3 import S3Settings, S3Store  # boto3 costs 30 MB and 0.3 s
+
+    return S3Store(
+        S3Settings(
+            given.bucket,
+            given.region,
+            given.endpoint,
+            given.access_key_id,
+            given.secret_access_key,
+        )
     )
 
 

@@ -29,6 +29,12 @@ from meet2be.config_variables import (
     PROVIDER_TOTAL_TIMEOUT,
     PROXY_HOPS,
     REDIS_URL,
+    S3_ACCESS_KEY_ID,
+    S3_BUCKET,
+    S3_DIRECT_LINKS,
+    S3_ENDPOINT,
+    S3_REGION,
+    S3_SECRET_ACCESS_KEY,
     SESSION_ABSOLUTE_HOURS,
     SESSION_IDLE_MINUTES,
     SHORTEST_APP_KEY,
@@ -37,6 +43,7 @@ from meet2be.config_variables import (
     SMTP_PORT,
     SMTP_STARTTLS,
     SMTP_USERNAME,
+    STORAGE,
     STRIPE_API_BASE,
     STRIPE_API_KEY,
     STRIPE_WEBHOOK_SECRET,
@@ -125,6 +132,19 @@ class MailSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class StorageSettings:
+    """Where files are kept: in `folder` when `bucket` is None."""
+
+    folder: Path
+    bucket: str | None
+    region: str
+    endpoint: str | None
+    access_key_id: str | None = field(repr=False)
+    secret_access_key: str | None = field(repr=False)
+    direct_links: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between installations; secrets do not show in its repr."""
 
@@ -137,6 +157,7 @@ class Settings:
     web: WebSettings
     provider: ProviderSettings
     mail: MailSettings
+    storage: StorageSettings
     previous_app_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -163,6 +184,7 @@ class Settings:
         web = _web(reader, is_production=is_production)
         provider = _provider(reader, is_production=is_production)
         mail = _mail(reader)
+        storage = _storage(reader, var_dir, is_production=is_production)
         _check_app_keys(reader, app_key, previous_app_keys)
         if is_production:
             _check_production(reader, web, provider)
@@ -180,6 +202,7 @@ class Settings:
             web=web,
             provider=provider,
             mail=mail,
+            storage=storage,
             previous_app_keys=previous_app_keys,
         )
 
@@ -253,6 +276,38 @@ def _mail(reader: EnvironmentReader) -> MailSettings:
         password=reader.read(SMTP_PASSWORD),
         starttls=reader.read(SMTP_STARTTLS),
         sender=sender,
+    )
+
+
+def _storage(reader: EnvironmentReader, var_dir: Path, *, is_production: bool) -> StorageSettings:
+    in_bucket = reader.read(STORAGE) == "s3"
+    bucket = reader.read(S3_BUCKET)
+    if in_bucket and bucket is None:
+        reader.refuse(S3_BUCKET, "STORAGE=s3 needs it.")
+    if reader.is_set(S3_ACCESS_KEY_ID) != reader.is_set(S3_SECRET_ACCESS_KEY):
+        lacking = S3_SECRET_ACCESS_KEY if reader.is_set(S3_ACCESS_KEY_ID) else S3_ACCESS_KEY_ID
+        reader.refuse(
+            lacking, "S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY go together: set both or none."
+        )
+    endpoint, access_key_id = reader.read(S3_ENDPOINT), reader.read(S3_ACCESS_KEY_ID)
+    if in_bucket and is_production and (endpoint or "https:").startswith("http://"):
+        reader.refuse(S3_ENDPOINT, "Production needs https:// between it and the store.")
+    direct_links = reader.read(S3_DIRECT_LINKS)
+    # ASIA… are the keys of roles: what they signed ends with them, within hours.
+    if direct_links and (access_key_id or "ASIA").startswith("ASIA"):
+        reader.refuse(
+            S3_DIRECT_LINKS,
+            "It needs S3_ACCESS_KEY_ID with a lasting key: what a role signs ends with the role's"
+            " credentials, hours later and not 7 days.",
+        )
+    return StorageSettings(
+        folder=var_dir / "files",
+        bucket=bucket if in_bucket else None,
+        region=reader.read(S3_REGION),
+        endpoint=endpoint,
+        access_key_id=access_key_id,
+        secret_access_key=reader.read(S3_SECRET_ACCESS_KEY),
+        direct_links=direct_links and in_bucket,
     )
 
 

@@ -199,6 +199,53 @@ MAIL_FROM = Variable(
     about="The sender of mails; required in production.",
 )
 
+STORAGE = Variable(
+    "STORAGE",
+    one_of("local", "s3"),
+    default="local",
+    about="Where exports and uploads are kept: `files` in VAR_DIR, or a bucket.",
+)
+S3_BUCKET = Variable(
+    "S3_BUCKET",
+    optional(text()),
+    default=None,
+    shown_default="none; required with STORAGE=s3",
+    about="The bucket; everything lies below `tenants/` in it.",
+)
+S3_REGION = Variable(
+    "S3_REGION", text(), default="eu-central-1", about="The region that requests are signed for."
+)
+S3_ENDPOINT = Variable(
+    "S3_ENDPOINT",
+    optional(address("http", "https", root_only=True)),
+    default=None,
+    shown_default="Amazon's own",
+    about="The address of another store that speaks S3's protocol.",
+)
+S3_ACCESS_KEY_ID = Variable(
+    "S3_ACCESS_KEY_ID",
+    optional(text()),
+    default=None,
+    shown_default="none: the machine's own role; goes with S3_SECRET_ACCESS_KEY",
+    about="The key that signs requests to the store.",
+)
+S3_SECRET_ACCESS_KEY = Variable(
+    "S3_SECRET_ACCESS_KEY",
+    optional(text()),
+    default=None,
+    shown_default="none: the machine's own role",
+    about="The secret to S3_ACCESS_KEY_ID.",
+    is_secret=True,
+)
+S3_DIRECT_LINKS = Variable(
+    "S3_DIRECT_LINKS",
+    yes_or_no(),
+    default=False,
+    about="Whether a finished export is told with the bucket's own address, good for 7 days to"
+    " anybody who has it, instead of the platform's, which asks who clicks. Needs a key that does"
+    " not end by itself.",
+)
+
 VARIABLES: tuple[Variable[Any], ...] = (
     ENVIRONMENT, VAR_DIR, APP_KEY, PREVIOUS_APP_KEYS, LOG_LEVEL,
     DATABASE_URL, DATABASE_OWNER_URL, REDIS_URL,
@@ -207,4 +254,6 @@ VARIABLES: tuple[Variable[Any], ...] = (
     STRIPE_API_KEY, STRIPE_API_BASE, STRIPE_WEBHOOK_SECRET,
     PROVIDER_CONNECT_TIMEOUT, PROVIDER_TOTAL_TIMEOUT, CANCEL_CONCURRENCY,
     SMTP_HOST, SMTP_PORT, SMTP_USERNAME, SMTP_PASSWORD, SMTP_STARTTLS, MAIL_FROM,
+    STORAGE, S3_BUCKET, S3_REGION, S3_ENDPOINT, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY,
+    S3_DIRECT_LINKS,
 )  # fmt: skip

@@ -14,7 +14,7 @@ from werkzeug.test import TestResponse
 
 from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
-from meet2be.bootstrap import Services
+from meet2be.bootstrap import Services, make_store
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
@@ -129,6 +129,7 @@ def make_services(
         payments=provider,
         deliveries=MailDeliveries(database, transport, recorder, clock),
         desk=Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example")),
+        store=make_store(settings),
         registry=registry,
         close=lambda: None,
     )

@@ -196,3 +196,18 @@ def test_a_folder_that_cannot_be_written_is_a_problem_of_var_dir(tmp_path: Path)
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match=r"VAR_DIR is '.*file/var'.*cannot be used: Not a dir"):
         Settings.from_env({"VAR_DIR": str(tmp_path / "file" / "var")})
+
+
+def test_a_bucket_is_needed_where_files_go_to_s3(tmp_path: Path) -> None:
+    assert Settings.from_env({"VAR_DIR": str(tmp_path)}).storage.bucket is None
+    settings = Settings.from_env({"VAR_DIR": str(tmp_path), "STORAGE": "S3", "S3_BUCKET": "files"})
+    assert settings.storage.bucket == "files"
+    assert refused({"STORAGE": "s3"}).problems == ("S3_BUCKET is not set. STORAGE=s3 needs it.",)
+
+
+@pytest.mark.parametrize("key_id", ["", "ASIAEXAMPLE"])
+def test_direct_links_are_refused_where_a_role_would_sign_them(key_id: str) -> None:
+    """B21."""
+    given = {"STORAGE": "s3", "S3_BUCKET": "files", "S3_DIRECT_LINKS": "yes"}
+    keys = {"S3_ACCESS_KEY_ID": key_id, "S3_SECRET_ACCESS_KEY": "secret"} if key_id else {}
+    assert "hours later and not 7 days" in refused({**given, **keys}).problems[0]
