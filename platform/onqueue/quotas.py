@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from onqueue.contracts import JobId
 
-QuotaKind: TypeAlias = Literal["rate", "slots", "faults", "pause"]
+QuotaKind: TypeAlias = Literal["rate", "moving", "slots", "faults", "pause"]
 PauseKind: TypeAlias = Literal["connection", "queue", "job", "tenant", "maintenance"]
 
 
@@ -18,7 +18,8 @@ PauseKind: TypeAlias = Literal["connection", "queue", "job", "tenant", "maintena
 class Quota:
     """One thing a job must be let through by; the same `kind` and `key` are one for all jobs.
 
-    "rate": `most` in a window of `span` seconds that begins with the first of them. "slots": `most`
+    "rate": `most` in a window of `span` seconds that begins with the first of them. "moving":
+    `most` in any `span` seconds, wherever they begin. "slots": `most`
     at once; a slot ends with the lease of the job that has it. "faults": closed for the rest of a
     window in which `most` faults were counted. "pause": closed while such a pause lasts; its key
     is `pause_key`.
@@ -81,8 +82,15 @@ class Limits(Protocol):
         """Give the job's slots back and wake who waits for them."""
         ...
 
+    def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
+        """Use each of many rates on its own, past those who wait for them.
+
+        None for each that was used; for those that are used up the seconds until they open.
+        """
+        ...
+
     def hit(self, quota: Quota) -> None:
-        """Count a fault."""
+        """Count a fault, or, of a rate, a start that need not wait."""
         ...
 
     def clear(self, quota: Quota) -> None:

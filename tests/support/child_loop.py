@@ -59,6 +59,10 @@ class LimitsDouble:
     def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
         self.told.append(("free", owner, *(quota.key for quota in quotas)))
 
+    def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
+        self.told.append(("take_each", *(quota.key for quota in quotas)))
+        return [self.shut.get(quota.key) for quota in quotas]
+
     def hit(self, quota: Quota) -> None:
         self.told.append(("hit", quota.key))
 

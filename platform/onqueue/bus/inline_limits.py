@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import defaultdict, deque
 from threading import Lock
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -23,6 +23,7 @@ class InlineLimits:
         self._clock = clock
         self._guard = Lock()
         self._windows: dict[str, tuple[float, int]] = {}
+        self._starts: dict[str, deque[float]] = {}
         self._slots: defaultdict[str, set[JobId]] = defaultdict(set)
 
     def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
@@ -33,7 +34,7 @@ class InlineLimits:
             if waits:
                 return max(waits)
             for quota in quotas:
-                if quota.kind == "rate":
+                if quota.kind in {"rate", "moving"}:
                     self._count(quota)
                 elif quota.kind == "slots":
                     self._slots[quota.key].add(owner)
@@ -45,8 +46,12 @@ class InlineLimits:
             for quota in quotas:
                 self._slots[quota.key].discard(owner)
 
+    def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
+        """Use each of many rates on its own; None for each that was used, else seconds to wait."""
+        return [self.admit([quota], "", "") for quota in quotas]
+
     def hit(self, quota: Quota) -> None:
-        """Count a fault."""
+        """Count a fault, or a start that need not wait."""
         with self._guard:
             self._count(quota)
 
@@ -64,10 +69,18 @@ class InlineLimits:
 
     def _window(self, quota: Quota) -> tuple[float, int]:
         now = self._clock.monotonic()
+        if quota.kind == "moving":
+            starts = self._starts.get(quota.key, ())
+            is_full = len(starts) >= quota.most and starts[-quota.most] + quota.span > now
+            return (starts[-quota.most] + quota.span, quota.most) if is_full else (now, 0)
         ends, hits = self._windows.get(quota.key, (0.0, 0))
         return (ends, hits) if ends > now else (now + quota.span, 0)
 
     def _count(self, quota: Quota) -> None:
+        if quota.kind == "moving":
+            starts = self._starts.setdefault(quota.key, deque(maxlen=quota.most))
+            starts.append(self._clock.monotonic())
+            return
         ends, hits = self._window(quota)
         self._windows[quota.key] = (ends, hits + 1)
 

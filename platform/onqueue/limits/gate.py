@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import logging
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from onqueue.errors import BrokerUnavailable, LimitReached, NotRunning, RunEnded
+from onqueue.errors import (
+    BrokerUnavailable,
+    LimitDefinitionError,
+    LimitReached,
+    NotRunning,
+    RunEnded,
+)
 from onqueue.job_context import Order, current_run
 from onqueue.options import Seconds, checked_seconds
 
@@ -16,6 +22,7 @@ if TYPE_CHECKING:
 
     from onqueue.job import Job
     from onqueue.job_context import JobContext
+    from onqueue.limits.limit import Limit
     from onqueue.quotas import Limits, Quota
 
 
@@ -31,6 +38,8 @@ class Gate(ABC):
 
     _release_after: float | None = None
     _should_drop = False
+    _should_only_count = False
+    _on_wait: Callable[[Any, float], None] | None = None
 
     def release_after(self, span: Seconds) -> Self:
         """Give a job that is turned away back to its queue for a span; that spends its attempt."""
@@ -40,6 +49,19 @@ class Gate(ABC):
     def dont_release(self) -> Self:
         """Skip a job that is turned away."""
         self._should_drop = True
+        return self
+
+    def without_waiting(self) -> Self:
+        """Count the job in its rates, and let it go on whether there is room or not."""
+        self._should_only_count = True
+        return self
+
+    def on_wait(self, tell: Callable[[Any, float], None]) -> Self:
+        """Call `tell(job, seconds)` when a job is turned away, before it stands aside.
+
+        The seconds are those until the limit may open; there may be others in front.
+        """
+        self._on_wait = tell
         return self
 
     @abstractmethod
@@ -54,7 +76,15 @@ class Gate(ABC):
             return
         context = job.running("middleware")
         limits = limits_of(context, job.name)
-        if limits.admit(quotas, context.job_id, context.queue) is not None:
+        if self._should_only_count:
+            for quota in quotas:
+                limits.hit(quota)
+            inner(job)
+            return
+        wait = limits.admit(quotas, context.job_id, context.queue)
+        if wait is not None:
+            if self._on_wait is not None:
+                self._on_wait(job, wait)
             context.give(self._waiting(quotas))
             return
         for quota in quotas:
@@ -130,3 +160,20 @@ def limits_of(context: JobContext, job: str) -> Limits:
     if context.limits is None:
         raise NotRunning(job, "limits")
     return context.limits
+
+
+def take_each(scope: str, limits: Sequence[Limit]) -> list[float | None]:
+    """Use each of many limits of a named limiter on its own, from inside a job that does the work.
+
+    None for each that was used; for those that are used up the seconds until they open. Who waits
+    for them parked is passed by. Raises `NotRunning` outside of a job, and `LimitDefinitionError`
+    for what is no rate.
+    """
+    quotas = [limit.quota(scope) for limit in limits]
+    rates = [quota for quota in quotas if quota is not None]
+    if any(quota.kind == "slots" for quota in rates):
+        raise LimitDefinitionError(f"take_each({scope!r})", "only rates can be used without a job")
+    if not rates:
+        return [None] * len(quotas)
+    waits = iter(limits_of(current_run("take_each"), "").take_each(rates))
+    return [None if quota is None else next(waits) for quota in quotas]

@@ -8,7 +8,7 @@ from typing import Self
 
 from onqueue.errors import LimitDefinitionError
 from onqueue.options import Seconds, seconds
-from onqueue.quotas import Quota
+from onqueue.quotas import Quota, QuotaKind
 
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
@@ -18,12 +18,13 @@ MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 class Limit:
     """So many in `span` seconds (0: at once) for each key; made by its class methods.
 
-    A window begins with the first job in it. `most` None is no limit at all.
+    A window begins with the first job in it, unless it is rolling. `most` None is no limit at all.
     """
 
     most: int | None
     span: float = 0.0
     key: str = ""
+    is_rolling: bool = False
 
     @classmethod
     def per(cls, most: int, span: Seconds) -> Self:
@@ -62,7 +63,13 @@ class Limit:
 
     def by(self, key: object) -> Self:
         """Count for this key only, as its text; without one all jobs share the limit."""
-        return self.__class__(self.most, self.span, str(key))
+        return self.__class__(self.most, self.span, str(key), self.is_rolling)
+
+    def rolling(self) -> Self:
+        """Let no span of that length have more, wherever it begins; for small numbers."""
+        if not self.span:
+            raise LimitDefinitionError(f"rolling() on {self!r}", "only a rate has a window")
+        return self.__class__(self.most, self.span, self.key, is_rolling=True)
 
     def quota(self, scope: str) -> Quota | None:
         """Return what a driver counts, under a name of its own in `scope`; None without limit."""
@@ -76,7 +83,8 @@ def _quota(limit: Limit, scope: str) -> Quota | None:
         return None
     if limit.span == 0:
         return Quota("slots", f"{scope}:{limit.key}", limit.most)
-    return Quota("rate", f"{scope}:{limit.span:g}s:{limit.key}", limit.most, limit.span)
+    kind: QuotaKind = "moving" if limit.is_rolling else "rate"
+    return Quota(kind, f"{scope}:{limit.span:g}s:{limit.key}", limit.most, limit.span)
 
 
 @lru_cache(maxsize=1024, typed=True)

@@ -50,6 +50,27 @@ class LimitContract(WorkContract):
         assert wait is not None
         assert 50 < wait <= 60
 
+    def test_a_moving_rate_is_kept_in_every_span_and_counts_what_did_not_wait(
+        self, limited: WorkableQueue, consumer: Consumer
+    ) -> None:
+        """C54. Each place comes back on its own, a span after it was used."""
+        moving = Quota("moving", "contract", 2, BRIEF * 2)
+        limited.push_many([message() for _ in range(3)])
+        first, second, third = consumer.turn(3, []).jobs
+        limits = consumer.limits()
+        limits.hit(moving)
+        assert self.ask(consumer, first, moving) is None
+        wait = self.ask(consumer, second, moving)
+        assert wait is not None
+        assert 0 < wait <= BRIEF * 2
+        consumer.wait_turn(second, [moving])
+        woken: list[ReservedJob] = []
+        eventually(lambda: woken or woken.extend(consumer.turn(1, []).jobs) or woken)
+        assert [job.id for job in woken] == [second.id]
+        assert self.ask(consumer, woken[0], moving) is None
+        assert consumer.limits().take_each([Quota("rate", "n", 1, 60.0)] * 2)[0] is None
+        assert (self.ask(consumer, third, Quota("rate", "n", 1, 60.0)) or 0) > 50
+
     # ---- slots ----
 
     def test_a_slot_goes_to_who_waits_when_it_is_given_back(

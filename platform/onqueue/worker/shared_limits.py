@@ -32,8 +32,13 @@ class SharedLimits:
         with self._cutter.shielded(), self._guard:
             self._limits.free(quotas, owner)
 
+    def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
+        """Use each of many rates on its own; None for each that was used, else seconds to wait."""
+        with self._cutter.shielded(), self._guard:
+            return self._limits.take_each(quotas)
+
     def hit(self, quota: Quota) -> None:
-        """Count a fault."""
+        """Count a fault, or a start that need not wait."""
         with self._cutter.shielded(), self._guard:
             self._limits.hit(quota)
 

@@ -86,9 +86,16 @@ class LimitScripts:
         )
 
     def hit(self, quota: Quota, *, forget: bool) -> Call:
-        """Count a fault, or forget all."""
+        """Count a fault or a start, or forget all."""
         count = bulk(self.keys.quota(quota)[0])
-        return call("hit", [count], [self._offset, milliseconds(0 if forget else quota.span)])
+        span = milliseconds(0 if forget else quota.span)
+        most = bulk(b"%d" % (quota.most if quota.kind == "moving" else 0))
+        return call("hit", [count], [self._offset, span, most])
+
+    def take_each(self, of: HolderKeys, quotas: Sequence[Quota]) -> Call:
+        """Use each of many rates on its own."""
+        args = [of.holder, self._offset, bulk(self._lines(quotas))]
+        return call("take_each", [self.keys.holders], args)
 
     def rearm(self) -> Call:
         """Set timers that are missing."""

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from onqueue.drivers.redis.wire import Broker, Line, Reply
     from onqueue.quotas import Quota
 
+_LEASE_LOST = -2
+
 
 @dataclass(slots=True)
 class Ahead:
@@ -124,8 +126,18 @@ class RedisLimits:
                 self.free(self.taken[owner], owner)
 
     def hit(self, quota: Quota) -> None:
-        """Count a fault; twice when the answer is lost."""
+        """Count a fault, or a start that need not wait; twice when the answer is lost."""
         self._run(self.scripts.hit(quota, forget=False))
+
+    def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
+        """Use each of many rates on its own; None for each that was used, else the seconds to wait.
+
+        Raises `LeaseLost`. When the answer is lost one may be used twice, never too little.
+        """
+        waits = self._run(self.scripts.take_each(self._of, quotas))
+        if waits == [_LEASE_LOST]:
+            raise LeaseLost(self._holder)
+        return [None if wait < 0 else wait / 1000 for wait in waits]
 
     def clear(self, quota: Quota) -> None:
         """Forget all faults."""

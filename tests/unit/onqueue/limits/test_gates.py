@@ -14,7 +14,7 @@ from onqueue.errors import (
     RunEnded,
 )
 from onqueue.job_context import Order, running
-from onqueue.limits import funnel, lock, throttle
+from onqueue.limits import Limit, funnel, lock, take_each, throttle
 from onqueue.quotas import Quota
 from support.child_loop import LimitsDouble, LocksDouble
 from support.middleware_rig import bound
@@ -132,3 +132,39 @@ def test_a_gate_that_was_not_completed_says_what_is_missing(gate: Any, missing: 
     bound(job, limits=LimitsDouble())
     with pytest.raises(LimitDefinitionError, match=missing):
         gate(job, lambda _: None)
+
+
+def test_a_gate_that_only_counts_lets_through_what_is_shut() -> None:
+    job, limits, ran = Gated(), LimitsDouble(), list[Job]()
+    bound(job, limits=limits)
+    limits.shut[RATE.key] = 4.0
+    throttle("stripe").allow(5).every(10).without_waiting()(job, ran.append)
+    assert (ran, limits.told) == ([job], [("hit", RATE.key)])
+
+
+def test_a_gate_tells_how_long_a_job_waits_before_it_is_parked() -> None:
+    job, limits, told = Gated(), LimitsDouble(), list[tuple[str, float]]()
+    context = bound(job, limits=limits)
+    gate = (
+        throttle("stripe").allow(5).every(10).on_wait(lambda of, wait: told.append((of.name, wait)))
+    )
+    gate(job, lambda _: None)
+    assert told == []
+    limits.shut[RATE.key] = 4.0
+    gate(job, lambda _: pytest.fail("it was shut"))
+    assert told == [(job.name, 4.0)]
+    assert context.order == Order("park", quotas=(RATE,))
+
+
+def test_many_limits_are_taken_each_on_its_own() -> None:
+    job, limits = Gated(), LimitsDouble()
+    limits.shut["mail:60s:ada"] = 4.0
+    running.set(None)
+    with pytest.raises(NotRunning, match="take_each"):
+        take_each("mail", [Limit.per_minute(1)])
+    bound(job, limits=limits)
+    wanted = [Limit.per_minute(1).by("ada"), Limit.none(), Limit.per_minute(1).by("kurt")]
+    assert take_each("mail", wanted) == [4.0, None, None]
+    assert take_each("mail", [Limit.none()]) == [None]
+    with pytest.raises(LimitDefinitionError, match="only rates"):
+        take_each("mail", [Limit.concurrency(1)])

@@ -24,6 +24,14 @@ def test_a_rate_has_its_span(limit: Limit, span: float) -> None:
     assert limit.by(7).quota("api") == Quota("rate", f"api:{span:g}s:7", 5, span)
 
 
+def test_a_rolling_rate_is_counted_apart_and_only_rates_roll() -> None:
+    rolling = Limit.per_hour(10).rolling().by("ada")
+    assert rolling.quota("mail") == Quota("moving", "mail:3600s:ada", 10, 3600.0)
+    assert Limit.per_hour(10).by("ada").rolling() == rolling
+    with pytest.raises(LimitDefinitionError, match="only a rate"):
+        Limit.concurrency(2).rolling()
+
+
 def test_how_many_run_at_once_is_counted_in_slots() -> None:
     assert Limit.concurrency(2).by("acme").quota("pdf") == Quota("slots", "pdf:acme", 2)
 

@@ -7,7 +7,7 @@ local function opens(quota, id, now, desk)
     local open = redis.call('HEXISTS', quota.count, id) == 1 or has_free_slot(quota, desk)
     return not open and math.huge
   end
-  local ends, hits = window(quota, now)
+  local ends, hits = window_of(quota, now)
   return hits >= quota.most and ends
 end
 
@@ -23,8 +23,8 @@ end
 local function use_rates(quotas, now)
   local lasts = now + 86400000
   for _, quota in ipairs(quotas) do
-    if quota.kind == 'r' then
-      lasts = math.min(lasts, hit(quota, now, 1))
+    if quota.kind == 'r' or quota.kind == 'm' then
+      lasts = math.min(lasts, count_of(quota, now))
     elseif quota.kind ~= 's' then
       lasts = now
     end

@@ -12,7 +12,7 @@
 -- Returns {1, how many more are let through, until when (server's ms), that less now}, {0, ms until that may be different or -1},
 --   {-1, 0} the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _alarm _slots _quota _free_slot _gate _ahead
+-- Includes _alive _clock _wake _alarm _slots _quota _free_slot _moving _gate _ahead
 if not alive(KEYS[1], ARGV[1]) then return {-1, 0} end
 local now, id, quotas = now_ms(ARGV[3]), ARGV[2], quotas_of(ARGV[4])
 local ticket = id .. ' ' .. KEYS[5]

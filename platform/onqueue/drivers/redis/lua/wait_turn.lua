@@ -18,7 +18,7 @@
 -- ARGV[5] sign        of the lane: the full keys timers and wake, then its quotas, a line each
 -- Returns 1 parked, 0 the holder does not hold the job, -1 the lease is lost
 -- Flags allow-oom
--- Includes _alive _clock _wake _settle _alarm _slots _quota _free_slot _gate
+-- Includes _alive _clock _wake _settle _alarm _slots _quota _free_slot _moving _gate
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local id, lane, now, quotas = ARGV[2], KEYS[9], now_ms(ARGV[3]), quotas_of(ARGV[5])
 if not settle(KEYS[2], KEYS[3], KEYS[4], id) then return 0 end
