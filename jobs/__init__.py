@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 
-MODULES = ("cancel_conference", "process_provider_event", "send_mails")
+MODULES = ("cancel_conference", "process_provider_event", "send_mails", "spread_announcements")
 
 
 def register() -> None:

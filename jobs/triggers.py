@@ -5,10 +5,13 @@ from __future__ import annotations
 from jobs.cancel_conference import CancelConference
 from jobs.process_provider_event import ProcessProviderEvent
 from jobs.send_mails import A_JOB, SendMails
+from jobs.spread_announcements import A_JOB as ANNOUNCEMENTS
+from jobs.spread_announcements import SpreadAnnouncements
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.mailings.facts import MailsQueued
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.queueing import Triggers
+from meet2be.webhooks.facts import Announced
 from onqueue import Job
 
 
@@ -25,6 +28,11 @@ def _to_be_processed(fact: ProviderEventReceived) -> list[Job]:
     return [ProcessProviderEvent(event=fact.event_row)]
 
 
+def _spread(fact: Announced) -> list[Job]:
+    starts = range(0, len(fact.events), ANNOUNCEMENTS)
+    return [SpreadAnnouncements(events=list(fact.events[at : at + ANNOUNCEMENTS])) for at in starts]
+
+
 def _nothing(_fact: CancellationFinished) -> list[Job]:
     """Nothing is done in the background when a run ends: its notices are part of its commit."""
     return []
@@ -35,4 +43,5 @@ TRIGGERS: Triggers = {
     MailsQueued: _some_mails_each,
     ProviderEventReceived: _to_be_processed,
     CancellationFinished: _nothing,
+    Announced: _spread,
 }

@@ -20,6 +20,7 @@ MODEL_MODULES = (
     "meet2be.imports.models",
     "meet2be.mailings.models",
     "meet2be.notifications.models",
+    "meet2be.alerts.models",
     "meet2be.audit.models",
     "meet2be.webhooks.models",
 )
