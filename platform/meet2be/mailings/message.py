@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import base64
+from binascii import b2a_base64
 from dataclasses import dataclass, field
 from email.header import Header
 from email.utils import format_datetime, formataddr, parseaddr
@@ -110,10 +110,10 @@ def _words(value: str) -> str:
 
 def _part(text: str, subtype: str) -> list[str]:
     """Return a text as a part of the message, in base64 (RFC 2045 §6.8)."""
-    encoded = base64.encodebytes(text.encode()).decode("ascii")
+    encoded = b2a_base64(text.encode(), newline=False).decode("ascii")
     return [
         f"Content-Type: text/{subtype}; charset=utf-8",
         "Content-Transfer-Encoding: base64",
         "",
-        *encoded.splitlines(),
+        *(encoded[start : start + 76] for start in range(0, len(encoded), 76)),
     ]
