@@ -1,4 +1,4 @@
-"""Tables of people, their web sessions and their attempts to log in.
+"""Tables of people, their web sessions, tokens sent to them and their attempts to log in.
 
 None of these belongs to one tenant: a person may work for several, and is known before the
 tenant is. Only `meet2be.accounts` reads them.
@@ -15,6 +15,7 @@ from meet2be.db.base import Base, Named, Numbered, Stamped
 from meet2be.db.columns import one_of
 
 USER_STATUSES = ("invited", "active", "disabled", "erased")
+TOKEN_PURPOSES = ("welcome", "password_reset", "invitation", "email_change")
 
 
 class User(Numbered, Named, Stamped, Base):
@@ -47,6 +48,20 @@ class WebSession(Numbered, Base):
     revoked_at: Mapped[datetime | None]
     ip: Mapped[str | None] = mapped_column(String(45))
     user_agent: Mapped[str | None] = mapped_column(String(400))
+
+
+class AccountToken(Numbered, Stamped, Base):
+    """A secret sent by mail that lets a person do one thing once; only its SHA-256 is kept."""
+
+    __tablename__ = "account_tokens"
+    __table_args__ = (Index(None, "user_id", "purpose"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    tenant_id: Mapped[int | None] = mapped_column(ForeignKey("tenants.id"))
+    purpose: Mapped[str] = mapped_column(one_of("purpose", TOKEN_PURPOSES))
+    token_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+    used_at: Mapped[datetime | None]
 
 
 class LoginAttempt(Numbered, Base):

@@ -17,6 +17,7 @@ MODEL_MODULES = (
     "meet2be.payments.models",
     "meet2be.attendees.models",
     "meet2be.cancellations.models",
+    "meet2be.exports.models",
     "meet2be.imports.models",
     "meet2be.mailings.models",
     "meet2be.notifications.models",

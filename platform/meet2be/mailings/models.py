@@ -1,4 +1,4 @@
-"""Tables of mails: the outbox, the log of attempts and the addresses nothing is sent to."""
+"""Tables of mails: outbox, log of attempts, what providers tell of them, addresses, templates."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from meet2be.db.base import (
     Named,
     Numbered,
     Stamped,
+    TenantOwned,
     TenantOwnedOrShared,
     belongs_to,
     parent_key,
@@ -30,9 +31,13 @@ MAIL_OUTCOMES = (
 )  # fmt: skip
 SUPPRESSION_REASONS = ("hard_bounce", "complaint", "manual", "unsubscribe")
 SUPPRESSION_SCOPES = ("all", "non_transactional")
+NEWS_TYPES = ("delivered", "soft_bounce", "hard_bounce", "complaint")
 
 _TENANTS = text("tenant_id IS NOT NULL")
 _PLATFORMS = text("tenant_id IS NULL")
+_KNOWN = text("provider_id IS NOT NULL")
+_OF_EVENTS = text("event_id IS NOT NULL")
+_OF_TENANTS = text("event_id IS NULL")
 
 
 class Mail(Numbered, Named, MaybeTenantOwned, Stamped, Base):
@@ -50,6 +55,8 @@ class Mail(Numbered, Named, MaybeTenantOwned, Stamped, Base):
         Index(None, "status", "next_at", "priority"),
         Index(None, "tenant_id", "status", "id"),
         Index(None, "tenant_id", "related_type", "related_id"),
+        Index(None, "tenant_id", "to_norm", "id"),
+        Index(None, "provider_id", sqlite_where=_KNOWN, postgresql_where=_KNOWN),
     )
 
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
@@ -131,3 +138,59 @@ class MailSuppression(Numbered, TenantOwnedOrShared, Stamped, Base):
     scope: Mapped[str] = mapped_column(one_of("scope", SUPPRESSION_SCOPES), default="all")
     source_mail_id: Mapped[int | None]
     expires_at: Mapped[datetime | None]
+    note: Mapped[str | None] = mapped_column(String(500))
+
+
+class MailTemplate(Numbered, Named, TenantOwned, Stamped, Base):
+    """One version of a tenant's own text of a mail, for all its events or for one.
+
+    The newest active version is used; without `html` it is made from the text. Older versions stay:
+    a mail names the one it was made with.
+    """
+
+    __tablename__ = "mail_templates"
+    __table_args__ = (
+        belongs_to("events", "event_id"),
+        # NULLs are distinct in a unique key, so the tenant's own rows need their own.
+        Index(
+            "uq_mail_templates_event", "tenant_id", "event_id", "key", "locale", "version",
+            unique=True, sqlite_where=_OF_EVENTS, postgresql_where=_OF_EVENTS,
+        ),
+        Index(
+            "uq_mail_templates_tenant", "tenant_id", "key", "locale", "version",
+            unique=True, sqlite_where=_OF_TENANTS, postgresql_where=_OF_TENANTS,
+        ),
+    )  # fmt: skip
+
+    event_id: Mapped[int | None]
+    key: Mapped[str] = mapped_column(String(64))
+    locale: Mapped[str] = mapped_column(String(16))
+    version: Mapped[int]
+    subject: Mapped[str] = mapped_column(Text)
+    text: Mapped[str] = mapped_column(Text)
+    html: Mapped[str | None] = mapped_column(Text)
+    active: Mapped[bool] = mapped_column(default=True)
+    created_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
+
+
+class MailNews(Numbered, MaybeTenantOwned, Stamped, Base):
+    """What a mail provider told about one address of a mail; `key` is the provider's name of it.
+
+    Without a tenant: the mail is not known here.
+    """
+
+    __tablename__ = "mail_news"
+    __table_args__ = (
+        UniqueConstraint("provider", "key", "email_norm"),
+        belongs_to("mails", "mail_id"),
+        Index(None, "tenant_id", "email_norm", "occurred_at"),
+    )
+
+    provider: Mapped[str] = mapped_column(String(24))
+    key: Mapped[str] = mapped_column(String(200))
+    type: Mapped[str] = mapped_column(one_of("type", NEWS_TYPES))
+    email_norm: Mapped[str] = mapped_column(String(320))
+    mail_id: Mapped[int | None]
+    detail: Mapped[str | None] = mapped_column(String(500))
+    occurred_at: Mapped[datetime]
+    result: Mapped[str] = mapped_column(String(120))

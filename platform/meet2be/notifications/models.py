@@ -1,4 +1,4 @@
-"""Table of notices shown to a person inside the platform."""
+"""Tables of notices for a person, and of how they want to hear them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from meet2be.db.base import Base, Named, Numbered, Stamped, TenantOwned
 from meet2be.db.columns import one_of
 
 SEVERITIES = ("info", "success", "warning", "error")
+PREFERENCE_CHANNELS = ("page", "mail")
 
 
 class Notification(Numbered, Named, TenantOwned, Stamped, Base):
@@ -32,3 +33,15 @@ class Notification(Numbered, Named, TenantOwned, Stamped, Base):
     related_id: Mapped[int | None]
     dedupe_key: Mapped[str] = mapped_column(String(200))
     read_at: Mapped[datetime | None]
+
+
+class NotificationPref(Numbered, TenantOwned, Stamped, Base):
+    """What a person said about one kind of notice and one way to hear it; else the default."""
+
+    __tablename__ = "notification_prefs"
+    __table_args__ = (UniqueConstraint("tenant_id", "user_id", "kind", "channel"),)
+
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    kind: Mapped[str] = mapped_column(String(64))
+    channel: Mapped[str] = mapped_column(one_of("channel", PREFERENCE_CHANNELS))
+    enabled: Mapped[bool]

@@ -65,7 +65,12 @@ class LimitContract(WorkContract):
         assert 0 < wait <= BRIEF * 2
         consumer.wait_turn(second, [moving])
         woken: list[ReservedJob] = []
-        eventually(lambda: woken or woken.extend(consumer.turn(1, []).jobs) or woken)
+
+        def is_woken() -> bool:
+            woken.extend(consumer.turn(1, []).jobs)
+            return bool(woken)
+
+        eventually(is_woken)
         assert [job.id for job in woken] == [second.id]
         assert self.ask(consumer, woken[0], moving) is None
         assert consumer.limits().take_each([Quota("rate", "n", 1, 60.0)] * 2)[0] is None
