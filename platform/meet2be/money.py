@@ -16,6 +16,7 @@ from babel.core import get_global
 from babel.numbers import NumberPattern
 
 from meet2be.errors import Meet2BeError
+from meet2be.language import N_
 
 _NO_DECIMALS: Final = frozenset(
     [
@@ -92,19 +93,19 @@ def parse_minor(text: str, currency: str) -> int:
     digits = decimals_of(currency)
     shown = text.strip()
     if not shown:
-        raise AmountError(shown, currency, "is empty. Write 0 where nothing was paid.")
+        raise AmountError(shown, currency, N_("is empty. Write 0 where nothing was paid."))
     if shown[0] in _MINUSES:
-        raise AmountError(shown, currency, "is negative. Amounts are written without a sign.")
+        why = N_("is negative. Amounts are written without a sign.")
+        raise AmountError(shown, currency, why)
     if not _NUMBER.fullmatch(shown):
-        example = plain(123_456, currency)
-        why = f"is no amount. Write it in figures, such as {example}."
+        why = N_("is no amount. Write it in figures, such as 1234.56.")
         raise AmountError(shown, currency, why)
     try:
         whole, fraction = _split(shown, digits)
     except ValueError as error:
         raise AmountError(shown, currency, str(error)) from error
     if len(whole) + digits > _MOST_DIGITS:
-        raise AmountError(shown, currency, "is too large.")
+        raise AmountError(shown, currency, N_("is too large."))
     return int(whole + fraction.ljust(digits, "0"))
 
 
@@ -117,7 +118,7 @@ def _split(shown: str, digits: int) -> tuple[str, str]:
     last = marks[-1]
     is_decimal = last in _DECIMAL_MARKS and marks.count(last) == 1
     if is_decimal and len(marks) == 1 and digits == DEFAULT_DECIMALS and len(parts[1]) == _GROUP:
-        msg = "could be thousands or decimals. Write it with two decimals and no grouping."
+        msg = N_("could be thousands or decimals. Write it with two decimals and no grouping.")
         raise ValueError(msg)
     if is_decimal and digits and len(parts[-1]) <= digits:
         groups, fraction = parts[:-1], parts[-1]
@@ -126,7 +127,7 @@ def _split(shown: str, digits: int) -> tuple[str, str]:
         groups, fraction = parts, ""
     grouped = len(set(marks)) <= 1 and all(len(part) == _GROUP for part in groups[1:])
     if len(groups) > 1 and not (grouped and len(groups[0]) <= _GROUP):
-        msg = f"has its marks in odd places, or more than {digits} decimals."
+        msg = N_("has its marks in odd places, or too many decimals.")
         raise ValueError(msg)
     return "".join(groups), fraction
 

@@ -9,6 +9,8 @@ from typing import Final
 
 from email_validator import EmailNotValidError, validate_email
 
+from meet2be.language import Message
+
 # What spreadsheets leave around an address: spaces of all kinds and marks nobody sees.
 _AROUND: Final = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff\u202f\u3000"
 _GAPS: Final = re.compile(r"\s+")
@@ -19,7 +21,7 @@ class Address:
     """`email` as it will be written to, None for none; `warning` says what was found instead."""
 
     email: str | None
-    warning: str | None = None
+    warning: Message | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -32,13 +34,24 @@ def read_address(text: str) -> Address:
     """
     shown = text.strip(_AROUND)
     if not shown:
-        return Address(None, "no address; this person will get no mail")
+        return Address(None, Message("no address; this person will get no mail."))
     problem = _problem(shown)
     if problem is None:
         return Address(shown)
     joined = _GAPS.sub("", shown)
-    hint = f"; did they mean {joined!r}?" if joined != shown and _problem(joined) is None else ""
-    return Address(None, f"no usable address: {problem}{hint} This person will get no mail")
+    values = {"problem": problem, "likely": repr(joined)}
+    if joined != shown and _problem(joined) is None:
+        return Address(
+            None,
+            Message(
+                "no usable address: %(problem)s; did they mean %(likely)s?"
+                " This person will get no mail.",
+                values,
+            ),
+        )
+    return Address(
+        None, Message("no usable address: %(problem)s This person will get no mail.", values)
+    )
 
 
 def normal_address(email: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meet2be.errors import Meet2BeError
+from meet2be.language import Message
 
 
 class ImportRefusedError(Meet2BeError):
@@ -17,18 +18,21 @@ class UnreadableFileError(ImportRefusedError):
     def __init__(self, name: str, why: str) -> None:
         self.name = name
         self.why = why
-        super().__init__(f"'{name}' cannot be read: {why}")
+        super().__init__(Message("'%(name)s' cannot be read: %(why)s", {"name": name, "why": why}))
 
 
 class NotAListError(ImportRefusedError):
     """The file is something else than a list of attendees in CSV."""
 
-    def __init__(self, name: str, why: str, row: int | None = None) -> None:
+    def __init__(self, name: str, why: Message | str, row: int | None = None) -> None:
         self.name = name
         self.why = why
         self.row = row
-        place = f", row {row}" if row is not None else ""
-        super().__init__(f"'{name}'{place}: {why}")
+        if row is None:
+            super().__init__(f"'{name}': {why}")
+        else:
+            values = {"name": name, "row": row, "why": why}
+            super().__init__(Message("'%(name)s', row %(row)s: %(why)s", values))
 
 
 class MissingColumnsError(ImportRefusedError):
@@ -53,6 +57,9 @@ class EventClosedError(ImportRefusedError):
         self.event = event
         self.status = status
         super().__init__(
-            f"the event '{event}' is '{status}' and takes no attendees. Import into a draft or "
-            "live event."
+            Message(
+                "the event '%(event)s' is '%(status)s' and takes no attendees. Import into a draft"
+                " or live event.",
+                {"event": event, "status": status},
+            )
         )

@@ -22,6 +22,7 @@ from meet2be.attendees.row_parsing import (
     Remark,
     parse_row,
 )
+from meet2be.language import Message
 
 # Which payment a row was settled with; free rows with none.
 _SETTLED: Final = {
@@ -134,16 +135,20 @@ def _refuse_all(parsed: Sequence[ParsedRow], culprit: int, report: ImportReport)
             reasons = [(each.column, each.value, each.message) for each in row.refusals]
             report.refuse(row.number, *reasons)
         else:
-            why = f"row {culprit} of the same order was not taken, so neither is this one."
+            why = Message(
+                "row %(row)s of the same order was not taken, so neither is this one.",
+                {"row": culprit},
+            )
             report.refuse(row.number, (columns.ORDER, row.order, why))
 
 
 def _refuse_repeated(row: AttendeeRow, first: int, report: ImportReport) -> None:
-    why = (
-        f"repeats row {first}: same order, name and e-mail. If it is a second ticket, give it "
-        "a name of its own."
+    why = Message(
+        "repeats row %(row)s: same order, name and e-mail. If it is a second ticket, give it a"
+        " name of its own.",
+        {"row": first},
     )
-    report.refuse(row.number, (columns.NAME, row.name, why))
+    report.repeat(row.number, first, (columns.NAME, row.name, why))
 
 
 def _grouped(pairs: Iterable[tuple[_Key, AttendeeRow]]) -> list[tuple[_Key, list[AttendeeRow]]]:

@@ -7,7 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from meet2be.language import Message
+
 Severity = Literal["refused", "warning"]
+Reason = tuple[str, str, Message | str]
 KEPT: Final = 5_000
 _SHOWN: Final = 60
 _SUMS: Final = (
@@ -20,14 +23,16 @@ class Issue:
     """One remark about one row.
 
     `refused` rows were not taken; with a `warning` the row was. `row` counts as a spreadsheet
-    does, the row of names being 1; `value` is cut to be shown.
+    does, the row of names being 1; `value` is cut to be shown; `repeats` is the earlier row that
+    says the same.
     """
 
     severity: Severity
     row: int
     column: str
     value: str
-    message: str
+    message: Message | str
+    repeats: int | None = None
 
     def __str__(self) -> str:
         """Return the remark as a line of text."""
@@ -55,6 +60,7 @@ class ImportReport:
     quotas_raised: list[str] = field(default_factory=list)
     issues: list[Issue] = field(default_factory=list)
     on_issue: Callable[[Issue], None] | None = None
+    on_known: Callable[[int], None] | None = None
     _remarks: int = 0
 
     @property
@@ -67,13 +73,25 @@ class ImportReport:
         """How many remarks `issues` does not hold; `on_issue` was told all of them."""
         return self._remarks - len(self.issues)
 
-    def refuse(self, row: int, *reasons: tuple[str, str, str]) -> None:
+    def refuse(self, row: int, *reasons: Reason) -> None:
         """Note that a row was not taken, and why: (column, value, message) each."""
         self.refused += 1
         for column, value, message in reasons:
             self.note(Issue("refused", row, column, _cut(value), message))
 
-    def warn(self, row: int, column: str, value: str, message: str) -> None:
+    def repeat(self, row: int, first: int, reason: Reason) -> None:
+        """Note that a row was not taken because it repeats an earlier one."""
+        self.refused += 1
+        column, value, message = reason
+        self.note(Issue("refused", row, column, _cut(value), message, first))
+
+    def known(self, row: int) -> None:
+        """Note that what a row says is there already."""
+        self.already_there += 1
+        if self.on_known is not None:
+            self.on_known(row)
+
+    def warn(self, row: int, column: str, value: str, message: Message | str) -> None:
         """Note something about a row that was taken."""
         self.warnings += 1
         self.note(Issue("warning", row, column, _cut(value), message))

@@ -14,9 +14,12 @@ from meet2be import money
 from meet2be.attendees import csv_rows as columns
 from meet2be.attendees.addresses import normal_address, read_address
 from meet2be.attendees.csv_rows import RawRow
+from meet2be.language import Message
 
 PAID, PARTLY, REFUNDED = "paid", "partly refunded", "refunded"
 DISPUTED, PENDING, FREE = "disputed", "pending", "free"
+# Where a remark is about no single column.
+THE_ROW: Final = "the row"
 STATES: Final = (PAID, PARTLY, REFUNDED, DISPUTED, PENDING, FREE)
 _YES: Final = frozenset({"yes", "y", "true", "1"})
 _NO: Final = frozenset({"", "no", "n", "false", "0"})
@@ -37,7 +40,7 @@ class Remark:
 
     column: str
     value: str
-    message: str
+    message: Message
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,14 @@ def parse_row(raw: RawRow, expected: Expected) -> ParsedRow:
     parsed = ParsedRow(raw.number, raw.values.get(columns.ORDER, "").strip())
     if raw.problem:
         parsed.refusals.append(
-            Remark("the row", "", f"{raw.problem}. Check its quotes, separators and order code.")
+            Remark(
+                THE_ROW,
+                "",
+                Message(
+                    "%(problem)s. Check its quotes, separators and order code.",
+                    {"problem": raw.problem},
+                ),
+            )
         )
         return parsed
     cells = _Cells(raw, parsed)
@@ -138,24 +148,24 @@ class _Cells:
         """Return a cell that may not be empty."""
         value = self.text(column)
         if not value:
-            self.refuse(column, "is empty. Fill it in.")
+            self.refuse(column, Message("is empty. Fill it in."))
         elif _CONTROL.search(value):
-            self.refuse(column, "holds a line break or control character. Take it out.")
+            self.refuse(column, _control())
         return value
 
     def check_lengths(self) -> None:
         """Refuse what the database has no room for; nothing is cut off silently."""
         for column, longest in _LONGEST.items():
             if len(self.text(column)) > longest:
-                self.refuse(column, f"is longer than {longest} characters. Shorten it.")
+                self.refuse(column, _too_long(longest))
         if len(self._values.get(columns.NOTES, "")) > _LONGEST_NOTE:
-            self.refuse(columns.NOTES, f"is longer than {_LONGEST_NOTE:,} characters. Shorten it.")
+            self.refuse(columns.NOTES, _too_long(_LONGEST_NOTE))
 
-    def refuse(self, column: str, why: str) -> None:
+    def refuse(self, column: str, why: Message) -> None:
         """Note a reason why the row cannot be taken."""
         self._parsed.refusals.append(Remark(column, self.text(column), why))
 
-    def warn(self, column: str, what: str) -> None:
+    def warn(self, column: str, what: Message) -> None:
         """Note something to be known about a row that is taken."""
         self._parsed.warnings.append(Remark(column, self.text(column), what))
 
@@ -163,12 +173,16 @@ class _Cells:
 def _money(cells: _Cells, expected: Expected) -> tuple[int, int, str]:
     state = cells.text(columns.STATE).casefold()
     if state not in STATES:
-        cells.refuse(columns.STATE, f"is no state. Use one of: {', '.join(STATES)}.")
+        states = {"states": ", ".join(STATES)}
+        cells.refuse(columns.STATE, Message("is no state. Use one of: %(states)s.", states))
     currency = cells.text(columns.CURRENCY).upper()
     if currency != expected.currency:
         cells.refuse(
             columns.CURRENCY,
-            f"is not the event's currency. Amounts must be in {expected.currency}.",
+            Message(
+                "is not the event's currency. Amounts must be in %(currency)s.",
+                {"currency": expected.currency},
+            ),
         )
         return 0, 0, state
     price = _amount(cells, columns.PRICE, currency)
@@ -178,7 +192,10 @@ def _money(cells: _Cells, expected: Expected) -> tuple[int, int, str]:
     if refunded > price:
         cells.refuse(
             columns.REFUNDED,
-            f"is more than was paid ({money.plain(price, currency)}). Correct one of them.",
+            Message(
+                "is more than was paid (%(paid)s). Correct one of them.",
+                {"paid": money.plain(price, currency)},
+            ),
         )
     elif state in STATES:
         problem = _contradiction(state, price, refunded)
@@ -191,39 +208,55 @@ def _amount(cells: _Cells, column: str, currency: str, default: str = "") -> int
     try:
         return money.parse_minor(cells.text(column) or default, currency)
     except money.AmountError as error:
-        cells.refuse(column, error.why)
+        cells.refuse(column, Message(error.why))
         return None
 
 
-def _contradiction(state: str, price: int, refunded: int) -> str | None:
+def _contradiction(state: str, price: int, refunded: int) -> Message | None:
     """Return what is wrong when a state and its amounts cannot both be true."""
     if state == FREE:
-        return "is 'free' though something was paid. Correct one of them." if price else None
+        free = Message("is 'free' though something was paid. Correct one of them.")
+        return free if price else None
+    words = {"state": state, "partly": PARTLY, "refunded": REFUNDED}
     if state in {PAID, PENDING} and refunded:
-        return f"is '{state}' though something was refunded. Write '{PARTLY}' or '{REFUNDED}'."
+        return Message(
+            "is '%(state)s' though something was refunded. Write '%(partly)s' or '%(refunded)s'.",
+            words,
+        )
     if state == PARTLY and not 0 < refunded < price:
-        return "does not fit: some, but not all, must be refunded. Correct the amounts."
+        return Message("does not fit: some, but not all, must be refunded. Correct the amounts.")
     if state == REFUNDED and refunded != price:
-        return f"does not fit: not all is refunded. Write '{PARTLY}' or correct the amounts."
+        return Message(
+            "does not fit: not all is refunded. Write '%(partly)s' or correct the amounts.", words
+        )
     return None
+
+
+def _control() -> Message:
+    return Message("holds a line break or control character. Take it out.")
+
+
+def _too_long(longest: int) -> Message:
+    values = {"most": f"{longest:,}"}
+    return Message("is longer than %(most)s characters. Shorten it.", values)
 
 
 def _email(cells: _Cells) -> str | None:
     address = read_address(cells.text(columns.EMAIL))
     if address.warning:
-        cells.warn(columns.EMAIL, f"{address.warning}.")
+        cells.warn(columns.EMAIL, address.warning)
     return address.email
 
 
 def _invoice(cells: _Cells, state: str, price: int) -> str | None:
     number = cells.text(columns.INVOICE)
     if _CONTROL.search(number):
-        cells.refuse(columns.INVOICE, "holds a line break or control character. Take it out.")
+        cells.refuse(columns.INVOICE, _control())
     if number and not price:
-        cells.warn(columns.INVOICE, "is not used: nothing was paid.")
+        cells.warn(columns.INVOICE, Message("is not used: nothing was paid."))
         return None
     if price and not number and state in STATES:
-        cells.warn(columns.INVOICE, "is missing: a refund will have no credit note.")
+        cells.warn(columns.INVOICE, Message("is missing: a refund will have no credit note."))
     return number or None
 
 
@@ -233,7 +266,10 @@ def _language(cells: _Cells, default: str) -> str:
         return default
     name = _locale_name(text)
     if name is None:
-        cells.warn(columns.LANGUAGE, f"is no language we know. '{default}' is used.")
+        used = {"default": default}
+        cells.warn(
+            columns.LANGUAGE, Message("is no language we know. '%(default)s' is used.", used)
+        )
     return name or default
 
 
@@ -255,7 +291,10 @@ def _registered(cells: _Cells) -> datetime | None:
     if moment is None:
         cells.warn(
             columns.REGISTERED,
-            "is no moment with a time zone, such as 2026-03-01T10:00:00+01:00. It is left empty.",
+            Message(
+                "is no moment with a time zone, such as 2026-03-01T10:00:00+01:00."
+                " It is left empty."
+            ),
         )
     return moment
 
@@ -271,5 +310,5 @@ def _moment(text: str) -> datetime | None:
 def _checked_in(cells: _Cells) -> bool:
     text = cells.text(columns.CHECKED_IN).casefold()
     if text not in _YES | _NO:
-        cells.warn(columns.CHECKED_IN, "is neither yes nor no. It counts as no.")
+        cells.warn(columns.CHECKED_IN, Message("is neither yes nor no. It counts as no."))
     return text in _YES

@@ -15,17 +15,18 @@ from typing import BinaryIO, Final
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
-from meet2be.attendees.csv_rows import opened, rows_of
+from meet2be.attendees.csv_rows import ORDER, RawRow, opened, rows_of
 from meet2be.attendees.errors import EventClosedError
 from meet2be.attendees.order_plans import PlannedOrder, plan_order
 from meet2be.attendees.report import ImportReport, Issue
 from meet2be.attendees.row_parsing import Expected
-from meet2be.attendees.staging import Staging, staging
+from meet2be.attendees.staging import Staging, WaitingRow, staging
 from meet2be.attendees.writing import Target, write_orders
 from meet2be.audit.services import SYSTEM, Actor, record
 from meet2be.db import Database
 from meet2be.events.errors import EventNotFoundError
 from meet2be.events.models import Event
+from meet2be.language import Message
 from meet2be.tenancy.models import Tenant
 
 BATCH_ROWS: Final = 500
@@ -51,7 +52,9 @@ def import_file(
     job = _Import(database, tenant_id, event_id, actor)
     with opened(source) as (name, file), staging() as waiting:
         expected = job.look_up()
-        waiting.fill(rows_of(name, file))
+        for row in rows_of(name, file):
+            code = row.values.get(ORDER, "").strip()
+            waiting.add(row.number, code, [dict(row.values), _text(row.problem)])
         report = ImportReport(name, rows=waiting.rows, on_issue=on_issue)
         for orders in job.batches(waiting, expected, report):
             report.merge(job.write(orders, name))
@@ -72,7 +75,7 @@ class _Import:
             event = session.get(Event, self.event_id)
             if event is None:
                 raise EventNotFoundError(str(self.event_id))
-            _check_open(event)
+            check_open(event)
             locale = session.scalars(select(Tenant.locale)).one()
         return Expected(event.currency, locale)
 
@@ -82,8 +85,8 @@ class _Import:
         """Yield the orders that can be taken, a transaction's worth at a time."""
         batch: list[PlannedOrder] = []
         rows = 0
-        for raws in waiting.orders():
-            planned = plan_order(raws, expected, report)
+        for together in waiting.orders():
+            planned = plan_order([_raw(row) for row in together], expected, report)
             if planned is None:
                 continue
             batch.append(planned)
@@ -103,7 +106,7 @@ class _Import:
             try:
                 with self.database.tenant_session(self.tenant_id) as session:
                     event = session.get_one(Event, self.event_id, with_for_update=True)
-                    _check_open(event)
+                    check_open(event)
                     tenant = session.scalars(select(Tenant)).one()
                     target = Target(
                         tenant.id, tenant.slug, event.id, event.currency, event.test_mode
@@ -131,6 +134,16 @@ class _Import:
             session.commit()
 
 
-def _check_open(event: Event) -> None:
+def _text(problem: Message | str | None) -> str | None:
+    return None if problem is None else str(problem)
+
+
+def _raw(row: WaitingRow) -> RawRow:
+    values, problem = row.data
+    return RawRow(row.number, values, row.problem or problem)
+
+
+def check_open(event: Event) -> None:
+    """Raise EventClosedError when the event takes no attendees."""
     if event.status not in _OPEN:
         raise EventClosedError(event.slug, event.status)

@@ -26,6 +26,7 @@ from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event, TicketType
 from meet2be.invoices.models import Invoice
+from meet2be.language import Message
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment
 
@@ -45,16 +46,25 @@ class Target:
 
 def write_orders(
     session: Session, target: Target, orders: Sequence[PlannedOrder], report: ImportReport
-) -> None:
-    """Write those orders that the event does not have and can take; the caller commits."""
+) -> dict[int, int]:
+    """Write those orders that the event does not have and can take; the caller commits.
+
+    Returns the new attendees' numbers by the numbers of their rows.
+    """
+    new = new_orders(session, target, orders, report)
+    return _Writer(session, target, report).write(new) if new else {}
+
+
+def new_orders(
+    session: Session, target: Target, orders: Sequence[PlannedOrder], report: ImportReport
+) -> list[PlannedOrder]:
+    """Return those orders that the event does not have and can take, and account for the others."""
     new = _unknown(session, target, orders, report)
     new = _with_free_numbers(session, new, report)
-    if not new:
-        return
     for order in new:
         for number, remark in order.warnings:
             report.warn(number, remark.column, remark.value, remark.message)
-    _Writer(session, target, report).write(new)
+    return new
 
 
 def _unknown(
@@ -76,12 +86,17 @@ def _unknown(
         there = people.get(order_id, set())
         for row in order.rows:
             if event_id != target.event_id:
-                why = f"is an order of the event '{slug}'. Give this order another code."
+                why = Message(
+                    "is an order of the event '%(event)s'. Give this order another code.",
+                    {"event": slug},
+                )
                 report.refuse(row.number, (columns.ORDER, order.code, why))
             elif row.identity in there:
-                report.already_there += 1
+                report.known(row.number)
             else:
-                why = "is here already, without this person. Give the new tickets another code."
+                why = Message(
+                    "is here already, without this person. Give the new tickets another code."
+                )
                 report.refuse(row.number, (columns.ORDER, order.code, why))
     return [order for order in orders if order.code not in known]
 
@@ -120,7 +135,10 @@ def _with_free_numbers(
             owners.update(dict.fromkeys(order.invoices(), order.code))
             taken.append(order)
             continue
-        why = f"is an invoice of the order '{owners[clash]}'. Each order has invoices of its own."
+        why = Message(
+            "is an invoice of the order '%(order)s'. Each order has invoices of its own.",
+            {"order": owners[clash]},
+        )
         for row in order.rows:
             report.refuse(row.number, (columns.INVOICE, clash, why))
     return taken
@@ -136,8 +154,8 @@ class _Writer:
         self._now = clock_of(session).now()
         self._owner = {"tenant_id": target.tenant_id}
 
-    def write(self, orders: Sequence[PlannedOrder]) -> None:
-        """Insert everything, parents first, and count it."""
+    def write(self, orders: Sequence[PlannedOrder]) -> dict[int, int]:
+        """Insert everything, parents first, and count it; return attendees by their rows."""
         kinds = self._ticket_types(row for order in orders for row in order.rows)
         order_ids = self._insert(Order, Order.code, [self._order(order) for order in orders])
         invoice_ids = self._insert(
@@ -162,7 +180,7 @@ class _Writer:
             (order.code, (payment.status, payment.invoice)): payment_ids[self._ref(order, payment)]
             for order, payment in payments
         }
-        self._insert(
+        attendee_ids = self._insert(
             Attendee,
             Attendee.ticket_code,
             [
@@ -180,6 +198,11 @@ class _Writer:
             ],
         )
         self._count(orders, len(invoice_ids), len(payments))
+        return {
+            row.number: attendee_ids[_ticket_code(order, position)]
+            for order in orders
+            for position, row in enumerate(order.rows, start=1)
+        }
 
     def _insert(self, model: Any, key: Any, rows: list[dict[str, Any]]) -> dict[str, int]:
         """Insert rows, many in a statement, and return their numbers by the natural key."""
@@ -246,7 +269,7 @@ class _Writer:
         return self._owner | {
             "uid": new_uid(),
             "event_id": self._target.event_id,
-            "ticket_code": f"{order.code}-{position}",
+            "ticket_code": _ticket_code(order, position),
             "name": row.name,
             "email": row.email,
             "email_norm": row.email_norm,
@@ -318,6 +341,10 @@ class _Writer:
                 report.by_state[row.state] += 1
                 report.paid_minor[currency] += row.price
                 report.refunded_minor[currency] += row.refunded
+
+
+def _ticket_code(order: PlannedOrder, position: int) -> str:
+    return f"{order.code}-{position}"
 
 
 def _invoice_status(rows: Sequence[AttendeeRow]) -> str:
