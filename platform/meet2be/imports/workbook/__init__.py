@@ -1,0 +1,1 @@
+"""Reading workbooks that strangers made: checked first, then read in a process that may die."""
