@@ -1,0 +1,97 @@
+"""Looking up a name in time.
+
+The C library's look-up knows no deadline and cannot be stopped. So it runs in a thread of its own,
+which is waited for no longer than the call has time; a thread that hangs ends when the library
+gives up, and there are never more than `MOST_THREADS` of them. Whoever asks for a name that is
+being looked up waits for that answer, so that one slow name server holds up its own names only.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from meet2be.integrations.guarded_addresses import Address, parse_address
+
+MOST_THREADS: Final = 64
+
+LookUp = Callable[[str, int], Sequence[str]]
+"""Returns the addresses of a name for a port; raises ``OSError``."""
+
+
+class LookUpFailed(Exception):
+    """A name has no address, or none came in time (`is_late`)."""
+
+    def __init__(self, host: str, why: str, *, is_late: bool = False) -> None:
+        self.host, self.is_late = host, is_late
+        super().__init__(why)
+
+
+def system_look_up(host: str, port: int) -> Sequence[str]:
+    """Ask the machine's resolver."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
+    return [str(entry[4][0]) for entry in found]
+
+
+class _Question:
+    """One name on its way through the resolver."""
+
+    def __init__(self) -> None:
+        self.done = threading.Event()
+        self.addresses: Sequence[str] = ()
+        self.error: OSError | UnicodeError | None = None
+
+
+class Resolver:
+    """Looks names up, each with a deadline; safe to be used by many threads."""
+
+    def __init__(self, look_up: LookUp = system_look_up, most_threads: int = MOST_THREADS) -> None:
+        """Ask ``look_up``; tests give their own."""
+        self._look_up = look_up
+        self._places = threading.BoundedSemaphore(most_threads)
+        self._lock = threading.Lock()
+        self._asked: dict[tuple[str, int], _Question] = {}
+
+    def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
+        """Return every address of a name, in the resolver's order; raises ``LookUpFailed``."""
+        literal = parse_address(host)
+        if literal is not None:
+            return [literal]
+        question = self._ask(host, port)
+        if not question.done.wait(max(0.0, seconds)):
+            raise LookUpFailed(host, f"no name server answered for '{host}' in time", is_late=True)
+        if question.error is not None:
+            why = question.error.args[-1] if question.error.args else "no answer"
+            raise LookUpFailed(host, f"'{host}' cannot be found: {why}") from question.error
+        found = [parse_address(text) for text in dict.fromkeys(question.addresses)]
+        addresses = [address for address in found if address is not None]
+        if not addresses or len(addresses) != len(found):
+            raise LookUpFailed(host, f"'{host}' has no address that can be called")
+        return addresses
+
+    def _ask(self, host: str, port: int) -> _Question:
+        with self._lock:
+            question = self._asked.get((host, port))
+            if question is not None:
+                return question
+            if not self._places.acquire(blocking=False):
+                raise LookUpFailed(host, "too many names are being looked up", is_late=True)
+            question = self._asked[host, port] = _Question()
+        # A daemon: a look-up that hangs must not keep a worker from ending.
+        threading.Thread(
+            target=self._answer, args=(host, port, question), name="look-up", daemon=True
+        ).start()
+        return question
+
+    def _answer(self, host: str, port: int, question: _Question) -> None:
+        try:
+            question.addresses = self._look_up(host, port)
+        except (OSError, UnicodeError) as error:
+            question.error = error
+        finally:
+            with self._lock:
+                self._asked.pop((host, port), None)
+            self._places.release()
+            question.done.set()
