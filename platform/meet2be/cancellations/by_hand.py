@@ -67,8 +67,8 @@ def _book_by_hand(
         key = {"tenant": tenant, "payment": item.payment_id}
         connection.execute(LOCK_PAYMENT, key)
         seq = next_seqs(connection, tenant, [item.payment_id])[item.payment_id]
-        money = {**key, "reserved": 0, "back": item.planned_minor}
-        connection.execute(MOVE_MONEY, [money])
+        money = {**key, "reserved": 0, "back": item.planned_minor, "now": now}
+        MOVE_MONEY.run(connection, money)
     uid = new_uid()
     row: dict[str, Any] = {
         "uid": uid, "tenant_id": tenant, "payment_id": item.payment_id,
@@ -79,8 +79,8 @@ def _book_by_hand(
         "requested_by": by, "reason": reason, "settled_at": now,
     }  # fmt: skip
     refund_id = connection.execute(INSERT_REFUNDS, [row]).scalar_one()
-    parameters = {"tenant": tenant, "item": item.id, "refund": refund_id}
-    connection.execute(sql.SEND_ITEMS, [{**parameters, "amount": item.planned_minor}])
+    parameters = {"tenant": tenant, "item": item.id, "refund": refund_id, "now": now}
+    sql.SEND_ITEMS.run(connection, {**parameters, "amount": item.planned_minor})
     return Booked(
         refund_id, uid, item.payment_id or 0, context.run_id, item.order_id, item.invoice_id,
         item.planned_minor, item.currency, "planned", "succeeded", None, None, None,

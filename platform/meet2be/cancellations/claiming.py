@@ -242,10 +242,11 @@ def _send(
         for unit in sending
     ]
     opened = open_refunds(connection, (context.tenant_id, context.tenant_uid), new, now, token)
-    connection.execute(
-        sql.SEND_ITEMS,
+    key = {"tenant": context.tenant_id, "now": now}
+    sql.SEND_ITEMS.run_many(
+        connection,
         [
-            {"tenant": context.tenant_id, "item": item.id, "refund": refund.id, "amount": amount}
+            {**key, "item": item.id, "refund": refund.id, "amount": amount}
             for unit, refund in zip(sending, opened, strict=True)
             for item, amount in zip(unit.items, unit.amounts, strict=True)
         ],

@@ -61,11 +61,12 @@ def finish(
     connection = session.connection()
     tenant = context.tenant_id
     mails = _write_mails(session, context, finishes, now)
-    connection.execute(
-        sql.FINISH_ITEMS,
+    sql.FINISH_ITEMS.run_many(
+        connection,
         [
             {
-                "tenant": tenant, "item": each.item.id, "v_refund_state": each.refund_state,
+                "tenant": tenant, "now": now, "item": each.item.id,
+                "v_refund_state": each.refund_state,
                 "v_mail_state": mails[each.item.id][0], "v_mail_id": mails[each.item.id][1],
                 "v_planned": each.planned_minor, "v_skip_reason": each.skip_reason,
                 "v_error_code": each.error_code, "v_error_text": each.error_text,
@@ -135,7 +136,7 @@ def follow(
         sorting.sort(item)
     finish(session, context, sorting.finishes, now)
     _mark(connection, context, sorting.marks)
-    _pay_back(connection, context, sorting.paid_back)
+    _pay_back(connection, context, sorting.paid_back, now)
     _settle_invoices(connection, context, list(changed.values()), sorting, now)
     _write_second_mails(session, context, sorting, now)
     _audit(connection, context, changed.values(), now)
@@ -226,16 +227,16 @@ def _mark(
 
 
 def _pay_back(
-    connection: Connection, context: RunContext, amounts: Sequence[tuple[int, int]]
+    connection: Connection,
+    context: RunContext,
+    amounts: Sequence[tuple[int, int]],
+    now: datetime,
 ) -> None:
-    if amounts:
-        connection.execute(
-            sql.PAY_BACK,
-            [
-                {"tenant": context.tenant_id, "attendee": attendee, "amount": amount}
-                for attendee, amount in amounts
-            ],
-        )
+    key = {"tenant": context.tenant_id, "now": now}
+    sql.PAY_BACK.run_many(
+        connection,
+        [{**key, "attendee": attendee, "amount": amount} for attendee, amount in amounts],
+    )
 
 
 def _settle_invoices(
@@ -263,14 +264,14 @@ def _settle_invoices(
         for each, invoice in done
     ]
     ids = issue_credit_notes(connection, context.tenant_id, notes, now, context.zone)
-    if ids:
-        connection.execute(
-            SET_CREDIT_NOTE,
-            [
-                {"tenant": context.tenant_id, "refund": each.id, "note": note}
-                for (each, _), note in zip(done, ids, strict=True)
-            ],
-        )
+    key = {"tenant": context.tenant_id, "now": now}
+    SET_CREDIT_NOTE.run_many(
+        connection,
+        [
+            {**key, "refund": each.id, "note": note}
+            for (each, _), note in zip(done, ids, strict=True)
+        ],
+    )
 
 
 def _write_second_mails(
@@ -291,16 +292,15 @@ def _write_second_mails(
 def _audit(
     connection: Connection, context: RunContext, booked: Sequence[Booked] | Any, now: datetime
 ) -> None:
-    connection.execute(
-        sql.INSERT_AUDIT,
+    key = {"tenant": context.tenant_id, "now": now, "actor": f"cancel_run:{context.run_uid}"}
+    sql.AUDIT_REFUNDS.run_many(
+        connection,
         [
             {
-                "tenant_id": context.tenant_id, "at": now, "actor_kind": "job",
-                "actor_id": f"cancel_run:{context.run_uid}", "action": f"refund.{each.status}",
-                "object_type": "refund", "object_id": each.uid,
-                "before": {"status": each.before},
-                "after": {"status": each.status, "amount_minor": each.amount_minor,
-                          "currency": each.currency, "code": each.code},
+                **key, "act": f"refund.{each.status}", "of_refund": each.uid,
+                "was": {"status": each.before},
+                "became": {"status": each.status, "amount_minor": each.amount_minor,
+                           "currency": each.currency, "code": each.code},
             }
             for each in booked
         ],

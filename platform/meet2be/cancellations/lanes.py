@@ -140,16 +140,13 @@ def claim_due(connection: Connection, lane: Lane, now: datetime, limit: int) -> 
             for each in ids
         ],
     )
-    connection.execute(
-        INSERT_ATTEMPTS,
+    INSERT_ATTEMPTS.run_many(
+        connection,
         [
-            {
-                "tenant_id": tenant, "refund_id": each, "n": attempts.get(each, 0) + 1,
-                "started_at": now,
-            }
+            {"tenant": tenant, "refund": each, "number": attempts.get(each, 0) + 1, "now": now}
             for each in ids
         ],
-    )  # fmt: skip
+    )
     known = _known_ids(connection, tenant, rows)
     return [
         Task(

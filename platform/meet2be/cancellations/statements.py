@@ -27,6 +27,7 @@ from meet2be.attendees.models import Attendee
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.models import CancelItem, CancelLane, CancelRun
 from meet2be.db.hints import unindexed
+from meet2be.db.prepared import Prepared
 from meet2be.events.models import Event, TicketType
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment, Refund
@@ -142,15 +143,16 @@ NEXT_ITEMS = (
 LAST_UNIT = select(func.coalesce(func.max(ITEMS.c.unit), -1)).where(
     ITEMS.c.tenant_id == _TENANT, ITEMS.c.run_id == _RUN
 )
-SEND_ITEMS = (
+SEND_ITEMS = Prepared(
     update(ITEMS)
     .where(ITEMS.c.tenant_id == _TENANT, ITEMS.c.id == bindparam("item"))
     .values(
         refund_state="sent", refund_id=bindparam("refund"), planned_minor=bindparam("amount"),
         attempts=ITEMS.c.attempts + 1, error_code=None, error_text=None, skip_reason=None,
+        updated_at=_NOW,
     )
 )  # fmt: skip
-FINISH_ITEMS = (
+FINISH_ITEMS = Prepared(
     update(ITEMS)
     .where(ITEMS.c.tenant_id == _TENANT, ITEMS.c.id == bindparam("item"))
     .values(
@@ -158,6 +160,7 @@ FINISH_ITEMS = (
         mail_state=bindparam("v_mail_state"), mail_id=bindparam("v_mail_id"),
         planned_minor=bindparam("v_planned"), skip_reason=bindparam("v_skip_reason"),
         error_code=bindparam("v_error_code"), error_text=bindparam("v_error_text"),
+        updated_at=_NOW,
     )
 )  # fmt: skip
 MARK_ITEMS = (
@@ -220,7 +223,7 @@ CANCEL_ATTENDEES = (
     )
     .values(status="cancelled", cancelled_at=_NOW)
 )
-PAY_BACK = (
+PAY_BACK = Prepared(
     update(ATTENDEES)
     .where(ATTENDEES.c.tenant_id == _TENANT, ATTENDEES.c.id == bindparam("attendee"))
     .values(
@@ -230,7 +233,8 @@ PAY_BACK = (
                 ATTENDEES.c.price_minor,
             ),
             else_=ATTENDEES.c.refunded_minor + bindparam("amount"),
-        )
+        ),
+        updated_at=_NOW,
     )
 )
 _STILL_IN = exists().where(
@@ -307,3 +311,11 @@ OTHERS_UNDER_WAY = select(REFUNDS.c.payment_id, REFUNDS.c.run_id, REFUNDS.c.stat
     REFUNDS.c.status.not_in(("failed", "cancelled")),
 )
 INSERT_AUDIT = insert(AUDIT)
+# What became of refunds: one entry for each, so it is run for many.
+AUDIT_REFUNDS = Prepared(
+    insert(AUDIT).values(
+        tenant_id=_TENANT, at=_NOW, actor_kind="job", actor_id=bindparam("actor"),
+        action=bindparam("act"), object_type="refund", object_id=bindparam("of_refund"),
+        before=bindparam("was"), after=bindparam("became"),
+    )
+)  # fmt: skip

@@ -116,17 +116,17 @@ def open_refunds(
         return []
     tenant_id, tenant_uid = tenant
     moved = [
-        {"tenant": tenant_id, "payment": each.payment_id, "amount": each.amount_minor}
+        {"tenant": tenant_id, "payment": each.payment_id, "amount": each.amount_minor, "now": now}
         for each in sorted(new, key=lambda each: each.payment_id)
     ]
-    if connection.execute(sql.RESERVE, moved).rowcount != len(moved):
+    if sql.RESERVE.run_many(connection, moved) != len(moved):
         raise LedgerConflict("a payment has less left than was read")
     rows = [_row(tenant_id, tenant_uid, each, now, token) for each in new]
     inserted = {row.uid: row.id for row in connection.execute(sql.INSERT_REFUNDS, rows)}
     ids = [inserted[row["uid"]] for row in rows]
-    connection.execute(
-        sql.INSERT_ATTEMPTS,
-        [{"tenant_id": tenant_id, "refund_id": each, "n": 1, "started_at": now} for each in ids],
+    sql.INSERT_ATTEMPTS.run_many(
+        connection,
+        [{"tenant": tenant_id, "refund": each, "number": 1, "now": now} for each in ids],
     )
     return [
         OpenRefund(refund_id, row["uid"], row["idempotency_key"], each)
@@ -181,9 +181,8 @@ class _Writing:
         if values is not None:
             kept = {name: getattr(row, name) for name in sql.REFUND_VALUES}
             new = {**kept, **values, "status": status}
-            self._refunds.append(
-                {"tenant": self._tenant, "refund": row.id, **{f"v_{k}": v for k, v in new.items()}}
-            )
+            key = {"tenant": self._tenant, "refund": row.id, "now": self._now}
+            self._refunds.append({**key, **{f"v_{name}": value for name, value in new.items()}})
         self._close_attempt(ruling)
         found = values or {}
         return Booked(
@@ -193,17 +192,18 @@ class _Writing:
         )  # fmt: skip
 
     def execute(self, connection: Connection) -> None:
-        if self._refunds:
-            connection.execute(sql.UPDATE_REFUNDS, self._refunds)
+        sql.UPDATE_REFUNDS.run_many(connection, self._refunds)
         if self._money:
             moved = [
-                {"tenant": self._tenant, "payment": payment, "reserved": move[0], "back": move[1]}
+                {
+                    "tenant": self._tenant, "payment": payment, "reserved": move[0],
+                    "back": move[1], "now": self._now,
+                }
                 for payment, move in sorted(self._money.items())
-            ]
-            if connection.execute(sql.MOVE_MONEY, moved).rowcount != len(moved):
+            ]  # fmt: skip
+            if sql.MOVE_MONEY.run_many(connection, moved) != len(moved):
                 raise LedgerConflict("a payment of a refund is gone")
-        if self._attempts:
-            connection.execute(sql.CLOSE_ATTEMPTS, self._attempts)
+        sql.CLOSE_ATTEMPTS.run_many(connection, self._attempts)
 
     def _move(self, payment: int, change: Change) -> None:
         if change.reserved or change.refunded:
@@ -220,7 +220,7 @@ class _Writing:
                 "tenant": self._tenant,
                 "refund": ruling.refund_id,
                 "number": ruling.attempt,
-                "v_finished_at": self._now,
+                "now": self._now,
                 "v_outcome": outcome,
                 "v_http_status": http_status,
                 "v_provider_code": code,
@@ -351,7 +351,7 @@ def record_external(
         connection.execute(sql.INSERT_REFUNDS, [row])
         done = refund.status == "succeeded"
         move = {"reserved": 0 if done else amount, "back": amount if done else 0}
-        connection.execute(sql.MOVE_MONEY, [{**parameters, **move}])
+        sql.MOVE_MONEY.run(connection, {**parameters, **move, "now": now})
         written += 1
     return written
 

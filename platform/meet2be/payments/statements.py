@@ -7,6 +7,7 @@ from typing import cast
 from sqlalchemy import Table, bindparam, func, insert, select, update
 
 from meet2be.db.hints import unindexed
+from meet2be.db.prepared import Prepared
 from meet2be.payments.models import Payment, Refund, RefundAttempt
 
 PAYMENTS = cast("Table", Payment.__table__)
@@ -22,7 +23,7 @@ REFUND_VALUES = (
 _OF_TENANT = PAYMENTS.c.tenant_id == bindparam("tenant")
 _THIS = PAYMENTS.c.id == bindparam("payment")
 
-RESERVE = (
+RESERVE = Prepared(
     update(PAYMENTS)
     .where(
         _OF_TENANT,
@@ -31,14 +32,17 @@ RESERVE = (
         PAYMENTS.c.reserved_minor + PAYMENTS.c.refunded_minor + bindparam("amount")
         <= PAYMENTS.c.amount_minor,
     )
-    .values(reserved_minor=PAYMENTS.c.reserved_minor + bindparam("amount"))
+    .values(
+        reserved_minor=PAYMENTS.c.reserved_minor + bindparam("amount"), updated_at=bindparam("now")
+    )
 )
-MOVE_MONEY = (
+MOVE_MONEY = Prepared(
     update(PAYMENTS)
     .where(_OF_TENANT, _THIS)
     .values(
         reserved_minor=PAYMENTS.c.reserved_minor + bindparam("reserved"),
         refunded_minor=PAYMENTS.c.refunded_minor + bindparam("back"),
+        updated_at=bindparam("now"),
     )
 )
 LOCK_PAYMENT = select(PAYMENTS).where(_OF_TENANT, _THIS).with_for_update()
@@ -63,15 +67,20 @@ LOCK_REFUNDS = (
     .order_by(REFUNDS.c.id)
     .with_for_update()
 )
-UPDATE_REFUNDS = (
+UPDATE_REFUNDS = Prepared(
     update(REFUNDS)
     .where(REFUNDS.c.tenant_id == bindparam("tenant"), REFUNDS.c.id == bindparam("refund"))
-    .values({name: bindparam(f"v_{name}") for name in REFUND_VALUES})
+    .values(
+        {
+            **{name: bindparam(f"v_{name}") for name in REFUND_VALUES},
+            "updated_at": bindparam("now"),
+        }
+    )
 )
-SET_CREDIT_NOTE = (
+SET_CREDIT_NOTE = Prepared(
     update(REFUNDS)
     .where(REFUNDS.c.tenant_id == bindparam("tenant"), REFUNDS.c.id == bindparam("refund"))
-    .values(credit_note_id=bindparam("note"))
+    .values(credit_note_id=bindparam("note"), updated_at=bindparam("now"))
 )
 LAST_SEQS = (
     select(REFUNDS.c.payment_id, func.max(REFUNDS.c.seq))
@@ -87,8 +96,15 @@ PROVIDER_IDS = select(REFUNDS.c.provider_refund_id).where(
     REFUNDS.c.provider_refund_id.is_not(None),
 )
 
-INSERT_ATTEMPTS = insert(ATTEMPTS)
-CLOSE_ATTEMPTS = (
+INSERT_ATTEMPTS = Prepared(
+    insert(ATTEMPTS).values(
+        tenant_id=bindparam("tenant"),
+        refund_id=bindparam("refund"),
+        n=bindparam("number"),
+        started_at=bindparam("now"),
+    )
+)
+CLOSE_ATTEMPTS = Prepared(
     update(ATTEMPTS)
     .where(
         ATTEMPTS.c.tenant_id == bindparam("tenant"),
@@ -96,7 +112,7 @@ CLOSE_ATTEMPTS = (
         ATTEMPTS.c.n == bindparam("number"),
     )
     .values(
-        finished_at=bindparam("v_finished_at"),
+        finished_at=bindparam("now"),
         outcome=bindparam("v_outcome"),
         http_status=bindparam("v_http_status"),
         provider_code=bindparam("v_provider_code"),

@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.errors import LaneLost
 from meet2be.cancellations.runner import work_lane
-from meet2be.db import Database
+from meet2be.db import Database, prepared
 from meet2be.db.tables import load_models
 from meet2be.integrations.payments_stripe import StripeProvider
 from meet2be.mailings.services import Sender
@@ -91,6 +91,14 @@ def listen(database: Database, doom: Doom) -> None:
             doom.at("after_settle")
 
     event.listen(database.engine, "before_cursor_execute", before)
+    # Prepared statements go past SQLAlchemy's events.
+    execute = prepared._execute
+
+    def execute_prepared(connection: Any, text: str, parameters: Any, *, is_many: bool) -> int:
+        before(connection, None, text)
+        return execute(connection, text, parameters, is_many=is_many)
+
+    prepared._execute = execute_prepared
     event.listen(Session, "after_commit", committed)
 
 

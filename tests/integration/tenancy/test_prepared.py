@@ -1,5 +1,8 @@
 """Plain connections and prepared statements: quick, and still in the tenant's name."""
 
+from datetime import timedelta
+from typing import Any
+
 import pytest
 from sqlalchemy import bindparam, delete, insert, update
 from sqlalchemy.exc import IntegrityError, OperationalError
@@ -37,6 +40,36 @@ def test_values_arrive_as_sqlalchemy_would_write_them(database: Database, clock:
     with database.tenant_session(event.tenant_id, read_only=True) as session:
         found = session.get_one(Event, event.id)
         assert (found.title, found.starts_at, found.timezone) == ("Ähm", starts, "Europe/Paris")
+
+
+def test_many_rows_are_changed_in_one_run_and_counted(database: Database, clock: FakeClock) -> None:
+    tenant = make_tenant(database)
+    events = [make_event(database, tenant) for _ in range(3)]
+    days = [clock.now(), clock.now(), clock.now() + timedelta(days=1)]
+    rows: list[dict[str, Any]] = [
+        {"event": each.id, "new_title": f"T{each.id}", "new_slug": f"s{each.id}", "starts": day}
+        for each, day in zip(events, days, strict=True)
+    ]
+    with database.tenant_connection(tenant.id) as connection, connection.begin():
+        assert CHANGE.run_many(connection, [*rows, {**rows[0], "event": events[-1].id + 1}]) == 3
+        assert CHANGE.run_many(connection, []) == 0
+    with database.tenant_session(tenant.id, read_only=True) as session:
+        found = [session.get_one(Event, each.id) for each in events]
+    assert [(each.title, each.slug, each.starts_at) for each in found] == [
+        (row["new_title"], row["new_slug"], row["starts"]) for row in rows
+    ]
+    assert {each.timezone for each in found} == {"Europe/Paris"}
+
+
+def test_of_many_rows_none_may_lack_a_value(database: Database, clock: FakeClock) -> None:
+    event = make_event(database, make_tenant(database))
+    short = {"event": event.id, "new_title": "x", "starts": clock.now()}
+    with (
+        database.tenant_connection(event.tenant_id) as connection,
+        connection.begin(),
+        pytest.raises(KeyError, match="new_slug"),
+    ):
+        CHANGE.run_many(connection, [{**short, "new_slug": "x"}, short])
 
 
 def test_what_is_not_committed_is_not_there(database: Database, clock: FakeClock) -> None:
@@ -84,8 +117,11 @@ def test_a_driver_s_error_becomes_sqlalchemy_s(database: Database, clock: FakeCl
 
 def test_outside_a_transaction_nothing_runs(database: Database) -> None:
     tenant = make_tenant(database)
-    with database.tenant_connection(tenant.id) as connection, pytest.raises(NoTransaction):
-        CHANGE.run(connection, {})
+    with database.tenant_connection(tenant.id) as connection:
+        with pytest.raises(NoTransaction):
+            CHANGE.run(connection, {})
+        with pytest.raises(NoTransaction):
+            CHANGE.run_many(connection, [])
 
 
 @pytest.mark.parametrize(
