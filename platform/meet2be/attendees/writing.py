@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -34,6 +34,14 @@ PROVIDER = "stripe"
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenOrders:
+    """The new attendees' numbers by the numbers of their rows, and their `updated_at`."""
+
+    attendees: Mapping[int, int]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
     """Where the orders go."""
 
@@ -46,13 +54,11 @@ class Target:
 
 def write_orders(
     session: Session, target: Target, orders: Sequence[PlannedOrder], report: ImportReport
-) -> dict[int, int]:
-    """Write those orders that the event does not have and can take; the caller commits.
-
-    Returns the new attendees' numbers by the numbers of their rows.
-    """
+) -> WrittenOrders:
+    """Write those orders that the event does not have and can take; the caller commits."""
     new = new_orders(session, target, orders, report)
-    return _Writer(session, target, report).write(new) if new else {}
+    writer = _Writer(session, target, report)
+    return WrittenOrders(writer.write(new) if new else {}, writer.now)
 
 
 def new_orders(
@@ -151,8 +157,12 @@ class _Writer:
         self._session = session
         self._target = target
         self._report = report
-        self._now = clock_of(session).now()
-        self._owner = {"tenant_id": target.tenant_id}
+        self.now = clock_of(session).now()
+        self._owner = {
+            "tenant_id": target.tenant_id,
+            "created_at": self.now,
+            "updated_at": self.now,
+        }
 
     def write(self, orders: Sequence[PlannedOrder]) -> dict[int, int]:
         """Insert everything, parents first, and count it; return attendees by their rows."""
@@ -287,7 +297,7 @@ class _Writer:
         return provider_ref(self._target.tenant_slug, order, payment)
 
     def _earliest(self, rows: Sequence[AttendeeRow]) -> datetime:
-        return min((row.registered_at for row in rows if row.registered_at), default=self._now)
+        return min((row.registered_at for row in rows if row.registered_at), default=self.now)
 
     def _ticket_types(self, rows: Iterable[AttendeeRow]) -> dict[str, int]:
         """Return the ticket types by name, made where missing, with these tickets as sold.
