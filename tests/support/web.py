@@ -4,14 +4,18 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import svcs
 from flask import Flask
 from flask.testing import FlaskClient
+from jinja2 import BytecodeCache
+from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
+from meet2be.accounts import services as accounts
 from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
 from meet2be.bootstrap import Services, make_store
@@ -29,17 +33,35 @@ from meet2be.payments.provider import PaymentProvider
 from meet2be.queueing import make_queues
 from meet2be.tenancy.models import Tenant
 from meet2be.web.app import create_app
+from meet2be.web.security import browser, cookie_name, lifetime
 from onqueue.testing.clock import FakeClock
 from support.factories import make_user
 
 PASSWORD = "a long enough password 7"
-_HASHES: dict[str, str] = {}
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 
 
+@cache
 def password_hash() -> str:
     """Return the hash of `PASSWORD`, made once a run: argon2 is slow on purpose."""
-    return _HASHES.setdefault("it", hash_password(PASSWORD))
+    return hash_password(PASSWORD)
+
+
+class KeptTemplates(BytecodeCache):
+    """Compiled templates that every application of the run uses: each test makes its own one."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+_TEMPLATES = KeptTemplates()
 
 
 @dataclass
@@ -90,10 +112,18 @@ class Web:
         given = {"password_hash": password_hash(), "name": f"{role.title()} Example", **fields}
         user = make_user(self.services.database, tenant, role, **given)
         person = self.anybody()
-        answer = person.log_in(user.email)
-        assert answer.status_code == 302, answer.text
+        self._open_session(person, user)
         person.user = user
         return person
+
+    def _open_session(self, person: Person, user: User) -> None:
+        """Do what a log-in does once the password was right: the pages' tests are not about it."""
+        with self.app.test_request_context(), self.services.database.system_session("tests") as db:
+            now = self.services.clock.now()
+            tenant = accounts._first_tenant(db, user)
+            secret = accounts._open_session(db, user.id, tenant, browser(), now, lifetime())
+            db.commit()
+            person.client.set_cookie(cookie_name(), secret)
 
     def operator(self) -> Person:
         """Return an operator of the platform, in their first organisation."""
@@ -147,6 +177,7 @@ def web_on(
     services = make_services(database, clock, folder, payments, **environment)
     app = create_app(services)
     app.testing = False  # errors become pages, as in production
+    app.jinja_env.bytecode_cache = _TEMPLATES
     yield Web(app, services)
 
 
