@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import secrets
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +15,7 @@ from meet2be.errors import Meet2BeError
 
 CROCKFORD = "0123456789abcdefghjkmnpqrstvwxyz"
 UID_LENGTH = 26
-_TO_CROCKFORD = bytes.maketrans(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", CROCKFORD.encode())
+_TO_CROCKFORD = CROCKFORD.encode() * 8  # five bits of each byte
 CURRENCY_LENGTH = 3
 
 
@@ -84,4 +83,4 @@ def currency_code() -> String:
 
 def new_uid() -> str:
     """Return a fresh public name of a row: 26 letters and digits, 130 random bits."""
-    return base64.b32encode(secrets.token_bytes(17))[:UID_LENGTH].translate(_TO_CROCKFORD).decode()
+    return secrets.token_bytes(UID_LENGTH).translate(_TO_CROCKFORD).decode()
