@@ -502,8 +502,11 @@ class Consumer(Protocol):
         """Confirm the finished jobs and reserve up to `want`; raises `LeaseLost`."""
         ...
 
-    def mark(self, done: JobId | None, started: JobId) -> None:
-        """Write down that one job is done and the next has started; nobody waits for it."""
+    def mark(self, done: JobId | None, started: JobId) -> bool | None:
+        """Write down that one job is done and the next has started; nobody waits for it.
+
+        True asks for a `give_back` of what has not started: others have a better right by now.
+        """
         ...
 
     def ack(

@@ -81,7 +81,8 @@ class Settlement:
         self.unconfirmed: Sized = self.done
         """Holds something while successes wait for a turn."""
         self.is_doubtful = False
-        """Whether a batch may be cancelled since jobs were reserved, so that these go back."""
+        """Whether jobs that were reserved should go back: a batch may be cancelled since, or others
+        have a better right by now."""
         self._untold: dict[JobId, tuple[Attempt, float]] = {}
         self.pauses = KnownPauses(connection)
 
@@ -176,7 +177,8 @@ class Settlement:
             return self._postpone(attempt, decision)
         context, tie = attempt.context, attempt.envelope.tie
         has_failed = isinstance(decision, Fail) and tie is not None and bool(tie.batch)
-        self.is_doubtful = has_failed or (context is not None and context.has_cancelled)
+        if has_failed or (context is not None and context.has_cancelled):
+            self.is_doubtful = True
         edit = context.edit if context is not None else None
         if not self._carry_out(attempt.reserved, decision, edit):
             self._tell_lost(attempt)
@@ -303,9 +305,11 @@ class Settlement:
         """Write down that the last success is done and this job starts."""
         done = self.done[-1] if self.done else None
         try:
-            self._consumer.mark(done, started)
+            should_return = self._consumer.mark(done, started)
         except BrokerUnavailable:
-            self._insist(lambda: self._consumer.mark(done, started))
+            should_return = self._insist(lambda: self._consumer.mark(done, started))
+        if should_return:
+            self.is_doubtful = True
 
     def _insist(self, call: Callable[[], T], *, at_stake: bool = True) -> T:
         """Repeat a call to the broker while it is away, as long as the lease can be trusted.

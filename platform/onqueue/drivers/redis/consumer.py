@@ -1,4 +1,7 @@
-"""The child's side of a connection: reserves jobs, tells their fates, waits for more."""
+"""The child's side of a connection: reserves jobs, tells their fates, waits for more.
+
+Longer than other files: most of it is one short method for each of a consumer's promises.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from redis.exceptions import RedisError
 from onqueue.contracts import ReservedJob, Turn
 from onqueue.drivers.redis.checkpoints import RedisCheckpoints
 from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.lane_watch import LaneWatch
 from onqueue.drivers.redis.limits import RedisLimits
 from onqueue.drivers.redis.locks import RedisLocks
 from onqueue.drivers.redis.marks import Marks
@@ -85,6 +89,7 @@ class RedisConsumer:
         self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
         self._locks = RedisLocks(self._of, broker, self._line, holder)
         self._limits = RedisLimits(self._of, broker, self._line, holder, lambda: len(self._given))
+        self._watch = LaneWatch(broker, config.max_prefetch)
         self._pauses: frozenset[Pause] = frozenset()
         self._version_of_pauses = ""
         self._given: set[JobId] = set()
@@ -117,7 +122,11 @@ class RedisConsumer:
             return self._turn(min(want, self._most), done)
 
     def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
-        call = self._scripts.turn(self._of, self._queues, want, done, force=self._force)
+        watch = self._watch
+        watch.is_on = False
+        call = self._scripts.turn(
+            self._of, self._queues, want, done, force=self._force, fair=watch.most
+        )
         is_repeated = self._is_unsure
         try:
             turn = self._brought(self._run_turn(call))
@@ -163,6 +172,7 @@ class RedisConsumer:
         jobs = _jobs(self._names[int(number) - 1], _split(ids), lengths, states, blob)
         if ties:
             tie_up(jobs, ties, marks)
+            self._watch.begin(jobs, self._queues[int(number) - 1].ring)
         if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
             self._given.clear()
         self._given.update([job.id for job in jobs])
@@ -192,8 +202,10 @@ class RedisConsumer:
         unknown = [job_id for job_id in ids if job_id.decode() not in self._given]
         self._give_back(unknown)
 
-    def mark(self, done: JobId | None, started: JobId) -> None:
+    def mark(self, done: JobId | None, started: JobId) -> bool:
         """Write down that one job is done and the next has started; nobody waits for it.
+
+        True when what has not started should go back, for the sake of a lane that came meanwhile.
 
         Both are removals, which even a full server takes, and harmless to repeat: they are told
         again when the line breaks before the next answered trip.
@@ -207,6 +219,7 @@ class RedisConsumer:
         except RedisError:
             with self._broker.translating():
                 raise
+        return self._watch.is_on and self._watch.started()
 
     # ---- other fates ----
 
@@ -365,6 +378,7 @@ class RedisConsumer:
         only the marks of each thread go their own way.
         """
         self._waiting.guard = guard
+        self._watch.stay_short()
 
     def marks(self) -> Marks:
         """Return what one of several threads marks its starts with."""
@@ -385,6 +399,7 @@ class RedisConsumer:
     def close(self) -> None:
         """Close the sockets; what is held stays held until the holder is buried."""
         self._line.drop()
+        self._watch.close()
         self._waiting.close()
 
 

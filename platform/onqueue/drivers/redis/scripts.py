@@ -29,6 +29,9 @@ _HEAD_INCLUDES = re.compile(r"^-- Includes (.+)$", re.MULTILINE)
 PROMISE_MS = b"60000"
 """How long a lock is kept for the parked job it woke."""
 
+FAIR_TRIP = 12
+"""Jobs of a few lanes that a trip brings when nobody gives them back for another lane."""
+
 _ONE, _ZERO = bulk(b"1"), bulk(b"0")
 
 
@@ -235,15 +238,19 @@ class Scripts:
         done: Sequence[str],
         *,
         force: bool = False,
+        fair: int = FAIR_TRIP,
     ) -> Call:
-        """Confirm finished jobs and reserve the next; `force` is blind to pauses."""
+        """Confirm finished jobs and reserve the next; `force` is blind to pauses.
+
+        Of a few lanes it brings at most `fair` jobs.
+        """
         keys = self.keys
         paused = keys.never_paused if force else keys.paused
         trios = [key for queue in queues for key in queue.trio]
         timers = [queue.timers for queue in queues]
         rings = [*(queue.ring for queue in queues), *(queue.shares for queue in queues)]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
-        args.append(self.desk)
+        args += (self.desk, bulk(b"%d" % fair))
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(
@@ -298,7 +305,7 @@ class Scripts:
             "give_back",
             [
                 *(self.keys.holders, of.held, of.unstarted, of.unfinished),
-                *(queue.ready, queue.wake),
+                *(queue.ready, queue.wake, self.keys.ties),
             ],
             [of.holder, *map(bulk, ids)],
         )

@@ -1,13 +1,15 @@
 """Tenants that share one queue: whoever waits behind ten thousand jobs of another starts soon."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from secrets import token_hex
 
 import pytest
 
-from onqueue.contracts import Burial, Message, Tie
+from onqueue.contracts import Burial, Message, ReservedJob, Tie
 from onqueue.drivers.redis import RedisQueue
+from onqueue.drivers.redis.consumer import RedisConsumer
 from support.redis_rig import Rig
 
 QUEUE = "default"
@@ -59,6 +61,127 @@ def test_one_job_behind_ten_thousand_of_another_starts_within_sixteen(rig: Rig) 
     started = [job.payload for job in (*reserved.jobs, *after.jobs)]
     assert started.index(b"B") < 16
     assert queue.size(QUEUE).total == 10_001 - len(reserved.jobs)
+
+
+def run(consumer: RedisConsumer, done: Sequence[str]) -> list[ReservedJob]:
+    """Start all that a trip brings, as a worker does; return what was started."""
+    jobs = consumer.turn(128, done).jobs
+    for number, job in enumerate(jobs, 1):
+        if consumer.mark(None, job.id):
+            consumer.give_back([other.id for other in jobs[number:]])
+            return jobs[:number]
+    return jobs
+
+
+def grown(consumer: RedisConsumer, most: int = 128) -> list[str]:
+    """Run trips until they bring as many jobs as they may; return who ran in the last one."""
+    done: list[str] = []
+    while len(done) < most:
+        done = [job.id for job in run(consumer, done)]
+    return done
+
+
+def test_a_tenant_that_comes_while_a_long_trip_of_another_is_run_starts_within_sixteen(
+    rig: Rig,
+) -> None:
+    """B3."""
+    sent = [of("A") for _ in range(1_000)]
+    rig.queue.push_many(sent)
+    consumer = rig.consumer(QUEUE)
+    done = grown(consumer)
+    jobs = consumer.turn(128, done).jobs
+    assert len(jobs) == 128, "one tenant alone does not pay for fairness"
+    started: list[ReservedJob] = []
+    for number, job in enumerate(jobs, 1):
+        if number == 20:
+            rig.queue.push(of("B"))
+        started.append(job)
+        if consumer.mark(None, job.id):
+            consumer.give_back([other.id for other in jobs[number:]])
+            break
+    started += run(consumer, [job.id for job in started])
+    assert [job.payload for job in started[20:]].index(b"B") < 16
+    assert rig.client.llen("{onqueue:redis}:ready:default") == 0, "they went back to their lane"
+    ended = [job.id for job in started]
+    while more := run(consumer, ended):
+        started += more
+        ended = [job.id for job in more]
+    first = [one.id for one in sent].index(started[0].id)
+    rest = [one.id for one in sent[first:]]
+    assert [job.id for job in started if job.payload == b"A"] == rest, "in their order, each once"
+
+
+def test_who_comes_for_the_second_time_does_not_wait_for_a_long_trip_either(rig: Rig) -> None:
+    """B3."""
+    rig.queue.push_many([of("A") for _ in range(1_000)])
+    consumer = rig.consumer(QUEUE)
+    done = grown(consumer)
+    rig.queue.push_many([of("B") for _ in range(3)])
+    first = consumer.turn(128, done).jobs
+    assert sorted(job.payload for job in first[:6]) == [b"A"] * 3 + [b"B"] * 3
+    for job in first[:30]:
+        assert not consumer.mark(None, job.id)
+    rig.queue.push(of("B"))
+    waited = 0
+    while not consumer.mark(None, first[30 + waited].id):
+        waited += 1
+    assert waited < 14
+
+
+def test_lanes_that_take_turns_in_a_long_trip_do_not_end_it(rig: Rig) -> None:
+    rig.queue.push_many([of(tenant) for tenant in "abcdefghijkl" for _ in range(100)])
+    consumer = rig.consumer(QUEUE)
+    done = grown(consumer, 120)
+    for _ in range(2):
+        done = [job.id for job in run(consumer, done)]
+        assert len(done) == 120
+
+
+def test_a_heavy_lane_keeps_its_share_in_long_trips(rig: Rig) -> None:
+    rig.queue.push_many([of("light") for _ in range(100)])
+    rig.queue.push_many([of("heavy", 40) for _ in range(2_000)])
+    consumer = rig.consumer(QUEUE)
+    done = grown(consumer, 123)
+    shares = Counter(job.payload for job in run(consumer, done))
+    assert shares == {b"heavy": 120, b"light": 3}
+
+
+def test_what_goes_back_keeps_its_weight_and_queues_up_behind_those_that_came(rig: Rig) -> None:
+    consumer = rig.consumer(QUEUE)
+    rig.queue.push_many([of("A", 3) for _ in range(10)])
+    held = consumer.turn(128, []).jobs
+    rig.queue.push_many([of("B") for _ in range(8)])
+    consumer.give_back([job.id for job in held])
+    assert "".join(work(rig.queue, 16)) == "BAAABAAABAAABABB"
+
+
+def test_what_a_dead_holder_had_goes_back_to_its_lane(rig: Rig) -> None:
+    """B3."""
+    rig.queue.push_many([of("A") for _ in range(1_000)])
+    consumer = rig.consumer(QUEUE)
+    assert len(consumer.turn(128, grown(consumer)).jobs) == 128
+    rig.queue.push(of("B"))
+    assert rig.leases.bury(consumer.holder, Burial("exit")) is not None
+    assert work(rig.queue, 16).index("B") < 16
+    assert rig.client.llen("{onqueue:redis}:ready:default") == 0
+
+
+def test_who_shares_a_consumer_takes_few_jobs_of_a_tenant(rig: Rig) -> None:
+    """B3."""
+    rig.queue.push_many([of("A") for _ in range(1_000)])
+    consumer = rig.consumer(QUEUE)
+    consumer.share(nullcontext())
+    for _ in range(5):
+        assert len(consumer.turn(128, []).jobs) < 16
+
+
+def test_of_many_tenants_a_trip_takes_one_round(rig: Rig) -> None:
+    """B3."""
+    rig.queue.push_many([of(f"tenant-{number % 100}") for number in range(300)])
+    taken = rig.consumer(QUEUE).turn(128, []).jobs
+    assert sorted(job.payload for job in taken) == sorted(
+        f"tenant-{number}".encode() for number in range(100)
+    )
 
 
 def test_weights_are_shares(rig: Rig) -> None:

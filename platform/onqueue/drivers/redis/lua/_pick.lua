@@ -9,17 +9,23 @@ local function paused_until(paused, queue, now)
   return latest
 end
 
-local function pick(first_key, queues, want, paused, now, gates, desk)
+local function share_out(ready, ring, shares, most, fair)
+  -- Here _fair
+  return fair_jobs(ready, ring, shares, most, fair)
+end
+
+local function pick(first_key, queues, want, paused, now, gates, desk, fair)
   local soonest, rings = -1, first_key + queues * 4 + 4
   for at = 1, queues do
     local ready, delayed = KEYS[first_key + at * 3 - 3], KEYS[first_key + at * 3 - 2]
-    local next_due = paused and paused_until(paused, ARGV[5 + at], now)
+    local next_due = paused and paused_until(paused, ARGV[6 + at], now)
     if not next_due then
       next_due = migrate(ready, delayed, now, desk)
       local most, timers = at == 1 and want or 1, gates and KEYS[gates.first + at - 1]
       local ring = KEYS[rings + at - 1]
-      if redis.call('EXISTS', ring) == 1 then fill_up(ready, ring, KEYS[rings + queues + at - 1], most) end
-      local ids = gates and fetch(ready, timers, most, now, gates) or redis.call('LPOP', ready, most)
+      local ids = redis.call('EXISTS', ring) == 1
+        and share_out(ready, ring, KEYS[rings + queues + at - 1], most, not gates and fair)
+      ids = ids or (gates and fetch(ready, timers, most, now, gates) or redis.call('LPOP', ready, most))
       next_due = gates and sooner(next_due, timers) or next_due
       if ids and #ids > 0 then return at, ids, next_due or -1 end
     end

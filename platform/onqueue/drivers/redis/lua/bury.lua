@@ -24,7 +24,7 @@ for at = 8, #ARGV do
   local from = 8 + (at - 8) * 3
   keys_of[ARGV[at]] = {ready = KEYS[from], delayed = KEYS[from + 1], wake = KEYS[from + 2]}
 end
-local budget = give_back_unstarted({held = KEYS[2], unstarted = KEYS[3], unfinished = KEYS[4]}, keys_of, 100)
+local budget = give_back_unstarted({held = KEYS[2], unstarted = KEYS[3], unfinished = KEYS[4]}, keys_of, KEYS[7], 100)
 local flying, guilty, done, result = {}, {}, {}, {0}
 for id, delay, doom in string.gmatch(ARGV[6], '(%S+) (%d+) (%S*)\n') do guilty[id] = {ARGV[3], delay, doom} end
 for _, id in ipairs(redis.call('LRANGE', KEYS[4], 0, -1)) do flying[id] = true end
