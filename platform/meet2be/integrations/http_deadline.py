@@ -2,25 +2,27 @@
 
 A library's time-out counts from byte to byte, so that a peer that drips can hold a call for ever.
 Here every wait of a call, from connecting to the last byte, takes from one total. It is also
-lean: a refund costs a third of the processor time that `requests` needs for it.
+lean: a refund costs a fraction of the processor time that `requests` needs for it.
 """
 
 from __future__ import annotations
 
 import http.client
-import io
+import re
 import select
 import socket
 import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Final
 from urllib.parse import SplitResult, urlsplit
 
+from meet2be.integrations.http_answer import Answer, read_answer
 from onqueue.clock import SystemClock
 
-MAX_BODY = 4 * 1024 * 1024
+_PIECE: Final = 64 * 1024
+_ENDS_A_LINE: Final = re.compile(r"[\r\n\0]")
 
 
 class CallFailed(Exception):
@@ -40,108 +42,85 @@ class Timeouts:
     total: float = 60.0
 
 
-class _DeadlineIO(io.RawIOBase):
-    """The receiving side of a socket; each read may take what is left of the call's time."""
+class _Connection:
+    """One kept connection of one thread to one host, with the time that the call has left."""
 
-    def __init__(self, owner: _Deadline, sock: socket.socket) -> None:
-        super().__init__()
-        self._owner, self._sock = owner, sock
+    def __init__(
+        self, parts: SplitResult, context: ssl.SSLContext | None, monotonic: Callable[[], float]
+    ) -> None:
+        self._parts, self._context, self._monotonic = parts, context, monotonic
+        self._sock: socket.socket | None = None
+        self._ends_at = 0.0
 
-    def readable(self) -> bool:
-        return True
+    @property
+    def is_open(self) -> bool:
+        return self._sock is not None
 
-    def readinto(self, buffer: Any) -> int:
-        self._sock.settimeout(self._owner.left())
-        return self._sock.recv_into(buffer)
+    def open(self, timeouts: Timeouts) -> None:
+        default = 80 if self._context is None else 443
+        address = (self._parts.hostname or "", self._parts.port or default)
+        sock = socket.create_connection(address, timeouts.connect)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if self._context is not None:
+            sock = self._context.wrap_socket(sock, server_hostname=address[0])
+        self._sock = sock
 
+    def exchange(self, request: bytes, ends_at: float) -> Answer:
+        """Send one request and return its answer."""
+        sock = self._sock
+        if sock is None:
+            raise http.client.NotConnected
+        self._ends_at = ends_at
+        sock.settimeout(self._left())
+        sock.sendall(request)
+        answer = read_answer(self._receive)
+        if answer.is_last:
+            self.close()
+        return answer
 
-class _Deadline:
-    """Stands between `http.client` and the socket and lends it the time that is left."""
+    def was_closed_by_peer(self) -> bool:
+        """Tell whether the idle connection has ended: what is sent on it would be lost."""
+        if self._sock is None:
+            return True
+        waiting = select.poll()
+        waiting.register(self._sock, select.POLLIN)
+        return bool(waiting.poll(0))
 
-    def __init__(self, sock: socket.socket, monotonic: Callable[[], float]) -> None:
-        self._sock, self._monotonic = sock, monotonic
-        self.ends_at = 0.0
+    def close(self) -> None:
+        if self._sock is not None:
+            self._sock.close()
+        self._sock = None
 
-    def left(self) -> float:
-        seconds = self.ends_at - self._monotonic()
+    def _receive(self) -> bytes:
+        """Return what has come; each wait may take what is left of the call's time."""
+        if self._sock is None:
+            raise http.client.NotConnected
+        self._sock.settimeout(self._left())
+        return self._sock.recv(_PIECE)
+
+    def _left(self) -> float:
+        seconds = self._ends_at - self._monotonic()
         if seconds <= 0:
             raise TimeoutError("the call's total time is over")
         return seconds
 
-    def sendall(self, data: bytes) -> None:
-        self._sock.settimeout(self.left())
-        self._sock.sendall(data)
 
-    def fileno(self) -> int:
-        return self._sock.fileno()
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(_DeadlineIO(self, self._sock))
-
-    def close(self) -> None:
-        """Do nothing: `http.client` says this before the body of a last answer was read."""
-
-    def hang_up(self) -> None:
-        self._sock.close()
-
-
-class _Connection:
-    """One kept connection of one thread to one host."""
-
-    def __init__(self, parts: SplitResult, context: ssl.SSLContext | None) -> None:
-        self._parts, self._context = parts, context
-        self._http: http.client.HTTPConnection | None = None
-        self._deadline: _Deadline | None = None
-
-    @property
-    def is_open(self) -> bool:
-        return self._http is not None and self._http.sock is not None
-
-    def open(self, timeouts: Timeouts, monotonic: Callable[[], float]) -> None:
-        host, port = self._parts.hostname or "", self._parts.port
-        secure = self._context is not None
-        connection = http.client.HTTPConnection(host, port or (443 if secure else 80))
-        sock = socket.create_connection((connection.host, connection.port), timeouts.connect)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if self._context is not None:
-            sock = self._context.wrap_socket(sock, server_hostname=host)
-        self._deadline = _Deadline(sock, monotonic)
-        connection.sock = self._deadline
-        self._http = connection
-
-    def exchange(
-        self, request: tuple[str, str, bytes | None, Mapping[str, str]], ends_at: float
-    ) -> tuple[int, Mapping[str, str], bytes]:
-        """Send one request and return status, headers (lower case) and body."""
-        http_connection, deadline = self._http, self._deadline
-        if http_connection is None or deadline is None:
-            raise http.client.NotConnected
-        deadline.ends_at = ends_at
-        method, target, body, headers = request
-        http_connection.request(method, target, body, dict(headers))
-        response = http_connection.getresponse()
-        data = response.read(MAX_BODY)
-        if not response.isclosed():
-            raise http.client.HTTPException(f"an answer of more than {MAX_BODY} bytes")
-        found = {name.lower(): value for name, value in response.getheaders()}
-        if response.will_close:
-            self.close()
-        return response.status, found, data
-
-    def was_closed_by_peer(self) -> bool:
-        """Tell whether the idle connection has ended: what is sent on it would be lost."""
-        if self._deadline is None:
-            return True
-        waiting = select.poll()
-        waiting.register(self._deadline.fileno(), select.POLLIN)
-        return bool(waiting.poll(0))
-
-    def close(self) -> None:
-        if self._http is not None:
-            self._http.close()
-        if self._deadline is not None:
-            self._deadline.hang_up()
-        self._http = self._deadline = None
+def _request(
+    method: str, parts: SplitResult, headers: Mapping[str, str], body: bytes | None
+) -> bytes:
+    """Return a request's bytes; raises ``ValueError`` for what would end a line early."""
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    lines = [
+        f"{method} {target} HTTP/1.1",
+        f"Host: {parts.netloc.rpartition('@')[2]}",
+        "Accept-Encoding: identity",
+        *(f"{name}: {value}" for name, value in headers.items()),
+    ]
+    if body is not None:
+        lines.append(f"Content-Length: {len(body)}")
+    if any(_ENDS_A_LINE.search(line) for line in lines) or " " in target:
+        raise ValueError("a header or an address of the request holds a sign that would end it")
+    return "\r\n".join([*lines, "", ""]).encode("latin-1") + (body or b"")
 
 
 class DeadlineHttp:
@@ -163,11 +142,11 @@ class DeadlineHttp:
         """Return status, headers and body; raises ``CallFailed``."""
         parts = urlsplit(url)
         connection = self._of_thread(parts)
+        request = _request(method, parts, headers, body)
         ends_at = self._monotonic() + self._timeouts.total
-        target = parts.path + (f"?{parts.query}" if parts.query else "")
         self._ready(connection)
         try:
-            return connection.exchange((method, target, body, headers), ends_at)
+            answer = connection.exchange(request, ends_at)
         except TimeoutError as error:
             connection.close()
             raise CallFailed("timeout", "no complete answer in time", sent=True) from error
@@ -175,6 +154,7 @@ class DeadlineHttp:
             connection.close()
             why = str(error) or type(error).__name__
             raise CallFailed("reset", f"the connection broke: {why}", sent=True) from error
+        return answer.status, answer.headers, answer.body
 
     def close(self) -> None:
         """Close the connections of all threads."""
@@ -189,7 +169,7 @@ class DeadlineHttp:
             return
         connection.close()
         try:
-            connection.open(self._timeouts, self._monotonic)
+            connection.open(self._timeouts)
         except OSError as error:
             connection.close()
             raise CallFailed("connect", f"cannot connect: {error}", sent=False) from error
@@ -201,7 +181,7 @@ class DeadlineHttp:
         key = (parts.scheme, parts.netloc)
         if key not in known:
             context = ssl.create_default_context() if parts.scheme == "https" else None
-            known[key] = _Connection(parts, context)
+            known[key] = _Connection(parts, context, self._monotonic)
             with self._lock:
                 self._all.append(known[key])
         return known[key]
