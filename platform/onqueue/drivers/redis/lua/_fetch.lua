@@ -9,6 +9,7 @@ end
 
 -- Jobs from lanes and those that are ready take turns in being first, so that neither starves.
 local function fetch(ready, timers, most, now, gates)
+  -- Here _turnstile
   local ids = now % 2 == 0 and pull(timers, most, now, gates) or {}
   if #ids < most then
     for _, id in ipairs(redis.call('LPOP', ready, most - #ids) or {}) do ids[#ids + 1] = id end

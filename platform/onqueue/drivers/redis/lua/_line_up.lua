@@ -1,7 +1,7 @@
--- Includes _lanes
 local function line_up(due, ready, desk)
   local plain = due
   if desk then
+    -- Here _lanes
     plain = {}
     for at, text in ipairs(redis.call('HMGET', desk.ties, unpack(due))) do
       local tie = text and cjson.decode(text) or {}

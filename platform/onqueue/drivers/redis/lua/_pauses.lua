@@ -20,10 +20,3 @@ local function set_pauses(paused, now)
   redis.call('HSET', paused, 'version', version, 'ends', string.format('%.0f', first or 0))
   return version
 end
-
-local function version_of_pauses(paused, now)
-  local known = redis.call('HMGET', paused, 'version', 'ends')
-  local ends = tonumber(known[2] or 0)
-  if ends > 0 and ends <= now then return set_pauses(paused, now) end
-  return known[1]
-end

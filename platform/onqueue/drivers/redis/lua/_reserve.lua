@@ -21,7 +21,10 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
       for at = 1, #ids do known[at] = known[at] or '' end
       states = table.concat(known, ';')
     end
-    if desk then marks = look(desk, ids, held, brought) end
+    if desk then
+      -- Here _look
+      marks = look(desk, ids, held, brought)
+    end
   end
   return table.concat(ids), table.concat(lengths, ','), states, table.concat(lost), marks, brought
 end

@@ -1,28 +1,3 @@
-local function hold_claim(desk, key, id, held)
-  -- Here _claims
-  local claim = claim_of(desk, key)
-  if claim.owner ~= id then return end
-  claim.held = held
-  write_claim(desk, key, claim)
-end
-
-local function look(desk, ids, held, brought)
-  local marks, ties, batches = {}, {}, {}
-  for at, text in ipairs(redis.call('HMGET', desk.ties, unpack(ids))) do
-    brought[at + 2], marks[at] = text or '', '0'
-    -- Members of a batch have the same tie; what only lies in a lane or a chain needs no look.
-    if text and has_part(text, '"b":', '"u":', '"x":') then
-      ties[text] = ties[text] or cjson.decode(text)
-      local tie, id = ties[text], ids[at]
-      if tie.b and not batches[tie.b] then batches[tie.b] = redis.call('HMGET', tie.b, 'cancelled_at', 'members') end
-      local cancelled, ledger = unpack(tie.b and batches[tie.b] or {})
-      if tie.x or cancelled and redis.call('HGET', ledger, id) ~= 'r' then marks[at] = '1' end
-      if tie.u then hold_claim(desk, tie.u[1], id, held) end
-    end
-  end
-  return table.concat(marks)
-end
-
 local function left_over(desk)
   if not desk then return '' end
   local left = redis.call('EXISTS', desk.errands) + 2 * redis.call('EXISTS', desk.transfers)

@@ -1,3 +1,4 @@
+-- Includes _alarm _slots _quota _free_slot _moving _gate
 local function step_out(id, desk)
   local lodging = string.match(redis.call('HGET', desk.parked, id) or '', '^[^\n]*\n[^\n]*\n([^\n]*)')
   redis.call('HDEL', desk.parked, id)
