@@ -1,8 +1,8 @@
 """A process that works lanes in children and has them killed or stopped at a given point.
 
-Reads one JSON command a line: lane, point, turn. Forks a child for it, and answers with one JSON
-line when the child has ended: its return code, or how the lane stands. Forking from a process
-that has imported everything makes a kill cost milliseconds.
+Reads one JSON command a line: whose run (`meeting`), lane, point, turn. Forks a child for it and
+answers with one JSON line when the child has ended: its return code, or how the lane stands. To fork
+from a process that has imported everything costs milliseconds, and one serves all tests.
 """
 
 from __future__ import annotations
@@ -115,9 +115,9 @@ class Control:
         return
 
 
-def child(arguments: list[str], command: dict[str, Any]) -> int:
+def child(command: dict[str, Any]) -> int:
     """Work the lane to its end; returns the exit code."""
-    url, provider_url, tenant, run = arguments
+    url, provider_url, tenant, run = command["meeting"]
     clock = SystemClock()
     number = signal.SIGSTOP if command.get("stop") else signal.SIGKILL
     doom = Doom(command["point"], int(command["turn"]), number)
@@ -137,7 +137,7 @@ def child(arguments: list[str], command: dict[str, Any]) -> int:
         return LOST
 
 
-def main(arguments: list[str]) -> None:
+def main() -> None:
     load_models()
     running: dict[int, int] = {}
     for line in sys.stdin:
@@ -149,7 +149,7 @@ def main(arguments: list[str]) -> None:
             pid = os.fork()
             if pid == 0:
                 random.seed()
-                os._exit(child(arguments, command))
+                os._exit(child(command))
             options = os.WUNTRACED if command.get("stop") else 0
             _, status = os.waitpid(pid, options)
             answer = {"pid": pid, "stopped": os.WIFSTOPPED(status)}
@@ -162,4 +162,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
