@@ -173,6 +173,11 @@ def check_option(job: str, name: str, value: object) -> None:
         raise JobDefinitionError(msg)
 
 
+def travels_well(name: str, value: object) -> bool:
+    """Tell whether an option has a form in which `frozen_option` may have sent it."""
+    return _is_count(value) if name == "retry_until" else OPTIONS[name].accepts(value)
+
+
 def frozen_option(name: str, value: Any, at: float) -> Any:
     """Return the JSON form in which an option travels; `at` is the dispatch in epoch seconds.
 

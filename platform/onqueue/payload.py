@@ -23,7 +23,7 @@ from onqueue.errors import (
 from onqueue.job import JobMeta
 from onqueue.job_class import PLAN, field_names
 from onqueue.keyring import Keyring
-from onqueue.options import OPTIONS, check_option, frozen_option
+from onqueue.options import OPTIONS, check_option, frozen_option, travels_well
 from onqueue.payload_values import Writer, read_value
 from onqueue.registry import check_registered, job_class_of
 from onqueue.ties import read_tie, tie_part
@@ -306,11 +306,10 @@ def decode(payload: bytes) -> Envelope:
 def _check_travelled(job: str, options: dict[str, Any]) -> None:
     """Raise for options that no dispatch of ours writes; those of newer code pass."""
     for name, value in options.items():
-        known = OPTIONS.get(name)
-        if known is not None and not known.accepts(value):
+        if name in OPTIONS and not travels_well(name, value):
             msg = (
                 f"The payload of job {job!r} has option {name!r} as {value!r}, "
-                f"but it must be {known.words}"
+                f"but it must be {OPTIONS[name].words}"
             )
             raise UnreadablePayload(msg)
     if len(_sound) >= MOST_SOUND:

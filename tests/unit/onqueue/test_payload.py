@@ -207,6 +207,7 @@ def test_a_retry_until_of_the_class_counts_from_each_dispatch() -> None:
 
     assert decode(encode(Brief(), at=100.0)).options == {"retry_until": 110_000}
     assert decode(encode(Brief(), at=200.0)).options == {"retry_until": 210_000}
+    assert decode(encode(Brief(), at=1.8e9)).options == {"retry_until": 1_800_000_010_000}
 
 
 def test_a_single_backoff_travels_as_a_list() -> None:
