@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from asyncio import CancelledError
 from contextlib import ExitStack, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -46,7 +45,7 @@ from onqueue.worker.decision import (
     TimedOut,
     refusal,
 )
-from onqueue.worker.processes import end_copy
+from onqueue.worker.processes import end_copy, forks
 from onqueue.worker.recipes import Attempt, Recipe, limits_of
 from onqueue.worker.unknown import waiting_place
 
@@ -335,7 +334,7 @@ def _handle(
     job: Job, recipe: Recipe, context: JobContext, starts: Callable[[], None] | None
 ) -> None:
     """Call `handle`; of a process that it forked, nothing gets past here."""
-    pid = os.getpid()
+    before = forks.count
     try:
         if starts is not None:
             starts()
@@ -344,17 +343,17 @@ def _handle(
         elif (result := job.handle()) is not None:
             finish(result, context)
     finally:
-        if os.getpid() != pid:
+        if forks.count != before:
             end_copy()
 
 
 async def _unforked(make: Callable[[], Awaitable[Any]]) -> Any:
     """Await what is made; of a process that it forked, nothing gets past here."""
-    pid = os.getpid()
+    before = forks.count
     try:
         return await make()
     finally:
-        if os.getpid() != pid:
+        if forks.count != before:
             end_copy()
 
 

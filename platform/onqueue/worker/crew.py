@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from onqueue import events
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.worker.prefetch import Prefetch
-from onqueue.worker.processes import resident_memory
+from onqueue.worker.processes import be_patient, resident_memory
 from onqueue.worker.shared import Exit, Phase
 from onqueue.worker.stock import Stock
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
@@ -154,6 +154,7 @@ class Crew:
 
     def _serve(self, runner: Runner) -> None:
         """Run jobs until there are to be no more."""
+        be_patient()
         try:
             runner.slot.enter(Phase.WORKING)
             reserved, begun = self._next(runner), self._clock.monotonic()

@@ -12,7 +12,7 @@ from onqueue.worker.attempt import RETURNED
 from onqueue.worker.deadlines import LONG_RUN
 from onqueue.worker.decision import SUCCEEDED, decide
 from onqueue.worker.prefetch import SLOW
-from onqueue.worker.processes import end_copy, resident_memory
+from onqueue.worker.processes import end_copy, forks, resident_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +57,7 @@ class Runner:
         self._numbers = numbers
         self._notices = notices
         self._slow = slow
-        self._pid = os.getpid()
+        self._forks = forks.count
         self.is_quiet = True
         """Whether the parent may look away, as it does when this runner waits or runs for long."""
         self.must_recycle = False
@@ -166,6 +166,6 @@ class Runner:
 
     def _end_run(self) -> None:
         """Publish that nothing runs any more; a copy that middleware or `failed` forked ends."""
-        if os.getpid() != self._pid:
+        if forks.count != self._forks:
             end_copy()
         self.slot.end()

@@ -44,6 +44,9 @@ class Cut(IntEnum):
     CANCEL = 3
 
 
+_CUTS: Final = tuple(Cut)
+
+
 class Exit(IntEnum):
     """How a child ended; `NONE` means that it was killed or killed itself."""
 
@@ -185,7 +188,7 @@ class Slot:
     @property
     def wanted_cut(self) -> tuple[int, Cut]:
         """Which job is to be cut short, and why."""
-        return self._words[_CUT_JOB], Cut(self._words[_CUT_WHY])
+        return self._words[_CUT_JOB], _CUTS[self._words[_CUT_WHY]]
 
 
 class Shared:

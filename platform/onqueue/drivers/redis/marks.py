@@ -20,6 +20,7 @@ MOST_UNANSWERED = 100
 
 
 _send = ctypes.PyDLL(None).send
+_AT_ONCE = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
 
 
 def send_at_once(sock: socket.socket | None, packed: bytes) -> bytes:
@@ -30,7 +31,7 @@ def send_at_once(sock: socket.socket | None, packed: bytes) -> bytes:
     """
     if sock is None or isinstance(sock, ssl.SSLSocket):
         return packed
-    sent = _send(sock.fileno(), packed, len(packed), socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+    sent = _send(sock.fileno(), packed, len(packed), _AT_ONCE)
     return packed[sent:] if sent > 0 else packed
 
 

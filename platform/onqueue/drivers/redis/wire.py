@@ -165,10 +165,14 @@ class Line:
         return replies
 
     def tell(self, packed: bytes) -> None:
-        """Send a command and do not wait; the server is told to keep its answer to itself."""
+        """Send a command and do not wait; the server is told to keep its answer to itself.
+
+        For workers only, whose forks come to an end before they get here: each job pays for what
+        is done here, and to ask the kernel who one is would be a fifth of it.
+        """
         self._told.append(packed)
         try:
-            socket = self.open()
+            socket = self._socket or self.open()
             if not self._silent:
                 self._tell(socket, packed)
             elif self._send is None:
