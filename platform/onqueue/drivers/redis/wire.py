@@ -165,11 +165,7 @@ class Line:
         return replies
 
     def tell(self, packed: bytes) -> None:
-        """Send a command and do not wait; the server is told to keep its answer to itself.
-
-        For workers only, whose forks come to an end before they get here: each job pays for what
-        is done here, and to ask the kernel who one is would be a fifth of it.
-        """
+        """Send a command, its answer unwanted; for workers, whose forks end before they get here."""
         self._told.append(packed)
         try:
             socket = self._socket or self.open()
