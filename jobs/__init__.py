@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import importlib
 
-MODULES = ("cancel_conference", "process_provider_event", "send_mails", "spread_announcements")
+MODULES = (
+    "cancel_conference",
+    "process_provider_event",
+    "process_webhook",
+    "send_mails",
+    "spread_announcements",
+)
 
 
 def register() -> None:

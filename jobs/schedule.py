@@ -25,6 +25,7 @@ WATCHED = [
     "redis:transactional-emails",
     "redis:emails",
     "redis-cancellations:cancellations",
+    "redis:webhooks",
 ]
 
 SCHEDULE = Schedule(connection="redis")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from jobs.cancel_conference import CancelConference
 from jobs.process_provider_event import ProcessProviderEvent
+from jobs.process_webhook import ProcessWebhook
 from jobs.send_mails import A_JOB, SendMails
 from jobs.spread_announcements import A_JOB as ANNOUNCEMENTS
 from jobs.spread_announcements import SpreadAnnouncements
@@ -11,7 +12,7 @@ from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.mailings.facts import MailsQueued
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.queueing import Triggers
-from meet2be.webhooks.facts import Announced
+from meet2be.webhooks.facts import Announced, DeliveriesReady
 from onqueue import Job
 
 
@@ -33,6 +34,13 @@ def _spread(fact: Announced) -> list[Job]:
     return [SpreadAnnouncements(events=list(fact.events[at : at + ANNOUNCEMENTS])) for at in starts]
 
 
+def _one_for_each_delivery(fact: DeliveriesReady) -> list[Job]:
+    return [
+        ProcessWebhook(delivery=each.delivery, endpoint=each.endpoint, key=each.key)
+        for each in fact.deliveries
+    ]
+
+
 def _nothing(_fact: CancellationFinished) -> list[Job]:
     """Nothing is done in the background when a run ends: its notices are part of its commit."""
     return []
@@ -44,4 +52,5 @@ TRIGGERS: Triggers = {
     ProviderEventReceived: _to_be_processed,
     CancellationFinished: _nothing,
     Announced: _spread,
+    DeliveriesReady: _one_for_each_delivery,
 }

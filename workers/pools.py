@@ -10,13 +10,17 @@ STOP_MARGIN = 60
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Worker processes of one kind; ``timeout`` is the longest job's, in seconds."""
+    """Worker processes of one kind; ``timeout`` is the longest job's, in seconds.
+
+    ``concurrency`` is how many jobs each of them runs at once, in threads: for jobs that wait.
+    """
 
     name: str
     connection: str
     queues: tuple[str, ...]
     processes: int
     timeout: int
+    concurrency: int = 1
 
     @property
     def stop_wait(self) -> int:
@@ -26,11 +30,13 @@ class Pool:
     @property
     def command(self) -> str:
         """What Supervisor runs, without the interpreter in front."""
-        return f"-m workers queue {self.connection} --queue={','.join(self.queues)}"
+        at_once = f" --concurrency={self.concurrency}" if self.concurrency > 1 else ""
+        return f"-m workers queue {self.connection} --queue={','.join(self.queues)}{at_once}"
 
 
 POOLS = (
     Pool("worker-default", "redis", ("critical", "high", "default", "low"), 1, 600),
     Pool("worker-cancellations", "redis-cancellations", ("cancellations",), 2, 18_000),
     Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 600),
+    Pool("worker-webhooks", "redis", ("webhooks",), 1, 60, concurrency=64),
 )

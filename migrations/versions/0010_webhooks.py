@@ -162,7 +162,6 @@ def upgrade() -> None:
         sa.Column("status", sa.String(24), nullable=False),
         sa.Column("attempts", BIG, nullable=False),
         sa.Column("next_at", sa.DateTime(timezone=True)),
-        sa.Column("lease_token", sa.String(64)),
         sa.Column("lease_until", sa.DateTime(timezone=True)),
         sa.Column("settled_at", sa.DateTime(timezone=True)),
         sa.Column("final_reason", sa.String(500)),

@@ -17,6 +17,9 @@ from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.config import Settings
 from meet2be.db import Database, check_migrated
 from meet2be.db.migrating import check_role
+from meet2be.integrations.guarded_addresses import AddressRules
+from meet2be.integrations.guarded_http import GuardedHttp
+from meet2be.integrations.guarded_urls import UrlRules
 from meet2be.integrations.http_deadline import Timeouts
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.integrations.payments_none import NoProvider
@@ -28,6 +31,8 @@ from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import Sender
 from meet2be.payments.provider import PaymentProvider
 from meet2be.queueing import hang_jobs_onto_facts, make_queues
+from meet2be.webhooks.delivering import WebhookDeliveries
+from meet2be.webhooks.vault import Vault
 from onqueue import QueueManager, events
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
@@ -45,6 +50,7 @@ class Services:
     deliveries: MailDeliveries
     desk: Desk
     store: Store
+    webhooks: WebhookDeliveries
     registry: svcs.Registry
     close: Callable[[], None]
 
@@ -69,16 +75,28 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         threads=settings.provider.cancel_concurrency,
     )
     store = make_store(settings)
+    webhooks = make_webhooks(settings, database, clock)
     undo_triggers = hang_jobs_onto_facts(TRIGGERS)
 
     def close() -> None:
         undo_triggers()
         transport.close()
         payments.close()
+        webhooks.http.close()
         database.close()
 
     services = Services(
-        settings, clock, database, queues, payments, deliveries, desk, store, registry, close
+        settings,
+        clock,
+        database,
+        queues,
+        payments,
+        deliveries,
+        desk,
+        store,
+        webhooks,
+        registry,
+        close,
     )
     for kind, value in (
         (Services, services),
@@ -89,6 +107,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (MailDeliveries, deliveries),
         (Desk, desk),
         (Store, store),
+        (WebhookDeliveries, webhooks),
         (Clock, clock),
     ):
         registry.register_value(kind, value, enter=False)
@@ -138,6 +157,19 @@ def make_store(settings: Settings) -> Store:
             given.secret_access_key,
         )
     )
+
+
+def make_webhooks(settings: Settings, database: Database, clock: Clock) -> WebhookDeliveries:
+    """Return what sends webhooks, to where the settings let it."""
+    given = settings.webhooks
+    http = GuardedHttp(
+        UrlRules(given.allow_http, given.ports),
+        AddressRules(given.allow_private, given.deny),
+        ca_file=given.ca_file,
+        monotonic=clock.monotonic,
+    )
+    vault = Vault((settings.app_key, *settings.previous_app_keys))
+    return WebhookDeliveries(database, http, vault, clock)
 
 
 def _smtp(settings: Settings) -> SmtpSettings:

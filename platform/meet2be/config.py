@@ -51,6 +51,11 @@ from meet2be.config_variables import (
     VAR_DIR,
     WEB_HOST,
     WEB_PORT,
+    WEBHOOKS_ALLOW_HTTP,
+    WEBHOOKS_ALLOW_PRIVATE,
+    WEBHOOKS_CA_FILE,
+    WEBHOOKS_DENY,
+    WEBHOOKS_PORTS,
 )
 from meet2be.errors import Meet2BeError
 
@@ -145,6 +150,17 @@ class StorageSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSettings:
+    """Where webhooks may go: networks, ports (none: any), and whether without encryption."""
+
+    allow_private: tuple[str, ...]
+    deny: tuple[str, ...]
+    allow_http: bool
+    ports: frozenset[int]
+    ca_file: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Everything that differs between installations; secrets do not show in its repr."""
 
@@ -158,6 +174,7 @@ class Settings:
     provider: ProviderSettings
     mail: MailSettings
     storage: StorageSettings
+    webhooks: WebhookSettings
     previous_app_keys: tuple[str, ...] = field(default=(), repr=False)
 
     @property
@@ -185,6 +202,7 @@ class Settings:
         provider = _provider(reader, is_production=is_production)
         mail = _mail(reader)
         storage = _storage(reader, var_dir, is_production=is_production)
+        webhooks = _webhooks(reader, is_production=is_production)
         _check_app_keys(reader, app_key, previous_app_keys)
         if is_production:
             _check_production(reader, web, provider)
@@ -203,6 +221,7 @@ class Settings:
             provider=provider,
             mail=mail,
             storage=storage,
+            webhooks=webhooks,
             previous_app_keys=previous_app_keys,
         )
 
@@ -309,6 +328,16 @@ def _storage(reader: EnvironmentReader, var_dir: Path, *, is_production: bool) -
         secret_access_key=reader.read(S3_SECRET_ACCESS_KEY),
         direct_links=direct_links and in_bucket,
     )
+
+
+def _webhooks(reader: EnvironmentReader, *, is_production: bool) -> WebhookSettings:
+    allow_http = reader.read(WEBHOOKS_ALLOW_HTTP)
+    if allow_http and is_production:
+        reader.refuse(WEBHOOKS_ALLOW_HTTP, "Production sends webhooks by https:// only.")
+    return WebhookSettings(
+        reader.read(WEBHOOKS_ALLOW_PRIVATE), reader.read(WEBHOOKS_DENY), allow_http,
+        reader.read(WEBHOOKS_PORTS), reader.read(WEBHOOKS_CA_FILE),
+    )  # fmt: skip
 
 
 def _check_app_keys(

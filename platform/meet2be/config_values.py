@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Generic, TypeVar
 from urllib.parse import urlsplit, urlunsplit
@@ -144,6 +145,33 @@ def words() -> Parser[tuple[str, ...]]:
         return tuple(word.strip() for word in value.split(",") if word.strip())
 
     return Parser(read, "words with commas between")
+
+
+def networks() -> Parser[tuple[str, ...]]:
+    """A list of networks; one that holds the metadata service of clouds is not allowed."""
+    metadata = ip_network("169.254.0.0/16")
+
+    def read(value: str) -> tuple[str, ...]:
+        found = [ip_network(word.strip()) for word in value.split(",") if word.strip()]
+        if any(each.version == 4 and each.overlaps(metadata) for each in found):
+            raise ValueError(value)
+        return tuple(map(str, found))
+
+    return Parser(read, "networks such as 10.1.0.0/16 with commas between, without 169.254.0.0/16")
+
+
+def ports() -> Parser[frozenset[int]]:
+    """A list of ports, or any."""
+
+    def read(value: str) -> frozenset[int]:
+        if value.lower() == "any":
+            return frozenset()
+        found = frozenset(int(word) for word in value.split(","))
+        if not all(1 <= port <= 65535 for port in found):
+            raise ValueError(value)
+        return found
+
+    return Parser(read, "ports from 1 to 65535 with commas between, or any")
 
 
 def directory() -> Parser[Path]:

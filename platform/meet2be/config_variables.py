@@ -12,8 +12,10 @@ from meet2be.config_values import (
     broker_url,
     database_url,
     directory,
+    networks,
     one_of,
     optional,
+    ports,
     prefixed,
     seconds,
     text,
@@ -245,6 +247,41 @@ S3_DIRECT_LINKS = Variable(
     " anybody who has it, instead of the platform's, which asks who clicks. Needs a key that does"
     " not end by itself.",
 )
+WEBHOOKS_ALLOW_PRIVATE = Variable(
+    "WEBHOOKS_ALLOW_PRIVATE",
+    networks(),
+    default=(),
+    shown_default="none: public addresses only",
+    about="Networks that webhooks may reach though they are not public: for receivers in one's own"
+    " network. Whoever may add an endpoint can then call everything in them.",
+)
+WEBHOOKS_DENY = Variable(
+    "WEBHOOKS_DENY",
+    networks(),
+    default=(),
+    shown_default="none",
+    about="Further networks that webhooks must not reach, such as the platform's own public ones.",
+)
+WEBHOOKS_ALLOW_HTTP = Variable(
+    "WEBHOOKS_ALLOW_HTTP",
+    yes_or_no(),
+    default=False,
+    about="Whether webhooks may go out without encryption; refused in production.",
+)
+WEBHOOKS_PORTS = Variable(
+    "WEBHOOKS_PORTS",
+    ports(),
+    default=frozenset((443,)),
+    shown_default="443",
+    about="The ports that webhooks may be sent to.",
+)
+WEBHOOKS_CA_FILE = Variable(
+    "WEBHOOKS_CA_FILE",
+    optional(text()),
+    default=None,
+    shown_default="the machine's own",
+    about="A file of certificates (PEM) that receivers' certificates are checked against.",
+)
 
 VARIABLES: tuple[Variable[Any], ...] = (
     ENVIRONMENT, VAR_DIR, APP_KEY, PREVIOUS_APP_KEYS, LOG_LEVEL,
@@ -256,4 +293,5 @@ VARIABLES: tuple[Variable[Any], ...] = (
     SMTP_HOST, SMTP_PORT, SMTP_USERNAME, SMTP_PASSWORD, SMTP_STARTTLS, MAIL_FROM,
     STORAGE, S3_BUCKET, S3_REGION, S3_ENDPOINT, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY,
     S3_DIRECT_LINKS,
+    WEBHOOKS_ALLOW_PRIVATE, WEBHOOKS_DENY, WEBHOOKS_ALLOW_HTTP, WEBHOOKS_PORTS, WEBHOOKS_CA_FILE,
 )  # fmt: skip

@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from meet2be.accounts import services as accounts
 from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
-from meet2be.bootstrap import Services, make_store
+from meet2be.bootstrap import Services, make_store, make_webhooks
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
@@ -160,6 +160,7 @@ def make_services(
         deliveries=MailDeliveries(database, transport, recorder, clock),
         desk=Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example")),
         store=make_store(settings),
+        webhooks=make_webhooks(settings, database, clock),
         registry=registry,
         close=lambda: None,
     )

@@ -20,8 +20,6 @@ class Ready:
     delivery: int
     endpoint: int
     key: str
-    after: float = 0.0
-    """Seconds to wait before it is sent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,7 +147,6 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
     status: Mapped[str] = mapped_column(one_of("status", DELIVERY_STATUSES), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
     next_at: Mapped[datetime | None]
-    lease_token: Mapped[str | None] = mapped_column(String(64))
     lease_until: Mapped[datetime | None]
     settled_at: Mapped[datetime | None]
     final_reason: Mapped[str | None] = mapped_column(String(500))
