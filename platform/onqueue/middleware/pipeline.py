@@ -39,7 +39,7 @@ def run_pipeline(job: Job, stages: Sequence[Middleware], destination: Next) -> b
 
 def _checked(job: Job, given: Any) -> Sequence[Middleware]:
     """Return what an author's `middleware()` returned, held to what it must be."""
-    if not isinstance(given, Sequence) or isinstance(given, str):
+    if type(given) is not list and (not isinstance(given, Sequence) or isinstance(given, str)):
         raise NotMiddleware(job.name, given, "it must return a list")
     stages: Sequence[Any] = given
     for stage in stages:

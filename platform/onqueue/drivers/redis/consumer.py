@@ -111,15 +111,20 @@ class RedisConsumer:
             self._locks.release_of(done)
         if self._limits.taken:
             self._limits.free_of(done)
-        if self._limits.ahead:
-            self._limits.give_up()
+        limits = self._limits
+        if limits.ahead and want:
+            limits.give_up_idle()
         with self._broker.translating():
             if self._errands:
                 self._run_errands()
             while len(done) > MOST_DONE:
                 self._turn(0, done[:MOST_DONE])
                 done = done[MOST_DONE:]
-            return self._turn(min(want, self._most), done)
+            turn = self._turn(min(want, self._most), done)
+        # Jobs that are held still come: a confirmation between them leaves them their places.
+        if limits.ahead and not turn.jobs and (want or not self._given):
+            limits.give_up()
+        return turn
 
     def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
         watch = self._watch

@@ -33,6 +33,12 @@ class Ahead:
     left: int
     good_until: float
     server_ms: int
+    is_idle: bool = False
+    """Whether none was taken since the last trip."""
+
+
+TRIPS_AHEAD = 4
+"""For how many trips like the present one places are used in advance."""
 
 
 def _alike(queue: str, quotas: Sequence[Quota]) -> Hashable:
@@ -74,7 +80,8 @@ class RedisLimits:
         if alike in self.ahead and self._use_ahead(alike):
             return None
         keys, sent = self._broker.keys.queue(queue), self._clock.monotonic()
-        call = self.scripts.let_through(self._of, keys, owner.encode(), quotas, self._held())
+        wanted = self._held() * TRIPS_AHEAD
+        call = self.scripts.let_through(self._of, keys, owner.encode(), quotas, wanted)
         code, figure, *more = self._run(call)
         if code == Code.LOST:
             raise LeaseLost(self._holder, owner)
@@ -102,15 +109,28 @@ class RedisLimits:
         ahead = self.ahead[alike]
         is_good = self._clock.monotonic() < ahead.good_until
         ahead.left -= 1
+        ahead.is_idle = False
         if ahead.left == 0 or not is_good:
             del self.ahead[alike]
         return is_good
 
+    def give_up_idle(self) -> None:
+        """Give back what was used in advance and of which the last trip took nothing."""
+        idle = [alike for alike, ahead in self.ahead.items() if ahead.is_idle]
+        if idle:
+            self._give_up([self.ahead.pop(alike) for alike in idle])
+        for ahead in self.ahead.values():
+            ahead.is_idle = True
+
     def give_up(self) -> None:
         """Give back what was used for jobs that did not come."""
-        unused = [(ahead.left, ahead.server_ms, ahead.quotas) for ahead in self.ahead.values()]
+        unused = list(self.ahead.values())
         self.ahead.clear()
-        self._run(self.scripts.give_up(self._of, unused))
+        self._give_up(unused)
+
+    def _give_up(self, unused: Iterable[Ahead]) -> None:
+        parts = [(ahead.left, ahead.server_ms, ahead.quotas) for ahead in unused]
+        self._run(self.scripts.give_up(self._of, parts))
 
     def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
         """Give the job's slots back and call in who waits for them."""

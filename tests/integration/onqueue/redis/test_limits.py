@@ -350,13 +350,35 @@ def test_one_trip_asks_for_the_jobs_that_come_next_too_and_gives_back_what_was_t
     jobs = consumer.turn(6, []).jobs
     consumer.mark(None, jobs[0].id)
     assert admit(consumer, jobs[0], WIDE) is None
-    assert hits(broker) == 6
+    assert hits(broker) == 10, "an eighth of what is left, at most, is set aside"
     for job in jobs[1:4]:
         consumer.mark(None, job.id)
         assert admit(consumer, job, WIDE) is None
-    assert hits(broker) == 6, "no trip was needed"
-    consumer.turn(0, [job.id for job in jobs[:4]])
+    consumer.turn(0, [job.id for job in jobs[:2]])
+    assert hits(broker) == 10, "no trip was needed, and those that are held still come"
+    consumer.give_back([job.id for job in jobs[4:]])
+    consumer.turn(0, [job.id for job in jobs[2:4]])
     assert hits(broker) == 4
+
+
+def test_what_was_set_aside_lasts_for_the_next_trips_and_ends_when_they_do_not_need_it(
+    broker: Rig,
+) -> None:
+    consumer = broker.consumer()
+    broker.push(12)
+    jobs = consumer.turn(4, []).jobs
+    for job in jobs:
+        consumer.mark(None, job.id)
+        assert admit(consumer, job, WIDE) is None
+    assert hits(broker) == 10
+    again = consumer.turn(4, [job.id for job in jobs]).jobs
+    for job in again:
+        consumer.mark(None, job.id)
+        assert admit(consumer, job, WIDE) is None
+    assert hits(broker) == 10, "the second trip had its places already"
+    others = consumer.turn(2, [job.id for job in again]).jobs
+    consumer.turn(2, [job.id for job in others])
+    assert hits(broker) == 8, "a trip took none of them"
 
 
 def test_a_narrow_window_is_never_used_in_advance(broker: Rig) -> None:
