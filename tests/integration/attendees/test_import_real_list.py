@@ -1,24 +1,65 @@
 """The list of 5,000 people, held against a count that shares no code with the import."""
 
 import csv
+import shutil
 from collections import Counter, defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 
+import pytest
 from sqlalchemy import func, select
 
 from meet2be.attendees.demo_list import DEMO_LIST
 from meet2be.attendees.models import Attendee
+from meet2be.attendees.report import ImportReport
 from meet2be.attendees.services import import_file
 from meet2be.audit.models import AuditEntry
 from meet2be.db import Database
-from meet2be.events.models import TicketType
+from meet2be.events.models import Event, TicketType
 from meet2be.invoices.models import Invoice
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment
 from meet2be.payments.queries import provider_payments
+from meet2be.tenancy.models import Tenant
+from onqueue.testing.clock import FakeClock
 from support.factories import make_event, make_tenant
 
 NOTES = {"=HYPERLINK(": 23, "-12 % discount": 12, "+49 0170": 61}
+
+
+@dataclass
+class Imported:
+    """An event whose list was imported, in a database of the test's own."""
+
+    database: Database
+    tenant: Tenant
+    event: Event
+    report: ImportReport
+
+
+@pytest.fixture(scope="module")
+def imported_file(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Imported:
+    """The list in a file to copy: importing it takes seconds."""
+    path = tmp_path_factory.mktemp("imported") / "meet2be.sqlite"
+    shutil.copyfile(sqlite_template, path)
+    database = Database(f"sqlite:///{path}", FakeClock())
+    tenant = make_tenant(database, "aurora")
+    event = make_event(database, tenant)
+    report = import_file(database, tenant.id, event.id, DEMO_LIST)
+    database.close()  # the last connection writes its log into the file
+    return Imported(database, tenant, event, report)
+
+
+@pytest.fixture
+def imported(imported_file: Imported, tmp_path: Path, clock: FakeClock) -> Iterator[Imported]:
+    """A copy of it."""
+    path = tmp_path / "meet2be.sqlite"
+    shutil.copyfile(str(imported_file.database.engine.url.database), path)
+    database = Database(f"sqlite:///{path}", clock)
+    yield Imported(database, imported_file.tenant, imported_file.event, imported_file.report)
+    database.close()
 
 
 def _rows() -> list[dict[str, str]]:
@@ -79,14 +120,9 @@ def test_every_row_and_every_cent_arrives(database: Database) -> None:
     assert len({each["payment_intent"] for each in told}) == len(told)
 
 
-def test_people_arrive_as_they_are_written(sqlite_database: Database) -> None:
-    rows = _rows()
-    tenant = make_tenant(sqlite_database)
-    event = make_event(sqlite_database, tenant)
-
-    report = import_file(sqlite_database, tenant.id, event.id, DEMO_LIST)
-
-    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+def test_people_arrive_as_they_are_written(imported: Imported) -> None:
+    rows, report = _rows(), imported.report
+    with imported.database.tenant_session(imported.tenant.id, read_only=True) as session:
         people = session.scalars(select(Attendee).order_by(Attendee.id)).all()
     by_name = Counter((each.name, each.company or "", each.notes or "") for each in people)
     assert by_name == Counter((row["Attendee name"], row["Company"], row["Notes"]) for row in rows)
@@ -102,51 +138,39 @@ def test_people_arrive_as_they_are_written(sqlite_database: Database) -> None:
     assert "did they mean 'edavies@mail.example.net'?" in str(report.issues[0])
 
 
-def test_the_same_list_again_adds_nothing_and_says_so(sqlite_database: Database) -> None:
-    tenant = make_tenant(sqlite_database)
-    event = make_event(sqlite_database, tenant)
-    import_file(sqlite_database, tenant.id, event.id, DEMO_LIST)
-
-    again = import_file(sqlite_database, tenant.id, event.id, DEMO_LIST)
+def test_the_same_list_again_adds_nothing_and_says_so(imported: Imported) -> None:
+    again = import_file(imported.database, imported.tenant.id, imported.event.id, DEMO_LIST)
 
     assert (again.added, again.already_there, again.refused, again.warnings) == (0, 5_000, 0, 0)
     assert again.is_repeat
     assert "5,000 of 5,000 attendees" in again.summary()
     assert "nothing was changed" in again.summary()
-    with sqlite_database.tenant_session(tenant.id) as session:
+    with imported.database.tenant_session(imported.tenant.id) as session:
         assert session.scalar(select(func.count(Attendee.id))) == 5_000
         assert session.scalar(select(func.sum(TicketType.sold))) == 5_000
         entries = session.scalars(select(AuditEntry).order_by(AuditEntry.id)).all()
     assert [entry.after and entry.after["added"] for entry in entries] == [5_000, 0]
 
 
-def test_another_event_may_not_have_the_same_orders(sqlite_database: Database) -> None:
-    tenant = make_tenant(sqlite_database)
-    first, second = make_event(sqlite_database, tenant), make_event(sqlite_database, tenant)
-    import_file(sqlite_database, tenant.id, first.id, DEMO_LIST)
+def test_another_event_may_not_have_the_same_orders(imported: Imported) -> None:
+    second = make_event(imported.database, imported.tenant)
 
-    report = import_file(sqlite_database, tenant.id, second.id, DEMO_LIST)
+    report = import_file(imported.database, imported.tenant.id, second.id, DEMO_LIST)
 
     assert (report.added, report.refused) == (0, 5_000)
-    assert f"is an order of the event '{first.slug}'" in str(report.issues[0])
+    assert f"is an order of the event '{imported.event.slug}'" in str(report.issues[0])
 
 
-def test_another_tenant_may_have_the_same_orders(sqlite_database: Database) -> None:
-    for _ in range(2):
-        tenant = make_tenant(sqlite_database)
-        event = make_event(sqlite_database, tenant)
-        assert import_file(sqlite_database, tenant.id, event.id, DEMO_LIST).added == 5_000
+def test_another_tenant_may_have_the_same_orders(imported: Imported) -> None:
+    tenant = make_tenant(imported.database)
+    event = make_event(imported.database, tenant)
+    assert import_file(imported.database, tenant.id, event.id, DEMO_LIST).added == 5_000
 
 
-def test_the_same_order_always_has_the_same_payment_at_the_provider(
-    sqlite_database: Database,
-) -> None:
-    tenant = make_tenant(sqlite_database, "aurora")
-    event = make_event(sqlite_database, tenant)
-    import_file(sqlite_database, tenant.id, event.id, DEMO_LIST)
-    with sqlite_database.tenant_session(tenant.id) as session:
+def test_the_same_order_always_has_the_same_payment_at_the_provider(imported: Imported) -> None:
+    with imported.database.tenant_session(imported.tenant.id) as session:
         refs = {
             each["metadata"]["order"]: each["payment_intent"]
-            for each in provider_payments(session, event)
+            for each in provider_payments(session, imported.event)
         }
     assert refs["C2429940001"] == "pi_c45530345bab78d38c579818"
