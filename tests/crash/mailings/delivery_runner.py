@@ -1,11 +1,14 @@
-"""A process that delivers mails one after the other and kills itself at a given point of one."""
+"""A process whose child delivers mails and kills itself at a given point of one.
+
+Its successor, another child, gets the same mails. It prints how both ended.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from meet2be.db import Database
 from meet2be.db.tables import load_models
@@ -42,6 +45,16 @@ class DyingTransport(SmtpTransport):
 
 def main(url: str, port: str, point: str, turn: str, *mails: str) -> None:
     load_models()
+    for where in (point, "never"):
+        pid = os.fork()
+        if pid == 0:
+            deliver(url, port, where, turn, mails)
+            os._exit(0)
+        _, status = os.waitpid(pid, 0)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+
+
+def deliver(url: str, port: str, point: str, turn: str, mails: Sequence[str]) -> None:
     clock = SystemClock()
     transport = DyingTransport(SmtpSettings("127.0.0.1", int(port)), point, int(turn))
     database = Database(url, clock)
