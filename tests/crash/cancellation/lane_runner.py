@@ -1,8 +1,8 @@
 """A process that works lanes in children and has them killed or stopped at a given point.
 
 Reads one JSON command a line: whose run (`meeting`), lane, point, turn. Forks a child for it and
-answers with one JSON line when the child has ended: its return code, or how the lane stands. To fork
-from a process that has imported everything costs milliseconds, and one serves all tests.
+answers with one JSON line when the child has ended: its return code, or how the lane stands. A fork
+of a process that has imported everything costs milliseconds, and one process serves all tests.
 """
 
 from __future__ import annotations
