@@ -6,10 +6,19 @@ import importlib
 
 MODULES = (
     "cancel_conference",
+    "end_import_step",
     "process_provider_event",
     "process_webhook",
+    "read_import",
     "send_mails",
+    "send_transactional_email",
+    "send_welcome_email",
     "spread_announcements",
+    "start_import_step",
+    "tell_import_failure",
+    "tidy_mails",
+    "welcome_imported",
+    "work_import_chunk",
 )
 
 

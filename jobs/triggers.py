@@ -5,11 +5,18 @@ from __future__ import annotations
 from jobs.cancel_conference import CancelConference
 from jobs.process_provider_event import ProcessProviderEvent
 from jobs.process_webhook import ProcessWebhook
+from jobs.read_import import ReadImport
 from jobs.send_mails import A_JOB, SendMails
+from jobs.send_transactional_email import SendTransactionalEmail
+from jobs.send_welcome_email import SendWelcomeEmail
 from jobs.spread_announcements import A_JOB as ANNOUNCEMENTS
 from jobs.spread_announcements import SpreadAnnouncements
+from jobs.start_import_step import StartImportStep
+from jobs.welcome_imported import WelcomeImported
+from meet2be.accounts.facts import WelcomesWanted
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
-from meet2be.mailings.facts import MailsQueued
+from meet2be.imports.facts import ImportToBeRead, StepWanted, WelcomesDue
+from meet2be.mailings.facts import MailPosted, MailsQueued
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.queueing import Triggers
 from meet2be.webhooks.facts import Announced, DeliveriesReady
@@ -23,6 +30,14 @@ def _one_for_each_lane(fact: LanesReady) -> list[Job]:
 def _some_mails_each(fact: MailsQueued) -> list[Job]:
     starts = range(0, len(fact.mails), A_JOB)
     return [SendMails(mails=list(fact.mails[start : start + A_JOB])) for start in starts]
+
+
+def _its_own(fact: MailPosted) -> list[Job]:
+    return [SendTransactionalEmail(mail=fact.mail, person=fact.person, urgent=fact.is_urgent)]
+
+
+def _welcomes(fact: WelcomesWanted) -> list[Job]:
+    return [SendWelcomeEmail(mail=mail, person=person) for mail, person in fact.mails]
 
 
 def _to_be_processed(fact: ProviderEventReceived) -> list[Job]:
@@ -41,6 +56,18 @@ def _one_for_each_delivery(fact: DeliveriesReady) -> list[Job]:
     ]
 
 
+def _read_list(fact: ImportToBeRead) -> list[Job]:
+    return [ReadImport(import_uid=fact.import_uid, turn=fact.turn)]
+
+
+def _start_step(fact: StepWanted) -> list[Job]:
+    return [StartImportStep(import_uid=fact.import_uid, turn=fact.turn, step=fact.step)]
+
+
+def _welcome_all(fact: WelcomesDue) -> list[Job]:
+    return [WelcomeImported(import_uid=fact.import_uid)]
+
+
 def _nothing(_fact: CancellationFinished) -> list[Job]:
     """Nothing is done in the background when a run ends: its notices are part of its commit."""
     return []
@@ -49,8 +76,13 @@ def _nothing(_fact: CancellationFinished) -> list[Job]:
 TRIGGERS: Triggers = {
     LanesReady: _one_for_each_lane,
     MailsQueued: _some_mails_each,
+    MailPosted: _its_own,
+    WelcomesWanted: _welcomes,
     ProviderEventReceived: _to_be_processed,
     CancellationFinished: _nothing,
     Announced: _spread,
     DeliveriesReady: _one_for_each_delivery,
+    ImportToBeRead: _read_list,
+    StepWanted: _start_step,
+    WelcomesDue: _welcome_all,
 }

@@ -39,4 +39,5 @@ POOLS = (
     Pool("worker-cancellations", "redis-cancellations", ("cancellations",), 2, 18_000),
     Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 600),
     Pool("worker-webhooks", "redis", ("webhooks",), 1, 60, concurrency=64),
+    Pool("worker-imports", "redis", ("imports",), 2, 1800),
 )

@@ -17,6 +17,7 @@ from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.config import Settings
 from meet2be.db import Database, check_migrated
 from meet2be.db.migrating import check_role
+from meet2be.imports.desk import ImportDesk
 from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_http import GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
@@ -107,6 +108,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (MailDeliveries, deliveries),
         (Desk, desk),
         (Store, store),
+        (ImportDesk, ImportDesk(database, store, clock)),
         (WebhookDeliveries, webhooks),
         (Clock, clock),
     ):

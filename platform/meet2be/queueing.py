@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session
 from meet2be import db, facts
 from meet2be.config import BrokerSettings
 from onqueue import Job, QueueManager, dispatch_many
+from onqueue.bus import PendingBatch
 from onqueue.contracts import Clock
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.outbox.store import SqlOutbox
@@ -78,6 +79,13 @@ def dispatch(session: Session, *jobs: Job) -> None:
 def dispatch_all(session: Session, jobs: Sequence[Job]) -> None:
     """Dispatch many jobs when ``session`` commits; a rollback drops them all."""
     _dispatch(session, jobs, db.tenant_of(session))
+
+
+def dispatch_batch(session: Session, pending: PendingBatch) -> str:
+    """Dispatch a batch when ``session`` commits, in its tenant's name; return the batch's id."""
+    _ = session.connection()
+    with acting_for(db.tenant_of(session)), _transactions.bind(session):
+        return pending.after_commit().dispatch().id
 
 
 def tenant_of(job: Job) -> int | None:

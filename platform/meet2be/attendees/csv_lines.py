@@ -89,8 +89,8 @@ class CsvLines:
         except csv.Error as error:
             if "field larger" in str(error):
                 why = Message(
-                    'a cell has more than %(most)s characters, so a " before it was probably'
-                    " not closed.",
+                    "the quotes do not match, or a cell has more than %(most)s characters. Look"
+                    ' for a " that was opened and not closed, here or shortly before.',
                     {"most": f"{csv.field_size_limit():,}"},
                 )
             else:

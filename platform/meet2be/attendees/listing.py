@@ -47,7 +47,7 @@ class AttendeeDetails:
 
 def attendees_page(session: Session, event_id: int, search: AttendeeSearch, part: Slice) -> Page:
     """Return a page of (attendee, ticket's name), by name."""
-    statement = _found(event_id, search).add_columns(TicketType.name)
+    statement = found_attendees(event_id, search).add_columns(TicketType.name)
     statement = statement.join(
         TicketType,
         and_(TicketType.tenant_id == Attendee.tenant_id, TicketType.id == Attendee.ticket_type_id),
@@ -57,7 +57,7 @@ def attendees_page(session: Session, event_id: int, search: AttendeeSearch, part
 
 def count_attendees(session: Session, event_id: int, search: AttendeeSearch) -> tuple[int, bool]:
     """Return how many there are, and whether that is exact: it counts to 10,000 only."""
-    return count_up_to(session, _found(event_id, search).with_only_columns(Attendee.id))
+    return count_up_to(session, found_attendees(event_id, search).with_only_columns(Attendee.id))
 
 
 def position_of(session: Session, uid: str) -> tuple[object, ...] | None:
@@ -100,7 +100,8 @@ def attendee_details(session: Session, uid: str) -> AttendeeDetails | None:
     return None if row is None else AttendeeDetails(*row)
 
 
-def _found(event_id: int, search: AttendeeSearch) -> Select[Any]:
+def found_attendees(event_id: int, search: AttendeeSearch) -> Select[Any]:
+    """Return the statement that finds an event's attendees, in no order."""
     statement = select(Attendee).where(Attendee.event_id == event_id)
     if search.words:
         statement = statement.where(or_(*_holds(search.words[:LONGEST_SEARCH])))

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import exists, insert, select, update
 from sqlalchemy import delete as remove
+from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -258,11 +258,15 @@ class PeopleRows:
         now: datetime,
     ) -> None:
         """Give each of them a place, and an account where they have none."""
-        unique = {person.email_norm: person for person in people}
+        unique: dict[str, _Person] = {}
         for person in people:
-            if unique[person.email_norm].number != person.number:
-                first = unique[person.email_norm].number
-                outcomes[person.number].repeats = first
+            first = unique.setdefault(person.email_norm, person)
+            if first is not person:
+                outcomes[person.number].repeats = first.number
+                why = Message("repeats row %(row)s: the same address.", {"row": first.number})
+                outcomes[person.number].refuse(
+                    "dup_in_file", self._words["email"], person.email, why
+                )
         accounts = self._accounts(session, unique)
         made = self._new_accounts(
             session, [each for norm, each in unique.items() if norm not in accounts], now
@@ -280,12 +284,10 @@ class PeopleRows:
             }
             for norm, person in unique.items()
         ]
-        places = {
-            user_id: number
-            for user_id, number in session.execute(
-                insert(Membership).returning(Membership.user_id, Membership.id), rows
-            )
-        }  # fmt: skip
+        made_places = session.execute(
+            insert(Membership).returning(Membership.user_id, Membership.id), rows
+        )
+        places = {user_id: number for user_id, number in made_places}  # noqa: C416 -- rows are no tuples
         for norm, person in unique.items():
             outcome = outcomes[person.number]
             outcome.state, outcome.entity_id = "created", places[accounts[norm]]

@@ -1,0 +1,358 @@
+"""What people do with an import: upload, say how it is read, map, check, write, cancel, undo.
+
+Verbs take a session, change it, and leave the commit to their caller, unless they say otherwise.
+"""
+
+from __future__ import annotations
+
+import codecs
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, BinaryIO, Final
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from meet2be import facts
+from meet2be.audit.services import Actor, record
+from meet2be.db import clock_of, tenant_of
+from meet2be.db.columns import new_uid
+from meet2be.events.models import Event
+from meet2be.imports.detection import (
+    DELIMITERS,
+    ENCODINGS,
+    SAMPLE,
+    Layout,
+    format_of,
+    guess_layout,
+)
+from meet2be.imports.errors import UnreadableUpload, WrongState
+from meet2be.imports.facts import ImportToBeRead, StepWanted
+from meet2be.imports.fields import Mapped, checked_mapping, header_hash, suggest
+from meet2be.imports.limits import LARGEST_UPLOAD
+from meet2be.imports.models import Import, ImportChunk, ImportMapping, ImportRow
+from meet2be.imports.queries import remembered
+from meet2be.imports.tables import Source, preview_of
+from meet2be.imports.workbook.reader import WorkbookReader
+from meet2be.integrations.storage import Store, clean_filename, tenant_key
+from meet2be.language import Message
+from meet2be.tenancy.models import Tenant
+
+DUPLICATES: Final = ("skip", "update", "report")
+_PIECE: Final = 1 << 18
+_BEFORE_RUN: Final = ("uploaded", "mapped", "validated", "failed")
+_TYPES: Final = {
+    "csv": "text/csv",
+    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file as it comes in: what it is to become, by whom, and its name as they know it."""
+
+    kind: str
+    file: BinaryIO
+    filename: str
+    user_id: int | None
+    event: Event | None = None
+
+
+@dataclass(slots=True)
+class _Copied:
+    """What was seen while a file was copied."""
+
+    size: int = 0
+    sha256: str = ""
+    head: bytes = b""
+    tail: bytes = b""
+    is_utf8: bool = True
+
+
+def upload(session: Session, store: Store, given: Upload, actor: Actor) -> Import:
+    """Take a file into the store and return its import, not yet committed.
+
+    Raises UnreadableUpload when it is no list; nothing is kept then.
+    """
+    tenant = session.scalars(select(Tenant)).one()
+    uid = new_uid()
+    key = tenant_key(tenant.uid, "imports", uid, "upload")
+    head = given.file.read(SAMPLE)
+    kind = format_of(head, _tail_of(given.file))
+    given.file.seek(0)
+    with store.write(key, content_type=_TYPES[kind]) as target:
+        copied = _copy(given.file, target)
+    try:
+        layout = _first_layout(store, key, kind, copied)
+        header = _header(Source(store, key, kind, given.filename), layout)
+    except UnreadableUpload:
+        store.delete(key)
+        raise
+    made = Import(
+        uid=uid,
+        kind=given.kind,
+        event_id=None if given.event is None else given.event.id,
+        uploaded_by=given.user_id,
+        filename=clean_filename(given.filename, "list")[:200],
+        storage_key=key,
+        bytes=copied.size,
+        sha256=copied.sha256,
+        format=kind,
+        layout=layout.to_json(),
+        header=list(header),
+        options={"duplicates": "skip", "shared": False, "welcome": False},
+        mapping=mapping_for(session, given.kind, header),
+    )
+    session.add(made)
+    session.flush()
+    after = {"file": made.filename, "bytes": made.bytes, "kind": made.kind}
+    record(session, actor, "import.uploaded", "import", uid, after=after)
+    return made
+
+
+def same_file(session: Session, found: Import) -> Import | None:
+    """Return an earlier import of the same bytes that went through, None when there is none."""
+    return session.scalar(
+        select(Import)
+        .where(
+            Import.sha256 == found.sha256,
+            Import.id < found.id,
+            Import.kind == found.kind,
+            Import.event_id.is_not_distinct_from(found.event_id),
+            Import.state.in_(("done", "done_with_errors", "running")),
+        )
+        .order_by(Import.id.desc())
+        .limit(1)
+    )
+
+
+def mapping_for(session: Session, kind: str, header: tuple[str, ...]) -> dict[str, Any]:
+    """Return the mapping of the last list with this header, else the likely one."""
+    stored = session.scalar(
+        select(ImportMapping.mapping).where(
+            ImportMapping.kind == kind, ImportMapping.header_hash == header_hash(header)
+        )
+    )
+    return remembered(stored) if stored is not None else suggest(kind, header)
+
+
+def set_layout(session: Session, store: Store, found: Import, layout: Layout) -> None:
+    """Read the file this way from now on; raises UnreadableUpload and WrongState."""
+    _need(found, _BEFORE_RUN)
+    checked = checked_layout(found, layout)
+    header = _header(source_of(store, found), checked)
+    found.layout, found.header = checked.to_json(), list(header)
+    found.mapping = mapping_for(session, found.kind, header)
+    _forget_check(found, "uploaded")
+
+
+def checked_layout(found: Import, layout: Layout) -> Layout:
+    """Return the layout with what is no choice of this file left as it is."""
+    now = Layout.from_json(found.layout)
+    sheets = [name for name, _ in now.sheets]
+    return replace(
+        now,
+        encoding=layout.encoding if layout.encoding in ENCODINGS else now.encoding,
+        delimiter=layout.delimiter if layout.delimiter in DELIMITERS else now.delimiter,
+        header_row=min(max(layout.header_row, 0), 50),
+        sheet=layout.sheet if layout.sheet in sheets else now.sheet,
+    )
+
+
+def set_mapping(
+    session: Session, found: Import, mapping: Mapped, options: Mapping[str, Any], actor: Actor
+) -> None:
+    """Keep which field comes from where, and have the whole list checked.
+
+    Raises BadMapping for what is missing, and WrongState.
+    """
+    _need(found, _BEFORE_RUN)
+    kept = checked_mapping(found.kind, len(found.header), mapping)
+    duplicates = str(options.get("duplicates", "skip"))
+    found.mapping = kept
+    found.options = {
+        "duplicates": duplicates if duplicates in DUPLICATES else "skip",
+        "shared": bool(options.get("shared")),
+        "welcome": bool(options.get("welcome")) and found.kind == "users",
+    }
+    _remember(session, found)
+    _forget_check(found, "validating")
+    found.turn += 1
+    record(session, actor, "import.checked", "import", found.uid, after={"options": found.options})
+    facts.note(session, ImportToBeRead(found.uid, found.turn))
+
+
+def start(session: Session, found: Import, actor: Actor) -> None:
+    """Write the rows that are right; raises WrongState unless the list was checked."""
+    found = _locked(session, found)
+    _need(found, ("validated",))
+    found.state, found.error = "running", None
+    found.turn += 1
+    found.batch_id, found.started_at = None, clock_of(session).now()
+    record(session, actor, "import.started", "import", found.uid)
+    facts.note(session, StepWanted(found.uid, found.turn, "write"))
+
+
+def cancel(session: Session, found: Import, actor: Actor) -> None:
+    """Begin nothing more; what is written stays. A check that is cancelled can begin anew."""
+    found = _locked(session, found)
+    _need(found, ("running", "validating"))
+    if found.state == "running":
+        found.state = "cancelling"
+    else:
+        _forget_check(found, "mapped")
+        found.turn += 1
+    record(session, actor, "import.cancelled", "import", found.uid)
+
+
+def retry(session: Session, found: Import, actor: Actor) -> None:
+    """Try what failed, or was left when the import was stopped, once more."""
+    found = _locked(session, found)
+    _need(found, ("done_with_errors", "cancelled", "failed"))
+    if found.started_at is None:
+        raise WrongState(found.state)
+    session.execute(
+        update(ImportRow)
+        .where(ImportRow.import_id == found.id, ImportRow.state == "failed")
+        .values(state="valid", errors=None)
+        .execution_options(synchronize_session=False)
+    )
+    again = select(ImportRow.chunk_no).where(
+        ImportRow.import_id == found.id, ImportRow.state == "valid"
+    )
+    session.execute(
+        update(ImportChunk)
+        .where(ImportChunk.import_id == found.id, ImportChunk.n.in_(again))
+        .values(state="checked", error=None)
+        .execution_options(synchronize_session=False)
+    )
+    found.state, found.error, found.finished_at = "running", None, None
+    found.turn += 1
+    found.batch_id = None
+    record(session, actor, "import.retried", "import", found.uid)
+    facts.note(session, StepWanted(found.uid, found.turn, "write"))
+
+
+def undo(session: Session, found: Import, actor: Actor) -> None:
+    """Take back what was written and not changed since; raises WrongState after its time."""
+    found = _locked(session, found)
+    _need(found, ("done", "done_with_errors", "cancelled", "failed"))
+    if not can_undo(session, found):
+        raise WrongState(found.state)
+    found.state, found.error = "undoing", None
+    found.turn += 1
+    found.batch_id = None
+    record(session, actor, "import.undone", "import", found.uid)
+    facts.note(session, StepWanted(found.uid, found.turn, "undo"))
+
+
+def can_undo(session: Session, found: Import) -> bool:
+    """Tell whether the import can be undone now."""
+    ended = found.state in {"done", "done_with_errors", "cancelled", "failed"}
+    return ended and found.undo_until is not None and clock_of(session).now() < found.undo_until
+
+
+def source_of(store: Store, found: Import) -> Source:
+    """Return where the import's file lies; raises UnreadableUpload when it is gone."""
+    if found.storage_key is None:
+        raise UnreadableUpload(Message("The uploaded file is not there any more. Upload it again."))
+    return Source(store, found.storage_key, found.format, found.filename)
+
+
+# ---- parts ----
+
+
+def _need(found: Import, states: tuple[str, ...]) -> None:
+    if found.state not in states or (
+        found.state == "failed" and states is _BEFORE_RUN and found.started_at is not None
+    ):
+        raise WrongState(found.state)
+
+
+def _locked(session: Session, found: Import) -> Import:
+    return session.get_one(Import, found.id, with_for_update=True, populate_existing=True)
+
+
+def _forget_check(found: Import, state: str) -> None:
+    found.state, found.error, found.batch_id = state, None, None
+    found.rows_total = found.rows_read = 0
+
+
+def _remember(session: Session, found: Import) -> None:
+    name = header_hash([str(column) for column in found.header])
+    known = session.scalar(
+        select(ImportMapping).where(
+            ImportMapping.kind == found.kind, ImportMapping.header_hash == name
+        )
+    )
+    if known is None:
+        tenant = tenant_of(session) or found.tenant_id
+        session.add(
+            ImportMapping(
+                tenant_id=tenant, kind=found.kind, header_hash=name, mapping=found.mapping
+            )
+        )
+    else:
+        known.mapping = found.mapping
+
+
+def _tail_of(file: BinaryIO) -> bytes:
+    size = file.seek(0, 2)
+    if size > LARGEST_UPLOAD:
+        raise UnreadableUpload(
+            Message(
+                "The file has more than %(most)s MB. Upload it in parts.",
+                {"most": LARGEST_UPLOAD // 1024 // 1024},
+            )
+        )
+    file.seek(max(0, size - SAMPLE))
+    return file.read(SAMPLE)
+
+
+def _copy(file: BinaryIO, target: BinaryIO) -> _Copied:
+    """Copy a file piece by piece, and look at it in passing."""
+    copied, digest = _Copied(), hashlib.sha256()
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    while piece := file.read(_PIECE):
+        target.write(piece)
+        digest.update(piece)
+        copied.size += len(piece)
+        copied.head = copied.head or piece[:SAMPLE]
+        copied.is_utf8 = copied.is_utf8 and _decodes(decoder, piece)
+    copied.is_utf8 = copied.is_utf8 and _decodes(decoder, b"", is_last=True)
+    copied.sha256 = digest.hexdigest()
+    return copied
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_last: bool = False) -> bool:
+    try:
+        decoder.decode(piece, is_last)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _first_layout(store: Store, key: str, kind: str, copied: _Copied) -> Layout:
+    if kind == "csv":
+        return guess_layout(copied.head, is_utf8=copied.is_utf8)
+    with (
+        tempfile.NamedTemporaryFile(prefix="m2b-import-", suffix=".xlsx") as local,
+        store.open(key) as file,
+        WorkbookReader() as reader,
+    ):
+        shutil.copyfileobj(file, local, 1 << 20)
+        local.flush()
+        sheets = reader.sheets(local.name)
+    seen = next((each for each in sheets if each.is_visible), sheets[0])
+    return Layout(sheet=seen.name, sheets=tuple((each.name, each.is_visible) for each in sheets))
+
+
+def _header(source: Source, layout: Layout) -> tuple[str, ...]:
+    with WorkbookReader() as reader:
+        preview = preview_of(source, layout, reader)
+    if preview.problem is not None and not preview.header:
+        raise UnreadableUpload(preview.problem)
+    return preview.header

@@ -1,0 +1,146 @@
+"""Who hears of an import: the person who began it, and endpoints that want to know."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meet2be.attendees.models import Attendee
+from meet2be.db import clock_of
+from meet2be.imports.models import Import
+from meet2be.imports.outcomes import Outcome
+from meet2be.language import Message
+from meet2be.notifications.services import Notice, notify
+from meet2be.orders.models import Order
+from meet2be.webhooks.publishing import Announcement, is_wanted, publish, publish_many
+
+DONE, FAILED, UNDONE = "import.done", "import.failed", "import.undone"
+CREATED, UPDATED = "attendee.created", "attendee.updated"
+
+
+def announce_rows(session: Session, found: Import, outcomes: Sequence[Outcome]) -> None:
+    """Announce the attendees a chunk has written; costs one look where nobody listens."""
+    if found.kind != "attendees" or not is_wanted(session, CREATED, UPDATED):
+        return
+    types = {
+        outcome.entity_id: CREATED if outcome.state == "created" else UPDATED
+        for outcome in outcomes
+        if outcome.state in {"created", "updated"} and outcome.entity_id is not None
+    }
+    people = session.execute(
+        select(Attendee.id, Attendee.uid, Attendee.status, Order.code)
+        .join(Order, (Order.id == Attendee.order_id) & (Order.tenant_id == Attendee.tenant_id))
+        .where(Attendee.id.in_(types))
+    )
+    now = clock_of(session).now()
+    publish_many(
+        session,
+        (
+            Announcement(
+                type=types[number],
+                subject_type="attendee",
+                subject_uid=uid,
+                event_id=found.event_id,
+                data={"status": status, "order": code}
+                if types[number] == CREATED
+                else {"status": status, "changed": []},
+                dedupe_key=f"{types[number]}:{uid}:{found.uid}",
+                occurred_at=now,
+            )
+            for number, uid, status, code in people
+        ),
+    )
+
+
+def tell_end(session: Session, found: Import, rows: Counter[str], now: datetime) -> None:
+    """Tell of an import that has ended, in its commit."""
+    data = {
+        "kind": found.kind,
+        "rows": found.rows_total,
+        "created": rows["created"],
+        "updated": rows["updated"],
+        "failed": rows["failed"] + rows["invalid"],
+    }
+    is_bad = found.state == "failed"
+    name = UNDONE if found.state == "undone" else FAILED if is_bad else DONE
+    publish(
+        session,
+        Announcement(
+            type=name,
+            subject_type="import",
+            subject_uid=found.uid,
+            event_id=found.event_id,
+            data=data | ({"code": "stopped"} if is_bad else {}),
+            dedupe_key=f"{name}:{found.uid}:{found.turn}",
+            occurred_at=now,
+        ),
+    )
+    _notify(session, found, _notice(found, rows), now)
+
+
+def tell_first_failure(session: Session, found: Import, now: datetime) -> None:
+    """Tell the person that something went wrong while the rest goes on."""
+    notice = Notice(
+        kind=FAILED,
+        severity="warning",
+        title=Message("A part of your import failed"),
+        body=Message(
+            "Some rows of '%(file)s' could not be written. The others go on; what failed can be"
+            " tried again.",
+            {"file": found.filename},
+        ),
+        dedupe_key=f"import.part:{found.uid}:{found.turn}",
+        link=f"/imports/{found.uid}",
+        related_type="import",
+        related_id=found.id,
+    )
+    _notify(session, found, notice, now)
+
+
+def _notify(session: Session, found: Import, notice: Notice, now: datetime) -> None:
+    if found.uploaded_by is not None:
+        notify(session, found.tenant_id, [found.uploaded_by], notice, now)
+
+
+def _notice(found: Import, rows: Counter[str]) -> Notice:
+    values = {
+        "file": found.filename,
+        "created": f"{rows['created']:,}",
+        "updated": f"{rows['updated']:,}",
+        "left": f"{found.rows_total - rows['created'] - rows['updated']:,}",
+        "undone": f"{rows['undone']:,}",
+        "kept": f"{rows['kept']:,}",
+    }
+    severity, title, body = _WORDS[found.state]
+    return Notice(
+        kind=FAILED if found.state == "failed" else DONE,
+        severity=severity,
+        title=Message(title, values),
+        body=Message(body, values),
+        dedupe_key=f"import.end:{found.uid}:{found.turn}",
+        link=f"/imports/{found.uid}",
+        related_type="import",
+        related_id=found.id,
+    )
+
+
+def _words(severity: str, title: Message, body: Message) -> tuple[str, str, str]:
+    return severity, title.sentence, body.sentence
+
+
+_COUNTS = Message("%(created)s were added, %(updated)s changed, %(left)s rows were left out.")
+_WORDS = {
+    "done": _words("success", Message("'%(file)s' was imported"), _COUNTS),
+    "done_with_errors": _words("warning", Message("'%(file)s' was imported, with errors"), _COUNTS),
+    "cancelled": _words("info", Message("The import of '%(file)s' was cancelled"), _COUNTS),
+    "failed": _words("error", Message("The import of '%(file)s' was stopped"), _COUNTS),
+    "undone": _words(
+        "info",
+        Message("The import of '%(file)s' was undone"),
+        Message("%(undone)s rows were taken back, %(kept)s stay because they were changed."),
+    ),
+}
