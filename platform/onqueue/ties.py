@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from onqueue.contracts import Claim, Tie
@@ -33,6 +34,10 @@ def read_tie(job: str, part: Any) -> Tie:
     What newer code adds to a tie is passed over.
     """
     try:
+        if len(part) == 1:  # most ties, and one for many jobs
+            [(name, value)] = part.items()
+            if type(value) is str and name in {"batch", "fair"}:
+                return _simple(name, value)
         claim = part.get("claim")
         tie = Tie(
             fair=_text(part.get("fair", "")),
@@ -45,6 +50,12 @@ def read_tie(job: str, part: Any) -> Tie:
         msg = f"The payload of job {job!r} has the tie {part!r}, which cannot be read: {error}"
         raise UnreadablePayload(msg) from error
     return tie
+
+
+@lru_cache(maxsize=1024)
+def _simple(name: str, value: str) -> Tie:
+    """Return the tie of a member of a batch, or of a job that only has a lane."""
+    return Tie(batch=value) if name == "batch" else Tie(fair=value)
 
 
 def _claim(key: Any, lifetime: Any, on_conflict: Any, until_processing: Any) -> Claim:
