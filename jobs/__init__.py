@@ -10,6 +10,7 @@ MODULES = (
     "process_provider_event",
     "process_webhook",
     "read_import",
+    "replay_webhooks",
     "send_mails",
     "send_transactional_email",
     "send_welcome_email",

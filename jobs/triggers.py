@@ -6,6 +6,7 @@ from jobs.cancel_conference import CancelConference
 from jobs.process_provider_event import ProcessProviderEvent
 from jobs.process_webhook import ProcessWebhook
 from jobs.read_import import ReadImport
+from jobs.replay_webhooks import ReplayWebhooks, ResumeWebhooks
 from jobs.send_mails import A_JOB, SendMails
 from jobs.send_transactional_email import SendTransactionalEmail
 from jobs.send_welcome_email import SendWelcomeEmail
@@ -19,7 +20,7 @@ from meet2be.imports.facts import ImportToBeRead, StepWanted, WelcomesDue
 from meet2be.mailings.facts import MailPosted, MailsQueued
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.queueing import Triggers
-from meet2be.webhooks.facts import Announced, DeliveriesReady
+from meet2be.webhooks.facts import Announced, DeliveriesReady, EndpointResumed, ReplayAsked
 from onqueue import Job
 
 
@@ -68,6 +69,24 @@ def _welcome_all(fact: WelcomesDue) -> list[Job]:
     return [WelcomeImported(import_uid=fact.import_uid)]
 
 
+def _held_back(fact: EndpointResumed) -> list[Job]:
+    return [ResumeWebhooks(endpoint=fact.endpoint)]
+
+
+def _again(fact: ReplayAsked) -> list[Job]:
+    return [
+        ReplayWebhooks(
+            user=fact.user,
+            endpoint=fact.endpoint,
+            statuses=list(fact.statuses),
+            type=fact.type,
+            since=fact.since,
+            until=fact.until,
+            last=fact.last,
+        )
+    ]
+
+
 def _nothing(_fact: CancellationFinished) -> list[Job]:
     """Nothing is done in the background when a run ends: its notices are part of its commit."""
     return []
@@ -82,6 +101,8 @@ TRIGGERS: Triggers = {
     CancellationFinished: _nothing,
     Announced: _spread,
     DeliveriesReady: _one_for_each_delivery,
+    EndpointResumed: _held_back,
+    ReplayAsked: _again,
     ImportToBeRead: _read_list,
     StepWanted: _start_step,
     WelcomesDue: _welcome_all,

@@ -28,3 +28,25 @@ class DeliveriesReady:
 
     tenant_id: int
     deliveries: tuple[Ready, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointResumed:
+    """An endpoint is switched on: what was held back for it can be sent."""
+
+    tenant_id: int
+    endpoint: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayAsked:
+    """Somebody wants deliveries sent again: which, and up to which row they were there."""
+
+    tenant_id: int
+    user: int | None
+    endpoint: int | None
+    statuses: tuple[str, ...]
+    type: str | None
+    since: str | None
+    until: str | None
+    last: int
