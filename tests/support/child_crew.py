@@ -42,7 +42,7 @@ class CrewBench(Bench):
         consumer: Any = SharedConsumer(self.consumer, guard)
         settlement = SharedSettlement(
             guard,
-            lambda: consumer,
+            lambda: self.consumer,
             connection="redis",
             consumer=consumer,
             failed=self.failed,

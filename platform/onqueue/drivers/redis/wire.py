@@ -165,7 +165,7 @@ class Line:
         return replies
 
     def tell(self, packed: bytes) -> None:
-        """Send a command, its answer unwanted; for workers, whose forks end before they get here."""
+        """Send a command, its answer unwanted; for workers, whose forks end before that."""
         self._told.append(packed)
         try:
             socket = self._socket or self.open()

@@ -48,6 +48,14 @@ class Jot(Job):
         RUNS.append(self.label)
 
 
+class Nap(Job):
+    """Lets other threads run meanwhile."""
+
+    def handle(self) -> None:
+        _clock.sleep(0.001)
+        RUNS.append("nap")
+
+
 class Meet(Job):
     """Ends when four of its kind run at the same moment."""
 
@@ -98,6 +106,27 @@ def test_each_of_many_jobs_is_marked_run_and_confirmed_once(bench: CrewBench) ->
     confirmed = [job_id for told in bench.consumer.told if told[0] == "done" for job_id in told[1:]]
     assert sorted(confirmed) == sorted(bench.consumer.started) == ids
     assert Counter(RUNS) == Counter(map(str, range(500)))
+
+
+def test_while_a_thread_makes_a_trip_the_others_go_on_with_what_is_held(bench: CrewBench) -> None:
+    for _ in range(300):
+        bench.put(Nap())
+    turn = bench.consumer.turn
+    went_on: list[bool] = []
+
+    def slowly(want: int, done: Any) -> Any:
+        before, looks = len(RUNS), 0
+        if bench.shared.unstarted:
+            while len(RUNS) == before and looks < 200:
+                _clock.sleep(0.001)
+                looks += 1
+            went_on.append(len(RUNS) > before)
+        return turn(want, done)
+
+    bench.consumer.turn = slowly  # type: ignore[method-assign]
+    assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
+    assert any(went_on)
+    assert len(RUNS) == 300
 
 
 @pytest.mark.parametrize(("limit", "ran"), [({"max_jobs": 5}, 5), ({"once": True}, 1)])
