@@ -1,11 +1,18 @@
 """Send some mails of the outbox."""
 
+from collections.abc import Sequence
 from datetime import timedelta
+from typing import Any
 
-from meet2be.integrations.mail import DeliveryDeferred
-from meet2be.mailings.delivery import MailDeliveries
+from jobs.mail_middleware import BACKOFF, circuit
+from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
+from meet2be.mailings import courier
+from meet2be.mailings.delivery import MailDeliveries, MailDelivery
+from meet2be.mailings.limits import LIMITER
 from meet2be.queueing import tenant_of
 from onqueue import Job
+from onqueue.limits import take_each
+from onqueue.middleware import Middleware
 
 A_JOB = 50
 """How many mails one job takes at most: no fewer than one commit of a lane writes, because a job
@@ -13,21 +20,38 @@ costs what three mails do. A worker that is to stop leaves the rest of its job t
 
 
 class SendMails(Job):
-    """Delivers mails at most once each; "try later" answers are tried again for a day."""
+    """Delivers mails at most once each; "try later" answers are tried again for a day.
+
+    What is beyond its reader's limit an hour is left to a ``SendTransactionalEmail``, which waits.
+    """
 
     connection = "redis"
     queue = "emails"
     durable = True
     timeout = 600
-    backoff = (30, 60, 300, 900, 1800)
+    backoff = BACKOFF
     retry_until = timedelta(hours=24)
 
     mails: list[int]
 
+    def middleware(self) -> Sequence[Middleware]:
+        """Leave a mail server alone that refuses us altogether."""
+        return [circuit()]
+
     def handle(self, deliveries: MailDeliveries) -> None:
         """Send them; those the mail server puts off come again later."""
         delivery = deliveries.of_tenant(tenant_of(self))
-        left = delivery.deliver(self.mails, self.job_id, self.ensure_lease, self._is_to_stop)
+        try:
+            left = delivery.deliver(
+                self.mails,
+                self.job_id,
+                self.ensure_lease,
+                self._is_to_stop,
+                lambda rows: self._may_leave(delivery, rows),
+            )
+        except TransportBroken as error:
+            courier.tell_broken_tx(delivery, error.text)
+            raise
         if left and self.should_stop:
             self.snooze(0)
         elif left:
@@ -37,6 +61,12 @@ class SendMails(Job):
         """Say on the mails that nobody tries them any more."""
         deliveries = self.running("failed").service(MailDeliveries)
         deliveries.of_tenant(tenant_of(self)).give_up(self.mails, str(error))
+
+    def _may_leave(self, delivery: MailDelivery, rows: Sequence[Any]) -> Sequence[Any]:
+        rows = courier.hold_back_tx(delivery, rows)
+        if self.attempts > 1:
+            return rows  # these were counted when they were tried first
+        return courier.let_through_tx(delivery, rows, lambda limits: take_each(LIMITER, limits))
 
     def _is_to_stop(self) -> bool:
         return self.should_stop

@@ -11,9 +11,9 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
-from meet2be import facts, money
+from meet2be import money
 from meet2be.accounts.models import User
-from meet2be.cancellations.context import Desk, sender_of
+from meet2be.cancellations.context import Desk
 from meet2be.cancellations.errors import (
     CodeExpired,
     CodeNeeded,
@@ -27,9 +27,8 @@ from meet2be.cancellations.preview import Preview
 from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
-from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.models import Mail
-from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, enqueue
+from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, post, sender_of
 from meet2be.tenancy.models import Tenant
 
 DIGITS = 8
@@ -69,9 +68,7 @@ def send_code(session: Session, desk: Desk, run_uid: str, user_id: int) -> None:
         raise TooManyCodes(MOST_CODES, int(VALID.total_seconds() // 60))
     code = "".join(secrets.choice("0123456789") for _ in range(DIGITS))
     run.code_hash, run.code_expires_at, run.code_tries = hashed(run.uid, code), now + VALID, 0
-    written = enqueue(session, _draft(session, desk, run, user_id, code), now)
-    if written.is_new and written.status == "queued":
-        facts.note(session, MailsQueued((written.mail_id,)))
+    post(session, _draft(session, desk, run, user_id, code), now)
 
 
 def check_code_tx(desk: Desk, tenant_id: int, run_uid: str, code: str | None) -> None:

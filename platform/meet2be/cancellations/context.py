@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, select
 
@@ -13,7 +13,7 @@ from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.options import CancelOptions
 from meet2be.db import GuardedSession
 from meet2be.events.models import Event
-from meet2be.mailings.services import Sender
+from meet2be.mailings.services import Sender, sender_of
 from meet2be.payments.provider import PaymentProvider
 from meet2be.tenancy.models import Tenant
 from onqueue.contracts import Clock
@@ -118,11 +118,3 @@ def context_of(
         options=CancelOptions.from_json(row.options),
         accounts=tuple(row.preview.get("accounts", ())),
     )
-
-
-def sender_of(tenant: Any, fallback: Sender) -> Sender:
-    """Return the tenant's own sender if it was verified, else the platform's in its name."""
-    name = tenant.sender_name or getattr(tenant, "tenant_name", None) or tenant.name
-    if tenant.sender_email and tenant.sender_verified_at is not None:
-        return Sender(name, tenant.sender_email, tenant.reply_to)
-    return Sender(f"{name} (via {fallback.name})", fallback.address, tenant.reply_to)

@@ -78,4 +78,6 @@ def _draft(
         related_type=related[0],
         related_id=related[1],
         personal=PERSONAL,
+        event_id=context.event_id,
+        test_mode=context.test_mode,
     )

@@ -24,6 +24,12 @@ class Envelope:
     content: bytes
 
 
+class GivenName(str):
+    """What a provider calls a message that it took; its news name the message so."""
+
+    __slots__ = ()
+
+
 class MailTransport(Protocol):
     """Something that takes a message in two halves; see the module's head."""
 
@@ -35,6 +41,8 @@ class MailTransport(Protocol):
 
     def transmit(self, envelope: Envelope, following: Envelope | None = None) -> str:
         """Send the prepared message, return the server's words; may raise ``DeliveryUncertain``.
+
+        A ``GivenName`` where the provider gives the message one.
 
         ``following`` is the message that is prepared next: it may be announced already.
         """
@@ -56,6 +64,10 @@ class DeliveryDeferred(MailError):
     def __init__(self, address: str, code: int, text: str) -> None:
         self.address, self.code, self.text = address, code, text
         super().__init__(f"mail to '{address}' was put off ({code or 'no answer'}): {text}")
+
+
+class TransportBroken(DeliveryDeferred):
+    """No mail at all can leave until somebody does something: a wrong password, no rights."""
 
 
 class DeliveryRefused(MailError):

@@ -19,6 +19,7 @@ from meet2be.integrations.mail import (
     DeliveryRefused,
     DeliveryUncertain,
     Envelope,
+    TransportBroken,
 )
 from meet2be.integrations.smtp_dialogue import ConnectionLost, Dialogue, Reply
 
@@ -181,6 +182,10 @@ class SmtpTransport:
             connection.ehlo_or_helo_if_needed()
             if connection.sock is None:
                 raise smtplib.SMTPServerDisconnected("the server has hung up")
+        except smtplib.SMTPAuthenticationError as error:
+            where, said = f"{settings.host}:{settings.port}", str(error.smtp_error)
+            text = f"the mail server {where} does not take our user name and password: {said}"
+            raise TransportBroken(where, error.smtp_code, text) from error
         except (OSError, smtplib.SMTPException) as error:
             where = f"{settings.host}:{settings.port}"
             raise DeliveryDeferred(where, 0, f"no mail server at {where}: {error}") from error

@@ -16,24 +16,34 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.orm import Session
 
+from meet2be import facts
 from meet2be.db import Database, GuardedSession
 from meet2be.integrations.mail import (
     DeliveryDeferred,
     DeliveryRefused,
     DeliveryUncertain,
     Envelope,
+    GivenName,
     MailTransport,
+    TransportBroken,
 )
 from meet2be.mailings import statements as sql
+from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.message import Letter, seal
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder, goes_far
+from meet2be.mailings.services import AT_MOST_ONCE
 from onqueue.contracts import Clock
 
 KIND_HEADER = "X-Meet2Be-Kind"
+BY_ITSELF = {"Auto-Submitted": "auto-generated"}
+"""So that no holiday notice answers us (RFC 3834 §5)."""
 OWN_MAIL = "deliver the platform's own mail"
 LEASE = timedelta(seconds=300)
 """How long a claim stands before anybody may call it lost: over two SMTP answers' time-outs."""
+
+
+LetThrough = Callable[[Sequence[Row[Any]]], Sequence[Row[Any]]]
 
 
 class MailDelivery:
@@ -59,14 +69,18 @@ class MailDelivery:
         token: str,
         ensure_lease: Callable[[], None] = lambda: None,
         should_stop: Callable[[], bool] = lambda: False,
+        let_through: LetThrough = list,
     ) -> list[int]:
         """Send those of ``mails`` that are still to be sent; ``token`` names the job that tries.
 
+        ``let_through`` is shown all rows and returns those that may leave now.
+
         Returns the mails that are still queued: put off by the server, or left because the worker
         is to stop. ``ensure_lease`` is asked before each claim and raises when another worker may
-        have taken over; what was sent until then is recorded all the same.
+        have taken over; what was sent until then is recorded all the same. Raises
+        ``TransportBroken`` when none can leave at all.
         """
-        rows = self._rows(mails)
+        rows = let_through(self._rows(mails))
         # One plain connection for all its short transactions: a session costs more than they do.
         with self.connection() as connection:
             delivering = _Delivering(self, connection, token)
@@ -169,6 +183,9 @@ class _Delivering:
         """Announce the mail to the server; what goes wrong here may be repeated."""
         try:
             self.delivery.transport.prepare(mail.envelope, meanwhile=self.settle)
+        except TransportBroken as error:
+            self._put_off(mail.row, error)
+            raise  # each further mail would only be one more try with the same wrong password
         except DeliveryDeferred as error:
             self._put_off(mail.row, error)
             return False
@@ -197,7 +214,9 @@ class _Delivering:
     def _transmit(self, mail: _Sealed, following: _Sealed | None) -> None:
         after = None if following is None else following.envelope
         try:
-            outcome = Outcome("sent", self.delivery.transport.transmit(mail.envelope, after))
+            answer = self.delivery.transport.transmit(mail.envelope, after)
+            given = answer if isinstance(answer, GivenName) else None
+            outcome = Outcome("sent", answer, provider_id=given)
         except DeliveryUncertain as error:
             outcome = Outcome("uncertain", error.text)
         except DeliveryRefused as error:
@@ -215,8 +234,11 @@ class _Delivering:
     def _judge_standing_claim(self, row: Row[Any]) -> None:
         """A standing claim is lost when an earlier run of the same job made it, or it lapsed."""
         lapsed = row.lease_until is None or row.lease_until <= self.delivery.clock.now()
-        if row.lease_token == self.token or lapsed:
-            self._unsettled.append((row, Outcome("uncertain", LOST_CLAIM)))
+        if row.lease_token != self.token and not lapsed:
+            return
+        self._unsettled.append((row, _of_lost_claim(row)))
+        if row.delivery != AT_MOST_ONCE:
+            self.left.append(row.id)
 
     def _record(self) -> None:
         now = self.delivery.clock.now()
@@ -256,8 +278,17 @@ def expire_lost_claims(
         select(Mail).where(Mail.status == "sending", Mail.lease_until <= now).limit(limit)
     ).all()
     for mail in lost:
-        recorder.record(session, mail, Outcome("uncertain", LOST_CLAIM), now)
+        recorder.record(session, mail, _of_lost_claim(mail), now)
+        if mail.delivery != AT_MOST_ONCE:
+            facts.note(session, MailsQueued((mail.id,)))
     return len(lost)
+
+
+def _of_lost_claim(mail: Any) -> Outcome:
+    """What twice does no harm is sent again; about all else a person decides."""
+    if mail.delivery == AT_MOST_ONCE:
+        return Outcome("uncertain", LOST_CLAIM)
+    return Outcome("queued", LOST_CLAIM, logged="deferred")
 
 
 def _letter(row: Row[Any], now: datetime) -> Letter:
@@ -270,5 +301,5 @@ def _letter(row: Row[Any], now: datetime) -> Letter:
         html=row.body_html or "",
         sent_at=now,
         reply_to=row.reply_to,
-        headers={KIND_HEADER: row.kind, **(row.headers or {})},
+        headers={KIND_HEADER: row.kind, **BY_ITSELF, **(row.headers or {})},
     )

@@ -10,3 +10,17 @@ class MailsQueued:
     """New mails stand in the outbox: `SendMails` jobs take some each."""
 
     mails: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MailPosted:
+    """One mail to one person stands in the outbox: a `SendTransactionalEmail` job takes it.
+
+    ``person`` is what the limit counts by; ``is_urgent`` ones are counted but never wait.
+    ``tenant_id`` is whose mail it is, where the session that notes it is the platform's.
+    """
+
+    mail: int
+    person: str
+    is_urgent: bool
+    tenant_id: int | None

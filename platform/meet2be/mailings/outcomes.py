@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
+from meet2be.language import Message
 from meet2be.mailings import statements as sql
 from meet2be.mailings.models import Mail, MailSuppression
 from meet2be.notifications.services import Notice, notify_admins
@@ -41,13 +42,17 @@ class Outcome:
     detail: str
     code: int | None = None
     logged: str | None = None
+    provider_id: str | None = None
 
 
 class OutcomeRecorder:
     """Records outcomes; ``listeners``: by a mail's ``related_type``, what hears of its status."""
 
-    def __init__(self, listeners: Mapping[str, Listener] | None = None) -> None:
+    def __init__(
+        self, listeners: Mapping[str, Listener] | None = None, transport: str = "smtp"
+    ) -> None:
         self.listeners = dict(listeners or {})
+        self.transport = transport
 
     def record(self, session: Session, mail: Any, outcome: Outcome, now: datetime) -> None:
         """Put ``outcome`` on ``mail`` (a ``Mail`` or a row of it) and all that follows from it.
@@ -78,6 +83,8 @@ class OutcomeRecorder:
             "logged": outcome.logged or outcome.status,
             "code": str(outcome.code) if outcome.code else None,
             "detail": detail,
+            "transport": self.transport,
+            "provider_id": outcome.provider_id,
         }
         sql.SETTLE_MAIL.run(connection, values)
         sql.LOG_ATTEMPT.run(connection, values)
@@ -118,10 +125,11 @@ def _tell_admins(session: Session, mail: Any, now: datetime) -> None:
         Notice(
             kind="mail_uncertain",
             severity="warning",
-            title="A mail may or may not have arrived",
-            body=(
-                f"The mail '{mail.subject}' was handed over, but no answer was recorded. "
-                "It is not sent again by itself."
+            title=Message("A mail may or may not have arrived"),
+            body=Message(
+                "The mail '%(subject)s' was handed over, but no answer was recorded. "
+                "It is not sent again by itself.",
+                {"subject": mail.subject},
             ),
             link=f"/mail/{mail.uid}",
             related_type="mail",

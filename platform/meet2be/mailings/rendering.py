@@ -127,6 +127,18 @@ def template_keys() -> list[str]:
     return sorted({name.split(".")[0] for name in names})
 
 
+def in_layout(subject: str, body: str, locale: str, footer: str) -> str:
+    """Return an HTML body inside the frame that all mails share."""
+    template = _environment().get_template("own.html")
+    language = _language(locale)
+    return template.render(subject=subject, body=body, footer=footer, language=language)
+
+
+def formats_of(locale: str) -> _Formats:
+    """Return what a template may call to write amounts and days as a reader does."""
+    return _Formats(_babel_locale(locale))
+
+
 class _Formats:
     """What a template may call to write amounts and days as its reader does."""
 

@@ -14,11 +14,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 
-from meet2be import db
+from meet2be import db, facts
 from meet2be.db import ForeignTenantError
 from meet2be.db.columns import new_uid
 from meet2be.mailings import statements as sql
+from meet2be.mailings.addresses import one_address
+from meet2be.mailings.choosing import OwnTexts, own_texts_for
+from meet2be.mailings.errors import BadTemplate
+from meet2be.mailings.facts import MailPosted
+from meet2be.mailings.kinds import kind_of
+from meet2be.mailings.limits import person_key
 from meet2be.mailings.models import Mail
+from meet2be.mailings.own_texts import fill_in
 from meet2be.mailings.rendering import Rendered, render
 
 if TYPE_CHECKING:
@@ -28,7 +35,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.orm import Session
 
-AT_MOST_ONCE = "at_most_once"
+AT_MOST_ONCE, AT_LEAST_ONCE = "at_most_once", "at_least_once"
+NOT_A_MEMBER = "an event in test mode writes to members of its organisation only"
+TEST_MARK = "[TEST] "
 PRIORITY_SECURITY, PRIORITY_NORMAL, PRIORITY_BULK = 10, 50, 90
 
 
@@ -50,7 +59,9 @@ class Sender:
 class MailDraft:
     """A mail to be written; a second draft with the same ``dedupe_key`` writes nothing, ever.
 
-    ``personal`` names what of ``context`` only this mail bears; see ``rendering.render``.
+    ``personal`` names what of ``context`` only this mail bears; see ``rendering.render``. A mail of
+    an event is written in that event's own words, if it has any; in ``test_mode`` only members of
+    the organisation get it.
     """
 
     tenant_id: int | None
@@ -68,11 +79,16 @@ class MailDraft:
     sensitive: bool = False
     headers: Mapping[str, str] = field(default_factory=dict)
     personal: tuple[str, ...] = ()
+    event_id: int | None = None
+    test_mode: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one draft: ``queued`` or ``suppressed``; ``is_new`` is false for a repeat."""
+    """What became of one draft; ``is_new`` is false for a repeat.
+
+    ``queued``, ``suppressed``, or ``failed`` when the organisation's own text lacks a value.
+    """
 
     mail_id: int
     dedupe_key: str
@@ -83,6 +99,41 @@ class Written:
 def enqueue(session: Session, draft: MailDraft, now: datetime) -> Written:
     """Write one draft; see :func:`enqueue_many`."""
     return enqueue_many(session, [draft], now)[0]
+
+
+def post(session: Session, draft: MailDraft, now: datetime) -> Written:
+    """Write one mail to one person and have it sent, within that person's limit an hour.
+
+    Security mails are counted but do not wait. The caller commits. Raises ``UnknownTemplate``, and
+    ``BadAddress`` for what is not one address.
+    """
+    one_address(draft.to_addr)
+    written = enqueue(session, draft, now)
+    if written.is_new and written.status == "queued":
+        to_norm = normalise(draft.to_addr)
+        note_posted(session, written.mail_id, draft.tenant_id, draft.user_id, to_norm, draft.kind)
+    return written
+
+
+def note_posted(
+    session: Session,
+    mail_id: int,
+    tenant_id: int | None,
+    user_id: int | None,
+    to_norm: str,
+    kind: str,
+) -> None:
+    """Have a mail that stands in the outbox sent by a job of its own, in this commit."""
+    person, is_urgent = person_key(tenant_id, user_id, to_norm), kind_of(kind).is_security
+    facts.note(session, MailPosted(mail_id, person, is_urgent, tenant_id))
+
+
+def sender_of(tenant: Any, fallback: Sender) -> Sender:
+    """Return the tenant's own sender if it was verified, else the platform's in its name."""
+    name = tenant.sender_name or getattr(tenant, "tenant_name", None) or tenant.name
+    if tenant.sender_email and tenant.sender_verified_at is not None:
+        return Sender(name, tenant.sender_email, tenant.reply_to)
+    return Sender(f"{name} (via {fallback.name})", fallback.address, tenant.reply_to)
 
 
 def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -> list[Written]:
@@ -96,9 +147,9 @@ def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -
     session.flush()  # what follows goes past the session, and shall see what it holds
     tenant, connection = _tenant_of(session, drafts), session.connection()
     wanted = {draft.dedupe_key: draft for draft in drafts}
-    addresses = {normalise(draft.to_addr) for draft in wanted.values()}
-    blocked = _suppressed(connection, tenant, addresses, now)
-    new = _insert(connection, [_row(draft, blocked, now) for draft in wanted.values()])
+    blocked = _blocked(connection, tenant, list(wanted.values()), now)
+    own = own_texts_for(connection, tenant, {draft.template for draft in wanted.values()})
+    new = _insert(connection, [_row(draft, blocked, own, now) for draft in wanted.values()])
     written = new | _already_written(session, [key for key in wanted if key not in new])
     return [Written(*written[draft.dedupe_key], is_new=draft.dedupe_key in new) for draft in drafts]
 
@@ -141,11 +192,35 @@ def _already_written(session: Session, keys: Sequence[str]) -> dict[str, tuple[i
     return {key: (mail_id, key, status) for mail_id, key, status in found}
 
 
-def _suppressed(
-    connection: Connection, tenant: int | None, addresses: set[str], now: datetime
-) -> set[str]:
-    values = {"tenant": tenant, "addresses": sorted(addresses), "now": now}
-    return set(connection.execute(sql.SUPPRESSED, values).scalars())
+@dataclass(frozen=True, slots=True)
+class _Blocked:
+    """Addresses that get nothing, no news, or (of the members) a test event's mail."""
+
+    all: set[str]
+    news: set[str]
+    members: set[str]
+
+    def why(self, draft: MailDraft, to_norm: str) -> str | None:
+        """Return why a draft is not sent, None when it is."""
+        if to_norm in self.all:
+            return "the address is suppressed"
+        if to_norm in self.news and not kind_of(draft.kind).is_transactional:
+            return "the reader does not want such mails"
+        return NOT_A_MEMBER if draft.test_mode and to_norm not in self.members else None
+
+
+def _blocked(
+    connection: Connection, tenant: int | None, drafts: Sequence[MailDraft], now: datetime
+) -> _Blocked:
+    """Ask for what the drafts need: most are neither news nor of a test event."""
+    addresses = sorted({normalise(draft.to_addr) for draft in drafts})
+    values = {"tenant": tenant, "addresses": addresses, "now": now}
+    news, members = set(), set()
+    if not all(kind_of(draft.kind).is_transactional for draft in drafts):
+        news = set(connection.execute(sql.UNSUBSCRIBED, values).scalars())
+    if any(draft.test_mode for draft in drafts):
+        members = set(connection.execute(sql.MEMBERS_AMONG, values).scalars())
+    return _Blocked(set(connection.execute(sql.SUPPRESSED, values).scalars()), news, members)
 
 
 @lru_cache(maxsize=1024)
@@ -153,33 +228,47 @@ def _written_out(sender: Sender) -> str:
     return formataddr((sender.name, sender.address))
 
 
-def _row(draft: MailDraft, blocked: set[str], now: datetime) -> dict[str, Any]:
+def _texts(draft: MailDraft, own: OwnTexts) -> tuple[Rendered, int, str | None]:
+    """Return a mail's texts, their version (0: the platform's), and what is wrong with them."""
+    chosen = own.best(draft.template, draft.event_id, draft.locale) if own else None
+    if chosen is None:
+        return render(draft.template, draft.locale, draft.context, draft.personal), 0, None
+    try:
+        return fill_in(chosen.text, draft.context, chosen.locale), chosen.version, None
+    except BadTemplate as error:
+        return Rendered("", "", ""), chosen.version, str(error)
+
+
+def _row(draft: MailDraft, blocked: _Blocked, own: OwnTexts, now: datetime) -> dict[str, Any]:
     uid = new_uid()
     to_norm = normalise(draft.to_addr)
-    texts: Rendered = render(draft.template, draft.locale, draft.context, draft.personal)
+    texts, version, problem = _texts(draft, own)
+    why_not = blocked.why(draft, to_norm)
+    status = "suppressed" if why_not else "failed" if problem else "queued"
     return {
         "uid": uid,
         "tenant_id": draft.tenant_id,
         "user_id": draft.user_id,
         "kind": draft.kind,
         "template_key": draft.template,
-        "template_version": 1,
+        "template_version": version,
         "locale": draft.locale,
         "to_addr": draft.to_addr,
         "to_norm": to_norm,
         "from_addr": _written_out(draft.sender),
         "reply_to": draft.sender.reply_to,
-        "subject": texts.subject,
+        "subject": TEST_MARK + texts.subject if draft.test_mode else texts.subject,
         "body_text": texts.text,
         "body_html": texts.html,
         "headers": dict(draft.headers),
         "sensitive": draft.sensitive,
         "priority": draft.priority,
-        "delivery": AT_MOST_ONCE,
+        "delivery": AT_MOST_ONCE if kind_of(draft.kind).is_at_most_once else AT_LEAST_ONCE,
         "related_type": draft.related_type,
         "related_id": draft.related_id,
         "dedupe_key": draft.dedupe_key,
         "message_id": f"<{uid}@{draft.sender.domain}>",
-        "status": "suppressed" if to_norm in blocked else "queued",
+        "status": status,
+        "last_error": why_not or problem,
         "queued_at": now,
     }

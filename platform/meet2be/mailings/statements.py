@@ -8,12 +8,25 @@ from __future__ import annotations
 
 from typing import cast
 
-from sqlalchemy import Table, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    Table,
+    and_,
+    bindparam,
+    case,
+    column,
+    func,
+    insert,
+    or_,
+    select,
+    table,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from meet2be.db.hints import unindexed
 from meet2be.db.prepared import Prepared
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
+from meet2be.tenancy.models import Membership
 
 MAILS = cast("Table", Mail.__table__)
 LOG = cast("Table", EmailLog.__table__)
@@ -27,7 +40,7 @@ READ_MAILS = (
         _mail.id, _mail.uid, _mail.tenant_id, _mail.user_id, _mail.kind, _mail.status,
         _mail.to_addr, _mail.to_norm, _mail.from_addr, _mail.reply_to, _mail.subject,
         _mail.body_text, _mail.body_html, _mail.headers, _mail.message_id, _mail.attempts,
-        _mail.lease_token, _mail.lease_until, _mail.related_type, _mail.related_id,
+        _mail.lease_token, _mail.lease_until, _mail.related_type, _mail.related_id, _mail.delivery,
     )
     .where(_mail.id.in_(bindparam("mails", expanding=True)), _own)
     .order_by(_mail.priority, _mail.id)
@@ -49,6 +62,30 @@ SUPPRESSED = select(SUPPRESSIONS.c.email_norm).where(
     or_(SUPPRESSIONS.c.expires_at.is_(None), SUPPRESSIONS.c.expires_at > bindparam("now")),
 )
 
+# Addresses that get no news of this tenant, but do get what they ordered.
+UNSUBSCRIBED = select(SUPPRESSIONS.c.email_norm).where(
+    SUPPRESSIONS.c.email_norm.in_(bindparam("addresses", expanding=True)),
+    SUPPRESSIONS.c.scope == "non_transactional",
+    or_(SUPPRESSIONS.c.tenant_id.is_(None), SUPPRESSIONS.c.tenant_id == bindparam("tenant")),
+    or_(SUPPRESSIONS.c.expires_at.is_(None), SUPPRESSIONS.c.expires_at > bindparam("now")),
+)
+
+# By name: who keeps the people (meet2be.accounts) writes mails, too.
+PEOPLE = table("users", column("id"), column("email_norm"), column("status"))
+MEMBERS = cast("Table", Membership.__table__)
+MEMBERS_AMONG = (
+    select(PEOPLE.c.email_norm)
+    .join(MEMBERS, MEMBERS.c.user_id == PEOPLE.c.id)
+    .where(
+        MEMBERS.c.tenant_id == bindparam("tenant"),
+        PEOPLE.c.email_norm.in_(bindparam("addresses", expanding=True)),
+    )
+)
+
+ERASED_AMONG = select(PEOPLE.c.id).where(
+    PEOPLE.c.id.in_(bindparam("people", expanding=True)), PEOPLE.c.status == "erased"
+)
+
 CLAIM_MAIL = Prepared(
     update(MAILS)
     .where(_mail.id == bindparam("mail"), _own, _mail.status == "queued")
@@ -68,7 +105,19 @@ SETTLE_MAIL = Prepared(
         _mail.tenant_id.is_not_distinct_from(bindparam("mail_tenant")),
     )
     .values(
-        status=bindparam("new_status"),
+        # A provider's news may be faster than our own record of what it took.
+        status=case(
+            (
+                and_(
+                    bindparam("new_status") == "sent",
+                    or_(_mail.status == "bounced", _mail.status == "complained"),
+                ),
+                _mail.status,
+            ),
+            else_=bindparam("new_status"),
+        ),
+        transport=func.coalesce(bindparam("transport"), _mail.transport),
+        provider_id=func.coalesce(bindparam("provider_id"), _mail.provider_id),
         last_error=bindparam("error"),
         sent_at=func.coalesce(bindparam("sent"), _mail.sent_at),
         lease_token=None,
@@ -93,7 +142,7 @@ LOG_ATTEMPT = Prepared(
         outcome=bindparam("logged"),
         code=bindparam("code"),
         detail=bindparam("detail"),
-        transport=literal("smtp"),
+        transport=bindparam("transport"),
     )
 )
 

@@ -1,0 +1,61 @@
+"""What stands around every job that sends one mail: is it wanted, and is it its turn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from meet2be.integrations.mail import TransportBroken
+from meet2be.mailings import courier
+from meet2be.mailings.delivery import MailDeliveries, MailDelivery
+from meet2be.mailings.limits import LIMITER, hourly
+from meet2be.queueing import tenant_of
+from onqueue import Job
+from onqueue.limits import Limit, RateLimiter
+from onqueue.middleware import Middleware, RateLimited, ThrottlesExceptions
+
+CIRCUIT = 300.0
+"""Seconds for which nobody tries a mail server again that refuses us altogether."""
+BACKOFF = (30, 60, 300, 900, 1800)
+
+
+class SendsOne(Protocol):
+    """A job that sends one mail to one person."""
+
+    mail: int
+    person: str
+
+
+def _limit_of(job: Any) -> Limit:
+    """Count a mail once, however often the server puts it off."""
+    return Limit.none() if job.attempts > 1 else hourly(job.person)
+
+
+RateLimiter.define(LIMITER, _limit_of)
+
+
+def delivery_of(job: Job) -> MailDelivery:
+    """Return the delivery in the scope of the tenant a running job works for."""
+    deliveries = job.running("mail").service(MailDeliveries)
+    return deliveries.of_tenant(tenant_of(job))
+
+
+def circuit() -> ThrottlesExceptions:
+    """Return what keeps jobs from a mail server that takes nothing from us, across job classes."""
+    breaker = ThrottlesExceptions(1, CIRCUIT).backoff(CIRCUIT)
+    return breaker.when(TransportBroken).by("mail-transport")
+
+
+def around_one_mail(*, is_urgent: bool) -> Sequence[Middleware]:
+    """Return the middleware; an urgent mail is counted, and does not wait."""
+    gate = RateLimited(LIMITER)
+    return [_if_wanted, circuit(), gate.without_waiting() if is_urgent else gate.on_wait(_waits)]
+
+
+def _if_wanted(job: Any, inner: Callable[[Any], None]) -> None:
+    if courier.is_wanted(delivery_of(job), job.mail):
+        inner(job)
+
+
+def _waits(job: Any, seconds: float) -> None:
+    courier.wait_for_slot_tx(delivery_of(job), job.mail, seconds)

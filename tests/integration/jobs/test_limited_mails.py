@@ -1,0 +1,90 @@
+"""Ten mails an hour to one person; what is beyond waits, with nothing spent."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from meet2be.mailings.services import PRIORITY_SECURITY
+from simulators.control import MailSinkControl
+from support.mail_jobs import MailRoom
+
+HOUR = 3_600.0
+CODE = {
+    "name": "Ada", "code": "12345678", "event_title": "Aurora Summit", "total": "9 €",
+    "minutes": 15, "tenant_name": "Aurora Conferences",
+}  # fmt: skip
+
+
+def test_of_twelve_mails_to_one_person_two_wait_to_the_second(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D1, D2, A19."""
+    sent = [room.post(f"k{number}") for number in range(5)]
+    room.work()
+    room.pass_time(60)
+    sent += [room.post(f"k{number}") for number in range(5, 10)]
+    late = [room.post(f"k{number}", to_addr=" ADA@firma.example ") for number in (10, 11)]
+    room.work()
+    assert [room.mail(mail).status for mail in sent] == ["sent"] * 10
+    assert [room.mail(mail).status for mail in late] == ["limited"] * 2
+    free_at = room.clock.now() + timedelta(seconds=HOUR - 60)
+    for mail in late:
+        waiting = room.mail(mail)
+        assert waiting.next_at is not None
+        assert abs((waiting.next_at - free_at).total_seconds()) < 2
+        assert (waiting.attempts, waiting.releases) == (0, 1)
+    room.pass_time(HOUR - 62)
+    room.work()
+    assert len(control.messages()) == 10
+    room.pass_time(3)
+    room.work()
+    assert [room.mail(mail).status for mail in late] == ["sent"] * 2
+    assert room.log(late[0]) == ["limited", "sent"]
+    assert len(control.messages()) == 12
+
+
+def test_security_mails_are_counted_but_never_wait(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D5."""
+    for number in range(11):
+        room.post(
+            f"code{number}", kind="confirmation_code", template="confirmation_code",
+            context=CODE, priority=PRIORITY_SECURITY,
+        )  # fmt: skip
+    room.work()
+    assert room.states() == ["sent"] * 11
+    waits = room.post("k1")
+    others = room.post("k2", to_addr="kurt@firma.example")
+    elsewhere = room.post("k3", tenant_id=2)
+    room.work()
+    assert room.mail(waits).status == "limited"
+    assert room.mail(others).status == room.mail(elsewhere, 2).status == "sent"
+
+
+def test_a_mail_the_server_puts_off_is_counted_once(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D23."""
+    control.rule("defer", times=1)
+    first = room.post("k0")
+    room.work()
+    assert room.mail(first).status == "queued"
+    control.behave_well()
+    room.pass_time(31)
+    rest = [room.post(f"k{number}") for number in range(1, 10)]
+    room.work()
+    assert {room.mail(mail).status for mail in [first, *rest]} == {"sent"}
+
+
+def test_a_broker_that_lost_its_memory_sends_nothing_twice(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D3."""
+    mail = room.post("k0")
+    room.work()
+    room.rig.client.flushall()
+    room.push_again(mail)
+    room.work()
+    assert room.mail(mail).status == "sent"
+    assert len(control.messages()) == 1
