@@ -33,6 +33,7 @@ from meet2be.orders.models import Order
 
 _HERE: Final = ("active", "checked_in")
 _UPDATED: Final = ("name", "company", "locale", "notes")
+_SUMS: Final = frozenset({"total", "grand total", "sum", "summe", "gesamt", "gesamtsumme"})
 _NOTHING: Final = frozenset({"", "0", "0.0", "0.00", "0,0", "0,00"})
 
 
@@ -84,6 +85,10 @@ class AttendeeRows:
         for column, place in self._columns:
             values[column] = row.cells[place].strip(AROUND) if place < width else ""
         self._fill_in(values, row.number)
+        is_sum = values.get(columns.NAME, "").casefold().rstrip(":") in _SUMS
+        if is_sum and not values.get(columns.EMAIL):
+            problem = Message("looks like the list's total, not like a person")
+            return RawRow(row.number, values, row.problem or problem)
         return RawRow(row.number, values, row.problem)
 
     def _fill_in(self, values: dict[str, str], number: int) -> None:

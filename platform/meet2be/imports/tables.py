@@ -18,7 +18,7 @@ from meet2be.imports.detection import Layout
 from meet2be.imports.errors import UnreadableUpload, message_of
 from meet2be.imports.limits import MOST_COLUMNS, MOST_ROWS, PREVIEW_ROWS
 from meet2be.imports.workbook.reader import WorkbookReader
-from meet2be.integrations.storage import Store
+from meet2be.integrations.storage import Store, StoreError
 from meet2be.language import Message
 
 Row = tuple[int, list[str]]
@@ -82,6 +82,8 @@ def preview_of(source: Source, layout: Layout, reader: WorkbookReader) -> Previe
             rows.extend(islice(table.rows, PREVIEW_ROWS))
     except UnreadableUpload as error:
         return Preview(header, tuple(rows), error.why)
+    except StoreError as error:
+        return Preview(header, tuple(rows), message_of(error))
     if not header:
         return Preview(header, (), Message("There is nothing in this list."))
     return Preview(header, tuple(rows))

@@ -20,6 +20,7 @@ from meet2be.web import (
     events,
     health,
     hooks,
+    imports,
     mails,
     notifications,
     presentation,
@@ -33,7 +34,8 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, events, attendees, cancelling, cancellations, refunds, mails, notifications, audit,
+    auth, events, attendees, imports, cancelling, cancellations, refunds, mails, notifications,
+    audit,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import request, url_for
 
 from meet2be.language import N_, _
-from meet2be.web.security import CANCEL, READ, may
+from meet2be.web.security import CANCEL, READ, WORK, may
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,7 @@ class Link:
 
 AREAS = (
     Area("events.index", N_("Events"), ("events", "attendees")),
+    Area("imports.index", N_("Imports"), ("imports",), WORK),
     Area("cancellations.index", N_("Cancellations"), ("cancellations", "cancelling")),
     Area("refunds.index", N_("Refunds"), ("refunds",)),
     Area("mails.index", N_("Mail"), ("mails",)),

@@ -1,0 +1,116 @@
+"""Imports as pages show them: the list of them, how far one is, and its rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from typing import Final
+
+from sqlalchemy import and_, select, text
+from sqlalchemy.orm import Session
+
+from meet2be.accounts.services import names_of
+from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.events.models import Event
+from meet2be.imports.models import PROBLEM, ROW_STATES, Import, ImportRow
+from meet2be.imports.queries import UPDATES, totals
+
+NEWEST_FIRST = Order((Import.id,), descending=True)
+BY_NUMBER = Order((ImportRow.row_no,))
+MOVING: Final = ("validating", "running", "cancelling", "undoing")
+WRITTEN: Final = ("created", "updated", "skipped", "failed", "undone", "kept")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an import is: counted from its chunks, which count their rows in their commits."""
+
+    state: str
+    rows_read: int
+    rows_total: int
+    rows: Counter[str] = field(default_factory=Counter)
+    chunks: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether workers are at it."""
+        return self.state in MOVING
+
+    @property
+    def is_reading(self) -> bool:
+        """Whether the file is still being read, so that nobody knows how many rows there are."""
+        return self.state == "validating" and not self.rows_total
+
+    @property
+    def chunks_total(self) -> int:
+        """How many chunks there are."""
+        return self.chunks.total()
+
+    @property
+    def chunks_done(self) -> int:
+        """How many chunks the present step is through with, those that failed included."""
+        after = {"validating": "checked", "undoing": "undone"}.get(self.state, "done")
+        return self.chunks[after] + self.chunks["failed"]
+
+    @property
+    def percent(self) -> int:
+        """How much of the step is done; 100 only when it is."""
+        return self.chunks_done * 100 // self.chunks_total if self.chunks_total else 0
+
+    @property
+    def ready(self) -> int:
+        """How many rows are right and wait to be written."""
+        return self.rows["valid"] + self.rows[UPDATES]
+
+    @property
+    def left_out(self) -> int:
+        """How many rows are not written, for whatever reason."""
+        return sum(
+            self.rows[state]
+            for state in ("invalid", "dup_in_file", "dup_existing", "skipped", "failed")
+        )
+
+
+def imports_page(session: Session, kinds: Collection[str], part: Slice) -> Page:
+    """Return a page of (import, its event or None), the newest first."""
+    statement = (
+        select(Import, Event)
+        .outerjoin(Event, and_(Event.tenant_id == Import.tenant_id, Event.id == Import.event_id))
+        .where(Import.kind.in_(kinds))
+    )
+    return fetch_page(session, statement, NEWEST_FIRST, part, whole_rows=True)
+
+
+def position_of_import(session: Session, uid: str) -> tuple[object, ...] | None:
+    """Return where an import stands in the list; None when it is gone."""
+    found = session.scalar(select(Import.id).where(Import.uid == uid))
+    return None if found is None else (found,)
+
+
+def progress_of(session: Session, found: Import) -> Progress:
+    """Return how far an import is."""
+    rows, chunks, _ = totals(session, found.id)
+    return Progress(found.state, found.rows_read, found.rows_total, rows, chunks)
+
+
+def rows_page(session: Session, found: Import, state: str, part: Slice) -> Page:
+    """Return a page of rows by number: of one state, or ("") of all that need to be looked at."""
+    statement = select(ImportRow).where(ImportRow.import_id == found.id)
+    if state in ROW_STATES:
+        statement = statement.where(ImportRow.state == state)
+    if state not in {"valid", "created", "updated", "undone"}:
+        statement = statement.where(text(PROBLEM))
+    return fetch_page(session, statement, BY_NUMBER, part)
+
+
+def event_of(session: Session, found: Import) -> Event | None:
+    """Return the event an import is for."""
+    return None if found.event_id is None else session.get(Event, found.event_id)
+
+
+def name_of_uploader(session: Session, found: Import) -> str:
+    """Return who uploaded the list."""
+    if found.uploaded_by is None:
+        return ""
+    return names_of(session, [found.uploaded_by]).get(found.uploaded_by, "")
