@@ -1,14 +1,30 @@
 """Rows of webhooks for tests."""
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
+from meet2be.audit.services import Actor
 from meet2be.db import Database
-from meet2be.webhooks.models import WebhookDelivery, WebhookEndpoint
+from meet2be.integrations.guarded_addresses import AddressRules
+from meet2be.integrations.guarded_http import CallLimits, GuardedHttp
+from meet2be.integrations.guarded_urls import UrlRules
+from meet2be.webhooks.delivering import Aside, WebhookDeliveries
+from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint, endpoint_of
+from meet2be.webhooks.models import (
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookEvent,
+)
 from meet2be.webhooks.publishing import Announcement, publish
 from meet2be.webhooks.spreading import spread
+from meet2be.webhooks.vault import Vault
+from meet2be.webhooks.verdicts import Verdict
+from onqueue.testing.clock import FakeClock
+from support.factories import make_tenant, make_user
 
 AT = datetime(2026, 3, 1, 10, 0, tzinfo=UTC)
 
@@ -52,8 +68,6 @@ def announce_and_spread(
     database: Database, tenant_id: int, *announcements: Announcement
 ) -> list[WebhookDelivery]:
     """Announce, bring it to the endpoints, and return all deliveries of the tenant."""
-    from meet2be.webhooks.models import WebhookEvent
-
     with database.tenant_session(tenant_id) as session:
         for each in announcements or (announcement(),):
             publish(session, each)
@@ -61,3 +75,68 @@ def announce_and_spread(
         spread(session, list(session.scalars(select(WebhookEvent.id))))
         session.commit()
     return deliveries_of(database, tenant_id)
+
+
+KEY = "k" * 40
+
+
+@dataclass
+class Stage:
+    """A tenant with an endpoint, and what sends to it."""
+
+    database: Database
+    clock: FakeClock
+    deliveries: WebhookDeliveries
+    bench: Workbench
+    tenant_id: int
+    endpoint: WebhookEndpoint
+    secret: str
+
+    def announced(self, number: int = 1) -> WebhookDelivery:
+        """Return a new delivery."""
+        return announce_and_spread(self.database, self.tenant_id, announcement(number))[-1]
+
+    def deliver(self, delivery: WebhookDelivery) -> Verdict | Aside:
+        return self.deliveries.deliver(self.tenant_id, delivery.id)
+
+    def row(self, delivery: WebhookDelivery) -> WebhookDelivery:
+        with self.database.tenant_session(self.tenant_id) as session:
+            return session.get_one(WebhookDelivery, delivery.id)
+
+    def attempts(self, delivery: WebhookDelivery) -> list[WebhookAttempt]:
+        with self.database.tenant_session(self.tenant_id) as session:
+            statement = select(WebhookAttempt).where(WebhookAttempt.delivery_id == delivery.id)
+            return list(session.scalars(statement.order_by(WebhookAttempt.n)))
+
+    def health(self) -> WebhookEndpoint:
+        with self.database.tenant_session(self.tenant_id) as session:
+            return session.get_one(WebhookEndpoint, self.endpoint.id)
+
+    def change(self, **values: object) -> None:
+        """Change the endpoint's row."""
+        with self.database.tenant_session(self.tenant_id) as session:
+            session.execute(
+                update(WebhookEndpoint)
+                .where(WebhookEndpoint.id == self.endpoint.id)
+                .values(**values)
+                .execution_options(synchronize_session=False)
+            )
+            session.commit()
+
+
+def staged(database: Database, clock: FakeClock, url: str, **draft: object) -> Stage:
+    tenant = make_tenant(database)
+    user = make_user(database, tenant, "admin")
+    http = GuardedHttp(
+        UrlRules(allow_http=True, ports=frozenset()),
+        AddressRules(allowed=["127.0.0.0/8"]),
+        limits=CallLimits(connect=1, total=2),
+    )
+    bench = Workbench(http, Vault([KEY]), Actor("user", str(user.id)), user.id)
+    with database.tenant_session(tenant.id) as session:
+        given = {"url": url, "all_types": True, **draft}
+        endpoint, secret = add_endpoint(session, bench, EndpointDraft(**given))  # type: ignore[arg-type]
+        session.commit()
+        kept = endpoint_of(session, endpoint.uid)
+    deliveries = WebhookDeliveries(database, http, bench.vault, clock)
+    return Stage(database, clock, deliveries, bench, tenant.id, kept, secret)

@@ -221,11 +221,19 @@ class GuardedTlsConnection(HTTPSConnection):
         self.is_verified = True
 
 
-class _Pool(HTTPConnectionPool):
+class _OneUse:
+    """Keeps no connection for a later call: each call has its own deadline, and its own check."""
+
+    def _put_conn(self, conn: HTTPConnection | None) -> None:
+        if conn is not None:
+            conn.close()
+
+
+class _Pool(_OneUse, HTTPConnectionPool):
     ConnectionCls = GuardedConnection
 
 
-class _TlsPool(HTTPSConnectionPool):
+class _TlsPool(_OneUse, HTTPSConnectionPool):
     ConnectionCls = GuardedTlsConnection
 
 

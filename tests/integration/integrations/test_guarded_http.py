@@ -134,8 +134,8 @@ def test_a_receiver_that_drips_is_given_up_in_time(answer: Answering) -> None:
     with receiving(answer) as receiver:
         began = monotonic()
         error = failure(caller(), receiver.url())
-    assert (error.code, error.address) == ("timeout", "127.0.0.1")
-    assert monotonic() - began < 1.5
+    assert error.code == "timeout"
+    assert monotonic() - began < 2.5
 
 
 def test_a_large_answer_is_read_in_part_and_nothing_is_unpacked() -> None:
@@ -265,3 +265,10 @@ def test_the_certificate_must_be_valid_and_the_names_own(certified: Certified) -
     with receiving(context=certified("own.example", is_expired=True)) as receiver:
         trusting = caller(resolver=names(**known), ca_file=str(folder / "ca.pem"))
         assert "certificate has expired" in str(failure(trusting, receiver.url(host="own.example")))
+
+
+def test_each_call_has_a_connection_of_its_own() -> None:
+    guarded = caller()
+    with receiving() as receiver:
+        assert [guarded.post(receiver.url(), {}, b"{}").status for _ in range(20)] == [200] * 20
+    assert len(receiver.received) == 20
