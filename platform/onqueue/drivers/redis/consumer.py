@@ -128,7 +128,7 @@ class RedisConsumer:
 
     def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
         watch = self._watch
-        watch.is_on = False
+        watch.is_on = watch.is_on and not want
         call = self._scripts.turn(
             self._of, self._queues, want, done, force=self._force, fair=watch.most
         )
