@@ -7,6 +7,7 @@ import importlib
 MODULES = (
     "cancel_conference",
     "end_import_step",
+    "export_event_attendees",
     "process_provider_event",
     "process_webhook",
     "read_import",
@@ -17,6 +18,7 @@ MODULES = (
     "spread_announcements",
     "start_import_step",
     "tell_import_failure",
+    "tend_exports",
     "tidy_mails",
     "welcome_imported",
     "work_import_chunk",

@@ -5,6 +5,7 @@ Names of entries stand in the history and in ``meet2be schedule …``: they stay
 
 from __future__ import annotations
 
+from jobs.tend_exports import ExpireExports, RunExportSchedules
 from jobs.tidy_mails import TidyMails
 from onqueue.schedule import Schedule
 from onqueue.schedule.jobs import (
@@ -27,6 +28,7 @@ WATCHED = [
     "redis:emails",
     "redis-cancellations:cancellations",
     "redis:webhooks",
+    "redis-long:exports",
 ]
 
 SCHEDULE = Schedule(connection="redis")
@@ -37,6 +39,8 @@ SCHEDULE.job(PruneFailedJobs(90 * DAY), "prune-failed").daily_at("03:10").on_que
 SCHEDULE.job(PruneBatches(7 * DAY), "prune-batches").daily_at("03:20").on_queue("low")
 SCHEDULE.job(PruneSchedule(30), "prune-schedule").daily_at("03:40").on_queue("low")
 SCHEDULE.job(TidyMails(), "tidy-mails").every(minutes=5).on_queue("low").without_overlapping()
+SCHEDULE.job(RunExportSchedules(), "export-schedules").every(minutes=1).without_overlapping()
+SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(
     "critical"

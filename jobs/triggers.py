@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from jobs.cancel_conference import CancelConference
+from jobs.export_event_attendees import ExportEventAttendees
 from jobs.process_provider_event import ProcessProviderEvent
 from jobs.process_webhook import ProcessWebhook
 from jobs.read_import import ReadImport
@@ -16,6 +17,7 @@ from jobs.start_import_step import StartImportStep
 from jobs.welcome_imported import WelcomeImported
 from meet2be.accounts.facts import WelcomesWanted
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
+from meet2be.exports.facts import ExportRequested
 from meet2be.imports.facts import ImportToBeRead, StepWanted, WelcomesDue
 from meet2be.mailings.facts import MailPosted, MailsQueued
 from meet2be.payments.facts import ProviderEventReceived
@@ -69,6 +71,10 @@ def _welcome_all(fact: WelcomesDue) -> list[Job]:
     return [WelcomeImported(import_uid=fact.import_uid)]
 
 
+def _made(fact: ExportRequested) -> list[Job]:
+    return [ExportEventAttendees(export=fact.export_uid)]
+
+
 def _held_back(fact: EndpointResumed) -> list[Job]:
     return [ResumeWebhooks(endpoint=fact.endpoint)]
 
@@ -106,4 +112,5 @@ TRIGGERS: Triggers = {
     ImportToBeRead: _read_list,
     StepWanted: _start_step,
     WelcomesDue: _welcome_all,
+    ExportRequested: _made,
 }

@@ -40,4 +40,5 @@ POOLS = (
     Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 600),
     Pool("worker-webhooks", "redis", ("webhooks",), 1, 60, concurrency=64),
     Pool("worker-imports", "redis", ("imports",), 2, 1800),
+    Pool("worker-long", "redis-long", ("exports", "processing"), 2, 3600),
 )

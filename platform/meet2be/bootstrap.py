@@ -17,6 +17,7 @@ from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.config import Settings
 from meet2be.db import Database, check_migrated
 from meet2be.db.migrating import check_role
+from meet2be.exports.running import Counter
 from meet2be.imports.desk import ImportDesk
 from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_http import GuardedHttp
@@ -51,6 +52,7 @@ class Services:
     deliveries: MailDeliveries
     desk: Desk
     store: Store
+    exports: Counter
     webhooks: WebhookDeliveries
     registry: svcs.Registry
     close: Callable[[], None]
@@ -76,6 +78,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         threads=settings.provider.cancel_concurrency,
     )
     store = make_store(settings)
+    exports = make_exports(settings, database, store, clock)
     webhooks = make_webhooks(settings, database, clock)
     undo_triggers = hang_jobs_onto_facts(TRIGGERS)
 
@@ -95,6 +98,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         deliveries,
         desk,
         store,
+        exports,
         webhooks,
         registry,
         close,
@@ -108,6 +112,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (MailDeliveries, deliveries),
         (Desk, desk),
         (Store, store),
+        (Counter, exports),
         (ImportDesk, ImportDesk(database, store, clock)),
         (WebhookDeliveries, webhooks),
         (Clock, clock),
@@ -172,6 +177,14 @@ def make_webhooks(settings: Settings, database: Database, clock: Clock) -> Webho
     )
     vault = Vault((settings.app_key, *settings.previous_app_keys))
     return WebhookDeliveries(database, http, vault, clock)
+
+
+def make_exports(settings: Settings, database: Database, store: Store, clock: Clock) -> Counter:
+    """Return what exports work with; their files are made in a folder of VAR_DIR."""
+    given = settings.storage
+    return Counter(
+        database, store, clock, settings.var_dir / "work" / "exports", given.direct_links
+    )
 
 
 def _smtp(settings: Settings) -> SmtpSettings:

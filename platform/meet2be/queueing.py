@@ -33,7 +33,7 @@ _transactions = SqlAlchemyTransactions()
 # `lease` bounds how long the work of a worker that was killed waits for another one.
 CONNECTIONS: dict[str, dict[str, Any]] = {
     "redis": {"queue": "default", "retry_after": 90, "lease": 10},
-    "redis-long": {"queue": "long", "retry_after": 300, "lease": 10},
+    "redis-long": {"queue": "long", "retry_after": 3_660, "lease": 10},
     "redis-priority": {"queue": "critical", "retry_after": 60, "lease": 10},
     "redis-cancellations": {"queue": "cancellations", "retry_after": 18_060, "lease": 10},
 }

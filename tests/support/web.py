@@ -18,7 +18,7 @@ from werkzeug.test import TestResponse
 from meet2be.accounts import services as accounts
 from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
-from meet2be.bootstrap import Services, make_store, make_webhooks
+from meet2be.bootstrap import Services, make_exports, make_store, make_webhooks
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
@@ -151,6 +151,7 @@ def make_services(
     provider = payments or NoProvider()
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled})
     transport = SmtpTransport(SmtpSettings("localhost", 1))
+    store = make_store(settings)
     return Services(
         settings=settings,
         clock=clock,
@@ -159,7 +160,8 @@ def make_services(
         payments=provider,
         deliveries=MailDeliveries(database, transport, recorder, clock),
         desk=Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example")),
-        store=make_store(settings),
+        store=store,
+        exports=make_exports(settings, database, store, clock),
         webhooks=make_webhooks(settings, database, clock),
         registry=registry,
         close=lambda: None,

@@ -1,0 +1,43 @@
+"""Make the file of an export."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from meet2be.exports.running import Counter, give_up, run_export, words_for
+from meet2be.queueing import tenant_of
+from onqueue import Job
+
+
+class ExportEventAttendees(Job):
+    """Writes an event's attendees into a file, stores it, and tells whoever asked."""
+
+    connection = "redis-long"
+    queue = "exports"
+    durable = True
+    timeout = 3600
+    tries = 4
+    backoff = (5, 30, 120)
+
+    export: str
+
+    def handle(self, counter: Counter) -> None:
+        """Make it; what a repeat cannot help is told at once, other errors are tried again."""
+        run_export(counter, tenant_of(self) or 0, self.export, _Control(self))
+
+    def failed(self, error: BaseException) -> None:
+        """Tell the person who asked, in words."""
+        counter = self.running("failed").service(Counter)
+        give_up(counter, tenant_of(self) or 0, self.export, *words_for(error))
+
+
+@dataclass(frozen=True, slots=True)
+class _Control:
+    """The running job, as the export's work sees it."""
+
+    job: Any
+
+    def ensure_lease(self) -> None:
+        self.job.ensure_lease()
+
+    def should_stop(self) -> bool:
+        return bool(self.job.should_stop)

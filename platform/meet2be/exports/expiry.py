@@ -1,0 +1,78 @@
+"""Removing what was kept for long enough: files first out of reach, then out of the store."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meet2be.exports.models import Export
+from meet2be.exports.running import Counter
+from meet2be.exports.telling import announce
+from meet2be.exports.workshop import clear_leftovers
+from meet2be.integrations.storage import StoreFailed
+
+ROWS_KEPT_FOR: Final = timedelta(days=90)
+"""After which the row of an export goes too: the audit log still says that there was one."""
+AT_ONCE: Final = 200
+_log = logging.getLogger("meet2be.exports")
+
+
+def expire(counter: Counter) -> int:
+    """Remove the files whose time is over and rows that are old; returns how many files it was."""
+    now = counter.clock.now()
+    expired = 0
+    for tenant_id, uid, key in _over(counter):
+        try:
+            counter.store.delete(key)
+        except StoreFailed as error:
+            _log.warning("the file of export '%s' could not be deleted: %s", uid, error.detail)
+            continue
+        with counter.database.tenant_session(tenant_id) as session:
+            expired += _mark(session, uid, counter)
+            session.commit()
+    _forget_old(counter)
+    clear_leftovers(counter.folder)
+    try:
+        counter.store.clear_leftovers(now)
+    except StoreFailed as error:
+        _log.warning("unfinished uploads could not be looked for: %s", error.detail)
+    return expired
+
+
+def _over(counter: Counter) -> list[tuple[int, str, str]]:
+    with counter.database.system_session("exports: whose time is over", read_only=True) as session:
+        rows = session.execute(
+            select(Export.tenant_id, Export.uid, Export.storage_key)
+            .where(Export.state == "ready", Export.expires_at <= counter.clock.now())
+            .order_by(Export.expires_at)
+            .limit(AT_ONCE)
+        )
+        return [tuple(row) for row in rows]
+
+
+def _mark(session: Session, uid: str, counter: Counter) -> int:
+    export = session.scalar(select(Export).where(Export.uid == uid, Export.state == "ready"))
+    if export is None:
+        return 0
+    export.state = "expired"
+    session.flush()
+    told = {"format": export.format, "rows": export.total, "bytes": export.size}
+    announce(session, export, "export.expired", told, counter.clock.now())
+    return 1
+
+
+def _forget_old(counter: Counter) -> None:
+    before = counter.clock.now() - ROWS_KEPT_FOR
+    with counter.database.system_session("exports: old rows") as session:
+        old = session.scalars(
+            select(Export)
+            .where(Export.state.in_(("failed", "cancelled", "expired")), Export.created_at < before)
+            .limit(AT_ONCE)
+        )
+        for export in old:
+            session.delete(export)
+        session.commit()

@@ -1,0 +1,150 @@
+"""Children that lay out pages: one line in, one line out, gone when their parent is.
+
+A child has no more rights than its parent, but limits of its own: memory, processor time, and a
+fetcher that refuses every address, so that nothing in a table can reach a file or the network.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import queue
+import resource
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Final, Self, cast
+
+from meet2be.errors import Meet2BeError
+
+PAGES_A_CHILD: Final = 8
+"""Sources that one child lays out before another takes its place: what it keeps grows slowly."""
+MOST_MEMORY: Final = 1024 * 1024 * 1024
+MOST_CPU_SECONDS: Final = 15 * 60
+_PARENT_DIED: Final = 1
+"""PR_SET_PDEATHSIG of prctl(2)."""
+
+
+class LayOutFailed(Meet2BeError):
+    """A child could not lay out a page, or died of it."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(f"a page of the PDF could not be laid out: {why}")
+
+
+class Children:
+    """Some children, each used by one thread at a time."""
+
+    def __init__(self, number: int) -> None:
+        self._free: queue.SimpleQueue[_Child | None] = queue.SimpleQueue()
+        self._all: list[_Child] = []
+        for _ in range(number):
+            self._free.put(None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """End all of them."""
+        for child in self._all:
+            child.end()
+
+    def lay_out(self, source: Path) -> Path:
+        """Turn a page of HTML into a PDF beside it, and remove the source."""
+        child = self._free.get()
+        if child is None or child.used >= PAGES_A_CHILD:
+            if child is not None:
+                child.end()
+            child = _Child()
+            self._all.append(child)
+        try:
+            return child.lay_out(source)
+        finally:
+            self._free.put(child if child.is_alive else None)
+
+
+class _Child:
+    def __init__(self) -> None:
+        self.used = 0
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "meet2be.exports.pdf_children"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    @property
+    def is_alive(self) -> bool:
+        return self._process.poll() is None
+
+    def lay_out(self, source: Path) -> Path:
+        self.used += 1
+        target = source.with_suffix(".pdf")
+        asked = cast("IO[str]", self._process.stdin)
+        with suppress(BrokenPipeError):
+            asked.write(json.dumps([str(source), str(target)]) + "\n")
+            asked.flush()
+        answer = cast("IO[str]", self._process.stdout).readline()
+        if not answer:
+            raise LayOutFailed(f"its child ended with {self._process.wait()}")
+        problem = json.loads(answer)
+        if problem:
+            raise LayOutFailed(problem)
+        source.unlink()
+        return target
+
+    def end(self) -> None:
+        for pipe in (self._process.stdin, self._process.stdout):
+            with suppress(BrokenPipeError):
+                cast("IO[str]", pipe).close()
+        try:
+            self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+
+def main() -> None:
+    """Serve the parent at the other end of the pipe until it closes."""
+    with suppress(OSError, AttributeError):  # where the kernel is another: the pipe's end does it
+        ctypes.CDLL(None).prctl(_PARENT_DIED, signal.SIGKILL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_MEMORY, MOST_MEMORY))
+    resource.setrlimit(resource.RLIMIT_CPU, (MOST_CPU_SECONDS, MOST_CPU_SECONDS))
+    html_class, fetcher, fonts = _library()
+    for line in sys.stdin:
+        source, target = json.loads(line)
+        try:
+            html = html_class(string=Path(source).read_text(encoding="utf-8"), url_fetcher=fetcher)
+            html.write_pdf(target, font_config=fonts)
+            problem = ""
+        except Exception as error:  # noqa: BLE001 -- whatever it is, the parent tells it
+            problem = f"{type(error).__name__}: {error}"[:500]
+        sys.stdout.write(json.dumps(problem) + "\n")
+        sys.stdout.flush()
+
+
+def _library() -> tuple[Any, Any, Any]:
+    from weasyprint import HTML
+    from weasyprint.text.fonts import FontConfiguration
+    from weasyprint.urls import URLFetcher
+
+    class Refusing(URLFetcher):  # type: ignore[misc]  # a library without types
+        """Fetches nothing: a page of an export is whole in itself."""
+
+        def fetch(self, url: str, headers: Any = None) -> Any:  # noqa: ARG002
+            raise ValueError(f"a page of an export fetches nothing, and not '{url[:200]}'")
+
+    return HTML, Refusing(allowed_protocols=()), FontConfiguration()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Whether somebody may have attendees in a file: asked at the wish, by the worker, at the click."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from sqlalchemy import column, select, table
+from sqlalchemy.orm import Session
+
+from meet2be.exports.errors import ExportNotPossible
+from meet2be.language import N_, Message
+from meet2be.tenancy.models import Membership, Tenant
+
+ROLES: Final = ("owner", "admin", "organiser")
+# By name: only meet2be.accounts reads people's own tables.
+_PEOPLE = table("users", column("id"), column("status"), column("is_operator"), column("locale"))
+
+
+def check_may_export(session: Session, user_id: int) -> None:
+    """Raise ``ExportNotPossible`` when the organisation or the person may not export (now)."""
+    tenant = session.scalars(select(Tenant)).one()
+    if tenant.status != "active":
+        raise ExportNotPossible(
+            "tenant_suspended",
+            Message(N_("Your organisation is suspended, so no file can be made or fetched.")),
+        )
+    if user_id not in who_may_export(session, [user_id]):
+        raise ExportNotPossible(
+            "not_allowed",
+            Message(N_("Whoever asked for this export may not export attendees any more.")),
+        )
+
+
+def who_may_export(session: Session, user_ids: Iterable[int]) -> frozenset[int]:
+    """Return those of the people who may export attendees of the session's organisation."""
+    wanted = list(user_ids)
+    members = set(
+        session.scalars(
+            select(Membership.user_id).where(
+                Membership.user_id.in_(wanted), Membership.role.in_(ROLES)
+            )
+        )
+    )
+    people = session.connection().execute(select(_PEOPLE).where(_PEOPLE.c.id.in_(wanted)))
+    return frozenset(
+        person.id
+        for person in people
+        if person.status == "active" and (person.id in members or person.is_operator)
+    )
+
+
+def locale_of(session: Session, user_id: int) -> str:
+    """Return the locale that a person reads."""
+    found = session.connection().execute(select(_PEOPLE.c.locale).where(_PEOPLE.c.id == user_id))
+    return str(found.scalar_one_or_none() or "en")
