@@ -24,6 +24,7 @@ MODEL_MODULES = (
     "meet2be.alerts.models",
     "meet2be.audit.models",
     "meet2be.webhooks.models",
+    "meet2be.figures.models",
 )
 
 

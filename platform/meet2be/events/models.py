@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, String, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column
 
 from meet2be.db.base import (
@@ -44,7 +44,10 @@ class Event(Numbered, Named, TenantOwned, Stamped, Base):
 
 
 class TicketType(Numbered, TenantOwned, Stamped, Base):
-    """A kind of ticket; never more held and sold than the quota."""
+    """A kind of ticket; never more held and sold than the quota.
+
+    `is_shipped`: a printed ticket that goes out by post.
+    """
 
     __tablename__ = "ticket_types"
     __table_args__ = (
@@ -61,3 +64,4 @@ class TicketType(Numbered, TenantOwned, Stamped, Base):
     quota: Mapped[int]
     held: Mapped[int] = mapped_column(default=0)
     sold: Mapped[int] = mapped_column(default=0)
+    is_shipped: Mapped[bool] = mapped_column(default=False, server_default=false())
