@@ -14,6 +14,10 @@ from meet2be.language import Message
 # What spreadsheets leave around an address: spaces of all kinds and marks nobody sees.
 _AROUND: Final = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff\u202f\u3000"
 _GAPS: Final = re.compile(r"\s+")
+# RFC 5321 §4.5.3.1, and dot-atoms of RFC 5322 without the rarer marks.
+_LONGEST_LOCAL: Final = 64
+_LONGEST: Final = 254
+_PLAIN_LOCAL: Final = re.compile(r"[A-Za-z0-9_+\-]+(?:\.[A-Za-z0-9_+\-]+)*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +64,21 @@ def normal_address(email: str) -> str:
 
 
 def _problem(address: str) -> str | None:
+    local, _, domain = address.rpartition("@")
+    if len(local) <= _LONGEST_LOCAL and _PLAIN_LOCAL.fullmatch(local) and _is_good(domain):
+        # What nearly all addresses are: their domains are few, and looked at once.
+        return None if len(address) <= _LONGEST else _asked(address)
+    return _asked(address)
+
+
+def _asked(address: str) -> str | None:
     try:
         validate_email(address, check_deliverability=False)
     except EmailNotValidError as error:
         return str(error).rstrip(".")
     return None
+
+
+@lru_cache(maxsize=4096)
+def _is_good(domain: str) -> bool:
+    return _asked(f"x@{domain}") is None

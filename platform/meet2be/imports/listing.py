@@ -7,14 +7,14 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import and_, select, text
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.services import names_of
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.events.models import Event
-from meet2be.imports.models import PROBLEM, ROW_STATES, Import, ImportRow
-from meet2be.imports.queries import UPDATES, totals
+from meet2be.imports.models import ROW_STATES, Import, ImportRow
+from meet2be.imports.queries import UPDATES, is_problem, totals
 
 NEWEST_FIRST = Order((Import.id,), descending=True)
 BY_NUMBER = Order((ImportRow.row_no,))
@@ -100,7 +100,7 @@ def rows_page(session: Session, found: Import, state: str, part: Slice) -> Page:
     if state in ROW_STATES:
         statement = statement.where(ImportRow.state == state)
     if state not in {"valid", "created", "updated", "undone"}:
-        statement = statement.where(text(PROBLEM))
+        statement = statement.where(is_problem())
     return fetch_page(session, statement, BY_NUMBER, part)
 
 

@@ -30,10 +30,10 @@ ROW_STATES = (
     "valid", "invalid", "dup_in_file", "dup_existing", "created", "updated", "skipped", "failed",
     "undone", "kept",
 )  # fmt: skip
-# The same words in the index and in the queries, so that both databases see that they are one.
-PROBLEM = "state IN ('invalid', 'dup_in_file', 'dup_existing', 'skipped', 'failed', 'kept')"
+PROBLEMS = ("invalid", "dup_in_file", "dup_existing", "skipped", "failed", "kept")
+"""States of rows that somebody may want to look at."""
 _WRITTEN = text("state IN ('created', 'updated') AND claim IS NOT NULL")
-_PROBLEM = text(PROBLEM)
+_PROBLEM = text("state IN ('invalid', 'dup_in_file', 'dup_existing', 'skipped', 'failed', 'kept')")
 
 
 class Import(Numbered, Named, TenantOwned, Stamped, Base):

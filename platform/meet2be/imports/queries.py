@@ -8,11 +8,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Table, bindparam, delete, func, insert, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.imports.errors import packed, unpacked
-from meet2be.imports.models import Import, ImportChunk, ImportRow
+from meet2be.imports.models import PROBLEMS, Import, ImportChunk, ImportRow
 from meet2be.imports.outcomes import Outcome, SourceRow
 
 ROWS: Final = cast("Table", ImportRow.__table__)
@@ -36,6 +36,15 @@ _UPDATE: Final = (
         before=bindparam("before"),
     )
 )
+
+
+def is_problem() -> ColumnElement[bool]:
+    """Return the condition that a row needs to be looked at.
+
+    Its values are written out, so that both databases see the index that is for such rows.
+    """
+    states = bindparam("problems", PROBLEMS, expanding=True, literal_execute=True)
+    return ImportRow.state.in_(states)
 
 
 def find_import(session: Session, uid: str) -> Import | None:

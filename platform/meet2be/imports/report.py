@@ -6,14 +6,14 @@ import csv
 import io
 from collections.abc import Iterator, Sequence
 
-from sqlalchemy import select, text
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.exports.cells import without_command
 from meet2be.imports.errors import unpacked
 from meet2be.imports.fields import ATTENDEE_FIELDS, FIELDS, USER_FIELDS
-from meet2be.imports.models import PROBLEM, Import, ImportChunk, ImportRow
-from meet2be.imports.queries import content_of
+from meet2be.imports.models import Import, ImportChunk, ImportRow
+from meet2be.imports.queries import content_of, is_problem
 from meet2be.language import Message, _, said
 
 BOM = "\ufeff"
@@ -48,7 +48,7 @@ def rejected_lines(session: Session, found: Import) -> Iterator[str]:
                 select(ImportRow).where(
                     ImportRow.import_id == found.id,
                     ImportRow.chunk_no == chunk.n,
-                    text(PROBLEM),
+                    is_problem(),
                 )
             )
         }
