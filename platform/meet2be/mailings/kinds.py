@@ -99,6 +99,7 @@ _KINDS: Final = (
         is_editable=False,
         is_at_most_once=False,
     ),
+    MailKind("trial", N_("Trial of a text"), is_editable=False, is_at_most_once=False),
 )
 KINDS: Final[Mapping[str, MailKind]] = {kind.key: kind for kind in _KINDS}
 _SECURITY_WORDS: Final = ("password_reset", "invitation", "email_change", "sender_check")

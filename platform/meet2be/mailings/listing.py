@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -12,13 +15,35 @@ NEWEST_FIRST = Order((Mail.id,), descending=True)
 MOST_UNCERTAIN = 50
 
 
-def mails_page(session: Session, status: str, address: str, part: Slice) -> Page:
-    """Return a page of the tenant's mails, the newest first; empty strings leave all in."""
+@dataclass(frozen=True, slots=True)
+class MailFilter:
+    """Which mails a list shows; empty ones leave all in. Times are of when a mail was written."""
+
+    status: str = ""
+    address: str = ""
+    kind: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it leaves all in."""
+        return self == MailFilter()
+
+
+def mails_page(session: Session, wanted: MailFilter, part: Slice) -> Page:
+    """Return a page of the tenant's mails, the newest first."""
     statement = select(Mail)
-    if status:
-        statement = statement.where(Mail.status == status)
-    if address:
-        statement = statement.where(Mail.to_norm == address.strip().casefold())
+    if wanted.status:
+        statement = statement.where(Mail.status == wanted.status)
+    if wanted.address:
+        statement = statement.where(Mail.to_norm == wanted.address.strip().casefold())
+    if wanted.kind:
+        statement = statement.where(Mail.kind == wanted.kind)
+    if wanted.since is not None:
+        statement = statement.where(Mail.created_at >= wanted.since)
+    if wanted.until is not None:
+        statement = statement.where(Mail.created_at < wanted.until)
     return fetch_page(session, statement, NEWEST_FIRST, part)
 
 

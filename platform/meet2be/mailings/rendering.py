@@ -127,6 +127,15 @@ def template_keys() -> list[str]:
     return sorted({name.split(".")[0] for name in names})
 
 
+def source_of(key: str, locale: str) -> tuple[str, str]:
+    """Return subject and text of our own template as they are written, for people to start from.
+
+    Raises ``UnknownTemplate``.
+    """
+    text_template, _ = _templates(key, _language(locale))
+    return _split(_loader().get_source(_environment(), text_template.name or "")[0])
+
+
 def in_layout(subject: str, body: str, locale: str, footer: str) -> str:
     """Return an HTML body inside the frame that all mails share."""
     template = _environment().get_template("own.html")
@@ -164,9 +173,14 @@ def _day(moment: datetime, locale: str) -> str:
 
 
 @lru_cache(maxsize=1)
+def _loader() -> PackageLoader:
+    return PackageLoader("meet2be.mailings", "templates")
+
+
+@lru_cache(maxsize=1)
 def _environment() -> Environment:
     return Environment(
-        loader=PackageLoader("meet2be.mailings", "templates"),
+        loader=_loader(),
         autoescape=select_autoescape(["html"], default=False),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -81,6 +81,8 @@ class MailDraft:
     personal: tuple[str, ...] = ()
     event_id: int | None = None
     test_mode: bool = False
+    texts: Rendered | None = None
+    """Its finished texts, where no template makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,8 @@ def _written_out(sender: Sender) -> str:
 
 def _texts(draft: MailDraft, own: OwnTexts) -> tuple[Rendered, int, str | None]:
     """Return a mail's texts, their version (0: the platform's), and what is wrong with them."""
+    if draft.texts is not None:
+        return draft.texts, 0, None
     chosen = own.best(draft.template, draft.event_id, draft.locale) if own else None
     if chosen is None:
         return render(draft.template, draft.locale, draft.context, draft.personal), 0, None

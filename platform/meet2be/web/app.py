@@ -18,6 +18,8 @@ from meet2be.web import (
     cancelling,
     errors,
     events,
+    export_schedules,
+    exports,
     health,
     hooks,
     imports,
@@ -26,6 +28,8 @@ from meet2be.web import (
     presentation,
     refunds,
     security,
+    suppressions,
+    templates_pages,
 )
 from onqueue.bus import AfterResponse
 
@@ -34,7 +38,8 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, events, attendees, imports, cancelling, cancellations, refunds, mails, notifications,
+    auth, events, attendees, export_schedules, exports, imports, cancelling, cancellations, refunds, mails, templates_pages,
+    suppressions, notifications,
     audit,
 )  # fmt: skip
 

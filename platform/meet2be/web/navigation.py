@@ -32,10 +32,11 @@ class Link:
 
 AREAS = (
     Area("events.index", N_("Events"), ("events", "attendees")),
+    Area("exports.index", N_("Exports"), ("exports", "export_schedules"), WORK),
     Area("imports.index", N_("Imports"), ("imports",), WORK),
     Area("cancellations.index", N_("Cancellations"), ("cancellations", "cancelling")),
     Area("refunds.index", N_("Refunds"), ("refunds",)),
-    Area("mails.index", N_("Mail"), ("mails",)),
+    Area("mails.index", N_("Mail"), ("mails", "mail_templates", "suppressions")),
     Area("notifications.index", N_("Notifications"), ("notifications",)),
     Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
 )

@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from meet2be import language, money
 from meet2be.accounts.services import tenants_of
+from meet2be.language import N_
 from meet2be.notifications.services import unread_count
 from meet2be.web.navigation import navigation
 from meet2be.web.paging import page_url
@@ -63,15 +64,20 @@ STATES = {
 }
 # Mails use some of the words in another sense.
 MAIL_WORDS = {
-    "held": "held back",
-    "limited": "waits for a free slot",
-    "sending": "being handed over",
-    "sent": "sent",
-    "deferred": "put off",
-    "cancelled": "withdrawn",
-    "bounced": "came back",
-    "complained": "reported as spam",
-    "todo": "not written yet",
+    "held": N_("held back"),
+    "limited": N_("waits for a free slot"),
+    "queued": N_("queued"),
+    "sending": N_("being handed over"),
+    "sent": N_("sent"),
+    "deferred": N_("put off"),
+    "cancelled": N_("withdrawn"),
+    "bounced": N_("came back"),
+    "complained": N_("reported as spam"),
+    "failed": N_("failed"),
+    "uncertain": N_("uncertain"),
+    "suppressed": N_("suppressed"),
+    "no_address": N_("no address"),
+    "todo": N_("not written yet"),
 }
 # What becomes of an attendee in a preview: in short, in a sentence, and the badge's colour.
 OUTCOMES = {
@@ -206,7 +212,7 @@ def mail_badge(state: str) -> Markup:
     """Return the badge of a mail's state, in the words that mails use."""
     kinds = {"sent": "ok", "bounced": "bad", "complained": "warn", "limited": "info"}
     label, kind = STATES.get(state, (state.replace("_", " "), ""))
-    words = MAIL_WORDS.get(state, label)
+    words = language._(MAIL_WORDS.get(state, label))
     return Markup('<span class="badge {}">{}</span>').format(kinds.get(state, kind), words)
 
 
