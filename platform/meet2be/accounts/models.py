@@ -19,7 +19,10 @@ TOKEN_PURPOSES = ("welcome", "password_reset", "invitation", "email_change")
 
 
 class User(Numbered, Named, Stamped, Base):
-    """A person who can log in; `is_operator` people look after the whole platform."""
+    """A person who can log in; `is_operator` people look after the whole platform.
+
+    `timezone`: in which zone the pages tell them times, None for their organisation's.
+    """
 
     __tablename__ = "users"
 
@@ -27,6 +30,7 @@ class User(Numbered, Named, Stamped, Base):
     email_norm: Mapped[str] = mapped_column(String(320), unique=True)
     name: Mapped[str] = mapped_column(String(200))
     locale: Mapped[str] = mapped_column(String(16), default="en-GB")
+    timezone: Mapped[str | None] = mapped_column(String(64))
     password_hash: Mapped[str | None] = mapped_column(String(255))
     status: Mapped[str] = mapped_column(one_of("status", USER_STATUSES), default="active")
     is_operator: Mapped[bool] = mapped_column(default=False)

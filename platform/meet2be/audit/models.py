@@ -19,6 +19,8 @@ class AuditEntry(Numbered, MaybeTenantOwned, Base):
     __tablename__ = "audit_log"
     __table_args__ = (
         Index(None, "tenant_id", "id"),
+        Index(None, "tenant_id", "at"),
+        Index(None, "tenant_id", "actor_kind", "actor_id", "id"),
         Index(None, "tenant_id", "object_type", "object_id", "id"),
     )
 
