@@ -25,6 +25,7 @@ MODEL_MODULES = (
     "meet2be.audit.models",
     "meet2be.webhooks.models",
     "meet2be.figures.models",
+    "meet2be.api_tokens.models",
 )
 
 
