@@ -62,12 +62,10 @@ class Importing:
             self.made.append(found.uid)
             return found.uid
 
-    def map(
-        self, uid: str, mapping: Mapping[str, Any] | None = None, **options: Any
-    ) -> None:
+    def map(self, uid: str, mapping: Mapping[str, Any] | None = None, **options: Any) -> None:
         """Map the columns, as suggested unless said otherwise."""
         with self.database.tenant_session(self.tenant.id) as session:
-            found = self._found(session, uid)
+            found = self.found(session, uid)
             chosen = found.mapping if mapping is None else mapping
             verbs.set_mapping(session, found, chosen, options, SYSTEM)
             session.commit()
@@ -138,12 +136,12 @@ class Importing:
 
     def row(self, uid: str) -> Import:
         with self.database.tenant_session(self.tenant.id) as session:
-            return self._found(session, uid)
+            return self.found(session, uid)
 
     def rows(self, uid: str) -> dict[int, ImportRow]:
         """Return the rows by their numbers."""
         with self.database.tenant_session(self.tenant.id) as session:
-            found = self._found(session, uid)
+            found = self.found(session, uid)
             rows = session.scalars(select(ImportRow).where(ImportRow.import_id == found.id))
             return {row.row_no: row for row in rows}
 
@@ -159,7 +157,7 @@ class Importing:
     def counts(self, uid: str) -> dict[str, int]:
         """Return the import's counts as the page shows them."""
         with self.database.tenant_session(self.tenant.id) as session:
-            return dict(totals(session, self._found(session, uid).id)[0])
+            return dict(totals(session, self.found(session, uid).id)[0])
 
     def error(self, uid: str) -> str:
         """Return why the import was stopped."""
@@ -176,11 +174,12 @@ class Importing:
 
     def _do(self, uid: str, verb: Any) -> None:
         with self.database.tenant_session(self.tenant.id) as session:
-            verb(session, self._found(session, uid), SYSTEM)
+            verb(session, self.found(session, uid), SYSTEM)
             session.commit()
 
     @staticmethod
-    def _found(session: Any, uid: str) -> Import:
+    def found(session: Any, uid: str) -> Import:
+        """Return the import in a session."""
         found = find_import(session, uid)
         assert found is not None
         return found

@@ -43,19 +43,6 @@ class BadMapping(ImportsError):
         super().__init__(Message("Some fields have no column yet. Choose one, or a fixed value."))
 
 
-class RoleTooHigh(ImportsError):
-    """Somebody wanted to give more than they have."""
-
-    def __init__(self, role: str, own: str) -> None:
-        self.role, self.own = role, own
-        super().__init__(
-            Message(
-                "The role '%(role)s' is above your own ('%(own)s'), so you cannot give it.",
-                {"role": role, "own": own},
-            )
-        )
-
-
 class ImportStopped(ImportsError):
     """A step met something that ends the whole import: the reason is kept with it."""
 

@@ -20,6 +20,7 @@ from meet2be.imports.queries import remembered
 from meet2be.language import Message
 from meet2be.tenancy.models import Membership, Tenant
 
+SUSPENDED = Message("The organisation is suspended. What was imported stays; the rest waits.")
 NEEDED_RANK = {"attendees": RANKS["organiser"], "users": RANKS["admin"]}
 
 
@@ -31,9 +32,7 @@ def rows_of(session: Session, found: Import, *, lock: bool = False, is_undo: boo
     """
     tenant = session.scalars(select(Tenant)).one()
     if tenant.status != "active":
-        raise ImportStopped(
-            Message("The organisation is suspended. What was imported stays; the rest waits.")
-        )
+        raise ImportStopped(SUSPENDED)
     importer = Importer(found.uploaded_by, None) if is_undo else importer_of(session, found)
     mapping, options = remembered(found.mapping), found.options
     duplicates = str(options.get("duplicates", "skip"))
