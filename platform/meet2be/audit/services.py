@@ -24,6 +24,23 @@ class Actor:
 
 
 SYSTEM = Actor("system")
+By = Actor | int | None
+"""Who does something: an actor, a person's number where that is all that is known, or nobody."""
+
+
+def actor_of(by: By) -> Actor:
+    """Return the actor that a verb was given; nobody is the platform itself."""
+    if isinstance(by, Actor):
+        return by
+    return SYSTEM if by is None else Actor("user", str(by))
+
+
+def person_of(by: By) -> int | None:
+    """Return the number of the person who acts, None for jobs and the platform."""
+    if isinstance(by, Actor):
+        is_person = by.kind in {"user", "operator"} and (by.id or "").isdecimal()
+        return int(by.id or 0) if is_person else None
+    return by
 
 
 def record(

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from meet2be.audit.services import By, actor_of, person_of
 from meet2be.cancellations import statements as sql
 from meet2be.cancellations.context import Desk, RunContext, context_of
 from meet2be.cancellations.errors import RunNotInState, UnknownItem
@@ -28,7 +29,7 @@ DECIDED_NOT_MADE = "decided_not_made"
 
 
 def mark_paid(
-    session: Session, desk: Desk, run_uid: str, item_id: int, by: int, reason: str
+    session: Session, desk: Desk, run_uid: str, item_id: int, by: By, reason: str
 ) -> None:
     """Write down that an attendee's refund was paid by hand; the caller commits.
 
@@ -59,7 +60,7 @@ def mark_paid(
 
 
 def _book_by_hand(
-    session: Session, context: RunContext, item: CancelItem, by: int, reason: str, now: datetime
+    session: Session, context: RunContext, item: CancelItem, by: By, reason: str, now: datetime
 ) -> Booked:
     connection, tenant = session.connection(), context.tenant_id
     seq = 1
@@ -76,7 +77,7 @@ def _book_by_hand(
         "attendee_id": item.attendee_id, "run_id": None, "lane": None, "seq": seq,
         "amount_minor": item.planned_minor, "currency": item.currency, "mode": "manual",
         "source": "organiser", "status": "succeeded", "idempotency_key": f"hand:{uid}",
-        "requested_by": by, "reason": reason, "settled_at": now,
+        "requested_by": person_of(by), "reason": reason, "settled_at": now,
     }  # fmt: skip
     refund_id = connection.execute(INSERT_REFUNDS, [row]).scalar_one()
     parameters = {"tenant": tenant, "item": item.id, "refund": refund_id, "now": now}
@@ -89,7 +90,7 @@ def _book_by_hand(
 
 
 def decide(
-    session: Session, desk: Desk, refund_uid: str, by: int, reason: str, *, made: bool
+    session: Session, desk: Desk, refund_uid: str, by: By, reason: str, *, made: bool
 ) -> None:
     """Settle an uncertain refund by a person's word, who has looked at the provider's own pages.
 
@@ -108,12 +109,14 @@ def decide(
     if made:
         verdict = Told(_as_if_told(refund, now))
     rule(session, desk, refund.tenant_id, [Ruling(refund.id, 0, verdict)], now)
+    actor = actor_of(by)
     session.connection().execute(
         sql.INSERT_AUDIT,
         [
             {
-                "tenant_id": refund.tenant_id, "at": now, "actor_kind": "user",
-                "actor_id": str(by), "action": "refund.decided", "object_type": "refund",
+                "tenant_id": refund.tenant_id, "at": now, "actor_kind": actor.kind,
+                "actor_id": actor.id, "ip": actor.ip,
+                "user_agent": actor.user_agent and actor.user_agent[:400], "action": "refund.decided", "object_type": "refund",
                 "object_id": refund.uid, "before": {"status": "uncertain"},
                 "after": {"made": made}, "reason": reason,
             }

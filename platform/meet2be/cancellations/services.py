@@ -15,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be import facts
+from meet2be.audit.services import By, actor_of, person_of
 from meet2be.cancellations import preview as previews
 from meet2be.cancellations import statements as sql
 from meet2be.cancellations.closing import insert_items
@@ -124,7 +125,7 @@ def confirm_tx(
     typed_name: str,
     preview_hash: str,
     code: str | None,
-    confirmed_by: int | None,
+    confirmed_by: By,
     lanes: int = LANES,
 ) -> str:
     """Begin the cancellation that was previewed and return the run's uid.
@@ -186,14 +187,14 @@ def _check_active_tenant(session: Session) -> None:
         raise TenantSuspended(tenant.name)
 
 
-def _begin(session: Session, run: CancelRun, confirmed_by: int | None, lanes: int) -> None:
+def _begin(session: Session, run: CancelRun, confirmed_by: By, lanes: int) -> None:
     """Write the whole start; the plan is made anew and must be the one that was previewed."""
     now = clock_of(session).now()
     event = session.get_one(Event, run.event_id, with_for_update=True)
     _check_cancellable(session, event)
     event.status, event.version = "cancelling", event.version + 1
     run.state, run.lanes = "confirmed", lanes
-    run.confirmed_by, run.confirmed_at = confirmed_by, now
+    run.confirmed_by, run.confirmed_at = person_of(confirmed_by), now
     run.code_hash = run.code_expires_at = None
     session.flush()
     totals = Totals()
@@ -221,7 +222,7 @@ def _counted(items: Any, totals: Totals) -> Any:
         yield counted
 
 
-def pause(session: Session, run_uid: str, by: int | None, reason: str = "") -> None:
+def pause(session: Session, run_uid: str, by: By, reason: str = "") -> None:
     """Stop the run before its next chunk; what was sent is followed to its end."""
     run = _locked(session, run_uid)
     if run.state not in {"confirmed", "running", "sweeping"} and not _is_providers_pause(run):
@@ -237,7 +238,7 @@ def _is_providers_pause(run: CancelRun) -> bool:
     return run.state == "paused" and run.pause_code == "provider"
 
 
-def resume(session: Session, run_uid: str, by: int | None, *, operator: bool = False) -> None:
+def resume(session: Session, run_uid: str, by: By, *, operator: bool = False) -> None:
     """Let a paused run go on, whatever paused it; what remains is done, what is done is not.
 
     A suspended tenant's run is resumed by an operator only; it pauses again while suspended.
@@ -263,7 +264,7 @@ def _set_going(session: Session, run: CancelRun, now: datetime) -> None:
     facts.note(session, LanesReady(run.tenant_id, run.uid, tuple(range(run.lanes))))
 
 
-def abort(session: Session, run_uid: str, by: int | None, reason: str = "") -> None:
+def abort(session: Session, run_uid: str, by: By, reason: str = "") -> None:
     """End the run: nothing that is unsent is sent any more. What was done stays done.
 
     The event stays `cancelling` and nobody's ticket comes back; another run can do the rest.
@@ -282,7 +283,7 @@ def abort(session: Session, run_uid: str, by: int | None, reason: str = "") -> N
 
 
 def retry_failed(
-    session: Session, run_uid: str, by: int | None, items: Sequence[int] | None = None
+    session: Session, run_uid: str, by: By, items: Sequence[int] | None = None
 ) -> int:
     """Do failed items again (all, or those given), each with a new key; returns how many.
 
@@ -342,18 +343,19 @@ def write_audit(
     session: Session,
     run: CancelRun,
     action: str,
-    by: int | None,
+    by: By,
     now: datetime,
     after: dict[str, Any],
 ) -> None:
     """Write what a person did to a run into the audit log."""
+    actor = actor_of(by)
     session.connection().execute(
         sql.INSERT_AUDIT,
         [
             {
-                "tenant_id": run.tenant_id, "at": now,
-                "actor_kind": "system" if by is None else "user",
-                "actor_id": None if by is None else str(by), "action": action,
+                "tenant_id": run.tenant_id, "at": now, "actor_kind": actor.kind,
+                "actor_id": actor.id, "ip": actor.ip,
+                "user_agent": actor.user_agent and actor.user_agent[:400], "action": action,
                 "object_type": "cancel_run", "object_id": run.uid, "before": None, "after": after,
                 "reason": after.get("reason") or None,
             }

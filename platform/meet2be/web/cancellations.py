@@ -11,6 +11,7 @@ from flask import url_for as address
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from meet2be.audit.services import Actor
 from meet2be.cancellations import by_hand, listing
 from meet2be.cancellations import services as verbs
 from meet2be.cancellations.errors import CancellationError, UnknownItem, UnknownRun
@@ -19,6 +20,7 @@ from meet2be.cancellations.progress import Progress, Track, progress_of
 from meet2be.cancellations.report import report_rows
 from meet2be.events.models import Event
 from meet2be.payments.errors import ReasonMissing
+from meet2be.web.actors import actor
 from meet2be.web.downloads import download
 from meet2be.web.paging import listing as listed
 from meet2be.web.paging import row_number, wanted_slice
@@ -160,12 +162,12 @@ def paid(uid: str) -> ResponseReturnValue:
 
 
 def _do(
-    uid: str, act: Callable[[Session, int], Any], done: str | Callable[[Any], str]
+    uid: str, act: Callable[[Session, Actor], Any], done: str | Callable[[Any], str]
 ) -> ResponseReturnValue:
     """Act, commit and go back to the run; a button pressed twice says that it was pressed."""
     session = tenant_session()
     try:
-        result = act(session, identity().user_id)
+        result = act(session, actor())
         session.commit()
     except (UnknownRun, UnknownItem):
         abort(404)

@@ -37,6 +37,7 @@ from meet2be.cancellations.preview import Preview, planned_items
 from meet2be.cancellations.report import preview_rows
 from meet2be.events.models import Event
 from meet2be.money import MoneyError, parse_minor
+from meet2be.web.actors import actor
 from meet2be.web.downloads import download
 from meet2be.web.events import event_or_404
 from meet2be.web.money_fields import BadPercentError, read_percent
@@ -152,7 +153,7 @@ def confirm(uid: str) -> ResponseReturnValue:
             typed_name=form.get("event_name", ""),
             preview_hash=form.get("preview_hash", ""),
             code="".join(form.get("code", "").split()) or None,
-            confirmed_by=identity().user_id,
+            confirmed_by=actor(),
         )
     except CancellationAlreadyRunning as error:
         if error.run_uid != uid:

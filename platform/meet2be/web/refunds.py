@@ -17,9 +17,10 @@ from meet2be.payments import listing
 from meet2be.payments.errors import PaymentsError, ReasonMissing, UnknownRefund
 from meet2be.payments.listing import RefundDetails
 from meet2be.payments.models import REFUND_MODES, REFUND_STATUSES
+from meet2be.web.actors import actor
 from meet2be.web.paging import listing as listed
 from meet2be.web.paging import wanted_slice
-from meet2be.web.security import CANCEL, READ, identity, requires, services, tenant_session
+from meet2be.web.security import CANCEL, READ, requires, services, tenant_session
 
 blueprint = Blueprint("refunds", __name__)
 LONGEST_REASON = 2000
@@ -86,7 +87,7 @@ def retry(uid: str) -> ResponseReturnValue:
         run_uid = run_uid_of(session, refund.run_id) if refund.run_id is not None else None
         if run_uid is None or not items:
             raise CancellationError("Nothing of this refund waits to be tried again")
-        verbs.retry_failed(session, run_uid, identity().user_id, items)
+        verbs.retry_failed(session, run_uid, actor(), items)
 
     return _do(uid, act, "A new refund takes its place.")
 
@@ -99,7 +100,7 @@ def mark_paid(uid: str) -> ResponseReturnValue:
     An uncertain one was made, or (``made`` is ``no``) was not; a failed one was paid another way.
     """
     refund = _details_or_404(uid).refund
-    desk, by = services().desk, identity().user_id
+    desk, by = services().desk, actor()
     reason = request.form.get("reason", "").strip()[:LONGEST_REASON]
     was_made = request.form.get("made", "yes") != "no"
 
