@@ -93,6 +93,11 @@ class ProviderControl(_Control):
         body = {"status": status, "failure_reason": failure_reason}
         return self._json("POST", f"/_sim/refunds/{quote(refund)}/settle", body)
 
+    def settle_payment(self, payment_intent: str, status: str = "succeeded") -> Json:
+        """End a payment that waits: `succeeded`, `requires_payment_method` or `canceled`."""
+        path = f"/_sim/payments/{quote(payment_intent)}/settle"
+        return self._json("POST", path, {"status": status})
+
     def dispute(self, payment_intent: str, reason: str = "fraudulent") -> Json:
         """Have the buyer dispute a payment and return the dispute."""
         path = f"/_sim/payments/{quote(payment_intent)}/dispute"

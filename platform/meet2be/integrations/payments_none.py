@@ -5,7 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from meet2be.payments.errors import BadProviderSignature, ProviderUnavailable
-from meet2be.payments.provider import Funds, ProviderEvent, ProviderRefund, RefundOrder, Refused
+from meet2be.payments.provider import (
+    ChargeOrder,
+    Funds,
+    ProviderEvent,
+    ProviderPayment,
+    ProviderRefund,
+    RefundOrder,
+    Refused,
+)
 
 WHY = "no payment provider is configured: set STRIPE_API_KEY"
 
@@ -15,6 +23,16 @@ class NoProvider:
 
     name = "none"
     key_window = timedelta(0)
+
+    def charge(self, order: ChargeOrder) -> Refused:
+        """Refuse it, saying what is missing."""
+        return Refused("no_provider", f"Nothing can be paid, {WHY}")
+
+    def charge_of(
+        self, mark: str, account: str | None, *, test_mode: bool
+    ) -> ProviderPayment | None:
+        """Raise ``ProviderUnavailable``."""
+        raise ProviderUnavailable(self.name, f"look the payment {mark} up", WHY)
 
     def refund(self, order: RefundOrder) -> Refused:
         """Refuse it, saying what is missing."""

@@ -12,14 +12,18 @@ from datetime import datetime, timedelta
 from typing import Literal, Protocol, TypeAlias
 
 RefundStatus = Literal["succeeded", "pending", "failed", "cancelled"]
+ChargeStatus = Literal["succeeded", "pending", "failed"]
 EventKind = Literal[
-    "refund", "payment_succeeded", "dispute_opened", "dispute_won", "dispute_lost", "other"
-]
+    "refund", "payment_succeeded", "payment_failed", "dispute_opened", "dispute_won",
+    "dispute_lost", "other",
+]  # fmt: skip
 
 # Metadata every refund of ours carries at the provider; look-ups and events go by it.
 META_REFUND = "m2b_refund"
 META_RUN = "m2b_run"
 META_TENANT = "m2b_tenant"
+# And every payment, in the same way.
+META_PAYMENT = "m2b_payment"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,46 @@ RefundAnswer: TypeAlias = Accepted | Refused | AlreadyRefunded | Busy | Uncertai
 
 
 @dataclass(frozen=True, slots=True)
+class ChargeOrder:
+    """One payment to be taken. `method` is the provider's token for a card we never see."""
+
+    key: str
+    amount_minor: int
+    currency: str
+    method: str
+    account: str | None = None
+    test_mode: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderPayment:
+    """A payment as the provider has it, in our words and minor units.
+
+    `pending` waits for the buyer (`action_url`, if the provider gave one) or for a bank.
+    """
+
+    id: str
+    amount_minor: int
+    currency: str
+    status: ChargeStatus
+    provider_status: str
+    created_at: datetime
+    action_url: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """The provider has the payment: `payment.status` says whether the money is in."""
+
+    payment: ProviderPayment
+
+
+ChargeAnswer: TypeAlias = Charged | Refused | Busy | Uncertain
+
+
+@dataclass(frozen=True, slots=True)
 class Funds:
     """What an account has available in one currency, in minor units."""
 
@@ -109,7 +153,10 @@ class Funds:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """A verified message from the provider; `type` is its own word, `kind` ours."""
+    """A verified message from the provider; `type` is its own word, `kind` ours.
+
+    `payment_mark` is what we wrote on the payment: it is known before the provider's id is.
+    """
 
     id: str
     type: str
@@ -119,6 +166,7 @@ class ProviderEvent:
     created_at: datetime
     refund: ProviderRefund | None = None
     payment_ref: str | None = None
+    payment_mark: str | None = None
 
 
 class PaymentProvider(Protocol):
@@ -132,6 +180,16 @@ class PaymentProvider(Protocol):
     @property
     def key_window(self) -> timedelta:
         """For how long a key is sure to be honoured after it was first used."""
+        ...
+
+    def charge(self, order: ChargeOrder) -> ChargeAnswer:
+        """Take a payment and return what is known afterwards; never raises."""
+        ...
+
+    def charge_of(
+        self, mark: str, account: str | None, *, test_mode: bool
+    ) -> ProviderPayment | None:
+        """Return the payment that bears our mark, if any; raises ``ProviderUnavailable``."""
         ...
 
     def refund(self, order: RefundOrder) -> RefundAnswer:

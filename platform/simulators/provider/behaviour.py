@@ -9,6 +9,7 @@ from typing import Any
 from simulators.rules import Rule, RuleBook, RuleError
 
 REFUND_CREATE = "refund.create"
+PAYMENT_CREATE = "payment_intent.create"
 
 # Every kind of rule with the options it takes.
 KINDS: dict[str, frozenset[str]] = {
@@ -18,6 +19,7 @@ KINDS: dict[str, frozenset[str]] = {
     "error_before": frozenset({"status", "stored"}),
     "refuse": frozenset({"code", "message", "status", "param"}),
     "pending": frozenset({"reason", "settle_after", "settle_status", "failure_reason"}),
+    "decline": frozenset({"code"}),
     "fail_later": frozenset({"after", "failure_reason"}),
     "error_after": frozenset({"status", "stored"}),
     "timeout_after": frozenset({"seconds"}),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from simulators.provider import payments, refunds
-from simulators.provider.behaviour import REFUND_CREATE, stored_error
+from simulators.provider.behaviour import PAYMENT_CREATE, REFUND_CREATE, stored_error
 from simulators.provider.errors import StripeError, missing, outage
 from simulators.provider.shapes import (
     PAYMENT_COLUMNS,
@@ -29,6 +29,7 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("GET", re.compile(r"/v1/refunds"), "refund.list"),
     ("GET", re.compile(r"/v1/refunds/([^/]+)"), "refund.retrieve"),
     ("POST", re.compile(r"/v1/refunds/([^/]+)"), "refund.update"),
+    ("GET", re.compile(r"/v1/payment_intents/search"), "payment_intent.search"),
     ("GET", re.compile(r"/v1/payment_intents/([^/]+)"), "payment_intent.retrieve"),
     ("GET", re.compile(r"/v1/payment_intents"), "payment_intent.list"),
     ("POST", re.compile(r"/v1/payment_intents"), "payment_intent.create"),
@@ -72,7 +73,12 @@ def route(method: str, path: str) -> tuple[str, str]:
 
 
 def subject_of(ledger: Ledger, call: Call) -> str:
-    """Return the payment intent that a call is about, '' for none: switches go by it."""
+    """Return the payment intent that a call is about, '' for none: switches go by it.
+
+    A payment that is yet to be made is known by its payment method.
+    """
+    if call.kind == PAYMENT_CREATE:
+        return str(call.form.get("payment_method") or "")
     identifier = str(call.form.get("payment_intent") or call.form.get("charge") or call.target)
     if identifier.startswith("pi_") or not identifier:
         return identifier
@@ -93,8 +99,8 @@ def carry_out(ledger: Ledger, call: Call) -> Answer:
                 shape, deliveries = _done(ledger, call)
     except StripeError as error:
         return Answer(error.status, json.dumps(error.body()))
-    if call.kind == REFUND_CREATE:
-        subject = shape["payment_intent"]
+    if call.kind in {REFUND_CREATE, PAYMENT_CREATE}:
+        subject = shape.get("payment_intent") or subject_of(ledger, call)
         status = stored_error(ledger.behaviour.book, "error_after", call.kind, subject)
         if status is not None:
             return Answer(status, json.dumps(outage(status).body()), deliveries)
@@ -111,6 +117,9 @@ def _done(ledger: Ledger, call: Call) -> tuple[Json, list[int]]:
     if call.kind == REFUND_CREATE:
         made = refunds.create(ledger, call.account, call.form, call.key)
         return made.shape, made.deliveries
+    if call.kind == PAYMENT_CREATE:
+        paid = payments.create(ledger, call.account, call.form)
+        return paid.shape, paid.deliveries
     return _read_or_changed(ledger, call), []
 
 
@@ -121,8 +130,10 @@ def _read_or_changed(ledger: Ledger, call: Call) -> Json:
             return _LISTS[call.kind](ledger, account, form)
         case ["refund", "update"]:
             return refunds.update_metadata(ledger, account, target, form.get("metadata", {}))
-        case ["payment_intent", "create"]:
-            return payments.create(ledger, account, form)
+        case ["payment_intent", "search"]:
+            found = payments.search(ledger, account, str(form.get("query", "")))
+            page = listed("/v1/payment_intents/search", found, has_more=False)
+            return {**page, "object": "search_result"}
         case _:
             return _RETRIEVES[call.kind](ledger, account, target)
 

@@ -16,6 +16,7 @@ class StripeError(Exception):
         kind: str = "invalid_request_error",
         code: str | None = None,
         param: str | None = None,
+        decline_code: str | None = None,
     ) -> None:
         """Describe the answer; `kind` is what Stripe calls `type`."""
         super().__init__(message)
@@ -23,6 +24,7 @@ class StripeError(Exception):
         self.kind = kind
         self.code = code
         self.param = param
+        self.decline_code = decline_code
 
     def body(self) -> dict[str, Any]:
         """Return the JSON body; `code` and `param` are left out where there is none."""
@@ -30,6 +32,8 @@ class StripeError(Exception):
         if self.code is not None:
             error["code"] = self.code
             error["doc_url"] = f"https://stripe.com/docs/error-codes/{self.code.replace('_', '-')}"
+        if self.decline_code is not None:
+            error["decline_code"] = self.decline_code
         if self.param is not None:
             error["param"] = self.param
         return {"error": error}

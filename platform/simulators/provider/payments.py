@@ -1,10 +1,13 @@
-"""Payments: creation in bulk and one by one, look-up, disputes."""
+"""Payments: creation in bulk and one by one, cards that fail or wait, look-up, disputes."""
 
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from simulators.provider.behaviour import PAYMENT_CREATE
 from simulators.provider.errors import StripeError, missing
 from simulators.provider.events import emit
 from simulators.provider.ledger import new_id
@@ -37,28 +40,120 @@ def get(ledger: Ledger, identifier: str, account: str, what: str, param: str) ->
     return payment
 
 
-def create(ledger: Ledger, account: str, form: Json) -> Json:
-    """Create one payment intent, paid at once when `confirm` is true."""
+# Stripe's test payment methods: https://docs.stripe.com/testing
+DECLINES = {
+    "pm_card_chargeDeclined": ("card_declined", "generic_decline"),
+    "pm_card_visa_chargeDeclined": ("card_declined", "generic_decline"),
+    "pm_card_chargeDeclinedInsufficientFunds": ("card_declined", "insufficient_funds"),
+    "pm_card_visa_chargeDeclinedInsufficientFunds": ("card_declined", "insufficient_funds"),
+    "pm_card_chargeDeclinedExpiredCard": ("expired_card", None),
+    "pm_card_chargeDeclinedIncorrectCvc": ("incorrect_cvc", None),
+    "pm_card_chargeDeclinedProcessingError": ("processing_error", None),
+}
+WAITING = {
+    "pm_card_threeDSecure2Required": "requires_action",
+    "pm_card_authenticationRequired": "requires_action",
+    "pm_usBankAccount_processing": "processing",
+}
+PENDING = ("processing", "requires_action")
+_QUERY = re.compile(r"""metadata\[['"]([^'"]+)['"]\]:\s*['"]([^'"]*)['"]""")
+
+
+@dataclass
+class MadePayment:
+    """A payment that was made or settled, and the deliveries of its events."""
+
+    shape: Json
+    deliveries: list[int] = field(default_factory=list)
+
+
+def create(ledger: Ledger, account: str, form: Json) -> MadePayment:
+    """Create one payment intent, paid at once when `confirm` is true and the card allows it.
+
+    Raises Stripe's 402 for a card that is declined; nothing is kept of that but the answer.
+    """
     confirm = form.get("confirm") == "true"
+    method = str(form.get("payment_method") or "")
+    status = _first_status(ledger, method) if confirm else "requires_payment_method"
+    paid = status == "succeeded"
     identifier = new_id("pi")
     ledger.store.write(
         "INSERT INTO payments (id, charge, account, amount, currency, status, metadata,"
         " description, created) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             identifier,
-            new_id("ch") if confirm else None,
+            new_id("ch") if paid else None,
             account,
             form["amount"],
             form["currency"],
-            "succeeded" if confirm else "requires_payment_method",
+            status,
             json.dumps(form.get("metadata", {})),
             form.get("description"),
             int(ledger.clock.now()),
         ),
     )
-    if confirm:
+    if paid:
         ledger.move_balance(account, form["currency"], form["amount"])
-    return get(ledger, identifier, account, "payment_intent", "intent").intent()
+    shape = get(ledger, identifier, account, "payment_intent", "intent").intent()
+    if not method or not confirm:
+        return MadePayment(shape)
+    kind = {"succeeded": "succeeded", "processing": "processing"}.get(status, "requires_action")
+    return MadePayment(shape, emit(ledger, account, [(f"payment_intent.{kind}", shape, None)]))
+
+
+def _first_status(ledger: Ledger, method: str) -> str:
+    rule = ledger.behaviour.book.draw("decline", PAYMENT_CREATE, method)
+    code, reason = DECLINES.get(method, (None, None))
+    if rule is not None:
+        code, reason = str(rule.options.get("code", "card_declined")), None
+    if code is not None:
+        raise StripeError(
+            "Your card was declined." if code == "card_declined" else f"The card failed: {code}.",
+            status=402, kind="card_error", code=code, decline_code=reason,
+        )  # fmt: skip
+    if rule := ledger.behaviour.book.draw("pending", PAYMENT_CREATE, method):
+        return str(rule.options.get("reason", "processing"))
+    return WAITING.get(method, "succeeded")
+
+
+def settle(ledger: Ledger, identifier: str, status: str) -> MadePayment:
+    """Let a payment that waits succeed, fail (`requires_payment_method`) or be `canceled`."""
+    payment = find(ledger, identifier)
+    if payment is None:
+        raise missing("payment_intent", identifier, "payment_intent")
+    if payment.status not in PENDING or status not in _ENDS:
+        message = f"Payment '{payment.id}' is '{payment.status}' and cannot become '{status}'."
+        raise StripeError(message, param="status")
+    paid = status == "succeeded"
+    ledger.store.write(
+        "UPDATE payments SET status = ?, charge = ? WHERE id = ?",
+        (status, new_id("ch") if paid else None, payment.id),
+    )
+    if paid:
+        ledger.move_balance(payment.account, payment.currency, payment.amount)
+    shape = get(ledger, payment.id, payment.account, "payment_intent", "intent").intent()
+    return MadePayment(shape, emit(ledger, payment.account, [(_ENDS[status], shape, None)]))
+
+
+_ENDS = {
+    "succeeded": "payment_intent.succeeded",
+    "requires_payment_method": "payment_intent.payment_failed",
+    "canceled": "payment_intent.canceled",
+}
+
+
+def search(ledger: Ledger, account: str, query: str) -> list[Json]:
+    """Return the payments whose metadata has what `query` asks for, the newest first."""
+    found = _QUERY.fullmatch(query.strip())
+    if found is None:
+        message = f"The search '{query}' is not one of metadata['name']:'value'."
+        raise StripeError(message, param="query")
+    rows = ledger.store.rows(
+        f"SELECT {PAYMENT_COLUMNS} FROM payments WHERE account = ?"  # noqa: S608 - constants
+        " AND json_extract(metadata, ?) = ? ORDER BY seq DESC LIMIT 100",
+        (account, f'$."{found[1]}"', found[2]),
+    )
+    return [Payment(*row).intent() for row in rows]
 
 
 def create_many(ledger: Ledger, items: Sequence[dict[str, Any]]) -> list[Json]:

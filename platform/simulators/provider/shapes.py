@@ -39,6 +39,9 @@ class Payment:
     def intent(self) -> Json:
         """Return the `payment_intent` object."""
         paid = self.status == "succeeded"
+        waits = self.status == "requires_action"
+        address = f"https://hooks.stripe.example/3d_secure/{self.id}"
+        action = {"type": "redirect_to_url", "redirect_to_url": {"url": address}}
         return {
             "id": self.id,
             "object": "payment_intent",
@@ -54,6 +57,7 @@ class Payment:
             "latest_charge": self.charge,
             "livemode": False,
             "metadata": json.loads(self.metadata),
+            "next_action": action if waits else None,
             "payment_method_types": ["card"],
             "status": self.status,
         }

@@ -34,6 +34,7 @@ class SimApi:
             ("GET", re.compile(r"/_sim/health"), self._health),
             ("POST", re.compile(r"/_sim/payments"), self._payments),
             ("POST", re.compile(r"/_sim/payments/([^/]+)/dispute"), self._dispute),
+            ("POST", re.compile(r"/_sim/payments/([^/]+)/settle"), self._settle_payment),
             ("POST", re.compile(r"/_sim/payments/([^/]+)/refund"), self._dashboard_refund),
             ("GET", re.compile(r"/_sim/behaviour"), self._behaviour),
             ("PUT", re.compile(r"/_sim/behaviour"), self._set_behaviour),
@@ -87,6 +88,9 @@ class SimApi:
     def _dispute(self, identifier: str, body: Json) -> Json:
         reason = str(body.get("reason", "fraudulent"))
         return payments.open_dispute(self._ledger, identifier, reason)[0]
+
+    def _settle_payment(self, identifier: str, body: Json) -> Json:
+        return payments.settle(self._ledger, identifier, str(body.get("status", "succeeded"))).shape
 
     def _dashboard_refund(self, identifier: str, body: Json) -> Json:
         return refunds.create_by_dashboard(self._ledger, identifier, body.get("amount")).shape

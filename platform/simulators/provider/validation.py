@@ -45,6 +45,7 @@ ALLOWED: dict[str, frozenset[str]] = {
             "return_url",
         }
     ),
+    "payment_intent.search": frozenset({"query", "limit", "page", "expand"}),
     "payment_intent.retrieve": frozenset({"client_secret", "expand"}),
     "payment_intent.list": _PAGING | {"customer"},
     "charge.retrieve": frozenset({"expand"}),
