@@ -23,6 +23,7 @@ from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_http import GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
 from meet2be.integrations.http_deadline import Timeouts
+from meet2be.integrations.mail import MailTransport
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.integrations.payments_none import NoProvider
 from meet2be.integrations.payments_stripe import StripeProvider
@@ -67,8 +68,9 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     queues = make_queues(settings.broker, database, clock, registry, keys)
     queues.schedule = SCHEDULE
     payments = _provider(settings, clock)
-    transport = SmtpTransport(_smtp(settings))
-    recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled})
+    transport = make_transport(settings)
+    carrier = "smtp" if settings.mail.ses is None else "ses"
+    recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled}, carrier)
     deliveries = MailDeliveries(database, transport, recorder, clock)
     desk = Desk(
         database,
@@ -145,6 +147,24 @@ def _provider(settings: Settings, clock: Clock) -> PaymentProvider:
         base_url=given.api_base,
         timeouts=Timeouts(given.connect_timeout, given.total_timeout),
         monotonic=clock.monotonic,
+    )
+
+
+def make_transport(settings: Settings) -> MailTransport:
+    """Return what carries mail, as the settings say; nothing is connected yet."""
+    account = settings.mail.ses
+    if account is None:
+        return SmtpTransport(_smtp(settings))
+    from meet2be.integrations.mail_ses import SesSettings, SesTransport  # boto3 costs 30 MB
+
+    return SesTransport(
+        SesSettings(
+            account.region,
+            account.endpoint,
+            account.access_key_id,
+            account.secret_access_key,
+            account.configuration_set,
+        )
     )
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlsplit
 
+from meet2be.config_mail import MailSettings, mail_settings
 from meet2be.config_values import EnvironmentReader, Variable
 from meet2be.config_variables import (
     APP_KEY,
@@ -38,11 +39,6 @@ from meet2be.config_variables import (
     SESSION_ABSOLUTE_HOURS,
     SESSION_IDLE_MINUTES,
     SHORTEST_APP_KEY,
-    SMTP_HOST,
-    SMTP_PASSWORD,
-    SMTP_PORT,
-    SMTP_STARTTLS,
-    SMTP_USERNAME,
     STORAGE,
     STRIPE_API_BASE,
     STRIPE_API_KEY,
@@ -125,18 +121,6 @@ class ProviderSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class MailSettings:
-    """The mail server and the sender."""
-
-    host: str
-    port: int
-    username: str | None
-    password: str | None = field(repr=False)
-    starttls: bool
-    sender: str
-
-
-@dataclass(frozen=True, slots=True)
 class StorageSettings:
     """Where files are kept: in `folder` when `bucket` is None."""
 
@@ -200,7 +184,7 @@ class Settings:
         broker = _broker(reader, var_dir)
         web = _web(reader, is_production=is_production)
         provider = _provider(reader, is_production=is_production)
-        mail = _mail(reader)
+        mail = mail_settings(reader)
         storage = _storage(reader, var_dir, is_production=is_production)
         webhooks = _webhooks(reader, is_production=is_production)
         _check_app_keys(reader, app_key, previous_app_keys)
@@ -279,23 +263,6 @@ def _provider(reader: EnvironmentReader, *, is_production: bool) -> ProviderSett
             "A live key moves real money and is refused unless MEET2BE_ENV=production.",
         )
     return provider
-
-
-def _mail(reader: EnvironmentReader) -> MailSettings:
-    if reader.is_set(SMTP_USERNAME) != reader.is_set(SMTP_PASSWORD):
-        lacking = SMTP_PASSWORD if reader.is_set(SMTP_USERNAME) else SMTP_USERNAME
-        reader.refuse(lacking, "SMTP_USERNAME and SMTP_PASSWORD go together: set both or none.")
-    sender = reader.read(MAIL_FROM)
-    if "@" not in sender:
-        reader.refuse(MAIL_FROM, "Allowed: a mail address.")
-    return MailSettings(
-        host=reader.read(SMTP_HOST),
-        port=reader.read(SMTP_PORT),
-        username=reader.read(SMTP_USERNAME),
-        password=reader.read(SMTP_PASSWORD),
-        starttls=reader.read(SMTP_STARTTLS),
-        sender=sender,
-    )
 
 
 def _storage(reader: EnvironmentReader, var_dir: Path, *, is_production: bool) -> StorageSettings:

@@ -194,6 +194,60 @@ SMTP_STARTTLS = Variable(
     default=False,
     about="Whether the connection to the mail server must be encrypted.",
 )
+MAIL_TRANSPORT = Variable(
+    "MAIL_TRANSPORT",
+    one_of("smtp", "ses"),
+    default="smtp",
+    about="What carries mail: the SMTP server above, or Amazon SES by its own calls.",
+)
+SES_REGION = Variable(
+    "SES_REGION", text(), default="eu-central-1", about="The region of Amazon SES."
+)
+SES_ENDPOINT = Variable(
+    "SES_ENDPOINT",
+    optional(address("http", "https")),
+    default=None,
+    shown_default="Amazon's own",
+    about="Another server that speaks the API of SES v2.",
+)
+SES_ACCESS_KEY_ID = Variable(
+    "SES_ACCESS_KEY_ID",
+    optional(text()),
+    default=None,
+    shown_default="none: the machine's own role signs",
+    about="The key that signs calls of SES; goes with SES_SECRET_ACCESS_KEY.",
+)
+SES_SECRET_ACCESS_KEY = Variable(
+    "SES_SECRET_ACCESS_KEY",
+    optional(text()),
+    default=None,
+    shown_default="none: the machine's own role signs",
+    about="The secret to SES_ACCESS_KEY_ID.",
+    is_secret=True,
+)
+SES_CONFIGURATION_SET = Variable(
+    "SES_CONFIGURATION_SET",
+    optional(text()),
+    default=None,
+    shown_default="none",
+    about="The configuration set of SES that publishes bounces and complaints.",
+)
+MAIL_SNS_TOPICS = Variable(
+    "MAIL_SNS_TOPICS",
+    words(),
+    default=(),
+    shown_default="none: such messages are refused",
+    about="ARNs of the SNS topics whose news of bounces and complaints are taken in.",
+)
+MAIL_HOOK_SECRET = Variable(
+    "MAIL_HOOK_SECRET",
+    optional(text()),
+    default=None,
+    shown_default="none: such messages are refused",
+    about="Checks news of bounces that other providers' messages are turned into;"
+    " docs/how-to/mail-limits-and-bounces.md has their form.",
+    is_secret=True,
+)
 MAIL_FROM = Variable(
     "MAIL_FROM",
     text(),
@@ -291,6 +345,8 @@ VARIABLES: tuple[Variable[Any], ...] = (
     STRIPE_API_KEY, STRIPE_API_BASE, STRIPE_WEBHOOK_SECRET,
     PROVIDER_CONNECT_TIMEOUT, PROVIDER_TOTAL_TIMEOUT, CANCEL_CONCURRENCY,
     SMTP_HOST, SMTP_PORT, SMTP_USERNAME, SMTP_PASSWORD, SMTP_STARTTLS, MAIL_FROM,
+    MAIL_TRANSPORT, SES_REGION, SES_ENDPOINT, SES_ACCESS_KEY_ID, SES_SECRET_ACCESS_KEY,
+    SES_CONFIGURATION_SET, MAIL_SNS_TOPICS, MAIL_HOOK_SECRET,
     STORAGE, S3_BUCKET, S3_REGION, S3_ENDPOINT, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY,
     S3_DIRECT_LINKS,
     WEBHOOKS_ALLOW_PRIVATE, WEBHOOKS_DENY, WEBHOOKS_ALLOW_HTTP, WEBHOOKS_PORTS, WEBHOOKS_CA_FILE,

@@ -40,6 +40,11 @@ _TICKET: Final = {
     "order_code": "K7F3Q",
     "tenant_name": "Aurora Conferences",
 }
+_ACCOUNT: Final = {
+    "name": "Ada Lovelace",
+    "tenant_name": "Aurora Conferences",
+    "link": "https://meet2be.example/account",
+}
 _REFUND: Final = {"amount_minor": 39_900, "currency": "EUR"}
 
 _KINDS: Final = (
@@ -96,6 +101,56 @@ _KINDS: Final = (
             "tenant_name": "Aurora Conferences",
         },
         is_transactional=False,
+        is_editable=False,
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "tenant_suspended",
+        N_("The organisation was suspended"),
+        {**_ACCOUNT, "reason": "The invoice of May is not paid."},
+        survives_suspension=True,
+        is_editable=False,
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "password_reset",
+        N_("Link to choose a new password"),
+        {**_ACCOUNT, "minutes": 60},
+        is_security=True,
+        survives_suspension=True,
+        is_editable=False,
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "password_changed",
+        N_("The password was changed"),
+        {**_ACCOUNT, "at": _STARTS, "ip": "192.0.2.1"},
+        is_security=True,
+        survives_suspension=True,
+        is_editable=False,
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "invitation",
+        N_("Invitation to an organisation"),
+        {**_ACCOUNT, "inviter": "Grace Hopper", "role": "organiser", "days": 14},
+        is_security=True,
+        is_editable=False,
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "sign_up",
+        N_("Link that confirms a sign-up"),
+        {**_ACCOUNT, "hours": 48},
+        is_security=True,
+        is_editable=False,
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "sender_check",
+        N_("Code that confirms a sender"),
+        {**_ACCOUNT, "code": "12345678", "address": "events@aurora.example", "minutes": 60},
+        is_security=True,
         is_editable=False,
         is_at_most_once=False,
     ),

@@ -23,6 +23,7 @@ from meet2be.web import (
     health,
     hooks,
     imports,
+    mail_hooks,
     mails,
     notifications,
     presentation,
@@ -38,9 +39,8 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, events, attendees, export_schedules, exports, imports, cancelling, cancellations, refunds, mails, templates_pages,
-    suppressions, notifications,
-    audit,
+    auth, events, attendees, export_schedules, exports, imports, cancelling, cancellations,
+    refunds, mails, templates_pages, suppressions, notifications, audit,
 )  # fmt: skip
 
 
@@ -68,11 +68,14 @@ def create_app(services: Services) -> Flask:
         app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask documents it so
     app.wsgi_app = AfterResponse(app.wsgi_app)  # type: ignore[method-assign]
     csrf = CSRFProtect(app)
+    csrf.exempt(mail_hooks.blueprint)  # as do theirs; readers click inside mail programs
     csrf.exempt(hooks.blueprint)  # the provider signs its calls instead
     presentation.install(app)
     errors.install(app)
     app.register_blueprint(health.blueprint)
     app.register_blueprint(hooks.blueprint)
+    app.register_blueprint(mail_hooks.blueprint)
+    app.register_blueprint(mail_hooks.pages)
     for area in PAGES:
         app.register_blueprint(area.blueprint)
     security.install(app)
