@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from html import escape
 from typing import Any, Final
 
@@ -90,10 +91,12 @@ def _direction(text: Any) -> str:
     return ""
 
 
+@lru_cache(maxsize=4096)
 def _amount(value: Decimal | None, language: str) -> str:
     if value is None:
         return ""
-    return format_decimal(value, locale=language, decimal_quantization=False)
+    digits = -int(value.as_tuple().exponent)
+    return format_decimal(value, f"#,##0.{'0' * digits}" if digits else "#,##0", locale=language)
 
 
 def _moment(value: datetime | None) -> str:

@@ -272,7 +272,5 @@ def _told(export: Export, event: Event) -> Mapping[str, Any]:
 
 def _move(session: Session, export: Export, states: Sequence[str], **values: Any) -> bool:
     statement = update(Export).where(Export.id == export.id, Export.state.in_(states))
-    found = session.execute(
-        statement.values(**values).execution_options(synchronize_session="fetch")
-    )
+    found = session.execute(statement.values(**values).execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", found).rowcount == 1

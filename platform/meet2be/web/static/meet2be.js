@@ -41,3 +41,25 @@ document.addEventListener("keydown", (event) => {
     menu.querySelector("summary").focus();
   }
 });
+
+// The columns of an export: where scripts run, buttons move them and the numbers follow by themselves.
+function arrange(list) {
+  list.classList.add("moving");
+  const renumber = () => [...list.children].forEach((item, place) => { item.querySelector(".place").value = place + 1; });
+  for (const place of list.querySelectorAll(".place")) place.tabIndex = -1;
+  for (const button of list.querySelectorAll("[data-move]")) {
+    button.hidden = false;
+    button.addEventListener("click", () => {
+      const item = button.closest("li");
+      const other = button.dataset.move === "up" ? item.previousElementSibling : item.nextElementSibling;
+      if (!other) return;
+      if (button.dataset.move === "up") other.before(item); else other.after(item);
+      renumber();
+      button.focus();
+    });
+  }
+}
+
+for (const list of document.querySelectorAll("[data-columns]")) arrange(list);
+
+document.addEventListener("focusin", (event) => { if (event.target.matches("[data-copy]")) event.target.select(); });
