@@ -5,8 +5,6 @@ from collections.abc import Callable
 import pytest
 from click.testing import Result
 
-from onqueue.console.work import _weighed
-
 Run = Callable[..., Result]
 
 
@@ -29,13 +27,6 @@ def test_a_weight_that_is_none_is_an_error(
     assert result.exit_code == 2
     assert f"{weight!r} of {part!r} is no weight" in result.output
     assert "--queue=a:3,b:1" in " ".join(result.output.split())
-
-
-def test_a_name_without_a_weight_has_the_weight_one() -> None:
-    assert _weighed(("mail:3", "exports", "shop:eu:2")) == (
-        ("mail", "exports", "shop:eu"),
-        (3, 1, 2),
-    )
 
 
 def test_to_watch_a_place_that_is_not_there_is_an_error(run: Run) -> None:

@@ -70,7 +70,7 @@ def test_who_was_named_first_comes_first_among_equals() -> None:
 
 
 def test_weights_are_told_behind_the_names_and_a_name_may_hold_a_colon() -> None:
-    assert _weighed(("a:3", "b", "x:y", "x:y:2")) == (("a", "b", "x:y", "x:y"), (3, 1, 1, 2))
+    assert _weighed(("a:3", "b", "x:y:2")) == (("a", "b", "x:y"), (3, 1, 2))
 
 
 def test_weights_that_cannot_be_are_refused() -> None:
