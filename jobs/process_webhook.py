@@ -17,7 +17,7 @@ from onqueue.middleware import RateLimited, ThrottlesExceptions
 AT_ONCE = 4
 """Requests to one endpoint that are under way at the same time."""
 SLOW_AT_ONCE = 48
-"""Requests to endpoints that are slow, or not known yet; the rest is for those that are fast."""
+"""Requests to endpoints that have shown to be slow; the rest is for all others."""
 FAULTS, FAULT_SPAN = 10, 300.0
 """After so many failures within so many seconds an endpoint is left alone for the rest of them."""
 PLACES = "webhook-places"
@@ -29,7 +29,7 @@ _MOST_REMEMBERED = 50_000
 
 def _places(job: Any) -> list[Limit]:
     limits = [Limit.concurrency(AT_ONCE).by(f"endpoint:{job.endpoint}")]
-    if not _speeds or not _speeds[0].is_fast(job.endpoint):
+    if _speeds and _speeds[0].is_slow(job.endpoint):
         limits.append(Limit.concurrency(SLOW_AT_ONCE).by("slow"))
     return limits
 
@@ -47,7 +47,7 @@ class ProcessWebhook(Job):
 
     connection = "redis"
     queue = "webhooks"
-    durable = True
+    durable = False
     timeout = 60
     tries = 0
     max_exceptions = 8

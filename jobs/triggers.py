@@ -8,18 +8,22 @@ from jobs.process_provider_event import ProcessProviderEvent
 from jobs.process_webhook import ProcessWebhook
 from jobs.read_import import ReadImport
 from jobs.replay_webhooks import ReplayWebhooks, ResumeWebhooks
+from jobs.send_alert import SendAlert
 from jobs.send_mails import A_JOB, SendMails
 from jobs.send_transactional_email import SendTransactionalEmail
 from jobs.send_welcome_email import SendWelcomeEmail
 from jobs.spread_announcements import A_JOB as ANNOUNCEMENTS
 from jobs.spread_announcements import SpreadAnnouncements
+from jobs.spread_notices import SpreadNotices
 from jobs.start_import_step import StartImportStep
 from jobs.welcome_imported import WelcomeImported
 from meet2be.accounts.facts import WelcomesWanted
+from meet2be.alerts.facts import AlertsWaiting
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.exports.facts import ExportRequested
 from meet2be.imports.facts import ImportToBeRead, StepWanted, WelcomesDue
 from meet2be.mailings.facts import MailPosted, MailsQueued
+from meet2be.notifications.facts import NoticesWritten
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.queueing import Triggers
 from meet2be.webhooks.facts import Announced, DeliveriesReady, EndpointResumed, ReplayAsked
@@ -41,6 +45,14 @@ def _its_own(fact: MailPosted) -> list[Job]:
 
 def _welcomes(fact: WelcomesWanted) -> list[Job]:
     return [SendWelcomeEmail(mail=mail, person=person) for mail, person in fact.mails]
+
+
+def _heard(fact: NoticesWritten) -> list[Job]:
+    return [SpreadNotices(cause=fact.dedupe_key)]
+
+
+def _alerts(fact: AlertsWaiting) -> list[Job]:
+    return [SendAlert(delivery=each) for each in fact.deliveries]
 
 
 def _to_be_processed(fact: ProviderEventReceived) -> list[Job]:
@@ -102,6 +114,8 @@ TRIGGERS: Triggers = {
     LanesReady: _one_for_each_lane,
     MailsQueued: _some_mails_each,
     MailPosted: _its_own,
+    NoticesWritten: _heard,
+    AlertsWaiting: _alerts,
     WelcomesWanted: _welcomes,
     ProviderEventReceived: _to_be_processed,
     CancellationFinished: _nothing,

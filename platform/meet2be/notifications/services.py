@@ -7,8 +7,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from sqlalchemy import CursorResult, column, func, select, table, update
 
+from meet2be import facts
 from meet2be.language import SOURCE_LANGUAGE, Message
+from meet2be.notifications.facts import NoticesWritten
 from meet2be.notifications.models import Notification
+from meet2be.notifications.preferences import listeners
 from meet2be.tenancy.models import Membership
 
 if TYPE_CHECKING:
@@ -43,7 +46,11 @@ class Notice:
 def notify(
     session: Session, tenant_id: int, user_ids: Iterable[int], notice: Notice, now: datetime
 ) -> int:
-    """Write ``notice`` for each user who lacks it; returns how many. The caller commits."""
+    """Write ``notice`` for each user who lacks it; returns how many. The caller commits.
+
+    It goes out by mail and to the organisation's channels as well, by a job of this commit. One
+    that a person does not want in the page counts as read.
+    """
     wanted = set(user_ids)
     have = session.scalars(
         select(Notification.user_id).where(
@@ -51,11 +58,21 @@ def notify(
         )
     )
     missing = sorted(wanted - set(have))
-    locales = _locales(session, missing)
+    if not missing:
+        return 0
+    locales, shown = _locales(session, missing), listeners(session, missing, notice.kind, "page")
     session.add_all(
-        _row(tenant_id, user_id, notice, locales.get(user_id, SOURCE_LANGUAGE), now)
+        _row(
+            tenant_id,
+            user_id,
+            notice,
+            locales.get(user_id, SOURCE_LANGUAGE),
+            now,
+            is_shown=user_id in shown,
+        )
         for user_id in missing
     )
+    facts.note(session, NoticesWritten(tenant_id, notice.dedupe_key))
     return len(missing)
 
 
@@ -95,7 +112,9 @@ def _in_words(text: str | Message, locale: str) -> str:
     return text.in_language(locale) if isinstance(text, Message) else text
 
 
-def _row(tenant_id: int, user_id: int, notice: Notice, locale: str, now: datetime) -> Notification:
+def _row(
+    tenant_id: int, user_id: int, notice: Notice, locale: str, now: datetime, *, is_shown: bool
+) -> Notification:
     return Notification(
         tenant_id=tenant_id,
         user_id=user_id,
@@ -107,5 +126,6 @@ def _row(tenant_id: int, user_id: int, notice: Notice, locale: str, now: datetim
         related_type=notice.related_type,
         related_id=notice.related_id,
         dedupe_key=notice.dedupe_key,
+        read_at=None if is_shown else now,
         created_at=now,
     )
