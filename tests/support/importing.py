@@ -18,6 +18,7 @@ from meet2be.events.models import Event
 from meet2be.imports import services as verbs
 from meet2be.imports.closing import chunks_to_do, end_step, stop_import
 from meet2be.imports.desk import ImportDesk
+from meet2be.imports.detection import Layout
 from meet2be.imports.errors import ImportStopped, unpacked
 from meet2be.imports.facts import Step
 from meet2be.imports.lists import read_list
@@ -61,6 +62,13 @@ class Importing:
             session.commit()
             self.made.append(found.uid)
             return found.uid
+
+    def layout(self, uid: str, encoding: str = "utf-8", delimiter: str = ",") -> None:
+        """Read the file this way."""
+        with self.database.tenant_session(self.tenant.id) as session:
+            wanted = Layout(encoding=encoding, delimiter=delimiter)
+            verbs.set_layout(session, self.desk.store, self.found(session, uid), wanted)
+            session.commit()
 
     def map(self, uid: str, mapping: Mapping[str, Any] | None = None, **options: Any) -> None:
         """Map the columns, as suggested unless said otherwise."""

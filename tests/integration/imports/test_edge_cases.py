@@ -10,7 +10,6 @@ from sqlalchemy import func, select, update
 from meet2be.accounts.models import User, WebSession
 from meet2be.attendees.models import Attendee
 from meet2be.imports import services as verbs
-from meet2be.imports.detection import Layout
 from meet2be.imports.errors import UnreadableUpload, WrongState
 from meet2be.imports.limits import CHUNK_ROWS, LARGEST_UPLOAD
 from meet2be.imports.report import rejected_lines
@@ -47,25 +46,31 @@ def test_01_encodings_and_line_ends_are_found(rig: Importing, encoding: str, lin
     assert rig.row(uid).state == "done"
 
 
-def test_01_a_wrong_guess_can_be_changed_and_a_wrong_choice_is_told(rig: Importing) -> None:
+def test_01_a_wrong_guess_can_be_changed(rig: Importing) -> None:
     uid = rig.upload("Name,E-mail\r\nMüller,m@example.org\r\n".encode("cp850"))
-    with rig.database.tenant_session(rig.tenant.id) as session:
-        found = rig.found(session, uid)
-        verbs.set_layout(session, rig.desk.store, found, Layout(encoding="cp850"))
-        session.commit()
+    rig.layout(uid, encoding="cp850")
     rig.map(uid)
     rig.check(uid)
     assert rig.rows(uid)[2].label == "Müller"
-    unchecked = rig.upload(PEOPLE + ADA)
-    with pytest.raises(WrongState):
-        rig.start(unchecked)
-    with rig.database.tenant_session(rig.tenant.id) as session:
-        found = rig.found(session, uid)
-        verbs.set_layout(session, rig.desk.store, found, Layout(encoding="utf-8"))
-        session.commit()
+    with pytest.raises(UnreadableUpload, match="is not UTF-8"):
+        rig.layout(uid, encoding="utf-8")
+
+
+def test_01_a_wrong_choice_that_shows_late_is_told_and_nothing_is_written(rig: Importing) -> None:
+    rows = "".join(f"P{n},p{n}@example.org,Company\r\n" for n in range(1_000))
+    uid = rig.upload((PEOPLE + rows + "Müller,m@example.org,\r\n").encode("cp1252"))
+    assert rig.row(uid).layout["encoding"] == "cp1252"
+    rig.layout(uid, encoding="utf-8")
     rig.map(uid)
     assert rig.check(uid) == "failed"
+    assert "row 1002" in rig.error(uid)
     assert "is not UTF-8" in rig.error(uid)
+
+
+def test_what_was_not_checked_is_not_written(rig: Importing) -> None:
+    uid = rig.upload(PEOPLE + ADA)
+    with pytest.raises(WrongState):
+        rig.start(uid)
 
 
 def verbs_actor() -> verbs.Actor:
