@@ -42,12 +42,12 @@ class ProcessWebhook(Job):
 
     What the receiver cannot do now (5xx, no connection) comes again after `backoff`, what it
     refuses (4xx, 3xx) fails at once. The delivery's own row counts the attempts: waiting, parking
-    and a worker's death spend none.
+    and a worker's death spend none. The row is also what survives a lost broker: the relay gives
+    deliveries that nobody has a job anew, so that a job need not be kept in the outbox as well.
     """
 
     connection = "redis"
     queue = "webhooks"
-    durable = False
     timeout = 60
     tries = 0
     max_exceptions = 8

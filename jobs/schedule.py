@@ -5,6 +5,7 @@ Names of entries stand in the history and in ``meet2be schedule …``: they stay
 
 from __future__ import annotations
 
+from jobs.prune_webhooks import PruneWebhooks
 from jobs.tend_exports import ExpireExports, RunExportSchedules
 from jobs.tidy_mails import TidyMails
 from onqueue.schedule import Schedule
@@ -41,6 +42,7 @@ SCHEDULE.job(PruneSchedule(30), "prune-schedule").daily_at("03:40").on_queue("lo
 SCHEDULE.job(TidyMails(), "tidy-mails").every(minutes=5).on_queue("low").without_overlapping()
 SCHEDULE.job(RunExportSchedules(), "export-schedules").every(minutes=1).without_overlapping()
 SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
+SCHEDULE.job(PruneWebhooks(), "prune-webhooks").daily_at("03:50").on_queue("low")
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(
     "critical"

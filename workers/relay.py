@@ -1,7 +1,7 @@
 """``python -m workers relay``: hands over what was committed, and looks for what was lost.
 
 Each step is harmless when repeated and when several relays run: jobs whose push never happened,
-durable jobs the broker has lost, mails whose sender died.
+durable jobs the broker has lost, mails whose sender died, webhooks without a job.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.mailings.delivery import expire_lost_claims
 from meet2be.telemetry import log_to_standard_output
+from meet2be.webhooks.replaying import dispatch_lost
 from onqueue.outbox.loop import run_forever
 from onqueue.outbox.reconciler import Reconciler
 from onqueue.outbox.relay import Relay
 from onqueue.outbox.store import SqlOutbox
 
 MAILS_EVERY = 10.0
+WEBHOOKS_EVERY = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,14 @@ def steps(services: Services) -> list[Relay | Reconciler | Every]:
         Relay(outbox, services.queues, clock),
         Reconciler(outbox, services.queues, clock),
         Every(MAILS_EVERY, lambda: _expire_mails(services)),
+        Every(WEBHOOKS_EVERY, lambda: _send_lost_webhooks(services)),
     ]
+
+
+def _send_lost_webhooks(services: Services) -> None:
+    with services.database.system_session("relay: webhooks whose job is lost") as session:
+        dispatch_lost(session, services.clock.now())
+        session.commit()
 
 
 def _expire_mails(services: Services) -> None:

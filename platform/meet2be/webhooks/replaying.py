@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Select, func, select, update
+from sqlalchemy import Select, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -28,6 +28,7 @@ from meet2be.webhooks.errors import DeliveryNotFoundError, NotNowError
 from meet2be.webhooks.facts import DeliveriesReady, Ready, ReplayAsked
 from meet2be.webhooks.models import (
     ON_ITS_WAY,
+    WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookEvent,
@@ -36,6 +37,10 @@ from meet2be.webhooks.models import (
 A_SLICE: Final = 200
 """Replays made in one go; the next slice comes after `PAUSE` seconds."""
 PAUSE: Final = 4.0
+OVERDUE: Final = timedelta(minutes=15)
+KEPT: Final = timedelta(days=90)
+"""How long attempts and settled deliveries are kept."""
+PRUNED: Final = 1000
 REPLAYABLE: Final = ("succeeded", "failed", "cancelled")
 
 
@@ -166,6 +171,38 @@ def resume_slice(session: Session, endpoint_id: int) -> bool:
     return len(rows) == A_SLICE
 
 
+def dispatch_lost(session: Session, now: datetime) -> int:
+    """Let jobs send what should have been sent long ago, of all tenants; returns how many.
+
+    Their jobs were lost with the broker, or stand in a long line: a job that is still there keeps
+    its lock, and the new one is dropped. The caller commits.
+    """
+    row, overdue = WebhookDelivery, now - OVERDUE
+    found = session.execute(
+        select(row.id, row.tenant_id, row.endpoint_id, row.unique_key)
+        .where(
+            or_(
+                and_(row.status == "pending", row.updated_at < overdue),
+                and_(row.status == "waiting", row.next_at < overdue, row.updated_at < overdue),
+                and_(row.status == "sending", row.lease_until < overdue),
+            )
+        )
+        .order_by(row.id)
+        .limit(A_SLICE)
+    ).all()
+    if found:
+        session.execute(
+            update(row)
+            .where(row.id.in_([each.id for each in found]))
+            .values(updated_at=now)
+            .execution_options(synchronize_session=False)
+        )
+    for each in found:
+        ready = Ready(each.id, each.endpoint_id, each.unique_key)
+        facts.note(session, DeliveriesReady(each.tenant_id, (ready,)))
+    return len(found)
+
+
 def cancel_delivery(session: Session, bench: Workbench, uid: str) -> None:
     """Cancel a delivery that waits; raises ``NotNowError`` for one that does not."""
     delivery = delivery_of(session, uid)
@@ -193,6 +230,35 @@ def send_test(session: Session, bench: Workbench, endpoint_uid: str) -> str:
     spreading.insert(session, [row])
     record(session, bench.actor, "webhook_endpoint.tested", "webhook_endpoint", endpoint.uid)
     return str(row["uid"])
+
+
+def prune(session: Session, before: datetime) -> int:
+    """Delete attempts, settled deliveries and announcements older than that, of all tenants.
+
+    Returns how many attempts went. A slice at a time; the caller commits and comes again.
+    """
+    old = session.scalars(
+        select(WebhookAttempt.id).where(WebhookAttempt.started_at < before).limit(PRUNED)
+    ).all()
+    _delete(session, WebhookAttempt, old)
+    bare = ~exists().where(WebhookAttempt.delivery_id == WebhookDelivery.id)
+    settled = session.scalars(
+        select(WebhookDelivery.id).where(WebhookDelivery.settled_at < before, bare).limit(PRUNED)
+    ).all()
+    _delete(session, WebhookDelivery, settled)
+    unused = ~exists().where(WebhookDelivery.webhook_event_id == WebhookEvent.id)
+    told = session.scalars(
+        select(WebhookEvent.id).where(WebhookEvent.occurred_at < before, unused).limit(PRUNED)
+    ).all()
+    _delete(session, WebhookEvent, told)
+    return len(old)
+
+
+def _delete(session: Session, rows: Any, ids: Sequence[int]) -> None:
+    if ids:
+        session.execute(
+            delete(rows).where(rows.id.in_(ids)).execution_options(synchronize_session=False)
+        )
 
 
 def _replayable(statement: Select[Any]) -> Select[Any]:

@@ -1,7 +1,7 @@
-"""Which receivers answer fast, as this process has seen it: the slow ones share a part of it.
+"""Which receivers are slow, as this process has seen it: they share a part of its places.
 
-Slow receivers must not take all places at once. So a part of them is kept for endpoints that have
-shown to be fast; nobody knows a new one, so it begins among the slow.
+So many slow receivers cannot take all places at once: the rest is for all others. A new one counts
+as fast until its first answers, for which it has the few places of any endpoint.
 """
 
 from __future__ import annotations
@@ -28,6 +28,6 @@ class Speeds:
         if len(self._averages) > _REMEMBERED:
             self._averages.popitem(last=False)
 
-    def is_fast(self, endpoint_id: int) -> bool:
-        """Tell whether the receiver has shown to be fast."""
-        return self._averages.get(endpoint_id, FAST) < FAST
+    def is_slow(self, endpoint_id: int) -> bool:
+        """Tell whether the receiver has shown to be slow."""
+        return self._averages.get(endpoint_id, 0.0) > FAST
