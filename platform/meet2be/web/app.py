@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from meet2be.bootstrap import Services
 from meet2be.web import (
+    alerts,
     attendees,
     audit,
     auth,
@@ -32,6 +33,7 @@ from meet2be.web import (
     suppressions,
     templates_pages,
 )
+from meet2be.web.api import application as api
 from onqueue.bus import AfterResponse
 
 LARGEST_REQUEST = 2 * 1024 * 1024
@@ -40,7 +42,7 @@ FORM_PARTS = 200
 
 PAGES = (
     auth, events, attendees, export_schedules, exports, imports, cancelling, cancellations,
-    refunds, mails, templates_pages, suppressions, notifications, audit,
+    refunds, mails, templates_pages, suppressions, notifications, alerts, audit,
 )  # fmt: skip
 
 
@@ -78,6 +80,8 @@ def create_app(services: Services) -> Flask:
     app.register_blueprint(mail_hooks.pages)
     for area in PAGES:
         app.register_blueprint(area.blueprint)
+    api.install(app, services, _derived_key(services.settings.app_key, "api-cursors"))
+    csrf.exempt(api.blueprint)  # programs show a token that no browser sends by itself
     security.install(app)
     return app
 

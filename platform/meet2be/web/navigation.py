@@ -37,7 +37,7 @@ AREAS = (
     Area("cancellations.index", N_("Cancellations"), ("cancellations", "cancelling")),
     Area("refunds.index", N_("Refunds"), ("refunds",)),
     Area("mails.index", N_("Mail"), ("mails", "mail_templates", "suppressions")),
-    Area("notifications.index", N_("Notifications"), ("notifications",)),
+    Area("notifications.index", N_("Notifications"), ("notifications", "alerts")),
     Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
 )
 

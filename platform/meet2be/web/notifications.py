@@ -1,11 +1,12 @@
-"""What the platform has to tell the person who is logged in."""
+"""What the platform has to tell the person who is logged in, and how they want to hear it."""
 
 from __future__ import annotations
 
-from flask import Blueprint, redirect, render_template, request, url_for
+from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from meet2be.notifications import listing
+from meet2be.language import _
+from meet2be.notifications import listing, preferences
 from meet2be.notifications.services import mark_read
 from meet2be.web.paging import listing as listed
 from meet2be.web.paging import wanted_slice
@@ -38,3 +39,25 @@ def read() -> ResponseReturnValue:
     mark_read(session, identity().user_id, uid, services().clock.now())
     session.commit()
     return redirect(url_for("notifications.index"), 303)
+
+
+@blueprint.get("/notifications/preferences")
+@requires(READ)
+def choose() -> ResponseReturnValue:
+    """Show which kinds of notice the person hears, and how."""
+    session = tenant_session(read_only=True)
+    chosen = preferences.choices(session, identity().user_id)
+    return render_template("notifications/preferences.html", choices=chosen)
+
+
+@blueprint.post("/notifications/preferences")
+@requires(READ)
+def chosen() -> ResponseReturnValue:
+    """Keep what the person wants to hear from now on."""
+    session = tenant_session()
+    pairs = (word.partition(":") for word in request.form.getlist("hear"))
+    wanted = {(kind, channel) for kind, _colon, channel in pairs}
+    preferences.choose(session, identity().user_id, wanted)
+    session.commit()
+    flash(_("Kept. It holds for notices from now on."), "success")
+    return redirect(url_for("notifications.choose"), 303)
