@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from meet2be.attendees.models import Attendee
 from meet2be.audit.services import SYSTEM
@@ -100,6 +100,11 @@ class Exporting:
     def notices(self) -> list[Notification]:
         with self.database.tenant_session(self.tenant.id, read_only=True) as session:
             return list(session.scalars(select(Notification).order_by(Notification.id)))
+
+    def forget_notices(self) -> None:
+        with self.database.tenant_session(self.tenant.id) as session:
+            session.execute(delete(Notification))
+            session.commit()
 
     def demote(self) -> None:
         """Take the person's right to export away."""

@@ -31,7 +31,7 @@ def tell_ready(
     values: dict[str, Any] = {"event": event.title, "number": export.total}
     body = Message(
         N_("%(number)s row, kept until it is 7 days old."), values,
-        N_("%(number)s rows, kept until they are 7 days old."), export.total,
+        "%(number)s rows, kept until they are 7 days old.", export.total,
     )  # fmt: skip
     if direct:
         body = Message(
@@ -156,7 +156,8 @@ def said_again(row: Mapping[str, Any] | None) -> Message | None:
         name: said_again(value) if isinstance(value, dict) else value
         for name, value in row["values"].items()
     }
-    return Message(row["sentence"], values, row.get("plural"), row.get("number"))
+    sentence, plural = row["sentence"], row.get("plural")
+    return Message(sentence, values, plural, row.get("number"))
 
 
 def _schedule_of(session: Session, export: Export) -> ExportSchedule | None:

@@ -23,7 +23,7 @@ from meet2be.exports.models import OPEN_STATES, Export
 from meet2be.exports.running import direct_link
 from meet2be.exports.telling import said_again
 from meet2be.integrations.storage import ObjectMissing, StoreFailed, attachment
-from meet2be.language import N_, Message, _, said
+from meet2be.language import N_, _, said
 from meet2be.web import export_forms as forms
 from meet2be.web.actors import actor
 from meet2be.web.events import event_or_404
@@ -271,7 +271,7 @@ def _shown(export: Export) -> dict[str, Any]:
         "spec": spec,
         "columns": [COLUMNS[key].label for key in spec.columns],
         "who": names.get(export.requested_by, "–"),
-        "why": said_again(export.error) or Message(""),
+        "why": said_again(export.error),
         "link": link,
         "full_link": f"{services().settings.web.base_url}{link}" if link else None,
         "direct": direct_link(services().exports, export) if link else None,
