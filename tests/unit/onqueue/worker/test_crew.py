@@ -51,6 +51,8 @@ class Jot(Job):
 class Nap(Job):
     """Lets other threads run meanwhile."""
 
+    name = "test_crew.nap"
+
     def handle(self) -> None:
         _clock.sleep(0.001)
         RUNS.append("nap")
