@@ -62,7 +62,8 @@ def unpacked(document: Mapping[str, Any]) -> Message:
         name: unpacked(value) if isinstance(value, Mapping) else value
         for name, value in document["values"].items()
     }
-    return Message(document["sentence"], values)
+    sentence = str(document["sentence"])
+    return Message(sentence, values)
 
 
 def message_of(error: BaseException) -> Message:
