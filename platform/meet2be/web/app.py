@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from meet2be.bootstrap import Services
 from meet2be.web import (
+    account,
     alerts,
     attendees,
     audit,
@@ -27,6 +28,8 @@ from meet2be.web import (
     mail_hooks,
     mails,
     notifications,
+    operator,
+    passwords,
     presentation,
     refunds,
     security,
@@ -41,7 +44,7 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, events, attendees, export_schedules, exports, imports, cancelling, cancellations,
+    auth, account, passwords, operator, events, attendees, export_schedules, exports, imports, cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, audit,
 )  # fmt: skip
 

@@ -10,6 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from meet2be.db.errors import DatabaseError
+from meet2be.web.api.problems import Problem, answer_problem, is_for_programs, problem_of
 from onqueue.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -59,16 +60,22 @@ def _foreign_host(_error: SecurityError) -> ResponseReturnValue:
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error
+    if is_for_programs():
+        return problem_of(error)
     return _page(error.code)
 
 
 def _part_is_away(error: BrokerUnavailable) -> ResponseReturnValue:
     log.warning("broker away: %s", error)
+    if is_for_programs():
+        return answer_problem(Problem("unavailable"))
     return _page(503)
 
 
 def _unexpected(error: Exception) -> ResponseReturnValue:
     log.error("unexpected error at %s %s", request.method, request.path, exc_info=error)
+    if is_for_programs():
+        return answer_problem(Problem("internal"))
     return _page(500)
 
 

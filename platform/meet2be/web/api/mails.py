@@ -1,0 +1,90 @@
+"""Mails: what was sent, what was not, and why."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from meet2be.mailings import listing
+from meet2be.mailings.models import Mail
+from meet2be.web.api.calls import Call
+from meet2be.web.api.operations import operation
+from meet2be.web.api.problems import Problem
+from meet2be.web.api.schemas import ListQuery, Moment, Page, Since, Told, Uid
+
+Status = Literal[
+    "held", "queued", "limited", "sending", "sent", "uncertain", "failed", "suppressed",
+    "cancelled", "bounced", "complained",
+]  # fmt: skip
+
+
+class MailQuery(ListQuery):
+    """Which mails; `since` and `until` are about when they were written."""
+
+    status: Status | None = None
+    address: Annotated[str, Field(max_length=320)] = ""
+    kind: Annotated[str, Field(max_length=64)] = ""
+    since: Since | None = None
+    until: Since | None = None
+
+
+class MailTold(Told):
+    """A mail to one address. Texts with secrets in them are not given."""
+
+    uid: Uid
+    kind: str
+    to_name: str | None
+    to_addr: str
+    subject: str | None
+    locale: str
+    status: Status
+    attempts: int
+    last_error: str | None
+    created_at: Moment
+    next_at: Moment | None
+    sent_at: Moment | None
+
+
+class TryTold(Told):
+    """What came of one try to send a mail."""
+
+    n: int
+    at: Moment
+    outcome: str
+    code: str | None
+    detail: str | None
+
+
+class MailWithText(MailTold):
+    """A mail with its text and every try."""
+
+    body_text: str | None
+    tries: list[TryTold]
+
+
+@operation("GET", "/mails", "mails:read")
+def list_mails(call: Call, query: MailQuery) -> Page[MailTold]:
+    """List mails, the newest first."""
+    wanted = listing.MailFilter(
+        query.status or "", query.address, query.kind, query.since, query.until
+    )
+    found = listing.mails_page(call.reading, wanted, call.part(query))
+    return call.page(query, found, lambda row: (row.id,), lambda row: MailTold(**_fields(row)))
+
+
+@operation("GET", "/mails/<mail_uid>", "mails:read")
+def get_mail(call: Call, mail_uid: str) -> MailWithText:
+    """Give one mail with its text and every try to send it."""
+    mail = listing.find_mail(call.reading, mail_uid)
+    if mail is None:
+        raise Problem("not_found")
+    return MailWithText(
+        **_fields(mail),
+        body_text=None if mail.sensitive else mail.body_text,
+        tries=[TryTold.model_validate(each) for each in listing.log_of(call.reading, mail)],
+    )
+
+
+def _fields(mail: Mail) -> dict[str, Any]:
+    return {name: getattr(mail, name) for name in MailTold.model_fields}

@@ -1,0 +1,88 @@
+"""What all requests and answers have in common."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Generic, Literal, TypeVar
+
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+)
+
+T = TypeVar("T")
+UID_PATTERN = "^[0-9a-hjkmnp-tv-z]{26}$"
+
+
+def _without_nul(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain the character U+0000")
+    return text
+
+
+# PostgreSQL keeps no U+0000, so none is let in.
+Text = Annotated[str, AfterValidator(_without_nul)]
+Uid = Annotated[str, Field(pattern=UID_PATTERN, examples=["0123456789abcdefghjkmnpqrs"])]
+Moment = Annotated[datetime, Field(examples=["2026-11-22T09:00:00Z"])]
+Since = AwareDatetime
+MinorSums = Annotated[
+    dict[str, int], Field(description="Minor units (cents) by currency.", examples=[{"EUR": 11900}])
+]
+
+
+class Given(BaseModel):
+    """What a caller sends: nothing that is not known, nothing turned into another type."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Asked(BaseModel):
+    """What stands in an address after the question mark."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Told(BaseModel):
+    """What a caller gets; made from a row by its attributes."""
+
+    model_config = ConfigDict(from_attributes=True, extra="forbid")
+
+
+class Nothing(Given):
+    """An empty object: the request says all by its address."""
+
+
+class ListQuery(Asked):
+    """Which page of a list."""
+
+    cursor: Annotated[str, Field(max_length=1000)] | None = Field(
+        None, description="`next_cursor` of the page before; the filters must be the same."
+    )
+    limit: int = Field(50, ge=1, le=200, description="The most entries of a page.")
+
+
+class Page(BaseModel, Generic[T]):
+    """A page of a list; `next_cursor` is null on the last one."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    data: list[T]
+    next_cursor: str | None
+
+
+class Reason(Given):
+    """Why something is done, for the log."""
+
+    reason: Annotated[Text, Field(max_length=2000)] = ""
+
+
+class Done(Told):
+    """What was asked for is done, or under way."""
+
+    status: Literal["done", "accepted"] = "done"
+
+
+Json = dict[str, Any]
