@@ -10,9 +10,12 @@ from sqlalchemy import func, select, update
 from meet2be.accounts.models import User, WebSession
 from meet2be.attendees.models import Attendee
 from meet2be.imports import services as verbs
+from meet2be.imports.closing import end_step, first_failure
 from meet2be.imports.errors import UnreadableUpload, WrongState
 from meet2be.imports.limits import CHUNK_ROWS, LARGEST_UPLOAD
+from meet2be.imports.listing import progress_of
 from meet2be.imports.report import rejected_lines
+from meet2be.imports.steps import chunk_failed, work_chunk
 from meet2be.language import speaking
 from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
@@ -382,3 +385,38 @@ def test_another_organisations_event_cannot_be_imported_into(rig: Importing) -> 
         )
         with pytest.raises(Exception, match=r"(?i)foreign key"):
             verbs.upload(session, rig.desk.store, given, verbs_actor())
+
+
+def test_21_a_chunk_that_fails_for_ever_holds_up_no_other(rig: Importing, clock: FakeClock) -> None:
+    text = "E-mail\n" + "".join(f"p{n}@example.org\n" for n in range(CHUNK_ROWS + 20))
+    uid = rig.checked(text, "users")
+    rig.start(uid)
+    turn = rig.row(uid).turn
+    chunk_failed(rig.desk, rig.tenant.id, uid, turn, 1, "the disk is full")
+    first_failure(rig.desk, rig.tenant.id, uid, turn)
+    first_failure(rig.desk, rig.tenant.id, uid, turn)
+    rig.work(uid, "write", [2])
+    assert end_step(rig.desk, rig.tenant.id, uid, turn, "write")
+    assert rig.row(uid).state == "done_with_errors"
+    assert rig.counts(uid) == {"created": 20, "valid": CHUNK_ROWS}
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        kinds = sorted(session.scalars(select(Notification.kind)))
+    assert kinds == ["import.done", "import.failed"]
+    rig.retry(uid)
+    assert rig.work(uid, "write") == "done"
+    assert len(members(rig)) == CHUNK_ROWS + 21
+
+
+def test_22_a_chunk_that_is_delivered_again_counts_once(rig: Importing) -> None:
+    uid = rig.checked(PEOPLE + ADA)
+    rig.start(uid)
+    turn = rig.row(uid).turn
+    assert work_chunk(rig.desk, rig.tenant.id, uid, turn, "write", 1)
+    assert not work_chunk(rig.desk, rig.tenant.id, uid, turn, "write", 1)
+    assert end_step(rig.desk, rig.tenant.id, uid, turn, "write")
+    assert not end_step(rig.desk, rig.tenant.id, uid, turn, "write")
+    assert not work_chunk(rig.desk, rig.tenant.id, uid, turn - 1, "check", 1)
+    assert rig.counts(uid) == {"created": 1}
+    with rig.database.tenant_session(rig.tenant.id, read_only=True) as session:
+        progress = progress_of(session, rig.found(session, uid))
+    assert progress.percent == 100
