@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from jobs.prune_webhooks import PruneWebhooks
 from jobs.tend_exports import ExpireExports, RunExportSchedules
+from jobs.tend_orders import TendOrders
 from jobs.tidy_mails import TidyMails
 from onqueue.schedule import Schedule
 from onqueue.schedule.jobs import (
@@ -24,6 +25,7 @@ BUSY_FROM = 1000
 """Waiting jobs from which a queue is told to be busy; a cancellation alone is one job."""
 
 WATCHED = [
+    "redis:high",
     "redis:default",
     "redis:transactional-emails",
     "redis:emails",
@@ -43,6 +45,7 @@ SCHEDULE.job(TidyMails(), "tidy-mails").every(minutes=5).on_queue("low").without
 SCHEDULE.job(RunExportSchedules(), "export-schedules").every(minutes=1).without_overlapping()
 SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
 SCHEDULE.job(PruneWebhooks(), "prune-webhooks").daily_at("03:50").on_queue("low")
+SCHEDULE.job(TendOrders(), "tend-orders").every(minutes=1).on_queue("high").without_overlapping()
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(
     "critical"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from jobs.cancel_conference import CancelConference
 from jobs.export_event_attendees import ExportEventAttendees
+from jobs.order_steps import order_chain
 from jobs.process_provider_event import ProcessProviderEvent
 from jobs.process_webhook import ProcessWebhook
 from jobs.read_import import ReadImport
 from jobs.replay_webhooks import ReplayWebhooks, ResumeWebhooks
 from jobs.send_alert import SendAlert
 from jobs.send_mails import A_JOB, SendMails
+from jobs.send_refund import SendRefund
 from jobs.send_transactional_email import SendTransactionalEmail
 from jobs.send_welcome_email import SendWelcomeEmail
 from jobs.spread_announcements import A_JOB as ANNOUNCEMENTS
@@ -24,10 +26,12 @@ from meet2be.exports.facts import ExportRequested
 from meet2be.imports.facts import ImportToBeRead, StepWanted, WelcomesDue
 from meet2be.mailings.facts import MailPosted, MailsQueued
 from meet2be.notifications.facts import NoticesWritten
+from meet2be.orders.facts import OrderCanGoOn
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.queueing import Triggers
+from meet2be.refunding.facts import RefundsOpened
 from meet2be.webhooks.facts import Announced, DeliveriesReady, EndpointResumed, ReplayAsked
-from onqueue import Job
+from onqueue import Chain, Job
 
 
 def _one_for_each_lane(fact: LanesReady) -> list[Job]:
@@ -105,6 +109,14 @@ def _again(fact: ReplayAsked) -> list[Job]:
     ]
 
 
+def _its_steps(fact: OrderCanGoOn) -> list[Chain]:
+    return [order_chain(fact.order_uid)]
+
+
+def _send_each(fact: RefundsOpened) -> list[Job]:
+    return [SendRefund(refund=refund) for refund in fact.refunds]
+
+
 def _nothing(_fact: CancellationFinished) -> list[Job]:
     """Nothing is done in the background when a run ends: its notices are part of its commit."""
     return []
@@ -126,5 +138,7 @@ TRIGGERS: Triggers = {
     ImportToBeRead: _read_list,
     StepWanted: _start_step,
     WelcomesDue: _welcome_all,
+    OrderCanGoOn: _its_steps,
+    RefundsOpened: _send_each,
     ExportRequested: _made,
 }

@@ -14,6 +14,7 @@ from jobs.triggers import TRIGGERS
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
+from meet2be.checkout.desk import CheckoutDesk
 from meet2be.config import Settings
 from meet2be.db import Database, check_migrated
 from meet2be.db.migrating import check_role
@@ -55,6 +56,7 @@ class Services:
     store: Store
     exports: Counter
     webhooks: WebhookDeliveries
+    checkout: CheckoutDesk
     registry: svcs.Registry
     close: Callable[[], None]
 
@@ -82,6 +84,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     store = make_store(settings)
     exports = make_exports(settings, database, store, clock)
     webhooks = make_webhooks(settings, database, clock)
+    checkout = CheckoutDesk(desk, webhooks.http, settings.web.base_url)
     undo_triggers = hang_jobs_onto_facts(TRIGGERS)
 
     def close() -> None:
@@ -102,6 +105,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         store,
         exports,
         webhooks,
+        checkout,
         registry,
         close,
     )
@@ -117,6 +121,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         (Counter, exports),
         (ImportDesk, ImportDesk(database, store, clock)),
         (WebhookDeliveries, webhooks),
+        (CheckoutDesk, checkout),
         (Clock, clock),
     ):
         registry.register_value(kind, value, enter=False)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from meet2be import db, facts
 from meet2be.config import BrokerSettings
 from onqueue import Job, QueueManager, dispatch_many
-from onqueue.bus import PendingBatch
+from onqueue.bus import Chain, PendingBatch
 from onqueue.contracts import Clock
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.outbox.store import SqlOutbox
@@ -112,13 +112,22 @@ def _dispatch(session: Session, jobs: Sequence[Job], tenant_id: int | None) -> N
         dispatch_many([job.after_commit() for job in jobs])
 
 
+def _dispatch_chains(session: Session, chains: Sequence[Chain], tenant_id: int | None) -> None:
+    if not chains:
+        return
+    _ = session.connection()
+    with acting_for(tenant_id), _transactions.bind(session):
+        for each in chains:
+            each.after_commit().dispatch()
+
+
 def _context() -> dict[str, str]:
     tenant_id = _acting_for.get()
     return {} if tenant_id is None else {TENANT: str(tenant_id)}
 
 
-Triggers = Mapping[type, Callable[[Any], Sequence[Job]]]
-"""For each kind of fact, the jobs it causes."""
+Triggers = Mapping[type, Callable[[Any], Sequence[Job | Chain]]]
+"""For each kind of fact, the jobs and chains it causes."""
 
 
 def hang_jobs_onto_facts(triggers: Triggers) -> Callable[[], None]:
@@ -132,9 +141,10 @@ def hang_jobs_onto_facts(triggers: Triggers) -> Callable[[], None]:
         if session.get_nested_transaction() is not None:
             return
         for fact in facts.take(session):
-            jobs = triggers[type(fact)](fact)
+            caused = triggers[type(fact)](fact)
             tenant_id = getattr(fact, "tenant_id", db.tenant_of(session))
-            _dispatch(session, jobs, tenant_id)
+            _dispatch(session, [each for each in caused if isinstance(each, Job)], tenant_id)
+            _dispatch_chains(session, [x for x in caused if isinstance(x, Chain)], tenant_id)
 
     def after_rollback(session: Session) -> None:
         facts.take(session)

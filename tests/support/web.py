@@ -22,6 +22,7 @@ from meet2be.bootstrap import Services, make_exports, make_store, make_webhooks
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
+from meet2be.checkout.desk import CheckoutDesk
 from meet2be.config import Settings
 from meet2be.db import Database
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
@@ -121,7 +122,7 @@ class Web:
         with self.app.test_request_context(), self.services.database.system_session("tests") as db:
             now = self.services.clock.now()
             tenant = accounts._first_tenant(db, user)
-            secret = accounts._open_session(db, user.id, tenant, browser(), now, lifetime())
+            secret = accounts.open_session(db, user.id, tenant, browser(), now, lifetime())
             db.commit()
             person.client.set_cookie(cookie_name(), secret)
 
@@ -152,6 +153,8 @@ def make_services(
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled})
     transport = SmtpTransport(SmtpSettings("localhost", 1))
     store = make_store(settings)
+    desk = Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example"))
+    webhooks = make_webhooks(settings, database, clock)
     return Services(
         settings=settings,
         clock=clock,
@@ -159,10 +162,11 @@ def make_services(
         queues=make_queues(settings.broker, database, clock, registry, [settings.app_key]),
         payments=provider,
         deliveries=MailDeliveries(database, transport, recorder, clock),
-        desk=Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example")),
+        desk=desk,
+        checkout=CheckoutDesk(desk, webhooks.http, settings.web.base_url),
         store=store,
         exports=make_exports(settings, database, store, clock),
-        webhooks=make_webhooks(settings, database, clock),
+        webhooks=webhooks,
         registry=registry,
         close=lambda: None,
     )

@@ -11,11 +11,13 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from meet2be import facts
 from meet2be.cancellations.context import Desk, context_of
 from meet2be.cancellations.items import follow, reopen
 from meet2be.cancellations.models import CancelRun
 from meet2be.events.models import Event
 from meet2be.notifications.services import Notice, notify_admins
+from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import Order
 from meet2be.payments import inbox
 from meet2be.payments.errors import RefundNotInState, UnknownRefund
@@ -24,6 +26,7 @@ from meet2be.payments.models import Payment, ProviderEvent, Refund
 from meet2be.payments.provider import ProviderEvent as Message
 from meet2be.payments.services import Booked, book, record_external
 from meet2be.payments.verdicts import Ruling, Told, Verdict
+from meet2be.refunding.following import follow_single
 
 LookedUp = Literal["settled", "no_news", "not_found"]
 
@@ -71,11 +74,12 @@ def _owner(
         return refund.tenant_id, refund.id, refund.payment_id
     if message.payment_ref is None:
         return None
-    payment = session.scalar(
-        select(Payment).where(
-            Payment.provider == provider, Payment.provider_ref == message.payment_ref
-        )
-    )
+    by_id = (Payment.provider == provider, Payment.provider_ref == message.payment_ref)
+    payment = session.scalar(select(Payment).where(*by_id))
+    if payment is None and message.payment_mark:
+        # It came before the answer to the call that made it: our mark says which one it is.
+        by_mark = (Payment.provider == provider, Payment.uid == message.payment_mark)
+        payment = session.scalar(select(Payment).where(*by_mark))
     return None if payment is None else (payment.tenant_id, None, payment.id)
 
 
@@ -106,6 +110,7 @@ def rule(
     changed = [each for each in booked if each.before != each.status]
     if not changed:
         return inbox.OLD_NEWS
+    follow_single(session, changed, now)
     for each in changed:
         if each.run_id is not None:
             context = context_of(session.connection(), tenant_id, each.run_id, desk.sender)
@@ -153,10 +158,24 @@ def _payment_news(session: Session, payment_id: int, message: Message, now: date
             payment.status = "succeeded"
         case "payment_succeeded", "created" | "pending" | "failed":
             payment.status, payment.paid_at = "succeeded", message.created_at
-            _tell_if_too_late(session, payment, now)
+            payment.provider_ref = payment.provider_ref or message.payment_ref
+            _tell_order(session, payment, now)
+        case "payment_failed", "created" | "pending":
+            payment.status = "failed"
+            payment.provider_ref = payment.provider_ref or message.payment_ref
+            _tell_order(session, payment, now)
         case _:
             return inbox.OLD_NEWS
     return message.kind
+
+
+def _tell_order(session: Session, payment: Payment, now: datetime) -> None:
+    """Let an order of the checkout go on: its own steps know what the money is for."""
+    order = session.get_one(Order, payment.order_id)
+    if order.client_key is not None:
+        facts.note(session, OrderCanGoOn(order.uid))
+    elif payment.status == "succeeded":
+        _tell_if_too_late(session, payment, now)
 
 
 def _tell_if_too_late(session: Session, payment: Payment, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Credit notes: numbered without gaps, written in the commit that knows the refund is done.
+"""Numbers without gaps, and credit notes, written in the commit that knows the refund is done.
 
 The statements are Core on the session's connection, each with its tenant: they run for many rows
 at a time, and ORM bulk statements would double the cost of a refund.
@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy import Connection, Table, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.db.columns import new_uid
@@ -71,6 +72,21 @@ def issue_credit_notes(
     return [inserted[row["uid"]] for row in rows]
 
 
+def issue_invoice(session: Session, tenant_id: int, now: datetime, zone: str) -> str:
+    """Return the next free number of an invoice, taken with the caller's commit.
+
+    Numbers that came with an imported list are passed over.
+    """
+    year, connection = now.astimezone(ZoneInfo(zone)).year, session.connection()
+    while True:
+        number = f"INV-{year}-{_take_numbers(connection, tenant_id, year, 1, 'invoice'):05d}"
+        taken = select(_INVOICES.c.id).where(
+            _INVOICES.c.tenant_id == tenant_id, _INVOICES.c.number == number
+        )
+        if connection.execute(taken).first() is None:
+            return number
+
+
 def void_credit_notes(connection: Connection, tenant_id: int, ids: Sequence[int]) -> None:
     """Mark notes whose refund came back as void; their numbers stay taken."""
     connection.execute(
@@ -120,7 +136,7 @@ _RAISE = (
     update(_SERIES)
     .where(
         _SERIES.c.tenant_id == bindparam("tenant"),
-        _SERIES.c.kind == CREDIT_NOTE,
+        _SERIES.c.kind == bindparam("of_kind"),
         _SERIES.c.year == bindparam("of_year"),
     )
     .values(next=_SERIES.c.next + bindparam("count"))
@@ -128,13 +144,15 @@ _RAISE = (
 )
 
 
-def _take_numbers(connection: Connection, tenant_id: int, year: int, count: int) -> int:
+def _take_numbers(
+    connection: Connection, tenant_id: int, year: int, count: int, kind: str = CREDIT_NOTE
+) -> int:
     """Return the first of `count` numbers, all taken with the transaction's commit."""
-    values = {"tenant": tenant_id, "of_year": year, "count": count}
+    values = {"tenant": tenant_id, "of_kind": kind, "of_year": year, "count": count}
     after = connection.execute(_RAISE, values).scalar_one_or_none()
     if after is None:
         dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
-        key = {"tenant_id": tenant_id, "kind": CREDIT_NOTE, "year": year}
+        key = {"tenant_id": tenant_id, "kind": kind, "year": year}
         start = dialect.insert(_SERIES).values(**key, next=1).on_conflict_do_nothing()
         connection.execute(start)
         after = connection.execute(_RAISE, values).scalar_one()

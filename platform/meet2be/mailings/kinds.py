@@ -65,6 +65,37 @@ _KINDS: Final = (
     MailKind("refund_made", N_("A refund was made"), _TICKET | _REFUND, survives_suspension=True),
     MailKind("refund_failed", N_("A refund failed"), _TICKET | _REFUND, survives_suspension=True),
     MailKind(
+        "order_confirmation",
+        N_("An order is complete"),
+        {
+            **_TICKET,
+            "starts_at": _STARTS,
+            "total_minor": 79_800,
+            "currency": "EUR",
+            "tickets": ["Ada Lovelace – Regular – K7F3Q-1", "Grace Hopper – Regular – K7F3Q-2"],
+            "ships": False,
+            "link": "https://meet2be.example/t/aurora/aurora-summit/orders/sample",
+        },
+        is_at_most_once=False,
+    ),
+    MailKind(
+        "order_apology",
+        N_("An order came to nothing"),
+        {**_TICKET, **_REFUND, "why": "sold_out", "link": "https://meet2be.example/sample"},
+        survives_suspension=True,
+    ),
+    MailKind(
+        "order_refund",
+        N_("Tickets of an order are paid back"),
+        {
+            **_TICKET,
+            **_REFUND,
+            "tickets": ["Ada Lovelace"],
+            "link": "https://meet2be.example/t/aurora/aurora-summit/orders/sample",
+        },
+        survives_suspension=True,
+    ),
+    MailKind(
         "confirmation_code",
         N_("Code to confirm a cancellation"),
         {

@@ -1,0 +1,19 @@
+"""Release the tickets of orders that were not paid in time, and wake orders that stand still."""
+
+from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.expiry import expire_due_tx, resume_stale_tx
+from onqueue import Job
+
+
+class TendOrders(Job):
+    """Run each minute: what it finds is found again the next time, so it is not tried again."""
+
+    connection = "redis"
+    queue = "high"
+    timeout = 60
+    tries = 1
+
+    def handle(self, desk: CheckoutDesk) -> None:
+        """Do both."""
+        expire_due_tx(desk)
+        resume_stale_tx(desk)

@@ -1,0 +1,107 @@
+"""What buyers are mailed: confirmations, apologies, refunds of single tickets."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meet2be.attendees.models import Attendee
+from meet2be.checkout.desk import CheckoutDesk
+from meet2be.events.models import Event, TicketType
+from meet2be.mailings.services import MailDraft, sender_of
+from meet2be.orders.models import Order
+from meet2be.tenancy.models import Tenant
+
+RELATED_TYPE = "order"
+
+
+def page_of(desk: CheckoutDesk, tenant: Tenant, event: Event, order: Order) -> str:
+    """Return the address of the buyer's own page."""
+    return f"{desk.base_url}/t/{tenant.slug}/{event.slug}/orders/{order.buyer_key}"
+
+
+def confirmation(
+    session: Session, desk: CheckoutDesk, order: Order, event: Event, turn: str = ""
+) -> MailDraft:
+    """Return the mail that says an order is complete; `turn` tells one sent again apart."""
+    rows = session.execute(
+        select(Attendee.name, Attendee.ticket_code, TicketType.name)
+        .join(TicketType, TicketType.id == Attendee.ticket_type_id)
+        .where(Attendee.order_id == order.id, Attendee.status != "cancelled")
+        .order_by(Attendee.id)
+    ).all()
+    tickets = [f"{name} – {kind} – {code}" for name, code, kind in rows]
+    context = {
+        "starts_at": event.starts_at,
+        "total_minor": order.total_minor,
+        "currency": order.currency,
+        "tickets": tickets,
+        "ships": order.shipping_address is not None,
+    }
+    key = f"order-confirmation:{order.uid}{turn}"
+    return _draft(session, desk, order, event, "order_confirmation", key, context)
+
+
+def apology(
+    session: Session, desk: CheckoutDesk, order: Order, event: Event, why: str, amount: int
+) -> MailDraft:
+    """Return the mail that says an order came to nothing and its money goes back."""
+    context = {"amount_minor": amount, "currency": order.currency, "why": why}
+    key = f"order-apology:{order.uid}"
+    return _draft(session, desk, order, event, "order_apology", key, context)
+
+
+def tickets_refunded(
+    session: Session,
+    desk: CheckoutDesk,
+    order: Order,
+    event: Event,
+    attendees: list[Attendee],
+    amount: int,
+    turn: str,
+) -> MailDraft:
+    """Return the mail that says which tickets are paid back."""
+    names = Counter(attendee.name for attendee in attendees)
+    context = {
+        "amount_minor": amount,
+        "currency": order.currency,
+        "tickets": sorted(names),
+    }
+    key = f"order-refund:{order.uid}:{turn}"
+    return _draft(session, desk, order, event, "order_refund", key, context)
+
+
+def _draft(
+    session: Session,
+    desk: CheckoutDesk,
+    order: Order,
+    event: Event,
+    kind: str,
+    key: str,
+    context: dict[str, Any],
+) -> MailDraft:
+    tenant = session.get_one(Tenant, order.tenant_id)
+    return MailDraft(
+        tenant_id=tenant.id,
+        kind=kind,
+        template=kind,
+        locale=order.locale,
+        to_addr=order.buyer_email or "",
+        dedupe_key=key,
+        context={
+            "name": order.buyer_name,
+            "event_title": event.title,
+            "order_code": order.code,
+            "tenant_name": tenant.name,
+            "link": page_of(desk, tenant, event, order) if order.buyer_key else "",
+            **context,
+        },
+        sender=sender_of(tenant, desk.sender),
+        related_type=RELATED_TYPE,
+        related_id=order.id,
+        event_id=event.id,
+        test_mode=order.test_mode,
+    )

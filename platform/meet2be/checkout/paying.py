@@ -1,0 +1,307 @@
+"""The step that takes the money: claimed in one commit, asked outside of any, booked in another.
+
+Whatever happens in between, the provider is asked again under the same key, or looked up by our
+mark on the payment; a second payment is only begun once it is sure that the first one is none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import assert_never
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meet2be.checkout import steps as rows
+from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.expiry import expire
+from meet2be.checkout.steps import Outcome, Taken, Wait
+from meet2be.checkout.telling import needs_attention
+from meet2be.checkout.unwinding import pay_back_all, pay_back_extra, unwind
+from meet2be.orders.models import Order
+from meet2be.payments.errors import ProviderUnavailable
+from meet2be.payments.ledger import look_after, may_repeat
+from meet2be.payments.models import Payment
+from meet2be.payments.provider import (
+    META_PAYMENT,
+    META_TENANT,
+    Busy,
+    ChargeAnswer,
+    Charged,
+    ChargeOrder,
+    ProviderPayment,
+    Refused,
+    Uncertain,
+)
+from meet2be.tenancy.models import Tenant
+
+STEP = "process_payment"
+LEASE = timedelta(seconds=90)
+# Stripe's search knows a payment within a minute; a stored error is believed after two.
+STORED_WAIT = 120.0
+MOST_LOOKS = 12
+
+
+@dataclass(frozen=True, slots=True)
+class _Asking:
+    """What is asked of the provider, frozen before it is asked.
+
+    `look_only`: nothing may be begun, as the key answers a stored error for ever, or the order is
+    over.
+    """
+
+    order: ChargeOrder
+    payment_id: int
+    mark: str
+    attempt: int
+    begun_at: datetime
+    is_repeat: bool
+    look_only: bool
+
+
+def process_payment(
+    desk: CheckoutDesk, tenant_id: int, order_uid: str, ensure_lease: Callable[[], None]
+) -> Outcome:
+    """Take the order's money once and say what its chain does next."""
+    with desk.db.tenant_session(tenant_id) as session:
+        claimed = _claim(session, desk, order_uid)
+        session.commit()
+    if not isinstance(claimed, _Asking):
+        return claimed
+    ensure_lease()
+    answer = _ask(desk, claimed)
+    with desk.db.tenant_session(tenant_id) as session:
+        outcome = _book(session, desk, order_uid, claimed, answer)
+        session.commit()
+    return outcome
+
+
+def _claim(session: Session, desk: CheckoutDesk, order_uid: str) -> _Asking | Outcome:
+    now = desk.clock.now()
+    taken = rows.take(session, order_uid, STEP, now, also=("waiting", "failed"))
+    if not isinstance(taken, Taken):
+        if not isinstance(taken, Wait):
+            _pay_back_needless(session, order_uid, now)
+        return taken
+    known = _payments(session, taken.order)
+    settled = _settle_by_ledger(session, taken, known, now)
+    if settled is not None or taken.step.state == "failed":
+        return settled or "stop"
+    if taken.step.state == "waiting" and taken.order.status != "pending":
+        return "stop"
+    why = rows.why_unwanted(taken.order, taken.event, now)
+    if why is not None and (known and known[-1].status) != "created":
+        return _give_up(session, desk, taken, why, now)
+    if taken.order.total_minor == 0:
+        rows.finish(taken.step, now, {"free": True})
+        return "go"
+    return _prepare(session, desk, taken, known, now, look_only=why is not None)
+
+
+def _settle_by_ledger(
+    session: Session, taken: Taken, known: Sequence[Payment], now: datetime
+) -> Outcome | None:
+    """Let what a message of the provider has told decide, None when it has told nothing."""
+    paid = [payment for payment in known if payment.status == "succeeded"]
+    if paid:
+        return _money_is_in(session, taken, paid, now)
+    last = known[-1] if known else None
+    if taken.step.state == "waiting" and last is not None and last.status == "failed":
+        rows.fail(taken.step, now, "payment_failed")
+        return "stop"
+    is_waiting = taken.step.state == "waiting" and last is not None and last.status == "pending"
+    return "stop" if is_waiting else None
+
+
+def _money_is_in(session: Session, taken: Taken, paid: Sequence[Payment], now: datetime) -> Outcome:
+    first, order = paid[0], taken.order
+    result = {"payment": first.uid, "late": order.status == "expired"}
+    if order.status in {"cancelled", "failed"}:
+        pay_back_all(session, order, now, order.problem or order.status)
+        rows.finish(taken.step, now, result)
+        taken.step.state = "compensated"
+        return "stop"
+    for extra in paid[1:]:
+        pay_back_extra(session, extra, now)
+    rows.finish(taken.step, now, result)
+    order.payment_method, order.problem = None, None
+    return "go"
+
+
+def _pay_back_needless(session: Session, order_uid: str, now: datetime) -> None:
+    """Pay back what came in for an order that is paid, or over: of two tabs, the second."""
+    order = session.scalar(select(Order).where(Order.uid == order_uid))
+    if order is None:
+        return
+    if order.status in {"cancelled", "failed"}:
+        pay_back_all(session, order, now, order.problem or order.status)
+        return
+    for extra in [each for each in _payments(session, order) if each.status == "succeeded"][1:]:
+        pay_back_extra(session, extra, now)
+
+
+def _give_up(
+    session: Session, desk: CheckoutDesk, taken: Taken, why: str, now: datetime
+) -> Outcome:
+    """End an order that nobody may pay any more; money that still comes is dealt with then."""
+    if taken.order.status != "pending" or taken.step.state == "waiting":
+        return "stop"
+    rows.fail(taken.step, now, why)
+    if why == "expired":
+        expire(session, taken.order, now)
+    else:
+        unwind(session, desk, taken.order, "failed", why, now)
+    return "stop"
+
+
+def _prepare(
+    session: Session,
+    desk: CheckoutDesk,
+    taken: Taken,
+    known: Sequence[Payment],
+    now: datetime,
+    *,
+    look_only: bool,
+) -> _Asking:
+    order, step = taken.order, taken.step
+    tenant = session.get_one(Tenant, order.tenant_id)
+    open_ones = [payment for payment in known if payment.status == "created"]
+    is_repeat = bool(open_ones)
+    payment = open_ones[-1] if open_ones else _new_payment(desk, tenant, order, len(known) + 1)
+    if not is_repeat:
+        session.add(payment)
+        session.flush()
+        step.result = {**step.result, "stored": False, "looks": 0}
+    rows.begin(step, now, LEASE)
+    return _Asking(
+        ChargeOrder(
+            key=payment.key or "",
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            method=order.payment_method or "",
+            account=payment.provider_account,
+            test_mode=payment.test_mode,
+            metadata={META_PAYMENT: payment.uid, META_TENANT: tenant.uid, "order": order.code},
+        ),
+        payment.id,
+        payment.uid,
+        step.attempts,
+        payment.created_at,
+        is_repeat,
+        look_only or bool(step.result.get("stored")),
+    )
+
+
+def _new_payment(desk: CheckoutDesk, tenant: Tenant, order: Order, number: int) -> Payment:
+    return Payment(
+        order_id=order.id,
+        provider=desk.payments.name,
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        status="created",
+        test_mode=order.test_mode,
+        key=f"pay:{tenant.uid}:{order.uid}:{number}",
+    )
+
+
+def _ask(desk: CheckoutDesk, asking: _Asking) -> ChargeAnswer | None:
+    """Return the provider's answer; `None`: it has no such payment, and the key is worn out."""
+    order = asking.order
+    if asking.is_repeat:
+        try:
+            found = desk.payments.charge_of(asking.mark, order.account, test_mode=order.test_mode)
+        except ProviderUnavailable as error:
+            return Uncertain("look_up_failed", error.why, error.http_status)
+        if found is not None:
+            return Charged(found)
+        window = desk.payments.key_window
+        if asking.look_only or not may_repeat(asking.begun_at, desk.clock.now(), window):
+            return None
+    return desk.payments.charge(order)
+
+
+def _book(
+    session: Session,
+    desk: CheckoutDesk,
+    order_uid: str,
+    asking: _Asking,
+    answer: ChargeAnswer | None,
+) -> Outcome:
+    now = desk.clock.now()
+    order = session.scalars(select(Order).where(Order.uid == order_uid).with_for_update()).one()
+    step = rows.steps_of(session, order.id)[STEP]
+    payment = session.get_one(Payment, asking.payment_id, with_for_update=True)
+    taken = Taken(order, step, rows.event_of(session, order))
+    match answer:
+        case Charged(found):
+            return _charged(session, taken, payment, found, now)
+        case Refused(code, text):
+            payment.status = "failed"
+            return _refused(session, taken, code, text, now)
+        case Busy(code, retry_after):
+            rows.put_off(step, code)
+            return Wait(retry_after)
+        case Uncertain(code, text, _, replayed):
+            return _unknown(session, taken, f"{code}: {text}", now, stored=replayed)
+        case None:
+            # It was never made, so another one may be begun, under a key of its own.
+            payment.status = "failed"
+            rows.put_off(step, "not_made")
+            return Wait(1.0)
+        case _:
+            assert_never(answer)
+
+
+def _charged(
+    session: Session, taken: Taken, payment: Payment, found: ProviderPayment, now: datetime
+) -> Outcome:
+    payment.provider_ref = found.id
+    if found.status == "succeeded" and payment.status in {"created", "pending", "failed"}:
+        payment.status, payment.paid_at = "succeeded", found.created_at
+    elif found.status == "pending" and payment.status == "created":
+        payment.status = "pending"
+    elif found.status == "failed" and payment.status in {"created", "pending"}:
+        payment.status = "failed"
+    session.flush()
+    if payment.status == "succeeded":
+        paid = [each for each in _payments(session, taken.order) if each.status == "succeeded"]
+        return _money_is_in(session, taken, paid, now)
+    if payment.status == "failed":
+        return _refused(session, taken, found.provider_status, found.provider_status, now)
+    if taken.step.state in {"doing", "todo"}:
+        taken.step.state, taken.step.lease_until = "waiting", None
+        action = {"action_url": found.action_url, "waits_for": found.provider_status}
+        taken.step.result = {**taken.step.result, **action}
+    return "stop"
+
+
+def _refused(session: Session, taken: Taken, code: str, text: str, now: datetime) -> Outcome:
+    """Leave the order as it is: its buyer may pay in another way while its tickets are held."""
+    if taken.step.state not in rows.OVER:
+        rows.fail(taken.step, now, f"{code}: {text}")
+    if taken.order.status == "pending":
+        taken.order.problem = code[:128]
+    taken.order.payment_method = None
+    if code in {"no_provider", "no_test_account", "PermissionError", "AuthenticationError"}:
+        needs_attention(session, taken.order, "payments_impossible", now)
+    return "stop"
+
+
+def _unknown(session: Session, taken: Taken, error: str, now: datetime, *, stored: bool) -> Outcome:
+    looks = int(taken.step.result.get("looks") or 0) + 1
+    was_stored = bool(taken.step.result.get("stored"))
+    taken.step.result = {**taken.step.result, "looks": looks, "stored": stored or was_stored}
+    rows.put_off(taken.step, error)
+    if looks == MOST_LOOKS:
+        needs_attention(session, taken.order, "payment_unknown", now)
+    if stored:
+        return Wait(STORED_WAIT)
+    pause = look_after(min(looks, MOST_LOOKS - 1))
+    return Wait(pause.total_seconds() if pause else 3600.0)
+
+
+def _payments(session: Session, order: Order) -> Sequence[Payment]:
+    mine = select(Payment).where(Payment.order_id == order.id).order_by(Payment.id)
+    return session.scalars(mine.with_for_update()).all()

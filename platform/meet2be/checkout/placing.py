@@ -1,0 +1,225 @@
+"""Placing an order: tickets chosen, held, written down, and its steps begun, in one commit."""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from meet2be import facts
+from meet2be.checkout import stock
+from meet2be.checkout.desk import HOLD, MOST_TICKETS, CheckoutDesk
+from meet2be.checkout.errors import BadWish, NotOnSale
+from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
+from meet2be.db.columns import CROCKFORD
+from meet2be.events.models import Event, TicketType
+from meet2be.language import Message
+from meet2be.mailings.addresses import normal_form, one_address
+from meet2be.mailings.errors import BadAddress
+from meet2be.orders.facts import OrderCanGoOn
+from meet2be.orders.models import STEPS, Order, OrderLine, OrderStep
+from meet2be.tenancy.models import Tenant
+from meet2be.tenancy.services import is_suspended
+from meet2be.webhooks.publishing import Announcement, publish
+
+LONGEST_NAME = 200
+SHIPPING_STEPS = ("calculate_shipping", "create_shipping_label")
+_KEY_FORM = re.compile(r"[0-9A-Za-z_-]{16,64}")
+_METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who comes with a ticket; without an address the buyer's is used."""
+
+    name: str
+    email: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What a buyer asks for: `tickets` maps a kind's number to its holders.
+
+    `method` is the payment provider's token for the card; card data never comes here.
+    """
+
+    client_key: str
+    name: str
+    email: str
+    locale: str
+    tickets: Mapping[int, Sequence[Holder]]
+    method: str = ""
+    address: Mapping[str, str] = field(default_factory=dict)
+
+
+def place_tx(desk: CheckoutDesk, tenant_id: int, event_uid: str, wish: Wish) -> Order:
+    """Return the order of a wish: a new one, or that of the first press of the same button.
+
+    Raises ``NotOnSale``, ``BadWish``, ``SoldOut``, ``NoPostage``, and then has changed nothing.
+    """
+    if not _KEY_FORM.fullmatch(wish.client_key):
+        why = Message("Reload the page and send the form again.")
+        raise BadWish("client_key", why)
+    try:
+        with desk.db.tenant_session(tenant_id) as session:
+            known = _known(session, wish.client_key)
+            if known is not None:
+                return known
+            order = _place(session, event_uid, wish, desk.clock.now())
+            session.commit()
+            return order
+    except IntegrityError:
+        # Both presses came at once: the other one's order is there now.
+        with desk.db.tenant_session(tenant_id, read_only=True) as session:
+            known = _known(session, wish.client_key)
+            if known is None:
+                raise
+            return known
+
+
+def _known(session: Session, client_key: str) -> Order | None:
+    return session.scalar(select(Order).where(Order.client_key == client_key))
+
+
+def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order:
+    event = session.scalar(select(Event).where(Event.uid == event_uid))
+    if event is None or event.status != "live" or is_suspended(session, event.tenant_id):
+        raise NotOnSale
+    types = _types(session, event, wish)
+    name, email = _name("name", wish.name), _email("email", wish.email)
+    shipped = sum(len(wish.tickets[each.id]) for each in types if each.is_shipped)
+    address = _address(wish.address) if shipped else None
+    tenant = session.get_one(Tenant, event.tenant_id)
+    fee = postage(tenant.settings, shipped, (address or {}).get("country", ""))
+    lines = [_line(each, wish.tickets[each.id], wish.email) for each in types]
+    total = sum(line.total_minor for line in lines) + fee
+    if total and not _METHOD_FORM.fullmatch(wish.method):
+        raise BadWish("method", Message("Choose how to pay."))
+    order = Order(
+        event_id=event.id,
+        code=_code(session),
+        buyer_name=name,
+        buyer_email=email,
+        buyer_email_norm=normal_form(email),
+        locale=wish.locale,
+        status="pending",
+        total_minor=total,
+        currency=event.currency,
+        test_mode=event.test_mode,
+        client_key=wish.client_key,
+        buyer_key=secrets.token_urlsafe(32),
+        expires_at=now + HOLD,
+        shipping_minor=fee if shipped else None,
+        shipping_address=address,
+        payment_method=wish.method or None,
+    )
+    session.add(order)
+    session.flush()
+    for line in lines:
+        line.order_id = order.id
+    session.add_all(lines)
+    session.flush()
+    stock.hold(session, order, lines, now + HOLD)
+    session.add_all(_steps(tenant, order, ships=shipped > 0))
+    facts.note(session, OrderCanGoOn(order.uid))
+    publish(session, announced(order, "created", now, attendees=sum(x.quantity for x in lines)))
+    return order
+
+
+def announced(order: Order, what: str, now: datetime, **data: object) -> Announcement:
+    """Return the announcement of what became of an order."""
+    known = {"code": order.code, "total_minor": order.total_minor, "currency": order.currency}
+    return Announcement(
+        type=f"order.{what}",
+        subject_type="order",
+        subject_uid=order.uid,
+        event_id=order.event_id,
+        data={**known, **data},
+        dedupe_key=f"order.{what}:{order.uid}",
+        occurred_at=now,
+    )
+
+
+def _steps(tenant: Tenant, order: Order, *, ships: bool) -> list[OrderStep]:
+    return [
+        OrderStep(
+            order_id=order.id,
+            step=step,
+            state="todo" if ships or step not in SHIPPING_STEPS else "dropped",
+            key=f"{step}:{tenant.uid}:{order.uid}",
+        )
+        for step in STEPS
+    ]
+
+
+def _types(session: Session, event: Event, wish: Wish) -> list[TicketType]:
+    wanted = {number: holders for number, holders in wish.tickets.items() if holders}
+    if not wanted:
+        raise BadWish("tickets", Message("Choose at least one ticket."))
+    if sum(len(holders) for holders in wanted.values()) > MOST_TICKETS:
+        why = Message("An order has at most %(most)s tickets.", {"most": MOST_TICKETS})
+        raise BadWish("tickets", why)
+    found = session.scalars(
+        select(TicketType)
+        .where(TicketType.event_id == event.id, TicketType.id.in_(wanted))
+        .order_by(TicketType.id)
+    ).all()
+    if len(found) != len(wanted):
+        raise BadWish("tickets", Message("One of these tickets is not on sale any more."))
+    return list(found)
+
+
+def _line(ticket: TicketType, holders: Sequence[Holder], buyer: str) -> OrderLine:
+    people = [
+        {
+            "name": _name("holders", holder.name),
+            "email": _email("holders", holder.email or buyer),
+        }
+        for holder in holders
+    ]
+    return OrderLine(
+        ticket_type_id=ticket.id,
+        quantity=len(people),
+        unit_minor=ticket.price_minor,
+        total_minor=ticket.price_minor * len(people),
+        holders=people,
+    )
+
+
+def _name(where: str, text: str) -> str:
+    name = _CONTROL.sub(" ", text).strip()
+    if not name or len(name) > LONGEST_NAME:
+        raise BadWish(where, Message("Give a name of at most 200 characters."))
+    return name
+
+
+def _email(where: str, text: str) -> str:
+    try:
+        return one_address(text)
+    except BadAddress as error:
+        raise BadWish(where, Message("This is no e-mail address we can write to.")) from error
+
+
+def _address(given: Mapping[str, str]) -> dict[str, str]:
+    address = {name: _CONTROL.sub(" ", given.get(name, "")).strip() for name in ADDRESS_FIELDS}
+    address["country"] = address["country"].upper()
+    if not all(address.values()) or any(len(line) > LONGEST_NAME for line in address.values()):
+        raise BadWish("address", Message("Give the whole address for the printed tickets."))
+    if not re.fullmatch("[A-Z]{2}", address["country"]):
+        raise BadWish("address", Message("Give the country as two letters, such as DE."))
+    return address
+
+
+def _code(session: Session) -> str:
+    """Return a code that no order of the tenant has; eight letters are 40 random bits."""
+    while True:
+        code = "".join(secrets.choice(CROCKFORD) for _ in range(8)).upper()
+        if session.scalar(select(Order.id).where(Order.code == code)) is None:
+            return code

@@ -1,0 +1,92 @@
+"""Opening refunds of an order: reserved in the ledger in the commit that decides on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from meet2be import facts
+from meet2be.payments.models import Payment, Refund
+from meet2be.payments.services import NewRefund, next_seqs, open_refunds
+from meet2be.payments.statements import LOCK_PAYMENTS
+from meet2be.refunding.facts import RefundsOpened
+from meet2be.tenancy.models import Tenant
+
+NOBODY = "waits to be sent"
+"""Whose token a refund bears that no job has begun to send."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """A part of a payment to be paid back, in minor units; of one attendee, or of nobody's."""
+
+    amount_minor: int
+    attendee_id: int | None = None
+
+
+def open_shares(
+    session: Session,
+    payment: Payment,
+    shares: Sequence[Share],
+    now: datetime,
+    *,
+    source: str,
+    reason: str,
+    by: int | None = None,
+    invoice_id: int | None = None,
+) -> list[int]:
+    """Open one refund a share and have them sent once this is committed; return their numbers.
+
+    Locks the payment. Raises ``LedgerConflict`` when it has less left than the shares add up to.
+    """
+    wanted = [share for share in shares if share.amount_minor > 0]
+    if not wanted:
+        return []
+    connection = session.connection()
+    tenant = session.get_one(Tenant, payment.tenant_id)
+    connection.execute(LOCK_PAYMENTS, {"tenant": tenant.id, "payments": [payment.id]})
+    first = next_seqs(connection, tenant.id, [payment.id])[payment.id]
+    new = [
+        NewRefund(
+            payment_id=payment.id,
+            payment_uid=payment.uid,
+            order_id=payment.order_id,
+            invoice_id=invoice_id,
+            amount_minor=share.amount_minor,
+            currency=payment.currency,
+            seq=first + place,
+            provider=payment.provider,
+            source=source,
+            requested_by=by,
+            reason=reason,
+        )
+        for place, share in enumerate(wanted)
+    ]
+    opened = open_refunds(connection, (tenant.id, tenant.uid), new, now, NOBODY)
+    for refund, share in zip(opened, wanted, strict=True):
+        if share.attendee_id is not None:
+            session.execute(
+                update(Refund)
+                .where(Refund.id == refund.id)
+                .values(attendee_id=share.attendee_id)
+                .execution_options(synchronize_session=False)
+            )
+    ids = [refund.id for refund in opened]
+    facts.note(session, RefundsOpened(tuple(ids)))
+    return ids
+
+
+def left_of(session: Session, payment_id: int) -> int:
+    """Return what a payment has left to pay back, in minor units, locked until the commit."""
+    found = session.execute(
+        select(Payment.amount_minor, Payment.reserved_minor, Payment.refunded_minor, Payment.status)
+        .where(Payment.id == payment_id)
+        .with_for_update()
+    ).one()
+    if found.status != "succeeded":
+        return 0
+    return int(found.amount_minor - found.reserved_minor - found.refunded_minor)
