@@ -35,6 +35,7 @@ from meet2be.web import (
     security,
     suppressions,
     templates_pages,
+    webhooks,
 )
 from meet2be.web.api import application as api
 from onqueue.bus import AfterResponse
@@ -46,6 +47,7 @@ FORM_PARTS = 200
 PAGES = (
     auth, account, passwords, operator, events, attendees, export_schedules, exports, imports, cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, audit,
+    webhooks,
 )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from flask import request, url_for
 
 from meet2be.language import N_, _
-from meet2be.web.security import CANCEL, READ, WORK, may
+from meet2be.web.security import ADMINISTER, CANCEL, READ, WORK, may
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,7 @@ AREAS = (
     Area("cancellations.index", N_("Cancellations"), ("cancellations", "cancelling")),
     Area("refunds.index", N_("Refunds"), ("refunds",)),
     Area("mails.index", N_("Mail"), ("mails", "mail_templates", "suppressions")),
+    Area("webhooks.index", N_("Webhooks"), ("webhooks",), ADMINISTER),
     Area("notifications.index", N_("Notifications"), ("notifications", "alerts")),
     Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
 )

@@ -54,7 +54,7 @@ class Filters:
     since: datetime | None = None
     until: datetime | None = None
 
-    def narrow(self, statement: Select[Any]) -> Select[Any]:
+    def narrow(self, statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
         """Return the statement with the conditions that are given."""
         row = WebhookDelivery
         if self.endpoint_id is not None:
@@ -261,7 +261,7 @@ def _delete(session: Session, rows: Any, ids: Sequence[int]) -> None:
         )
 
 
-def _replayable(statement: Select[Any]) -> Select[Any]:
+def _replayable(statement: Select[*tuple[Any, ...]]) -> Select[*tuple[Any, ...]]:
     return statement.where(
         WebhookDelivery.status.in_(REPLAYABLE), WebhookDelivery.is_test.is_(False)
     )
