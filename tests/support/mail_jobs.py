@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import svcs
-from sqlalchemy import select
+from sqlalchemy import event, select
+from sqlalchemy.orm import Session
 
 from jobs.send_transactional_email import SendTransactionalEmail
 from jobs.triggers import TRIGGERS
 from meet2be import facts
 from meet2be.config import Settings
+from meet2be.db import GuardedSession
 from meet2be.db.sessions import Database
 from meet2be.integrations.mail import MailTransport
 from meet2be.mailings.delivery import MailDeliveries
@@ -113,3 +117,17 @@ class MailRoom:
         mail = self.mail(mail_id)
         person = person_key(mail.tenant_id, mail.user_id, mail.to_norm)
         self.push([SendTransactionalEmail(mail=mail_id, person=person)])
+
+
+@contextmanager
+def hang_jobs(room: MailRoom) -> Iterator[None]:
+    """Push the jobs of facts that are noted inside jobs, in the commit that makes them true."""
+
+    def before_commit(session: Session) -> None:
+        room.push(room.jobs_of(session))
+
+    event.listen(GuardedSession, "before_commit", before_commit)
+    try:
+        yield
+    finally:
+        event.remove(GuardedSession, "before_commit", before_commit)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from meet2be.mailings.services import PRIORITY_SECURITY
+from meet2be import facts
+from meet2be.mailings.facts import MailsQueued
+from meet2be.mailings.services import PRIORITY_BULK, PRIORITY_SECURITY, MailDraft, enqueue_many
 from simulators.control import MailSinkControl
-from support.mail_jobs import MailRoom
+from support.mail_jobs import REFUND, SENDER, MailRoom, hang_jobs
 
 HOUR = 3_600.0
 CODE = {
@@ -88,3 +90,31 @@ def test_a_broker_that_lost_its_memory_sends_nothing_twice(
     room.work()
     assert room.mail(mail).status == "sent"
     assert len(control.messages()) == 1
+
+
+def test_a_wave_to_one_person_leaves_what_is_beyond_to_jobs_that_wait(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """A19. None fails, none is lost, others are not held up."""
+    with room.database.tenant_session(1) as session:
+        drafts = [
+            MailDraft(
+                tenant_id=1, kind="refund_made", template="refund_made", locale="en-GB",
+                to_addr="same@firma.example" if number < 12 else "other@firma.example",
+                dedupe_key=f"k{number}", context=REFUND, sender=SENDER, priority=PRIORITY_BULK,
+            )
+            for number in range(13)
+        ]  # fmt: skip
+        written = enqueue_many(session, drafts, room.clock.now())
+        facts.note(session, MailsQueued(tuple(each.mail_id for each in written)))
+        jobs = room.jobs_of(session)
+        session.commit()
+    assert len(jobs) == 1
+    room.push(jobs)
+    with hang_jobs(room):
+        room.work()
+    assert room.states() == ["sent"] * 10 + ["limited"] * 2 + ["sent"]
+    room.pass_time(HOUR + 1)
+    room.work()
+    assert room.states() == ["sent"] * 13
+    assert len(control.messages()) == 13
