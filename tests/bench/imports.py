@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, cast
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from sqlalchemy import insert, select  # noqa: E402 -- after the path
+from sqlalchemy import Table, insert, select  # noqa: E402 -- after the path
 
 from meet2be.attendees.models import Attendee  # noqa: E402
 from meet2be.db import Database, upgrade  # noqa: E402
@@ -37,9 +37,10 @@ from meet2be.orders.models import Order  # noqa: E402
 from onqueue.clock import SystemClock  # noqa: E402
 from support.factories import make_event, make_tenant, make_user  # noqa: E402
 from support.importing import Importing  # noqa: E402
-from support.servers import PostgresServer  # noqa: E402
+from support.servers import private_postgres  # noqa: E402
 
 BATCH = 500
+ORDERS, ATTENDEES = cast("Table", Order.__table__), cast("Table", Attendee.__table__)
 
 
 def main() -> None:
@@ -50,9 +51,10 @@ def main() -> None:
     parser.add_argument("--skip-bare", action="store_true")
     parser.add_argument("--profile", action="store_true")
     given = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="m2b-bench-") as folder, database_of(
-        given.database, Path(folder)
-    ) as database:
+    with (
+        tempfile.TemporaryDirectory(prefix="m2b-bench-") as folder,
+        database_of(given.database, Path(folder)) as database,
+    ):
         bare = 0.0 if given.skip_bare else bare_inserts(database, given.rows)
         figures = imported(database, Path(folder), given.rows, is_profiled=given.profile)
     speed = given.rows / figures["total"]
@@ -81,7 +83,7 @@ def database_of(kind: str, folder: Path) -> Iterator[Database]:
         yield database
         database.close()
         return
-    with PostgresServer(folder / "pg") as server:
+    with private_postgres() as server:
         url = server.create_database()
         upgrade(url)
         database = Database(url, SystemClock())
@@ -115,12 +117,12 @@ def bare_inserts(database: Database, rows: int) -> float:
             with connection.begin():
                 orders = [_order(tenant.id, event.id, number, now) for number in numbers]
                 found = connection.execute(
-                    insert(Order.__table__).returning(Order.__table__.c.code, Order.__table__.c.id),
+                    insert(ORDERS).returning(ORDERS.c.code, ORDERS.c.id),
                     orders,
                 )
                 ids = {code: number for code, number in found}  # noqa: C416 -- rows are no tuples
                 connection.execute(
-                    insert(Attendee.__table__),
+                    insert(ATTENDEES),
                     [
                         _attendee(tenant.id, event.id, ids[f"B{number}"], kind.id, number, now)
                         for number in numbers

@@ -75,8 +75,12 @@ def look(page: Page, name: str) -> None:
     found = Axe().run(page)
     serious = [each["id"] for each in found.response["violations"]]
     assert not serious, f"{name}: {serious}\n{found.generate_report()}"
-    width = page.evaluate("document.documentElement.scrollWidth")
-    assert width <= page.viewport_size["width"], f"{name} is {width} wide"  # type: ignore[index]
+    wide = page.evaluate(
+        "[...document.querySelectorAll('main *')].filter(one => !one.closest('.tablewrap')"
+        " && one.getBoundingClientRect().right > innerWidth + 1)"
+        ".map(one => one.outerHTML.slice(0, 80))"
+    )
+    assert not wide, f"{name} is wider than the window: {wide}"
 
 
 @pytest.mark.parametrize("width", [WIDE, NARROW])

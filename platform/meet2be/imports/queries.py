@@ -8,7 +8,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, cast
 
-from sqlalchemy import ColumnElement, Table, bindparam, delete, func, insert, select, update
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.orm import Session
 
 from meet2be.imports.errors import packed, unpacked
@@ -43,7 +53,9 @@ def is_problem() -> ColumnElement[bool]:
 
     Its values are written out, so that both databases see the index that is for such rows.
     """
-    states = bindparam("problems", PROBLEMS, expanding=True, literal_execute=True)
+    states: BindParameter[Any] = bindparam(
+        "problems", PROBLEMS, expanding=True, literal_execute=True
+    )
     return ImportRow.state.in_(states)
 
 
