@@ -58,6 +58,14 @@ class Identity:
     tenant_timezone: str
     tenant_locale: str
     role: str | None
+    timezone: str
+    tenant_status: str
+    suspended_reason: str | None
+
+    @property
+    def is_suspended(self) -> bool:
+        """Whether the present organisation may change nothing."""
+        return self.tenant_id is not None and self.tenant_status != "active"
 
 
 def normalise_email(address: str) -> str:
@@ -77,6 +85,18 @@ def log_in(
 
     Raises ``LoginThrottled``, ``LoginRefused`` or ``NoTenant``.
     """
+    user = prove(session, email, password, browser, now)
+    tenant_id = _first_tenant(session, user)
+    secret = open_session(session, user.id, tenant_id, browser, now, lifetime)
+    session.commit()
+    return secret
+
+
+def prove(session: Session, email: str, password: str, browser: Browser, now: datetime) -> User:
+    """Return whose address and password these are; commits a failed try.
+
+    Raises ``LoginThrottled`` or ``LoginRefused``.
+    """
     address = normalise_email(email)[:320]
     wait = seconds_to_wait(session, address, browser.ip, now)
     if wait:
@@ -90,10 +110,7 @@ def log_in(
         raise LoginRefused
     if stored and should_be_hashed_again(stored):
         user.password_hash = hash_password(password)
-    tenant_id = _first_tenant(session, user)
-    secret = _open_session(session, user.id, tenant_id, browser, now, lifetime)
-    session.commit()
-    return secret
+    return user
 
 
 def identify(
@@ -191,7 +208,7 @@ def _first_tenant(session: Session, user: User) -> int | None:
     return tenant_id
 
 
-def _open_session(
+def open_session(
     session: Session,
     user_id: int,
     tenant_id: int | None,
@@ -199,6 +216,7 @@ def _open_session(
     now: datetime,
     lifetime: SessionLifetime,
 ) -> str:
+    """Let a browser in and return the secret for its cookie; the caller commits."""
     secret = secrets.token_urlsafe(32)
     session.add(
         WebSession(
@@ -232,6 +250,9 @@ def _identity(
         tenant_timezone=tenant.timezone if tenant else "UTC",
         tenant_locale=tenant.locale if tenant else user.locale,
         role=membership.role if membership else None,
+        timezone=user.timezone or (tenant.timezone if tenant else "UTC"),
+        tenant_status=tenant.status if tenant else "active",
+        suspended_reason=tenant.suspended_reason if tenant else None,
     )
 
 

@@ -1,4 +1,4 @@
-"""Finding tenants."""
+"""Finding tenants, and whether they may do anything."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.errors import Meet2BeError
+from meet2be.language import Message
 from meet2be.tenancy.models import Tenant
 
 
@@ -23,3 +24,29 @@ def find_tenant(session: Session, slug: str) -> Tenant:
     if tenant is None:
         raise TenantNotFoundError(slug)
     return tenant
+
+
+class TenantIsSuspended(Meet2BeError):
+    """The organisation may change nothing until the platform's operators let it."""
+
+    def __init__(self, reason: str | None = None) -> None:
+        self.reason = reason
+        super().__init__(
+            Message(
+                "The organisation is suspended: it can be looked at, but nothing can be changed"
+            )
+        )
+
+
+def is_suspended(session: Session, tenant_id: int | None = None) -> bool:
+    """Tell whether the session's tenant (in a system session: that one) is not active."""
+    wanted = select(Tenant.status)
+    if tenant_id is not None:
+        wanted = wanted.where(Tenant.id == tenant_id)
+    return session.scalars(wanted).one() != "active"
+
+
+def check_active(session: Session, tenant_id: int | None = None) -> None:
+    """Raise ``TenantIsSuspended`` unless the tenant is active."""
+    if is_suspended(session, tenant_id):
+        raise TenantIsSuspended

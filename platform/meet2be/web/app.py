@@ -25,14 +25,18 @@ from meet2be.web import (
     health,
     hooks,
     imports,
+    invitation,
     mail_hooks,
     mails,
+    members,
     notifications,
-    operator,
+    operators,
     passwords,
     presentation,
     refunds,
     security,
+    settings,
+    signup,
     suppressions,
     templates_pages,
     webhooks,
@@ -45,7 +49,8 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, account, passwords, operator, events, attendees, export_schedules, exports, imports, cancelling, cancellations,
+    auth, account, passwords, invitation, signup, operators, members, settings,
+    events, attendees, export_schedules, exports, imports, cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, audit,
     webhooks,
 )  # fmt: skip

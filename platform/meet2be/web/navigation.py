@@ -39,8 +39,35 @@ AREAS = (
     Area("mails.index", N_("Mail"), ("mails", "mail_templates", "suppressions")),
     Area("webhooks.index", N_("Webhooks"), ("webhooks",), ADMINISTER),
     Area("notifications.index", N_("Notifications"), ("notifications", "alerts")),
+    Area("settings.index", N_("Settings"), ("settings", "members"), ADMINISTER),
     Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
 )
+
+
+SETTINGS = (
+    Area("settings.index", N_("Organisation"), (), ADMINISTER),
+    Area("members.index", N_("Members"), (), ADMINISTER),
+    Area("settings.sender_page", N_("Sender"), (), ADMINISTER),
+    Area("settings.limits", N_("Limits and usage"), (), ADMINISTER),
+)
+"""The pages of the settings; one is here by its endpoint."""
+
+
+def settings_pages() -> list[Link]:
+    """Return the pages of the settings, in the language of the person of this request."""
+    here = request.url_rule.rule if request.url_rule is not None else ""
+    addresses = {area.endpoint: url_for(area.endpoint) for area in SETTINGS}
+    longest = max((each for each in addresses.values() if here.startswith(each)), key=len)
+    return [
+        Link(
+            area.endpoint,
+            _(area.label),
+            addresses[area.endpoint],
+            addresses[area.endpoint] == longest,
+        )
+        for area in SETTINGS
+        if may(area.permission)
+    ]
 
 
 def navigation() -> list[Link]:

@@ -17,7 +17,7 @@ from meet2be import language, money
 from meet2be.accounts.services import tenants_of
 from meet2be.language import N_
 from meet2be.notifications.services import unread_count
-from meet2be.web.navigation import navigation
+from meet2be.web.navigation import navigation, settings_pages
 from meet2be.web.paging import page_url
 from meet2be.web.security import identity, services, tenant_session
 
@@ -126,7 +126,9 @@ def install(app: Flask) -> None:
         language.sentence_of, language.sentences_of, newstyle=True
     )
     app.add_template_global(language.spoken, "spoken_language")
+    app.add_template_global(lambda: language.LANGUAGES, "languages")
     app.add_template_global(navigation)
+    app.add_template_global(settings_pages)
     app.add_template_filter(language.said, "said")
     app.add_template_filter(format_money, "money")
     app.add_template_filter(format_moment, "moment")
@@ -152,13 +154,13 @@ def format_money(minor: int, currency: str) -> str:
 
 
 def format_moment(moment: datetime | None, style: str = "medium") -> str:
-    """Return a moment in the organisation's time zone; a dash for none.
+    """Return a moment in the person's time zone, else the organisation's; a dash for none.
 
     ``style`` is Babel's, or ``long_date`` for the day alone.
     """
     if moment is None:
         return "–"
-    zone = ZoneInfo(identity().tenant_timezone)
+    zone = ZoneInfo(identity().timezone)
     if style == "long_date":
         return format_date(moment.astimezone(zone), "long", locale=_locale())
     return format_datetime(moment, style, tzinfo=zone, locale=_locale())

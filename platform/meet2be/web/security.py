@@ -11,7 +11,17 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, cast
 
-from flask import Flask, Response, abort, current_app, g, redirect, request, url_for
+from flask import (
+    Flask,
+    Response,
+    abort,
+    current_app,
+    g,
+    redirect,
+    render_template,
+    request,
+    url_for,
+)
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 from werkzeug.wrappers import Response as AnyResponse
@@ -34,6 +44,10 @@ WORK, ADMINISTER = "work", "administer"
 """``WORK``: exports, imports, orders, an event's data. ``ADMINISTER``: people, tokens, senders,
 webhooks, templates."""
 PUBLIC, SIGNED_IN = "public", "signed in"
+OPERATE = "operate"
+"""The platform's operators only; no role in an organisation holds it."""
+CHANGES: Final = frozenset({WORK, PREVIEW, CANCEL, ADMINISTER})
+"""What a suspended organisation's people may use for looking only."""
 ROLE_PERMISSIONS: Final = {
     "viewer": frozenset({READ}),
     "organiser": frozenset({READ, PREVIEW, WORK}),
@@ -96,10 +110,12 @@ def requires(permission: str) -> Callable[[Callable[P, Any]], Callable[P, Respon
         def guarded(*args: P.args, **kwargs: P.kwargs) -> ResponseReturnValue:
             if g.identity is None:
                 return _to_the_log_in()
-            if permission != SIGNED_IN and g.identity.tenant_id is None:
+            if permission not in {SIGNED_IN, OPERATE} and g.identity.tenant_id is None:
                 abort(403)
             if not may(permission):
                 abort(403)
+            if permission in CHANGES and _is_refused(g.identity):
+                return render_template("suspended.html"), 409
             return cast("ResponseReturnValue", view(*args, **kwargs))
 
         guarded.permission = permission  # type: ignore[attr-defined]
@@ -184,6 +200,11 @@ def _find_identity() -> None:
     if g.identity is not None and now - g.identity.last_seen_at > SEEN_EVERY:
         with database.system_session("put the end of an idle log-in off") as session:
             note_seen(session, g.identity, now)
+
+
+def _is_refused(person: Identity) -> bool:
+    """Tell whether this would change something in a suspended organisation; operators may."""
+    return request.method not in {"GET", "HEAD"} and person.is_suspended and not person.is_operator
 
 
 def _to_the_log_in() -> ResponseReturnValue:

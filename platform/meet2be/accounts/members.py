@@ -1,0 +1,220 @@
+"""Who works for an organisation, in which role: nobody gives more than they have.
+
+In sessions of the tenant; callers commit. A person who belongs to it no more is out at once: every
+browser of theirs that looks at it is logged out in the same commit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import func, select, update
+from sqlalchemy.orm import Session
+
+from meet2be.accounts.models import User, WebSession
+from meet2be.audit.services import Actor, record
+from meet2be.db import clock_of
+from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.errors import Meet2BeError
+from meet2be.language import N_, Message
+from meet2be.notifications.services import Notice, notify_admins
+from meet2be.tenancy.models import ROLES, Invitation, Membership
+
+ROLE_WORDS: Final = {
+    "owner": N_("Owner"),
+    "admin": N_("Administrator"),
+    "organiser": N_("Organiser"),
+    "viewer": N_("Viewer"),
+}
+OLDEST_FIRST: Final = Order((Membership.id,))
+
+
+class MemberError(Meet2BeError):
+    """Something about members that is refused; says why and what to do."""
+
+
+class UnknownMember(MemberError):
+    """Nobody of that name works for the organisation."""
+
+    def __init__(self) -> None:
+        super().__init__(Message("This person is no member of the organisation"))
+
+
+class RoleTooHigh(MemberError):
+    """Somebody wanted to give, change or remove more than they have themselves."""
+
+    def __init__(self, role: str) -> None:
+        self.role = role
+        super().__init__(
+            Message(
+                "The role “%(role)s” is above your own: ask somebody who has it",
+                {"role": role_words(role)},
+            )
+        )
+
+
+class LastOwner(MemberError):
+    """An organisation without an owner could never get one again."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            Message("This is the last owner: make somebody else an owner before you change this")
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who changes members, and the highest role they may give; operators may give any."""
+
+    actor: Actor
+    role: str
+
+    def check(self, *roles: str) -> None:
+        """Raise ``RoleTooHigh`` for the first role above their own."""
+        for role in roles:
+            if ROLES.index(role) < ROLES.index(self.role):
+                raise RoleTooHigh(role)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A person of the organisation."""
+
+    membership: Membership
+    user: User
+
+
+def role_words(role: str) -> Message:
+    """Return how a role is called."""
+    return Message(ROLE_WORDS.get(role, role))
+
+
+def members_page(session: Session, part: Slice, words: str = "") -> Page:
+    """Return members as `Member`, in the order in which they came; ``words`` find names."""
+    wanted = select(Membership, User).join(User, User.id == Membership.user_id)
+    if words:
+        wanted = wanted.where(
+            User.name.icontains(words, autoescape=True)
+            | User.email_norm.startswith(words.casefold(), autoescape=True)
+        )
+    page = fetch_page(session, wanted, OLDEST_FIRST, part, whole_rows=True)
+    rows = [Member(*row) for row in page.rows]
+    return Page(rows, page.has_earlier, page.has_later)
+
+
+def position_of(session: Session, user_uid: str) -> tuple[int] | None:
+    """Return where a member stands in the list, None for anybody else."""
+    found = select(Membership.id).join(User, User.id == Membership.user_id)
+    number = session.scalar(found.where(User.uid == user_uid))
+    return None if number is None else (number,)
+
+
+def find_member(session: Session, user_uid: str) -> Member:
+    """Return a member, the row locked; raises ``UnknownMember``."""
+    row = session.execute(
+        select(Membership, User)
+        .join(User, User.id == Membership.user_id)
+        .where(User.uid == user_uid)
+        .with_for_update(of=Membership)
+    ).one_or_none()
+    if row is None:
+        raise UnknownMember
+    return Member(row[0], row[1])
+
+
+def seats_taken(session: Session) -> int:
+    """Return how many members there are, those included who were invited and may still come."""
+    now = clock_of(session).now()
+    members = session.scalar(select(func.count(Membership.id))) or 0
+    waiting = select(func.count(Invitation.id)).where(
+        Invitation.accepted_at.is_(None),
+        Invitation.withdrawn_at.is_(None),
+        Invitation.expires_at > now,
+    )
+    return members + (session.scalar(waiting) or 0)
+
+
+def change_role(session: Session, user_uid: str, role: str, by: Authority) -> bool:
+    """Give a member another role; False when they have it already.
+
+    Raises ``UnknownMember``, ``RoleTooHigh``, ``LastOwner``.
+    """
+    found = find_member(session, user_uid)
+    before = found.membership.role
+    by.check(before, role)
+    if before == role:
+        return False
+    _keep_an_owner(session, found.membership)
+    found.membership.role = role
+    record(
+        session, by.actor, "member.role_changed", "user", found.user.uid,
+        before={"role": before}, after={"role": role},
+    )  # fmt: skip
+    _tell(session, found, Message("%(name)s has another role", {"name": found.user.name}), role)
+    return True
+
+
+def remove(session: Session, user_uid: str, by: Authority) -> User:
+    """Take a member's place away and log them out here; returns who it was.
+
+    Raises ``UnknownMember``, ``RoleTooHigh``, ``LastOwner``.
+    """
+    found = find_member(session, user_uid)
+    by.check(found.membership.role)
+    _keep_an_owner(session, found.membership)
+    now, tenant_id = clock_of(session).now(), found.membership.tenant_id
+    record(
+        session, by.actor, "member.removed", "user", found.user.uid,
+        before={"role": found.membership.role, "name": found.user.name},
+    )  # fmt: skip
+    _tell(session, found, Message("%(name)s has left", {"name": found.user.name}), None)
+    session.delete(found.membership)
+    end_sessions(session, found.user.id, now, tenant_id=tenant_id)
+    return found.user
+
+
+def end_sessions(
+    session: Session,
+    user_id: int,
+    now: datetime,
+    *,
+    tenant_id: int | None = None,
+    but: int | None = None,
+) -> int:
+    """Log a person out of all browsers (of one organisation; all ``but`` one); returns how many."""
+    theirs = [WebSession.user_id == user_id, WebSession.revoked_at.is_(None)]
+    if tenant_id is not None:
+        theirs.append(WebSession.tenant_id == tenant_id)
+    if but is not None:
+        theirs.append(WebSession.id != but)
+    ended = session.execute(
+        update(WebSession)
+        .where(*theirs)
+        .values(revoked_at=now)
+        .returning(WebSession.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(ended)
+
+
+def _keep_an_owner(session: Session, leaving: Membership) -> None:
+    """Raise ``LastOwner`` for the only one; the owners' rows are locked against a second change."""
+    if leaving.role != "owner":
+        return
+    owners = session.scalars(
+        select(Membership.id).where(Membership.role == "owner").with_for_update()
+    ).all()
+    if len(owners) < 2:
+        raise LastOwner
+
+
+def _tell(session: Session, found: Member, title: Message, role: str | None) -> None:
+    now, tenant_id = clock_of(session).now(), found.membership.tenant_id
+    body = Message("Nothing else was changed.")
+    if role is not None:
+        body = Message("The role is now: %(role)s.", {"role": role_words(role)})
+    key = f"member.changed:{found.user.uid}:{now.isoformat()}"
+    notice = Notice("member.changed", "info", title, body, key, link="/settings/members")
+    notify_admins(session, tenant_id, notice, now)

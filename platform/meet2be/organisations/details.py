@@ -1,0 +1,111 @@
+"""What an organisation says about itself: name, language, time zone, currency, confirmation.
+
+In the tenant's own session; the caller commits.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Final
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from meet2be.accounts.own import zones
+from meet2be.audit.services import Actor, record
+from meet2be.errors import Meet2BeError
+from meet2be.language import LANGUAGES, Message, language_of
+from meet2be.mailings.addresses import one_address
+from meet2be.mailings.errors import BadAddress
+from meet2be.money import MoneyError, decimals_of
+from meet2be.tenancy.models import Tenant
+
+LONGEST_NAME: Final = 200
+SLUG: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{1,38}[a-z0-9])")
+COMMON_CURRENCIES: Final = (
+    "EUR", "CHF", "GBP", "USD", "DKK", "NOK", "SEK", "PLN", "CZK", "HUF", "CAD", "AUD", "JPY",
+)  # fmt: skip
+
+
+class ProfileRefused(Meet2BeError):
+    """A field of an organisation that cannot be; ``field`` is its name in forms."""
+
+    def __init__(self, field: str, why: Message) -> None:
+        self.field = field
+        super().__init__(why)
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """The settings of an organisation; ``confirm_limit_minor`` in minor units of ``currency``."""
+
+    name: str
+    locale: str
+    timezone: str
+    currency: str
+    confirm_limit_minor: int
+    reply_to: str | None
+
+
+def profile_of(tenant: Tenant) -> Profile:
+    """Return a tenant's present settings."""
+    return Profile(
+        tenant.name,
+        tenant.locale,
+        tenant.timezone,
+        tenant.currency,
+        tenant.confirm_limit_minor,
+        tenant.reply_to,
+    )
+
+
+def change(session: Session, wanted: Profile, actor: Actor) -> dict[str, object]:
+    """Save the settings and return what changed; raises ``ProfileRefused``."""
+    tenant = session.scalars(select(Tenant).with_for_update()).one()
+    wanted = checked(wanted)
+    before, after = asdict(profile_of(tenant)), asdict(wanted)
+    changed = {name: value for name, value in after.items() if before[name] != value}
+    for name, value in changed.items():
+        setattr(tenant, name, value)
+    if changed:
+        record(
+            session, actor, "tenant.changed", "tenant", tenant.uid,
+            before={name: before[name] for name in changed}, after=changed,
+        )  # fmt: skip
+    return changed
+
+
+def checked(wanted: Profile) -> Profile:
+    """Return settings in their normal form; raises ``ProfileRefused``."""
+    name = " ".join(wanted.name.split())
+    if not 0 < len(name) <= LONGEST_NAME:
+        raise ProfileRefused("name", Message("An organisation needs a name"))
+    if language_of(wanted.locale) not in LANGUAGES:
+        raise ProfileRefused("language", Message("Choose a language of the list"))
+    if wanted.timezone not in zones():
+        raise ProfileRefused("timezone", Message("Choose a time zone of the list"))
+    try:
+        decimals_of(wanted.currency)
+    except MoneyError as error:
+        why = Message("Give a currency by its three letters, such as EUR")
+        raise ProfileRefused("currency", why) from error
+    if wanted.confirm_limit_minor < 0:
+        raise ProfileRefused("confirm_limit", Message("The amount cannot be below zero"))
+    return Profile(
+        name,
+        wanted.locale,
+        wanted.timezone,
+        wanted.currency,
+        wanted.confirm_limit_minor,
+        _address("reply_to", wanted.reply_to),
+    )
+
+
+def _address(field: str, text: str | None) -> str | None:
+    if not text or not text.strip():
+        return None
+    try:
+        return one_address(text)
+    except BadAddress as error:
+        raise ProfileRefused(field, Message("This is not one e-mail address")) from error

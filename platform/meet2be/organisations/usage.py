@@ -1,0 +1,77 @@
+"""How much of its limits an organisation uses, counted from rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meet2be.accounts.members import seats_taken
+from meet2be.events.models import Event
+from meet2be.exports.models import Export
+from meet2be.mailings.models import Mail
+from meet2be.tenancy.limits import LIMITS, Limit, limits_in
+from meet2be.tenancy.models import Tenant
+from meet2be.webhooks.models import WebhookEndpoint
+
+A_MONTH: Final = timedelta(days=30)
+A_DAY: Final = timedelta(days=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """A limit, how much of it there is and how much is used."""
+
+    limit: Limit
+    used: int
+    most: int
+
+    @property
+    def is_reached(self) -> bool:
+        """Whether nothing is left."""
+        return self.used >= self.most
+
+    @property
+    def is_close(self) -> bool:
+        """Whether four fifths are used."""
+        return self.used * 5 >= self.most * 4
+
+
+def usage(session: Session, now: datetime) -> list[Use]:
+    """Return how the session's tenant stands with each limit."""
+    most = limits_in(session.scalars(select(Tenant)).one())
+    return [Use(limit, _COUNTS[key](session, now), most[key]) for key, limit in LIMITS.items()]
+
+
+def _events(session: Session, _now: datetime) -> int:
+    wanted = select(func.count(Event.id)).where(Event.status != "archived")
+    return session.scalar(wanted) or 0
+
+
+def exported_rows(session: Session, now: datetime) -> int:
+    """Return how many rows the tenant's exports had in the last 30 days."""
+    wanted = select(func.sum(Export.done)).where(Export.created_at > now - A_MONTH)
+    return int(session.scalar(wanted) or 0)
+
+
+def _mails(session: Session, now: datetime) -> int:
+    wanted = select(func.count(Mail.id)).where(Mail.queued_at > now - A_DAY)
+    return session.scalar(wanted) or 0
+
+
+def _endpoints(session: Session, _now: datetime) -> int:
+    wanted = select(func.count(WebhookEndpoint.id)).where(WebhookEndpoint.status != "deleted")
+    return session.scalar(wanted) or 0
+
+
+_COUNTS: Final[dict[str, Callable[[Session, datetime], int]]] = {
+    "members": lambda session, _now: seats_taken(session),
+    "events": _events,
+    "export_rows": exported_rows,
+    "mails_a_day": _mails,
+    "webhook_endpoints": _endpoints,
+}
