@@ -28,7 +28,7 @@ from meet2be.webhooks.models import (
     WebhookEvent,
 )
 
-DISABLED: Final = "the endpoint was disabled"
+DISABLED: Final = "endpoint_disabled"
 AT_ONCE: Final = 500
 _DELIVERIES = cast("Table", WebhookDelivery.__table__)
 _D = _DELIVERIES.c

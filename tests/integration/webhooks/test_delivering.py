@@ -164,7 +164,7 @@ def test_who_is_gone_is_switched_off_and_the_admins_are_told(
         stage.deliver(stage.announced(1))
         late = stage.announced(2)
     assert stage.health().status == "disabled_gone"
-    assert (late.status, late.final_reason) == ("cancelled", "the endpoint was disabled")
+    assert (late.status, late.final_reason) == ("cancelled", "endpoint_disabled")
     with database.tenant_session(stage.tenant_id) as session:
         (notice,) = session.scalars(select(Notification)).all()
     assert (notice.kind, notice.link) == ("webhook.disabled", f"/webhooks/{stage.endpoint.uid}")
