@@ -1,0 +1,185 @@
+"""What people do with orders: pay in another way, cancel, pay tickets back, mail again, retry."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from meet2be import facts
+from meet2be.attendees.models import Attendee
+from meet2be.audit.services import Actor, record
+from meet2be.checkout import steps as rows
+from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.errors import BadWish, OrderNotInState, UnknownOrder
+from meet2be.checkout.letters import confirmation, tickets_refunded
+from meet2be.checkout.unwinding import cancel_ticket, unwind
+from meet2be.events.facts import EventDataStale
+from meet2be.events.models import Event
+from meet2be.language import Message
+from meet2be.mailings.services import post
+from meet2be.orders.facts import OrderCanGoOn
+from meet2be.orders.models import Order, OrderStep
+from meet2be.payments.models import Payment, Refund
+from meet2be.refunding.opening import Share, left_of, open_shares
+
+_METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
+
+
+def find_order(session: Session, uid: str, *, lock: bool = False) -> Order:
+    """Return the tenant's order; raises ``UnknownOrder``."""
+    wanted = select(Order).where(Order.uid == uid)
+    found = session.scalar(wanted.with_for_update() if lock else wanted)
+    if found is None:
+        raise UnknownOrder(uid)
+    return found
+
+
+def pay_again(session: Session, desk: CheckoutDesk, buyer_key: str, method: str) -> Order:
+    """Let a buyer whose card failed, or whose payment waits, pay with another one.
+
+    Raises ``UnknownOrder``, ``BadWish``, and ``OrderNotInState`` once it is paid or its time is
+    over. The caller commits.
+    """
+    if not _METHOD_FORM.fullmatch(method):
+        raise BadWish("method", Message("Choose how to pay."))
+    order = session.scalar(select(Order).where(Order.buyer_key == buyer_key).with_for_update())
+    if order is None:
+        raise UnknownOrder(buyer_key)
+    step = rows.steps_of(session, order.id)["process_payment"]
+    is_in_time = order.expires_at is None or order.expires_at > desk.clock.now()
+    if order.status != "pending" or not is_in_time or step.state not in {"failed", "waiting"}:
+        raise OrderNotInState(order.code, Message("This order cannot be paid any more, or is."))
+    order.payment_method, order.problem = method, None
+    step.state, step.error, step.result = "todo", None, {}
+    facts.note(session, OrderCanGoOn(order.uid))
+    return order
+
+
+def cancel_order(
+    session: Session, desk: CheckoutDesk, uid: str, by: int | None, reason: str
+) -> Order:
+    """Cancel an order, whatever its steps have done: all of it is taken back. The caller commits.
+
+    Raises ``UnknownOrder``, and ``OrderNotInState`` for one that is over or has no steps.
+    """
+    order = find_order(session, uid, lock=True)
+    if order.status not in {"pending", "paid", "expired"} or order.client_key is None:
+        raise OrderNotInState(order.code, Message("This order is over already."))
+    actor = Actor("system") if by is None else Actor("user", str(by))
+    now = desk.clock.now()
+    record(session, actor, "order.cancel", "order", order.uid, reason=reason)
+    unwind(session, desk, order, "cancelled", "cancelled", now, actor=actor, by=by)
+    return order
+
+
+def refund_tickets(
+    session: Session,
+    desk: CheckoutDesk,
+    uid: str,
+    attendee_uids: Sequence[str],
+    by: int,
+    reason: str,
+    *,
+    cancel: bool,
+) -> int:
+    """Pay the chosen tickets back, one refund each, and cancel them if wanted.
+
+    Returns the sum in minor units. Raises ``UnknownOrder``, and ``OrderNotInState`` when nothing of
+    them is left to pay back. The caller commits.
+    """
+    order = find_order(session, uid, lock=True)
+    now, total = desk.clock.now(), 0
+    chosen = session.scalars(
+        select(Attendee)
+        .where(Attendee.order_id == order.id, Attendee.uid.in_(attendee_uids))
+        .order_by(Attendee.id)
+        .with_for_update()
+    ).all()
+    paid_back = []
+    for attendee in chosen:
+        amount = _pay_ticket_back(session, attendee, by, reason, desk)
+        if amount:
+            paid_back.append(attendee)
+            total += amount
+        if cancel:
+            cancel_ticket(session, attendee, now)
+    if not chosen or (not total and not cancel):
+        raise OrderNotInState(order.code, Message("Nothing of these tickets is left to pay back."))
+    event = session.get_one(Event, order.event_id)
+    record(
+        session, Actor("user", str(by)), "order.refund", "order", order.uid, reason=reason,
+        after={"tickets": len(chosen), "amount_minor": total, "cancelled": cancel},
+    )  # fmt: skip
+    facts.note(session, EventDataStale(event.uid))
+    if paid_back and order.buyer_email:
+        turn = "-".join(str(attendee.id) for attendee in paid_back) + f":{now:%Y%m%d%H%M%S}"
+        draft = tickets_refunded(session, desk, order, event, paid_back, total, turn)
+        post(session, draft, now)
+    return total
+
+
+def _pay_ticket_back(
+    session: Session, attendee: Attendee, by: int, reason: str, desk: CheckoutDesk
+) -> int:
+    if attendee.payment_id is None:
+        return 0
+    payment = session.get_one(Payment, attendee.payment_id)
+    under_way = _under_way(session, attendee)
+    open_amount = attendee.price_minor - attendee.refunded_minor - under_way
+    amount = min(open_amount, left_of(session, payment.id))
+    if amount <= 0:
+        return 0
+    open_shares(
+        session, payment, [Share(amount, attendee.id)], desk.clock.now(),
+        source="organiser", reason=reason, by=by, invoice_id=attendee.invoice_id,
+    )  # fmt: skip
+    return amount
+
+
+def _under_way(session: Session, attendee: Attendee) -> int:
+    """Return what is on its way back to an attendee already, in minor units."""
+    waiting = ("planned", "sending", "uncertain", "pending")
+    found = session.scalar(
+        select(func.sum(Refund.amount_minor)).where(
+            Refund.attendee_id == attendee.id, Refund.status.in_(waiting)
+        )
+    )
+    return int(found or 0)
+
+
+def mail_again(session: Session, desk: CheckoutDesk, uid: str, by: int) -> None:
+    """Mail the confirmation once more; it counts in the buyer's limit like any mail.
+
+    Raises ``UnknownOrder``, ``OrderNotInState`` unless the order is paid. The caller commits.
+    """
+    order = find_order(session, uid)
+    if order.status != "paid" or not order.buyer_email:
+        raise OrderNotInState(order.code, Message("Only a paid order has a confirmation."))
+    now = desk.clock.now()
+    event = session.get_one(Event, order.event_id)
+    post(session, confirmation(session, desk, order, event, f":{now:%Y%m%d%H%M%S}"), now)
+    record(session, Actor("user", str(by)), "order.mail_again", "order", order.uid)
+
+
+def retry_step(session: Session, desk: CheckoutDesk, uid: str, name: str, by: int) -> None:
+    """Have a step that failed, or stands still, tried again; a payment is the buyer's to retry.
+
+    Raises ``UnknownOrder``, ``OrderNotInState``. The caller commits.
+    """
+    order = find_order(session, uid, lock=True)
+    step: OrderStep | None = rows.steps_of(session, order.id).get(name)
+    is_paid_for = order.status == "paid" or name == "process_payment"
+    lost = step is not None and step.state == "doing" and step.lease_until is None
+    failed = step is not None and step.state == "failed" and name != "process_payment"
+    if step is None or not is_paid_for or not (lost or failed):
+        raise OrderNotInState(order.code, Message("There is nothing to try again in this step."))
+    if failed:
+        step.state, step.result = "todo", {}
+    record(
+        session, Actor("user", str(by)), "order.retry_step", "order", order.uid,
+        after={"step": name},
+    )  # fmt: skip
+    facts.note(session, OrderCanGoOn(order.uid))

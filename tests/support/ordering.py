@@ -1,0 +1,174 @@
+"""A shop in tests: an event with tickets, a provider, buyers, and the steps of their orders."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+
+from meet2be.checkout import completing
+from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.paying import process_payment
+from meet2be.checkout.placing import Holder, Wish, place_tx
+from meet2be.checkout.refund_sending import send_refund
+from meet2be.checkout.steps import Outcome, Wait
+from meet2be.checkout.warehouse import notify_warehouse
+from meet2be.events.models import TicketType
+from meet2be.integrations.guarded_http import Answer, HookCallFailed
+from meet2be.orders.models import Order, OrderStep
+from meet2be.payments.models import Refund
+from meet2be.tenancy.models import Tenant
+from support.cancelling import Conference
+
+VISA = "pm_card_visa"
+BERLIN = {
+    "name": "Ada Arden", "street": "Allee 1", "postcode": "10115", "city": "Berlin",
+    "country": "DE",
+}  # fmt: skip
+
+
+def trusted() -> None:
+    """Be a worker that holds its lease."""
+
+
+@dataclass
+class Warehouse:
+    """The organisation's warehouse: what it was told, and what it answers next."""
+
+    told: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
+    answers: list[int | HookCallFailed] = field(default_factory=list)
+
+    def post(self, url: str, headers: dict[str, str], body: bytes) -> Answer:
+        self.told.append((url, headers, body))
+        answer = self.answers.pop(0) if self.answers else 200
+        if isinstance(answer, HookCallFailed):
+            raise answer
+        return Answer(answer, {}, b"", False, "192.0.2.1")
+
+
+@dataclass
+class Shop:
+    """The event's box office."""
+
+    of: Conference
+    warehouse: Warehouse = field(default_factory=Warehouse)
+
+    @property
+    def desk(self) -> CheckoutDesk:
+        return CheckoutDesk(self.of.desk, self.warehouse, "https://shop.example")
+
+    def ticket(
+        self, price: int = 4_200, quota: int = 10, name: str = "Regular", **fields: Any
+    ) -> TicketType:
+        """Return a new kind of ticket on sale."""
+        made = TicketType(
+            event_id=self.of.event.id, name=name, price_minor=price, quota=quota, **fields
+        )
+        with self.of.database.tenant_session(self.of.tenant.id) as session:
+            session.add(made)
+            session.commit()
+        return made
+
+    def settings(self, **settings: Any) -> None:
+        """Set settings of the organisation."""
+        with self.of.database.tenant_session(self.of.tenant.id) as session:
+            session.get_one(Tenant, self.of.tenant.id).settings = settings
+            session.commit()
+
+    def wish(
+        self, ticket: TicketType, names: Sequence[str] = ("Ada Arden",), **fields: Any
+    ) -> Wish:
+        """Return what a buyer fills in."""
+        values: dict[str, Any] = {
+            "client_key": secrets.token_urlsafe(16),
+            "name": "Bea Buyer",
+            "email": "bea@example.org",
+            "locale": "en-GB",
+            "tickets": {ticket.id: [Holder(name) for name in names]},
+            "method": VISA,
+        }
+        return Wish(**{**values, **fields})
+
+    def place(self, wish: Wish) -> Order:
+        """Place an order."""
+        return place_tx(self.desk, self.of.tenant.id, self.of.event.uid, wish)
+
+    def links(self, order: Order) -> dict[str, Callable[[], Outcome]]:
+        """Return the steps of an order as its chain calls them."""
+        desk, tenant, uid = self.desk, self.of.tenant.id, order.uid
+        return {
+            "validate_order": lambda: completing.validate_order(desk, tenant, uid),
+            "process_payment": lambda: process_payment(desk, tenant, uid, trusted),
+            "update_inventory": lambda: completing.update_inventory(desk, tenant, uid),
+            "calculate_shipping": lambda: completing.calculate_shipping(desk, tenant, uid),
+            "create_shipping_label": lambda: completing.create_shipping_label(desk, tenant, uid),
+            "send_confirmation": lambda: completing.send_confirmation(desk, tenant, uid),
+            "notify_warehouse": lambda: notify_warehouse(desk, tenant, uid, trusted),
+        }
+
+    def run(self, order: Order, upto: str = "notify_warehouse", waits: int = 30) -> Order:
+        """Run an order's chain, moving the clock over its waits; return the order."""
+        for name, link in self.links(order).items():
+            for _ in range(waits):
+                outcome = link()
+                if not isinstance(outcome, Wait):
+                    break
+                self.of.pass_time(outcome.seconds + 0.01)
+            else:
+                raise AssertionError(f"{name} still waits")
+            if name == upto:
+                break
+        return self.order(order)
+
+    def buy(self, wish: Wish) -> Order:
+        """Place an order and run its chain."""
+        return self.run(self.place(wish))
+
+    def send_refunds(self) -> list[Refund]:
+        """Send what stands in the refund ledger, until nobody waits; return the ledger."""
+        for _ in range(20):
+            waiting = [
+                each for each in self.of.refunds() if each.status in {"sending", "uncertain"}
+            ]
+            if not waiting:
+                break
+            for refund in waiting:
+                outcome = send_refund(self.desk, self.of.tenant.id, refund.id, trusted)
+                if isinstance(outcome, Wait):
+                    self.of.pass_time(outcome.seconds + 0.01)
+        return self.of.refunds()
+
+    def order(self, order: Order) -> Order:
+        """Return an order as it stands."""
+        found: Order = self.of.rows(Order, Order.id == order.id)[0]
+        return found
+
+    def steps(self, order: Order) -> dict[str, str]:
+        """Return the states of an order's steps."""
+        rows = self.of.rows(OrderStep, OrderStep.order_id == order.id)
+        return {row.step: row.state for row in rows}
+
+    def stock(self, ticket: TicketType) -> tuple[int, int]:
+        """Return how many of a kind are held and sold."""
+        with self.of.database.tenant_session(self.of.tenant.id, read_only=True) as session:
+            kind = select(TicketType.held, TicketType.sold).where(TicketType.id == ticket.id)
+            held, sold = session.execute(kind).one()
+            return int(held), int(sold)
+
+    def charges(self, order: Order) -> list[dict[str, Any]]:
+        """Return what the provider itself has taken for an order."""
+        charges = self.of.provider.control.ledger()["charges"]
+        return [
+            each for each in charges
+            if each["metadata"].get("order") == order.code and each["status"] == "succeeded"
+        ]  # fmt: skip
+
+    def paid_back(self, order: Order) -> int:
+        """Return what the provider itself has paid back for an order, in minor units."""
+        mine = {each["payment_intent"] for each in self.charges(order)}
+        refunds = self.of.provider.control.ledger()["refunds"]
+        return sum(
+            each["amount"] for each in refunds
+            if each["payment_intent"] in mine and each["status"] in {"succeeded", "pending"}
+        )  # fmt: skip
