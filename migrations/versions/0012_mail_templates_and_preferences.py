@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -231,7 +233,7 @@ def tokens() -> None:
     op.create_index("ix_account_tokens_expires_at", "account_tokens", ["expires_at"])
 
 
-def stamps() -> tuple[sa.Column[sa.DateTime], sa.Column[sa.DateTime]]:
+def stamps() -> tuple[sa.Column[Any], sa.Column[Any]]:
     return (
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

@@ -22,7 +22,6 @@ from meet2be.mailings.limits import person_key
 from meet2be.mailings.models import EmailLog, Mail
 from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import MailDraft, Sender, post
-from onqueue import Job
 from onqueue.payload import plan_of
 from onqueue.testing import FakeClock
 from support.child_loop import Bench
@@ -76,11 +75,11 @@ class MailRoom:
         self.push(jobs, tenant_id)
         return written.mail_id
 
-    def jobs_of(self, session: Any) -> list[Job]:
+    def jobs_of(self, session: Any) -> list[Any]:
         """Return the jobs that a session's facts cause, and forget the facts."""
         return [job for fact in facts.take(session) for job in TRIGGERS[type(fact)](fact)]
 
-    def push(self, jobs: list[Job], tenant_id: int | None = 1) -> None:
+    def push(self, jobs: list[Any], tenant_id: int | None = 1) -> None:
         """Put jobs into the queue in the name of a tenant."""
         context = {} if tenant_id is None else {"tenant": str(tenant_id)}
         for job in jobs:

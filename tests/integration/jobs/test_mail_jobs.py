@@ -93,7 +93,7 @@ class Refusing:
 @pytest.fixture
 def refusing(room: MailRoom) -> Iterator[Refusing]:
     working, made = room.deliveries.transport, Refusing()
-    room.deliveries.transport = made  # type: ignore[assignment]
+    room.deliveries.transport = made
     yield made
     room.deliveries.transport = working
 

@@ -116,7 +116,9 @@ def make_channel(
 @pytest.fixture
 def sender(sqlite_database: Database, clock: FakeClock, receiver: Receiver) -> AlertSender:
     port = int(receiver.url.split(":")[2].split("/")[0])
-    http = GuardedHttp(UrlRules(allow_http=True, ports=(port,)), AddressRules(["127.0.0.0/8"]))
+    http = GuardedHttp(
+        UrlRules(allow_http=True, ports=frozenset({port})), AddressRules(["127.0.0.0/8"])
+    )
     return AlertSender(sqlite_database, http, Vault([KEY]))
 
 

@@ -77,6 +77,7 @@ def test_an_organisation_puts_its_own_words_in_place_and_takes_them_back(
     tenant = make_tenant(sqlite_database)
     event = make_event(sqlite_database, tenant)
     admin = web.person(tenant)
+    assert admin.user is not None
     assert "We told you" in admin.page("/mail/templates/refund_made/en")
     place = f"/mail/templates/refund_made/en?event={event.uid}"
     bad = admin.post(place, action="save", subject="Hi", text="{{ nmae }}")
