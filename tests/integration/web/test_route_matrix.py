@@ -5,18 +5,21 @@ with names that do not exist, every role gets 404 and the same page.
 """
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 from sqlalchemy import select, update
 from werkzeug.routing import Rule
 
+from meet2be.api_tokens.models import ApiToken
 from meet2be.attendees.models import Attendee
 from meet2be.cancellations.models import CancelItem
 from meet2be.db import Database
+from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
+from meet2be.exports.models import Export, ExportPreset, ExportSchedule
 from meet2be.imports.models import Import
 from meet2be.mailings.models import Mail
 from meet2be.orders.models import Order
@@ -25,6 +28,8 @@ from meet2be.tenancy.models import Tenant
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
 from support.cancelling import Conference, conference
+from support.factories import make_user
+from support.hooks import announce_and_spread, announcement, make_endpoint
 from support.stage import Stage, fill
 
 ROLES = ("viewer", "organiser", "admin", "owner", "operator")
@@ -59,6 +64,23 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/attendees/<uid>"): READ,
     ("GET", "/events/<uid>/cancel"): Access(409, "organiser"),
     ("POST", "/events/<uid>/cancel"): Access(409, "organiser"),
+    ("GET", "/exports"): Access(200, "organiser"),
+    ("GET", "/events/<event_uid>/export"): Access(200, "organiser"),
+    ("POST", "/events/<event_uid>/export"): Access(422, "organiser"),
+    ("GET", "/exports/<uid>"): Access(200, "organiser"),
+    ("GET", "/exports/<uid>/progress"): Access(200, "organiser"),
+    ("GET", "/exports/<uid>/download/<token>"): Access(404, "organiser"),
+    ("POST", "/exports/<uid>/cancel"): Access(303, "organiser"),
+    ("POST", "/exports/<uid>/again"): Access(303, "organiser"),
+    ("POST", "/exports/<uid>/delete"): Access(303, "organiser"),
+    ("POST", "/exports/presets/<uid>/delete"): Access(303, "organiser"),
+    ("GET", "/exports/schedules"): Access(200, "organiser"),
+    ("GET", "/exports/schedules/<uid>"): Access(200, "organiser"),
+    ("POST", "/exports/schedules/<uid>"): Access(422, "organiser"),
+    ("POST", "/exports/schedules/<uid>/pause"): Access(303, "organiser"),
+    ("POST", "/exports/schedules/<uid>/resume"): Access(303, "organiser"),
+    ("POST", "/exports/schedules/<uid>/run"): Access(303, "organiser"),
+    ("POST", "/exports/schedules/<uid>/delete"): Access(303, "organiser"),
     ("GET", "/cancellations"): READ,
     ("GET", "/cancellations/<uid>"): READ,
     ("GET", "/cancellations/<uid>/progress"): READ,
@@ -81,6 +103,20 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/mail"): READ,
     ("GET", "/mail/<uid>"): READ,
     ("POST", "/mail/<uid>/mark"): Access(422, "admin"),
+    ("POST", "/mail/<uid>/cancel"): Access(303, "organiser"),
+    ("POST", "/mail/<uid>/resend"): Access(409, "organiser"),
+    ("GET", "/mail/templates"): Access(200, "admin"),
+    ("GET", "/mail/templates/<key>/<locale>"): Access(404, "admin"),
+    ("POST", "/mail/templates/<key>/<locale>"): Access(404, "admin"),
+    ("POST", "/mail/templates/<key>/<locale>/revert"): Access(404, "admin"),
+    ("GET", "/mail/suppressions"): Access(200, "admin"),
+    ("POST", "/mail/suppressions"): Access(422, "admin"),
+    ("POST", "/mail/suppressions/bring"): Access(303, "admin"),
+    ("POST", "/mail/suppressions/<number>/remove"): Access(404, "admin"),
+    ("POST", "/hooks/mail/ses"): Access(400, anonymous=400),
+    ("POST", "/hooks/mail/generic"): Access(404, anonymous=404),
+    ("GET", "/unsubscribe/<token>"): Access(404, anonymous=404),
+    ("POST", "/unsubscribe/<token>"): Access(404, anonymous=404),
     ("GET", "/imports"): Access(200, "organiser"),
     ("GET", "/imports/new"): Access(200, "organiser"),
     ("POST", "/imports/new"): Access(422, "organiser", fields={"kind": "none"}),
@@ -97,9 +133,73 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("POST", "/imports/<uid>/retry"): Access(409, "organiser"),
     ("POST", "/imports/<uid>/undo"): Access(422, "organiser"),
     ("GET", "/imports/<uid>/rejected.csv"): Access(200, "organiser"),
+    ("GET", "/webhooks"): Access(200, "admin"),
+    ("GET", "/webhooks/new"): Access(200, "admin"),
+    ("POST", "/webhooks/new"): Access(422, "admin"),
+    ("GET", "/webhooks/tester"): Access(200, "admin"),
+    ("POST", "/webhooks/tester"): Access(200, "admin"),
+    ("GET", "/webhooks/deliveries"): Access(200, "admin"),
+    ("GET", "/webhooks/deliveries/replay"): Access(200, "admin"),
+    ("POST", "/webhooks/deliveries/replay"): Access(303, "admin"),
+    ("GET", "/webhooks/deliveries/<uid>"): Access(200, "admin"),
+    ("POST", "/webhooks/deliveries/<uid>/replay"): Access(303, "admin"),
+    ("POST", "/webhooks/deliveries/<uid>/cancel"): Access(303, "admin"),
+    ("GET", "/webhooks/<uid>"): Access(200, "admin"),
+    ("GET", "/webhooks/<uid>/edit"): Access(200, "admin"),
+    ("POST", "/webhooks/<uid>/edit"): Access(422, "admin"),
+    ("POST", "/webhooks/<uid>/rotate"): Access(200, "admin"),
+    ("POST", "/webhooks/<uid>/test"): Access(303, "admin"),
+    ("POST", "/webhooks/<uid>/delete"): Access(303, "admin"),
+    ("POST", "/webhooks/<uid>/pause"): Access(303, "admin"),
+    ("POST", "/webhooks/<uid>/on"): Access(303, "admin"),
+    ("POST", "/webhooks/<uid>/off"): Access(303, "admin"),
+    ("POST", "/webhooks/<uid>/revoke"): Access(303, "admin"),
     ("GET", "/notifications"): READ,
     ("POST", "/notifications/read"): Access(303),
+    ("GET", "/notifications/preferences"): READ,
+    ("POST", "/notifications/preferences"): Access(303),
+    ("GET", "/notifications/channels"): Access(200, "admin"),
+    ("POST", "/notifications/channels"): Access(422, "admin"),
+    ("POST", "/notifications/channels/<uid>/<verb>"): Access(404, "admin"),
     ("GET", "/audit"): Access(200, "admin"),
+    ("GET", "/audit.csv"): Access(200, "admin"),
+    ("GET", "/account"): READ,
+    ("POST", "/account"): Access(422),
+    ("POST", "/account/password"): Access(422, fields={"password": "x", "again": "y"}),
+    ("POST", "/account/sessions/end"): Access(303, fields={"session": "0"}),
+    ("GET", "/password"): Access(200, anonymous=200),
+    ("POST", "/password"): Access(422, anonymous=422),
+    ("GET", "/password/<secret>"): Access(404, anonymous=404),
+    ("POST", "/password/<secret>"): Access(404, anonymous=404),
+    ("GET", "/welcome/<secret>"): Access(404, anonymous=404),
+    ("POST", "/welcome/<secret>"): Access(404, anonymous=404),
+    ("GET", "/invitation/<secret>"): Access(404, anonymous=404),
+    ("POST", "/invitation/<secret>"): Access(404, anonymous=404),
+    ("GET", "/signup"): Access(200, anonymous=200),
+    ("POST", "/signup"): Access(422, anonymous=422),
+    ("GET", "/signup/<secret>"): Access(404, anonymous=404),
+    ("POST", "/signup/<secret>"): Access(404, anonymous=404),
+    ("GET", "/operator/tenants"): Access(200, "operator"),
+    ("GET", "/operator/tenants/<uid>"): Access(404, "operator"),
+    ("POST", "/operator/tenants/<uid>/suspend"): Access(404, "operator"),
+    ("POST", "/operator/tenants/<uid>/lift"): Access(404, "operator"),
+    ("POST", "/operator/tenants/<uid>/limits"): Access(404, "operator"),
+    ("GET", "/settings"): Access(200, "admin"),
+    ("POST", "/settings"): Access(422, "admin"),
+    ("GET", "/settings/limits"): Access(200, "admin"),
+    ("GET", "/settings/sender"): Access(200, "admin"),
+    ("POST", "/settings/sender"): Access(422, "admin"),
+    ("POST", "/settings/sender/confirm"): Access(422, "admin"),
+    ("POST", "/settings/sender/remove"): Access(303, "admin"),
+    ("GET", "/settings/members"): Access(200, "admin"),
+    ("POST", "/settings/members/invite"): Access(422, "admin"),
+    ("POST", "/settings/members/invitations/<uid>/resend"): Access(404, "admin"),
+    ("POST", "/settings/members/invitations/<uid>/withdraw"): Access(404, "admin"),
+    ("POST", "/settings/members/<uid>/role"): Access(404, "admin"),
+    ("POST", "/settings/members/<uid>/remove"): Access(404, "admin"),
+    ("GET", "/settings/api-tokens"): Access(200, "admin"),
+    ("POST", "/settings/api-tokens"): Access(422, "admin"),
+    ("POST", "/settings/api-tokens/<uid>/revoke"): Access(303, "admin"),
 }
 # Pages about one thing, and which of the stage's things it is.
 THINGS = {"events": "event", "attendees": "attendee", "cancellations": "run", "refunds": "refund",
@@ -122,11 +222,18 @@ class Things:
     mail: str
     item: int
     imported: str
+    token: str = UNKNOWN
+    # Things that a button takes away: made anew each time, by the beginning of the rule.
+    more: dict[str, Callable[[], str]] = field(default_factory=dict)
 
     def path(self, rule: str) -> str:
         """Return the address of a rule with these things."""
         area = rule.split("/")[1]
-        name = str(getattr(self, THINGS[area])) if area in THINGS else ""
+        name = str(getattr(self, THINGS[area])) if area in THINGS else UNKNOWN
+        name = self.token if rule.startswith("/settings/api-tokens") else name
+        for beginning, make in self.more.items():
+            if rule.startswith(f"{beginning}/<uid>"):
+                name = make()
         return rule.replace("<uid>", name).replace("<event_uid>", self.event)
 
 
@@ -140,7 +247,22 @@ def things_of(made: Conference) -> Things:
         made.mails()[0].uid,
         made.rows(CancelItem)[0].id,
         an_import(made),
+        a_token(made),
+        export_things(made, made.admin),
     )
+
+
+def a_token(made: Conference) -> str:
+    """Return a token of the organisation."""
+    person = make_user(made.database, made.tenant)
+    with made.database.tenant_session(made.tenant.id) as session:
+        token = ApiToken(
+            user_id=person.id, name="a program", prefix="m2b_", token_hash=new_uid(),
+            scopes=["events:read"],
+        )  # fmt: skip
+        session.add(token)
+        session.commit()
+        return token.uid
 
 
 def an_import(made: Conference) -> str:
@@ -157,6 +279,47 @@ def an_import(made: Conference) -> str:
         return found.uid
 
 
+def export_things(made: Conference, owner: int, word: str = "x") -> dict[str, Callable[[], str]]:
+    """Return what makes mails, exports, saved selections and schedules of somebody."""
+
+    def kept(row: Export | ExportPreset | ExportSchedule | Mail) -> str:
+        with made.database.tenant_session(made.tenant.id) as session:
+            session.add(row)
+            session.commit()
+            return row.uid
+
+    return {
+        "/webhooks": lambda: make_endpoint(made.database, made.tenant.id, description=word).uid,
+        "/webhooks/deliveries": lambda: a_delivery(made, word),
+        "/mail": lambda: kept(
+            Mail(
+                kind="refund_made", to_addr=f"{word}@x.example", to_norm=f"{word}@x.example",
+                dedupe_key=new_uid(), subject=word, body_text=word,
+            )
+        ),
+        "/exports": lambda: kept(
+            Export(
+                event_id=made.event.id, requested_by=owner, format="csv", filename=word,
+                spec={"columns": ["name"]}, request_hash=new_uid(), storage_key=new_uid(),
+            )
+        ),
+        "/exports/presets": lambda: kept(ExportPreset(owner_id=owner, name=f"{word} {new_uid()}")),
+        "/exports/schedules": lambda: kept(
+            ExportSchedule(
+                event_id=made.event.id, owner_id=owner, name=word, format="csv", repeat="daily",
+                time_of_day="07:00", timezone="UTC",
+            )
+        ),
+    }  # fmt: skip
+
+
+def a_delivery(made: Conference, word: str) -> str:
+    """Return a delivery of the organisation."""
+    make_endpoint(made.database, made.tenant.id, url=f"https://{new_uid()}.example/{word}")
+    told = announcement(subject_uid=word, dedupe_key=new_uid(), data={"text": word})
+    return announce_and_spread(made.database, made.tenant.id, told)[-1].uid
+
+
 def taint(made: Conference) -> None:
     """Write a word nobody else has into every text a page could show."""
     with made.database.tenant_session(made.tenant.id) as session:
@@ -168,6 +331,7 @@ def taint(made: Conference) -> None:
             (CancelItem, ("name_snapshot", "email_snapshot", "error_text")),
             (Mail, ("subject", "body_text", "last_error", "to_addr", "to_norm")),
             (Refund, ("reason", "failure_text", "provider_status")),
+            (ApiToken, ("name", "prefix", "last_used_ip")),
         ):
             session.execute(
                 update(model)
@@ -196,7 +360,7 @@ def theirs(
         made.confirm()
         made.work(0, chunks=1)
         made.work(1, chunks=1)
-        things = things_of(made)
+        things = replace(things_of(made), more=export_things(made, made.admin, CANARY))
         taint(made)
         yield things
 
@@ -227,6 +391,8 @@ def test_each_role_gets_what_the_matrix_says(ours: Stage) -> None:
 def go_through_the_matrix(ours: Stage, things: Things, role: str) -> None:
     """Use every route as that role."""
     person = ours.web.anybody() if role == "anonymous" else ours.as_a(role)
+    if person.user is not None:
+        things = replace(things, more=export_things(ours.conference, person.user.id))
     for (method, rule), access in MATRIX.items():
         if rule in {"/logout", "/login", "/organisation"} and role != "anonymous":
             continue  # would end the session the others need; tested with the log-in
