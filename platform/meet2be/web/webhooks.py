@@ -296,7 +296,10 @@ def delete(uid: str) -> ResponseReturnValue:
     return redirect(url_for("webhooks.index"), 303)
 
 
-@blueprint.post("/webhooks/<uid>/do/<any(pause, on, off, revoke):verb>")
+@blueprint.post("/webhooks/<uid>/pause", defaults={"verb": "pause"})
+@blueprint.post("/webhooks/<uid>/on", defaults={"verb": "on"})
+@blueprint.post("/webhooks/<uid>/off", defaults={"verb": "off"})
+@blueprint.post("/webhooks/<uid>/revoke", defaults={"verb": "revoke"})
 @requires(ADMINISTER)
 def act(uid: str, verb: str) -> ResponseReturnValue:
     """Pause an endpoint, switch it on or off, or revoke its former secret."""

@@ -61,7 +61,7 @@ def test_an_admin_adds_an_endpoint_and_sees_its_secret_once(web: Web, receiver: 
     assert "X-Token" in admin.page(f"/webhooks/{uid}/edit")
     rotated = admin.post(f"/webhooks/{uid}/rotate")
     assert SECRET.search(rotated.text) and "Revoke the former one now" in rotated.text
-    assert admin.post(f"/webhooks/{uid}/do/revoke").status_code == 303
+    assert admin.post(f"/webhooks/{uid}/revoke").status_code == 303
     with web.services.database.tenant_session(tenant.id) as session:
         sealed = session.scalars(select(WebhookSecret.secret_enc)).all()
     assert [text is None for text in sealed] == [True, False]
@@ -125,7 +125,7 @@ def test_pausing_testing_and_deleting(web: Web, receiver: Receiver) -> None:
     tested = admin.post(f"/webhooks/{uid}/test")
     (delivery,) = deliveries_of(database, tenant.id)
     assert tested.location == f"/webhooks/deliveries/{delivery.uid}"
-    assert admin.post(f"/webhooks/{uid}/do/pause").status_code == 303
+    assert admin.post(f"/webhooks/{uid}/pause").status_code == 303
     assert "held back" in admin.page(f"/webhooks/{uid}")
     assert (
         "not switched on"
@@ -133,7 +133,7 @@ def test_pausing_testing_and_deleting(web: Web, receiver: Receiver) -> None:
             f"/webhooks/{uid}/test", data={"csrf_token": admin.token()}, follow_redirects=True
         ).text
     )
-    assert admin.post(f"/webhooks/{uid}/do/on").status_code == 303
+    assert admin.post(f"/webhooks/{uid}/on").status_code == 303
     assert admin.post(f"/webhooks/{uid}/delete").status_code == 303
     assert admin.get(f"/webhooks/{uid}").status_code == 404
     with database.tenant_session(tenant.id) as session:
