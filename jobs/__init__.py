@@ -25,6 +25,7 @@ MODULES = (
     "tell_import_failure",
     "tend_exports",
     "tend_orders",
+    "tidy_imports",
     "tidy_mails",
     "welcome_imported",
     "work_import_chunk",

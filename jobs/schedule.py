@@ -8,6 +8,7 @@ from __future__ import annotations
 from jobs.prune_webhooks import PruneWebhooks
 from jobs.tend_exports import ExpireExports, RunExportSchedules
 from jobs.tend_orders import TendOrders
+from jobs.tidy_imports import TidyImports
 from jobs.tidy_mails import TidyMails
 from onqueue.schedule import Schedule
 from onqueue.schedule.jobs import (
@@ -32,6 +33,7 @@ WATCHED = [
     "redis-cancellations:cancellations",
     "redis:webhooks",
     "redis-long:exports",
+    "redis:imports",
 ]
 
 SCHEDULE = Schedule(connection="redis")
@@ -46,6 +48,7 @@ SCHEDULE.job(RunExportSchedules(), "export-schedules").every(minutes=1).without_
 SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
 SCHEDULE.job(PruneWebhooks(), "prune-webhooks").daily_at("03:50").on_queue("low")
 SCHEDULE.job(TendOrders(), "tend-orders").every(minutes=1).on_queue("high").without_overlapping()
+SCHEDULE.job(TidyImports(), "tidy-imports").daily_at("04:00").on_queue("low")
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(
     "critical"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from io import BytesIO
 from typing import Any, BinaryIO, cast
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request
@@ -88,7 +87,7 @@ def upload() -> ResponseReturnValue:
     if file is None or not file.filename:
         return _ask_for_file(_("Choose a file."), 422)
     session = tenant_session()
-    stream = cast("BinaryIO", file.stream) if file.stream else BytesIO()
+    stream = cast("BinaryIO", file.stream)
     given = verbs.Upload(kind, stream, file.filename, identity().user_id, event)
     try:
         found = verbs.upload(session, services().store, given, actor())

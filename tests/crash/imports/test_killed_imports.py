@@ -28,6 +28,7 @@ from meet2be.mailings.models import Mail
 from meet2be.orders.models import Order
 from meet2be.queueing import dispatch_all
 from meet2be.tenancy.models import Membership
+from onqueue import Job
 from onqueue.clock import SystemClock
 from onqueue.connections import QueueManager, using
 from onqueue.testing.clock import FakeClock
@@ -167,7 +168,12 @@ def test_a_batch_survives_a_killed_worker_from_the_file_to_the_notice(
             "REDIS_URL": server.url,
             "STRIPE_WEBHOOK_SECRET": "whsec_tests",
         }
-        services = make_services(database, clock, tmp_path, REDIS_URL=server.url)
+        services = make_services(
+            database,
+            clock,  # type: ignore[arg-type]  # the wall's: the workers have no other
+            tmp_path,
+            REDIS_URL=server.url,
+        )
         rig.desk = type(rig.desk)(database, services.store, clock)
         uid = _uploaded(rig)
         marker = tmp_path / "struck"
@@ -203,5 +209,6 @@ def _uploaded(rig: Importing) -> str:
 def _dispatch(rig: Importing, fact: object) -> None:
     """Do what the commit does where facts become jobs; the tests' services have no such."""
     with rig.database.tenant_session(rig.tenant.id) as session:
-        dispatch_all(session, TRIGGERS[type(fact)](fact))
+        jobs = [job for job in TRIGGERS[type(fact)](fact) if isinstance(job, Job)]
+        dispatch_all(session, jobs)
         session.commit()

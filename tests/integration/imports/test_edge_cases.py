@@ -9,6 +9,7 @@ from sqlalchemy import func, select, update
 
 from meet2be.accounts.models import User, WebSession
 from meet2be.attendees.models import Attendee
+from meet2be.audit.services import SYSTEM
 from meet2be.imports import services as verbs
 from meet2be.imports.closing import end_step, first_failure
 from meet2be.imports.errors import UnreadableUpload, WrongState
@@ -16,6 +17,7 @@ from meet2be.imports.limits import CHUNK_ROWS, LARGEST_UPLOAD
 from meet2be.imports.listing import progress_of
 from meet2be.imports.report import rejected_lines
 from meet2be.imports.steps import chunk_failed, work_chunk
+from meet2be.imports.tidying import tidy_imports
 from meet2be.language import speaking
 from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
@@ -74,10 +76,6 @@ def test_what_was_not_checked_is_not_written(rig: Importing) -> None:
     uid = rig.upload(PEOPLE + ADA)
     with pytest.raises(WrongState):
         rig.start(uid)
-
-
-def verbs_actor() -> verbs.Actor:
-    return verbs.Actor("system")
 
 
 def test_02_a_file_of_one_column_is_a_list(rig: Importing) -> None:
@@ -363,7 +361,7 @@ def test_further_too_large_a_file_is_refused_unread(rig: Importing) -> None:
     with rig.database.tenant_session(rig.tenant.id) as session:
         given = verbs.Upload("attendees", Endless(b"Name\nAda\n"), "l.csv", rig.user.id, rig.event)
         with pytest.raises(UnreadableUpload, match="50 MB"):
-            verbs.upload(session, rig.desk.store, given, verbs_actor())
+            verbs.upload(session, rig.desk.store, given, SYSTEM)
 
 
 def test_rows_of_an_order_go_together_however_far_apart(any_rig: Importing) -> None:
@@ -384,7 +382,7 @@ def test_another_organisations_event_cannot_be_imported_into(rig: Importing) -> 
             "attendees", io.BytesIO(b"Name\nAda\n"), "l.csv", rig.user.id, stranger
         )
         with pytest.raises(Exception, match=r"(?i)foreign key"):
-            verbs.upload(session, rig.desk.store, given, verbs_actor())
+            verbs.upload(session, rig.desk.store, given, SYSTEM)
 
 
 def test_21_a_chunk_that_fails_for_ever_holds_up_no_other(rig: Importing, clock: FakeClock) -> None:
@@ -420,3 +418,16 @@ def test_22_a_chunk_that_is_delivered_again_counts_once(rig: Importing) -> None:
     with rig.database.tenant_session(rig.tenant.id, read_only=True) as session:
         progress = progress_of(session, rig.found(session, uid))
     assert progress.percent == 100
+
+
+def test_old_imports_keep_no_data_of_persons(rig: Importing, clock: FakeClock) -> None:
+    old = rig.imported(PEOPLE + ADA)
+    clock.advance(31 * 24 * 3600)
+    young = rig.checked(PEOPLE + "Bob,bob@example.org,\r\n")
+    assert tidy_imports(rig.desk) == 1
+    assert tidy_imports(rig.desk) == 0
+    assert rig.rows(old) == {}
+    assert rig.row(old).storage_key is None
+    assert rig.row(old).state == "done"
+    assert rig.count() == 1
+    assert set(rig.states(young).values()) == {"valid"}
