@@ -94,6 +94,8 @@ def upload() -> ResponseReturnValue:
     except UnreadableUpload as error:
         session.rollback()
         return _ask_for_file(said(error), 422)
+    finally:
+        file.close()
     session.commit()
     return redirect(address("imports.layout", uid=found.uid), 303)
 

@@ -1,4 +1,7 @@
-"""The edge cases of imports, numbered as in docs/reference/import-edge-cases.md."""
+"""The edge cases of imports, numbered as in docs/reference/import-edge-cases.md.
+
+One file, however long: the table there names its tests by their numbers.
+"""
 
 import csv
 import io

@@ -48,6 +48,7 @@ def send(person: Person, rig: Importing, data: bytes, kind: str = "attendees") -
             "file": (io.BytesIO(data), "list.csv"),
         },
     )
+    answer.request.environ["wsgi.input"].close()  # a large one lies on disk
     return answer.status_code
 
 
