@@ -25,14 +25,14 @@ INSTALL := $(PIP) install -qq --require-hashes
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup up down demo test check format chaos bench screenshots catalogue requirements clean \
-	browser python
+	browser fonts benchfiles python
 
 help: ## Print this list
 	@echo "Meet2Be. The targets of make:"
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 	@echo "Variables: PYTHON=$(PYTHON)  ARGS= (pytest)  FILE= KILLS= LATENCY= KEEP=1 (demo)"
 
-setup: $(STAMPS)/run ## Make the virtual environment and install what the platform runs on
+setup: $(STAMPS)/run fonts ## Make the virtual environment and install what the platform runs on
 	@:
 
 up: $(STAMPS)/run ## Start the platform and leave it running; prints the address and the log-ins
@@ -45,7 +45,7 @@ demo: $(STAMPS)/run ## Cancel a conference of 5,000 while workers are killed; th
 	@$(BIN)/python -m demo $(if $(FILE),--file '$(FILE)') $(if $(KILLS),--kills '$(KILLS)') \
 		$(if $(LATENCY),--latency '$(LATENCY)') $(if $(KEEP),--keep)
 
-test: $(STAMPS)/test $(STAMPS)/check browser ## Run all tests but the long ones (ARGS="-k word -x")
+test: $(STAMPS)/test $(STAMPS)/check browser fonts ## Run all tests but the long ones (ARGS="-k word -x")
 	@$(TESTED) -n $(JOBS) --dist loadgroup $(ARGS)
 
 check: $(STAMPS)/test $(STAMPS)/check ## Format, lint, types, import directions, unit tests
@@ -64,6 +64,9 @@ chaos: $(STAMPS)/test ## The long random runs: thousands of kills (ARGS="-k word
 
 bench: $(STAMPS)/test $(PEERS)/installed ## Measure the queue beside five others on one server
 	@$(BIN)/python tests/bench/run.py --peers $(PEERS) $(ARGS)
+
+benchfiles: $(STAMPS)/test fonts ## Measure exports beside the bare libraries (ARGS="--csv 1000000 …")
+	@$(BIN)/python tests/bench/exports.py $(ARGS)
 
 screenshots: $(STAMPS)/test browser ## Take the pictures of the pages for the README and the docs
 	@$(BIN)/python tests/browser/screenshots.py $(ARGS)
@@ -124,6 +127,20 @@ $(PEERS)/installed: requirements/bench.txt | python
 	@$(PEERS)/bin/python -m pip --disable-pip-version-check --no-input install -qq \
 		--require-hashes -r requirements/bench.txt
 	@touch $@
+
+# Exports as PDF: the library that lays text out, and a small font for each script (15 MB in all).
+FONTS := libpango-1.0-0 libpangoft2-1.0-0 fontconfig fonts-dejavu-core fonts-droid-fallback \
+	fonts-noto-color-emoji
+fonts: $(STAMPS)/run
+	@$(BIN)/python -m meet2be.exports.pdf_fonts 2>/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "Installing what PDFs need: $(FONTS)"; \
+			apt-get update -qq >/dev/null && DEBIAN_FRONTEND=noninteractive \
+				apt-get install -y -qq --no-install-recommends $(FONTS) >/dev/null; \
+		else \
+			$(BIN)/python -m meet2be.exports.pdf_fonts >&2; \
+			echo "Exports as PDF need it; everything else works without." >&2; \
+		fi; } || true
 
 # The pages are tested with the system's Chromium: its package brings the libraries it needs.
 browser:

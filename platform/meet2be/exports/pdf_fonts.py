@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes.util
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from functools import cache
 from typing import Final
@@ -56,3 +57,20 @@ def _listed(lister: str, sign: str) -> bool:
         [lister, f":charset={sign}", "family"], capture_output=True, check=False, timeout=20
     )
     return bool(found.stdout.strip())
+
+
+def main() -> int:
+    """Say what this machine lacks for PDFs, with what to install; the exit code is 1 then."""
+    trouble, scripts = why_not(), missing_scripts()
+    if trouble is not None:
+        sys.stdout.write(f"{trouble}\n")
+    for script, package in scripts.items():
+        sys.stdout.write(
+            f"No font has {script}: such text would be lost in a PDF. Install one:"
+            f" apt-get install {package}\n"
+        )
+    return 1 if trouble is not None or scripts else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
