@@ -218,3 +218,14 @@ def _tell(session: Session, found: Member, title: Message, role: str | None) -> 
     key = f"member.changed:{found.user.uid}:{now.isoformat()}"
     notice = Notice("member.changed", "info", title, body, key, link="/settings/members")
     notify_admins(session, tenant_id, notice, now)
+
+
+def people_in(session: Session, most: int = 200) -> list[tuple[int, str]]:
+    """Return the numbers and names of the tenant's first members, by name, for a choice."""
+    found = session.execute(
+        select(User.id, User.name)
+        .join(Membership, Membership.user_id == User.id)
+        .order_by(User.name, User.id)
+        .limit(most)
+    )
+    return [(number, name) for number, name in found]

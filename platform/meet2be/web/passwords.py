@@ -28,6 +28,12 @@ def forgotten() -> ResponseReturnValue:
 def send_link() -> ResponseReturnValue:
     """Mail a link if the address is somebody's; the answer is the same if not."""
     platform, email = services(), request.form.get("email", "").strip()[:320]
+    if "@" not in email:
+        problem = _("This is no e-mail address.")
+        page = render_template(
+            "account/forgotten.html", problem=problem, email=email, is_sent=False
+        )
+        return page, 422
     try:
         with platform.database.system_session("mail a link to choose a password") as session:
             resets.ask(
