@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from meet2be import facts
 from meet2be.cancellations import statements as sql
+from meet2be.cancellations.announcements import event_closed
 from meet2be.cancellations.context import RunContext
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.cancellations.items import Finish, finish, reopen
@@ -133,6 +134,7 @@ def _close(session: Session, context: RunContext, now: datetime, *, aborted: boo
     connection.execute(sql.END_RUN, {**key, "new_state": state, "now": now})
     _audit(session, context, state, now)
     _notify(session, context, state, now)
+    event_closed(session, context, state, now)
     facts.note(session, CancellationFinished(context.tenant_id, context.run_uid, state))
 
 

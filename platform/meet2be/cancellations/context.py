@@ -16,6 +16,7 @@ from meet2be.events.models import Event
 from meet2be.mailings.services import Sender, sender_of
 from meet2be.payments.provider import PaymentProvider
 from meet2be.tenancy.models import Tenant
+from meet2be.webhooks.publishing import wanted_types
 from onqueue.contracts import Clock
 
 _RUNS = cast("Table", CancelRun.__table__)
@@ -70,6 +71,8 @@ class RunContext:
     lanes: int
     options: CancelOptions
     accounts: tuple[str, ...]
+    announced: frozenset[str] = frozenset()
+    """Which types of announcements any webhook of the tenant wants."""
 
 
 _CONTEXT = (
@@ -117,4 +120,5 @@ def context_of(
         lanes=row.lanes,
         options=CancelOptions.from_json(row.options),
         accounts=tuple(row.preview.get("accounts", ())),
+        announced=wanted_types(connection, tenant_id),
     )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from sqlalchemy.orm import Session
 
 from meet2be import facts
-from meet2be.cancellations import letters
+from meet2be.cancellations import announcements, letters
 from meet2be.cancellations import statements as sql
 from meet2be.cancellations.context import RunContext
 from meet2be.cancellations.planning import DISPUTED
@@ -82,6 +82,7 @@ def finish(
         )
         orders = sorted({item.order_id for item in fresh})
         connection.execute(sql.CANCEL_ORDERS, {"tenant": tenant, "orders": orders, "now": now})
+        announcements.attendees_cancelled(session, context, fresh, now)
 
 
 def _write_mails(
@@ -140,6 +141,7 @@ def follow(
     _settle_invoices(connection, context, list(changed.values()), sorting, now)
     _write_second_mails(session, context, sorting, now)
     _audit(connection, context, changed.values(), now)
+    announcements.refunds_booked(session, context, list(changed.values()), now)
     return sorting.reopen
 
 

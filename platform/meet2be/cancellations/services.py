@@ -18,6 +18,7 @@ from meet2be import facts
 from meet2be.audit.services import By, actor_of, person_of
 from meet2be.cancellations import preview as previews
 from meet2be.cancellations import statements as sql
+from meet2be.cancellations.announcements import event_cancelling
 from meet2be.cancellations.closing import insert_items
 from meet2be.cancellations.codes import check_code_tx, needs_code
 from meet2be.cancellations.context import Desk
@@ -197,6 +198,7 @@ def _begin(session: Session, run: CancelRun, confirmed_by: By, lanes: int) -> No
     run.confirmed_by, run.confirmed_at = person_of(confirmed_by), now
     run.code_hash = run.code_expires_at = None
     session.flush()
+    event_cancelling(session, (event.id, event.uid), run.uid, now)
     totals = Totals()
     options = CancelOptions.from_json(run.options)
     items = _counted(previews.planned_items(session, event, options), totals)

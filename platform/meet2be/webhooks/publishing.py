@@ -18,7 +18,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any, Final, cast
 
-from sqlalchemy import Table, bindparam, select
+from sqlalchemy import Connection, Table, bindparam, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
@@ -139,16 +139,21 @@ def _is_wanted(name: str, types: frozenset[str]) -> bool:
     return name in types
 
 
+def wanted_types(connection: Connection, tenant_id: int) -> frozenset[str]:
+    """Return the types that any endpoint of a tenant wants; for those who ask once for long."""
+    wanted: set[str] = set()
+    for all_types, event_types in connection.execute(_WANTED, {"tenant": tenant_id}):
+        wanted.update(TYPES if all_types else event_types)
+    return frozenset(wanted)
+
+
 def _wanted_types(session: Session, tenant: int) -> frozenset[str]:
     """Return the types that are wanted; looked up once a transaction."""
     transaction = session.get_transaction()
     known = session.info.get(_LISTENING)
     if known is not None and known[0] is transaction and known[1] == tenant:
         return cast("frozenset[str]", known[2])
-    wanted: set[str] = set()
-    for all_types, event_types in session.connection().execute(_WANTED, {"tenant": tenant}):
-        wanted.update(TYPES if all_types else event_types)
-    found = frozenset(wanted)
+    found = wanted_types(session.connection(), tenant)
     session.info[_LISTENING] = (session.get_transaction(), tenant, found)
     return found
 
