@@ -7,7 +7,9 @@ needs those asks the API for the subject.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -235,3 +237,46 @@ def sample_of(name: str) -> Mapping[str, Any]:
 
 SAMPLE_EVENT: Final = _EVENT
 """The conference of the samples."""
+
+
+def reference() -> str:
+    """Return the page `docs/reference/webhook-events.md`."""
+    lines = [_HEAD]
+    for group in GROUPS:
+        lines += [f"## {group.words}", ""]
+        for each in group.types:
+            sample = json.dumps(dict(each.sample), indent=2, ensure_ascii=False)
+            lines += [
+                f"### `{each.name}`", "", f"{each.words}. Subject: `{each.subject}`.", "",
+                "```json", sample, "```", "",
+            ]  # fmt: skip
+    return "\n".join(lines).rstrip() + "\n"
+
+
+_HEAD: Final = f"""# What webhooks tell
+
+Each body looks like this; below each kind stands what its `data` bears. Fields may be added, so
+read what you know and pass over the rest. The page is made from `meet2be.webhooks.catalogue` by
+`python -m meet2be.webhooks.catalogue`, and a test holds it against it. How to receive and verify
+webhooks: [Receive webhooks](../how-to/receive-webhooks.md).
+
+```json
+{{
+  "data": {{}},
+  "event": "{_EVENT}",
+  "id": "w3n8c5v1b7z2k9j4h6g0f5d3sa",
+  "sequence": 4711,
+  "subject": {{"type": "refund", "uid": "r5t7y2u9"}},
+  "test": false,
+  "timestamp": "2026-11-22T09:00:00.000000Z",
+  "type": "refund.succeeded",
+  "version": "2026-11-01"
+}}
+```
+
+`event` is the conference it belongs to, or null. `test` is true only for `{PING}`, which somebody
+sends by hand.
+"""
+
+if __name__ == "__main__":
+    sys.stdout.write(reference())
