@@ -16,7 +16,6 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 from sqlalchemy.orm import Session
 
-from meet2be import facts
 from meet2be.db import Database, GuardedSession
 from meet2be.integrations.mail import (
     DeliveryDeferred,
@@ -28,11 +27,10 @@ from meet2be.integrations.mail import (
     TransportBroken,
 )
 from meet2be.mailings import statements as sql
-from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.message import Letter, seal
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder, goes_far
-from meet2be.mailings.services import AT_MOST_ONCE
+from meet2be.mailings.services import AT_MOST_ONCE, note_posted
 from onqueue.contracts import Clock
 
 KIND_HEADER = "X-Meet2Be-Kind"
@@ -280,7 +278,8 @@ def expire_lost_claims(
     for mail in lost:
         recorder.record(session, mail, _of_lost_claim(mail), now)
         if mail.delivery != AT_MOST_ONCE:
-            facts.note(session, MailsQueued((mail.id,)))
+            # Not MailsQueued: a session of the platform's does not say whose mail it is.
+            note_posted(session, mail.id, mail.tenant_id, mail.user_id, mail.to_norm, mail.kind)
     return len(lost)
 
 

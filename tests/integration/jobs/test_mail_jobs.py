@@ -16,11 +16,12 @@ from meet2be.accounts.models import AccountToken, User
 from meet2be.accounts.tokens import TokenRefused, look_up, redeem
 from meet2be.integrations.mail import Envelope, TransportBroken
 from meet2be.mailings.housekeeping import tidy_tx
+from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Tenant
 from simulators.control import MailSinkControl
 from support.factories import make_user
-from support.mail_jobs import MailRoom
+from support.mail_jobs import MailRoom, hang_jobs
 
 NOTICE = {"name": "Ada", "title": "T", "body": "", "link": "", "tenant_name": "A"}
 
@@ -113,6 +114,23 @@ def test_a_wrong_password_stops_all_mail_with_one_try_and_one_notice(
         (notice,) = session.scalars(select(Notification))
         assert notice.kind == "mail.circuit_open"
         assert "wrong password" in notice.body
+
+
+def test_a_lost_claim_is_sent_again_where_twice_does_no_harm(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D6. The schedule finds it, in the name of its organisation."""
+    notice = room.post("k1", kind="notice", template="notice", context=NOTICE)
+    refund = room.post("k2")
+    with room.database.tenant_session(1) as session:
+        for mail in (notice, refund):
+            row = session.get_one(Mail, mail)
+            row.status, row.lease_until = "sending", room.clock.now()
+        session.commit()
+    room.rig.client.flushall()
+    with hang_jobs(room):
+        tidy_tx(room.deliveries)
+    assert (room.mail(notice).status, room.mail(refund).status) == ("queued", "uncertain")
 
 
 def welcomed(room: MailRoom, *users: int) -> list[int]:
