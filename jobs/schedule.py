@@ -5,6 +5,7 @@ Names of entries stand in the history and in ``meet2be schedule …``: they stay
 
 from __future__ import annotations
 
+from jobs.check_event_data import CheckEventData
 from jobs.prune_webhooks import PruneWebhooks
 from jobs.tend_exports import ExpireExports, RunExportSchedules
 from jobs.tend_orders import TendOrders
@@ -48,7 +49,10 @@ SCHEDULE.job(RunExportSchedules(), "export-schedules").every(minutes=1).without_
 SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
 SCHEDULE.job(PruneWebhooks(), "prune-webhooks").daily_at("03:50").on_queue("low")
 SCHEDULE.job(TendOrders(), "tend-orders").every(minutes=1).on_queue("high").without_overlapping()
-SCHEDULE.job(TidyImports(), "tidy-imports").daily_at("04:00").on_queue("low")
+SCHEDULE.job(TidyImports(), "tidy-imports").every(minutes=15).on_queue("low").without_overlapping()
+SCHEDULE.job(CheckEventData(), "check-event-data").daily_at("02:30").on_connection(
+    "redis-long"
+).on_queue("processing")
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(
     "critical"

@@ -1,7 +1,7 @@
-"""Remove the files and rows of old imports."""
+"""Go on with imports that stand still, and forget the lists of old ones."""
 
 from meet2be.imports.desk import ImportDesk
-from meet2be.imports.tidying import tidy_imports
+from meet2be.imports.tidying import tidy_imports, wake_imports
 from onqueue import Job
 
 
@@ -15,5 +15,6 @@ class TidyImports(Job):
     backoff = (60, 600)
 
     def handle(self, desk: ImportDesk) -> None:
-        """Go through what ended long ago."""
+        """Look at those that stand still, then at those that ended long ago."""
+        wake_imports(desk)
         tidy_imports(desk)

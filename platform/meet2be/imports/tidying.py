@@ -1,18 +1,69 @@
-"""What is left of old imports: their files and rows hold data of persons and are not kept."""
+"""Imports that nobody works on any more: the stuck are begun again, the old are forgotten."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, exists, select
 from sqlalchemy.orm import Session
 
+from meet2be import facts
+from meet2be.imports.closing import end_step
 from meet2be.imports.desk import ImportDesk
+from meet2be.imports.facts import ImportToBeRead, Step, StepWanted
 from meet2be.imports.limits import KEPT_FOR
 from meet2be.imports.listing import MOVING
 from meet2be.imports.models import Import, ImportChunk, ImportRow
 
-AT_ONCE = 100
+AT_ONCE: Final = 100
+STUCK_AFTER: Final = timedelta(minutes=45)
+"""Longer than any job of an import takes: nobody works on one that stood still for so long."""
+_STEPS: Final[dict[str, Step]] = {"validating": "check", "running": "write", "undoing": "undo"}
+
+
+def wake_imports(desk: ImportDesk) -> int:
+    """Go on with imports whose jobs were lost with their broker; return how many.
+
+    What is done stays done: only the chunks that are left are begun again.
+    """
+    before = desk.clock.now() - STUCK_AFTER
+    lately = exists().where(
+        ImportChunk.tenant_id == Import.tenant_id,
+        ImportChunk.import_id == Import.id,
+        ImportChunk.updated_at >= before,
+    )
+    with desk.database.system_session("wake: imports that stand still", read_only=True) as look:
+        stuck = look.execute(
+            select(Import.tenant_id, Import.uid, Import.turn)
+            .where(Import.state.in_(MOVING), Import.updated_at < before, ~lately)
+            .limit(AT_ONCE)
+        ).all()
+    for tenant_id, uid, turn in stuck:
+        if not _end_if_cancelling(desk, tenant_id, uid, turn):
+            _begin_again(desk, tenant_id, uid, turn)
+    return len(stuck)
+
+
+def _end_if_cancelling(desk: ImportDesk, tenant_id: int, uid: str, turn: int) -> bool:
+    """End an import that waits for nothing but the end of its batch; tell whether it did."""
+    with desk.database.tenant_session(tenant_id, read_only=True) as session:
+        state = session.scalar(select(Import.state).where(Import.uid == uid))
+    return state == "cancelling" and end_step(desk, tenant_id, uid, turn, "write")
+
+
+def _begin_again(desk: ImportDesk, tenant_id: int, uid: str, turn: int) -> None:
+    with desk.database.tenant_session(tenant_id) as session:
+        found = session.scalars(select(Import).where(Import.uid == uid).with_for_update()).one()
+        if found.turn != turn or found.state not in _STEPS:
+            return
+        found.turn += 1
+        found.batch_id = None
+        if found.state == "validating" and not found.rows_total:
+            facts.note(session, ImportToBeRead(uid, found.turn))
+        else:
+            facts.note(session, StepWanted(uid, found.turn, _STEPS[found.state]))
+        session.commit()
 
 
 def tidy_imports(desk: ImportDesk) -> int:

@@ -20,7 +20,7 @@ from meet2be.imports.limits import CHUNK_ROWS, LARGEST_UPLOAD
 from meet2be.imports.listing import progress_of
 from meet2be.imports.report import rejected_lines
 from meet2be.imports.steps import chunk_failed, work_chunk
-from meet2be.imports.tidying import tidy_imports
+from meet2be.imports.tidying import tidy_imports, wake_imports
 from meet2be.language import speaking
 from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
@@ -434,3 +434,22 @@ def test_old_imports_keep_no_data_of_persons(rig: Importing, clock: FakeClock) -
     assert rig.row(old).state == "done"
     assert rig.count() == 1
     assert set(rig.states(young).values()) == {"valid"}
+
+
+def test_an_import_whose_jobs_are_lost_is_begun_again(rig: Importing, clock: FakeClock) -> None:
+    uid = rig.checked(PEOPLE + ADA)
+    rig.start(uid)
+    turn = rig.row(uid).turn
+    assert wake_imports(rig.desk) == 0
+    clock.advance(46 * 60)
+    assert wake_imports(rig.desk) == 1
+    assert rig.row(uid).turn == turn + 1
+    assert wake_imports(rig.desk) == 0
+    assert not work_chunk(rig.desk, rig.tenant.id, uid, turn, "write", 1)
+    assert rig.work(uid, "write") == "done"
+    stopped = rig.checked(PEOPLE + "Bob,bob@example.org,\r\n")
+    rig.start(stopped)
+    rig.cancel(stopped)
+    clock.advance(46 * 60)
+    assert wake_imports(rig.desk) == 1
+    assert rig.row(stopped).state == "cancelled"
