@@ -10,7 +10,6 @@ from typing import Any, TypeVar, cast
 from flask import current_app, g, request
 from sqlalchemy.orm import Session
 
-from meet2be.api_tokens.scopes import allowed_scopes
 from meet2be.api_tokens.services import Caller
 from meet2be.audit.services import Actor
 from meet2be.bootstrap import Services
@@ -52,14 +51,6 @@ class Call:
         """Who stands in the audit log for what this request does."""
         agent = request.headers.get("User-Agent")
         return Actor("token", self.caller.token_uid, ip=request.remote_addr, user_agent=agent)
-
-    def may(self, scope: str) -> bool:
-        """Tell whether the token may do something beside the operation's own scope."""
-        return scope in self.caller.scopes
-
-    def person_may(self, scope: str) -> bool:
-        """Tell whether the token's person may do something, whatever the token's scopes are."""
-        return scope in allowed_scopes(self.caller.role)
 
     def part(self, query: ListQuery) -> keyset.Slice:
         """Return which part of a list is wanted; raises ``Problem`` for a bad cursor."""

@@ -12,7 +12,7 @@ from pydantic.json_schema import JsonSchemaMode, models_json_schema
 from meet2be.api_tokens.models import LONGEST_KEY
 from meet2be.web.api.operations import OPERATIONS, Operation
 from meet2be.web.api.problems import CONTENT_TYPE, KINDS, ProblemAnswer
-from meet2be.web.api.schemas import UID_PATTERN
+from meet2be.web.api.schemas import UID_SCHEMA
 
 TITLE: Final = "Meet2Be API"
 VERSION: Final = "1"
@@ -154,7 +154,7 @@ def _parameters(operation: Operation) -> Iterable[dict[str, Any]]:
     for name in operation.path_names:
         schema: dict[str, Any] = {"type": "string", "minLength": 1}
         if name.endswith("uid"):
-            schema = {"type": "string", "pattern": UID_PATTERN}
+            schema = dict(UID_SCHEMA)
         yield {"name": name, "in": "path", "required": True, "schema": schema}
     if operation.query is not None:
         whole = operation.query.model_json_schema()

@@ -86,7 +86,7 @@ def _more(error: Exception) -> dict[str, object]:
     if isinstance(error, cancellations.CancellationAlreadyRunning):
         return {"cancellation": error.run_uid}
     if isinstance(error, cancellations.PreviewStale):
-        return {"differences": [list(each) for each in error.differences]}
+        return {"differences": [[str(what), *values] for what, *values in error.differences]}
     if isinstance(error, exports.ExportNotPossible):
         return {"reason": error.code}
     return {}

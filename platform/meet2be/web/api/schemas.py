@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -11,10 +12,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    WithJsonSchema,
 )
 
 T = TypeVar("T")
 UID_PATTERN = "^[0-9a-hjkmnp-tv-z]{26}$"
+UID_SCHEMA = {"type": "string", "format": "uid", "minLength": 26, "maxLength": 26}
+"""A public name: 26 characters of Crockford's base32, in lower case."""
+_UID = re.compile(UID_PATTERN)
 
 
 def _without_nul(text: str) -> str:
@@ -23,9 +28,15 @@ def _without_nul(text: str) -> str:
     return text
 
 
+def _uid(text: str) -> str:
+    if not _UID.fullmatch(text):
+        raise ValueError("is no name of a thing: 26 characters of 0-9 and a-z without i, l, o, u")
+    return text
+
+
 # PostgreSQL keeps no U+0000, so none is let in.
 Text = Annotated[str, AfterValidator(_without_nul)]
-Uid = Annotated[str, Field(pattern=UID_PATTERN, examples=["0123456789abcdefghjkmnpqrs"])]
+Uid = Annotated[str, AfterValidator(_uid), WithJsonSchema(UID_SCHEMA)]
 Moment = Annotated[datetime, Field(examples=["2026-11-22T09:00:00Z"])]
 Since = AwareDatetime
 MinorSums = Annotated[

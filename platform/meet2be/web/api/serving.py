@@ -44,6 +44,9 @@ def view_of(operation: Operation) -> Callable[..., Response]:
             if problem is None:
                 raise
             response = answer_problem(problem)
+        finally:
+            if "uploaded" in g:
+                g.pop("uploaded").close()
         return response
 
     view.__name__ = operation.name
@@ -64,6 +67,7 @@ def _served(operation: Operation, path: dict[str, str]) -> Response:
         arguments["body"], digest = read_body(operation.body)
     if operation.takes_file:
         arguments["file"], digest = read_file(operation)
+        g.uploaded = arguments["file"].stream
     if operation.method != "POST" or KEY not in request.headers:
         return _worked(call, arguments, None)
     return _once(call, arguments, digest)

@@ -1,0 +1,209 @@
+"""Exports: asked for, watched, fetched, cancelled, made again, deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Annotated, Any, BinaryIO, Literal
+
+from pydantic import Field
+
+from meet2be.events.listing import find_event
+from meet2be.events.models import Event
+from meet2be.exports import listing
+from meet2be.exports import services as verbs
+from meet2be.exports.columns import COLUMNS
+from meet2be.exports.exporters import exporters
+from meet2be.exports.models import Export
+from meet2be.exports.spec import read_spec, usual_spec
+from meet2be.exports.telling import said_again
+from meet2be.language import said
+from meet2be.web.api.calls import Call
+from meet2be.web.api.files import Download
+from meet2be.web.api.operations import operation
+from meet2be.web.api.problems import Problem
+from meet2be.web.api.schemas import Asked, Given, ListQuery, Moment, Page, Text, Told, Uid
+
+State = Literal["queued", "running", "uploading", "ready", "failed", "cancelled", "expired"]
+LINK_SECONDS = 300
+BLOCK = 256 * 1024
+FILE_TYPES = (
+    "text/csv", "application/pdf",
+    "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+)  # fmt: skip
+
+
+class ExportWish(Given):
+    """What the file shall have; what is left out is as on the page."""
+
+    format: Literal["csv", "xlsx", "pdf"] = "xlsx"
+    columns: list[Annotated[Text, Field(max_length=60)]] | None = Field(
+        None, max_length=100, description="In their order; null: the usual ones."
+    )
+    q: Annotated[Text, Field(max_length=200)] = Field(
+        "", description="Part of a name, address, ticket code or company."
+    )
+    state: Literal[
+        "", "active", "cancelled", "checked_in", "transferred", "no_address", "refunded"
+    ] = ""
+    order: Literal["name", "registered"] = "name"
+    language: Literal["en", "de"] | None = Field(None, description="Null: the organisation's.")
+    timezone: Annotated[Text, Field(max_length=60)] | None = Field(
+        None, description="Null: the event's.", examples=["Europe/Berlin"]
+    )
+    delimiter: Literal["semicolon", "comma", "tab", "bar"] | None = None
+    bom: bool = Field(default=True, description="csv: begin with a mark of the encoding.")
+    raw: bool = Field(default=False, description="csv for programs: cells as they are.")
+
+
+class ExportTold(Told):
+    """A file that was asked for; `download` works while the state is `ready`."""
+
+    uid: Uid
+    event: Uid
+    format: str
+    state: State
+    done: int
+    total: int
+    size: int | None
+    sha256: str | None
+    filename: str
+    error_code: str | None
+    error: str | None
+    created_at: Moment
+    ready_at: Moment | None
+    expires_at: Moment | None
+    download: str | None
+
+
+class ExportQuery(ListQuery):
+    """Which exports."""
+
+    state: Literal["open", "ready", "failed", "cancelled", "expired"] | None = None
+    event: Annotated[str, Field(max_length=26)] = ""
+
+
+class ColumnTold(Told):
+    """A column that a file can have."""
+
+    key: str
+    label: str
+
+
+class Columns(Told):
+    """All columns."""
+
+    data: list[ColumnTold]
+
+
+class LinkQuery(Asked):
+    """How the file is given."""
+
+    direct: Literal["true", "false"] = Field(
+        "false", description="`true`: an address at the store, where there is one (303)."
+    )
+
+
+@operation("GET", "/export-columns", "exports:read")
+def list_export_columns(call: Call) -> Columns:
+    """List the columns that an export can have."""
+    del call
+    found = [ColumnTold(key=key, label=str(column.label)) for key, column in COLUMNS.items()]
+    return Columns(data=found)
+
+
+@operation("POST", "/events/<event_uid>/exports", "exports:write", status=202,
+           problems=("conflict",))  # fmt: skip
+def create_export(call: Call, event_uid: str, body: ExportWish) -> ExportTold:
+    """Ask for a file of an event's attendees; the same wish again joins the one under way."""
+    event = find_event(call.writing, event_uid)
+    if event is None:
+        raise Problem("not_found")
+    usual = usual_spec(call.caller.tenant_locale, event.timezone)
+    given: dict[str, Any] = {
+        name: value
+        for name, value in body.model_dump(exclude={"columns", "q"}).items()
+        if value is not None
+    }
+    columns = list(usual.columns) if body.columns is None else body.columns
+    spec = read_spec({**given, "words": body.q}, columns, tuple(exporters()), usual)
+    person = call.caller.user_id
+    asked = verbs.request_export(call.writing, event, spec, person, call.actor, call.now)
+    call.writing.flush()
+    return _told(asked.export, event)
+
+
+@operation("GET", "/exports", "exports:read")
+def list_exports(call: Call, query: ExportQuery) -> Page[ExportTold]:
+    """List exports, the newest first."""
+    wanted = listing.ExportFilter(query.state or "", query.event)
+    found = listing.exports_page(call.reading, wanted, call.part(query))
+    return call.page(query, found, lambda row: (row[0].id,), lambda row: _told(*row))
+
+
+@operation("GET", "/exports/<export_uid>", "exports:read")
+def get_export(call: Call, export_uid: str) -> ExportTold:
+    """Tell how far an export is."""
+    found = listing.export_with_event(call.reading, export_uid)
+    if found is None:
+        raise Problem("not_found")
+    return _told(*found)
+
+
+@operation("GET", "/exports/<export_uid>/file", "exports:read", file_types=FILE_TYPES,
+           problems=("conflict",))  # fmt: skip
+def download_export(call: Call, export_uid: str, query: LinkQuery) -> Download:
+    """Give the file of an export that is ready; it is kept for 7 days."""
+    export, store = verbs.find(call.writing, export_uid), call.services.store
+    verbs.fetched(call.writing, export, call.actor, call.now)
+    kind, name = exporters()[export.format].content_type, export.filename
+    if query.direct == "true":
+        link = store.link(export.storage_key, LINK_SECONDS, filename=name, content_type=kind)
+        if link is not None:
+            return Download(kind, location=link)
+    return Download(kind, _blocks(store.open(export.storage_key)), name, export.size)
+
+
+@operation("POST", "/exports/<export_uid>/cancel", "exports:write")
+def cancel_export(call: Call, export_uid: str) -> ExportTold:
+    """Stop an export that waits or runs; nothing of it is kept."""
+    verbs.cancel(call.writing, export_uid, call.actor, call.now)
+    return _after(call, export_uid)
+
+
+@operation("POST", "/exports/<export_uid>/again", "exports:write", status=202,
+           problems=("conflict",))  # fmt: skip
+def repeat_export(call: Call, export_uid: str) -> ExportTold:
+    """Make the same export anew."""
+    asked = verbs.ask_again(call.writing, export_uid, call.caller.user_id, call.actor, call.now)
+    return _after(call, asked.export.uid)
+
+
+@operation("DELETE", "/exports/<export_uid>", "exports:write")
+def delete_export(call: Call, export_uid: str) -> None:
+    """Delete an export and its file."""
+    key = verbs.delete(call.writing, export_uid, call.actor)
+    call.writing.commit()
+    call.services.store.delete(key)
+
+
+def _after(call: Call, uid: str) -> ExportTold:
+    call.writing.flush()
+    found = listing.export_with_event(call.writing, uid)
+    if found is None:
+        raise Problem("not_found")
+    return _told(*found)
+
+
+def _told(export: Export, event: Event) -> ExportTold:
+    own = set(ExportTold.model_fields) - {"event", "error", "download"}
+    named = {name: getattr(export, name) for name in own}
+    link = f"/api/v1/exports/{export.uid}/file" if export.state == "ready" else None
+    why = said_again(export.error)
+    error = None if why is None else said(why)
+    return ExportTold(**named, event=event.uid, error=error, download=link)
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while block := file.read(BLOCK):
+            yield block
