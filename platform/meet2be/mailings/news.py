@@ -16,6 +16,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from meet2be.mailings.addresses import normal_form
+from meet2be.mailings.announcements import announce
 from meet2be.mailings.models import EmailLog, Mail, MailNews
 from meet2be.mailings.suppressions import suppress
 
@@ -74,6 +75,7 @@ def _follow(session: Session, mail: Mail, news: News, now: datetime) -> None:
     if status is not None and _ORDER[status] > _ORDER.get(mail.status, 0):
         mail.status, mail.last_error = status, news.detail[:500] or None
         _log(session, mail, status, news, now)
+        announce(session, mail, status, now)
     if news.type == "hard_bounce":
         _suppress(session, mail, "hard_bounce", None, news, now)
     elif news.type == "complaint":

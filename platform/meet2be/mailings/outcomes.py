@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.language import Message
 from meet2be.mailings import statements as sql
+from meet2be.mailings.announcements import announce
 from meet2be.mailings.models import Mail, MailSuppression
 from meet2be.notifications.services import Notice, notify_admins
 
@@ -64,6 +65,8 @@ class OutcomeRecorder:
             session.refresh(mail)
         if _is_no_such_mailbox(outcome):
             _suppress(session, mail)
+        if outcome.status == "failed":
+            announce(session, mail, "failed", now, code=str(outcome.code or ""))
         if outcome.status == "uncertain":
             _tell_admins(session, mail, now)
 

@@ -25,6 +25,7 @@ from meet2be.mailings.outcomes import Outcome, OutcomeRecorder
 from meet2be.mailings.services import MailDraft, enqueue
 from meet2be.mailings.unsubscribing import Leaving, headers
 from meet2be.web.mail_hooks import SNS_READER
+from meet2be.webhooks.models import WebhookEndpoint, WebhookEvent
 from onqueue.testing.clock import FakeClock
 from support.factories import make_tenant
 from support.mail_jobs import REFUND, SENDER
@@ -94,8 +95,23 @@ def test_a_hard_bounce_ends_mail_to_an_address_and_a_complaint_even_more(web: We
     assert results(tell(web, news)) == ["repeated"]
     assert now_of(web, mail) == ("bounced", ["hard_bounce"])
     spam = {**news, "id": "n2", "type": "complaint"}
+    with web.services.database.system_session("tests: nobody listens", read_only=True) as session:
+        assert session.scalars(select(WebhookEvent)).all() == []
+        tenant_id = mail.tenant_id
+    with web.services.database.tenant_session(tenant_id or 0) as session:
+        session.add(
+            WebhookEndpoint(
+                url="https://a.example", event_types=["mail.complained"],
+                enabled_at=web.services.clock.now(),
+            )
+        )  # fmt: skip
+        session.commit()
     assert results(tell(web, spam, {**news, "id": "n3"})) == ["complained", "complained"]
     assert now_of(web, mail)[0] == "complained"
+    with web.services.database.tenant_session(tenant_id or 0, read_only=True) as session:
+        (told,) = session.scalars(select(WebhookEvent))
+        assert (told.type, told.subject_uid) == ("mail.complained", mail.uid)
+        assert "firma.example" not in str(told.data)
 
 
 def test_news_that_are_forged_or_about_others_change_nothing(web: Web) -> None:
