@@ -6,9 +6,11 @@ import importlib
 
 MODULES = (
     "cancel_conference",
+    "check_event_data",
     "end_import_step",
     "export_event_attendees",
     "order_steps",
+    "process_event_data",
     "process_provider_event",
     "process_webhook",
     "prune_webhooks",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from jobs.cancel_conference import CancelConference
 from jobs.export_event_attendees import ExportEventAttendees
 from jobs.order_steps import order_chain
+from jobs.process_event_data import DEBOUNCE, ProcessEventData
 from jobs.process_provider_event import ProcessProviderEvent
 from jobs.process_webhook import ProcessWebhook
 from jobs.read_import import ReadImport
@@ -22,6 +23,7 @@ from jobs.welcome_imported import WelcomeImported
 from meet2be.accounts.facts import WelcomesWanted
 from meet2be.alerts.facts import AlertsWaiting
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
+from meet2be.events.facts import EventDataStale
 from meet2be.exports.facts import ExportRequested
 from meet2be.imports.facts import ImportToBeRead, StepWanted, WelcomesDue
 from meet2be.mailings.facts import MailPosted, MailsQueued
@@ -117,6 +119,10 @@ def _send_each(fact: RefundsOpened) -> list[Job]:
     return [SendRefund(refund=refund) for refund in fact.refunds]
 
 
+def _anew(fact: EventDataStale) -> list[Job]:
+    return [ProcessEventData(event=fact.event_uid).delay(DEBOUNCE)]
+
+
 def _nothing(_fact: CancellationFinished) -> list[Job]:
     """Nothing is done in the background when a run ends: its notices are part of its commit."""
     return []
@@ -140,5 +146,6 @@ TRIGGERS: Triggers = {
     WelcomesDue: _welcome_all,
     OrderCanGoOn: _its_steps,
     RefundsOpened: _send_each,
+    EventDataStale: _anew,
     ExportRequested: _made,
 }

@@ -59,7 +59,7 @@ class Shop:
         return CheckoutDesk(self.of.desk, self.warehouse, "https://shop.example")
 
     def ticket(
-        self, price: int = 4_200, quota: int = 10, name: str = "Regular", **fields: Any
+        self, price: int = 4_200, quota: int = 10, name: str = "At the door", **fields: Any
     ) -> TicketType:
         """Return a new kind of ticket on sale."""
         made = TicketType(

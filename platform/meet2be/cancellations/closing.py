@@ -20,6 +20,7 @@ from meet2be.cancellations.items import Finish, finish, reopen
 from meet2be.cancellations.lanes import Lane
 from meet2be.cancellations.planning import Line, PlannedItem, plan
 from meet2be.cancellations.sources import lines_of
+from meet2be.events.facts import EventDataStale
 from meet2be.notifications.services import Notice, notify, notify_admins
 
 INSERT_BATCH = 500
@@ -136,6 +137,7 @@ def _close(session: Session, context: RunContext, now: datetime, *, aborted: boo
     _notify(session, context, state, now)
     event_closed(session, context, state, now)
     facts.note(session, CancellationFinished(context.tenant_id, context.run_uid, state))
+    facts.note(session, EventDataStale(context.event_uid))
 
 
 def _tell_unsettled(session: Session, context: RunContext, now: datetime) -> None:

@@ -164,7 +164,7 @@ def mail_again(session: Session, desk: CheckoutDesk, uid: str, by: int) -> None:
     record(session, Actor("user", str(by)), "order.mail_again", "order", order.uid)
 
 
-def retry_step(session: Session, desk: CheckoutDesk, uid: str, name: str, by: int) -> None:
+def retry_step(session: Session, uid: str, name: str, by: int) -> None:
     """Have a step that failed, or stands still, tried again; a payment is the buyer's to retry.
 
     Raises ``UnknownOrder``, ``OrderNotInState``. The caller commits.

@@ -13,15 +13,18 @@ from meet2be.bootstrap import Services
 from meet2be.web import (
     account,
     alerts,
+    api_tokens,
     attendees,
     audit,
     auth,
     cancellations,
     cancelling,
+    checkout,
     errors,
     events,
     export_schedules,
     exports,
+    figures,
     health,
     hooks,
     imports,
@@ -31,6 +34,7 @@ from meet2be.web import (
     members,
     notifications,
     operators,
+    orders,
     passwords,
     presentation,
     refunds,
@@ -51,8 +55,8 @@ FORM_PARTS = 200
 PAGES = (
     auth, account, passwords, invitation, signup, operators, members, settings,
     events, attendees, export_schedules, exports, imports, cancelling, cancellations,
-    refunds, mails, templates_pages, suppressions, notifications, alerts, audit,
-    webhooks,
+    refunds, mails, templates_pages, suppressions, notifications, alerts, api_tokens, audit,
+    webhooks, checkout, orders, figures,
 )  # fmt: skip
 
 

@@ -31,7 +31,8 @@ class Link:
 
 
 AREAS = (
-    Area("events.index", N_("Events"), ("events", "attendees")),
+    Area("events.index", N_("Events"), ("events", "attendees", "figures")),
+    Area("orders.index", N_("Orders"), ("orders",)),
     Area("exports.index", N_("Exports"), ("exports", "export_schedules"), WORK),
     Area("imports.index", N_("Imports"), ("imports",), WORK),
     Area("cancellations.index", N_("Cancellations"), ("cancellations", "cancelling")),

@@ -66,7 +66,7 @@ def test_a_double_click_makes_one_order(any_shop: Shop) -> None:
 
 def test_what_cannot_be_ordered_is_refused_in_words(shop: Shop) -> None:
     ticket = shop.ticket(quota=1)
-    with pytest.raises(SoldOut, match="Regular"):
+    with pytest.raises(SoldOut, match="At the door"):
         shop.place(shop.wish(ticket, ["Ada", "Abe"]))
     for fields in (
         {"tickets": {}}, {"tickets": {ticket.id: [Holder(" ")]}}, {"email": "nobody"},

@@ -64,6 +64,19 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/attendees/<uid>"): READ,
     ("GET", "/events/<uid>/cancel"): Access(409, "organiser"),
     ("POST", "/events/<uid>/cancel"): Access(409, "organiser"),
+    ("GET", "/events/<uid>/figures"): READ,
+    ("POST", "/events/<uid>/figures"): Access(303, "organiser"),
+    ("GET", "/orders"): READ,
+    ("GET", "/orders/<uid>"): READ,
+    ("POST", "/orders/<uid>/confirmation"): Access(303, "organiser"),
+    ("POST", "/orders/<uid>/steps/<step>"): Access(409, "organiser"),
+    ("POST", "/orders/<uid>/refund"): Access(422, "organiser"),
+    ("POST", "/orders/<uid>/cancel"): Access(422, "organiser"),
+    ("GET", "/t/<tenant>/<event>"): Access(404, anonymous=404),
+    ("POST", "/t/<tenant>/<event>"): Access(404, anonymous=404),
+    ("GET", "/t/<tenant>/<event>/orders/<key>"): Access(404, anonymous=404),
+    ("GET", "/t/<tenant>/<event>/orders/<key>/state"): Access(404, anonymous=404),
+    ("POST", "/t/<tenant>/<event>/orders/<key>/pay"): Access(404, anonymous=404),
     ("GET", "/exports"): Access(200, "organiser"),
     ("GET", "/events/<event_uid>/export"): Access(200, "organiser"),
     ("POST", "/events/<event_uid>/export"): Access(422, "organiser"),
@@ -203,7 +216,7 @@ MATRIX: dict[tuple[str, str], Access] = {
 }
 # Pages about one thing, and which of the stage's things it is.
 THINGS = {"events": "event", "attendees": "attendee", "cancellations": "run", "refunds": "refund",
-          "mail": "mail", "imports": "imported"}  # fmt: skip
+          "mail": "mail", "imports": "imported", "orders": "order"}  # fmt: skip
 SHARED = {"static"}
 # Programs show tokens: their matrix is in api/test_api_matrix.py.
 FOR_PROGRAMS = {"api"}
@@ -222,6 +235,7 @@ class Things:
     mail: str
     item: int
     imported: str
+    order: str
     token: str = UNKNOWN
     # Things that a button takes away: made anew each time, by the beginning of the rule.
     more: dict[str, Callable[[], str]] = field(default_factory=dict)
@@ -247,6 +261,7 @@ def things_of(made: Conference) -> Things:
         made.mails()[0].uid,
         made.rows(CancelItem)[0].id,
         an_import(made),
+        made.orders[0].order.uid,
         a_token(made),
         export_things(made, made.admin),
     )

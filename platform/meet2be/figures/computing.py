@@ -1,0 +1,214 @@
+"""An event's figures from its ledgers: read and written in one transaction, never counted up.
+
+Tickets count on the day they were sold and on the day they were cancelled, money on the day it came
+in and on the day it went back, all by the event's own time zone, whose days may have 23 or 25
+hours. Test orders and test payments count nowhere, and currencies are never added up.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from meet2be.attendees.models import Attendee
+from meet2be.events.models import Event
+from meet2be.figures.models import EventStats, EventStatsDaily, EventStatsTicket
+from meet2be.orders.models import Order
+from meet2be.payments.models import Payment, Refund
+from meet2be.webhooks.publishing import Announcement, publish
+
+ROWS_A_TIME = 5000
+_TAKEN = ("succeeded", "disputed")
+
+
+@dataclass(slots=True)
+class Sums:
+    """What one day, one kind of ticket, or the whole event adds up to; minor units."""
+
+    sold: int = 0
+    cancelled: int = 0
+    checked_in: int = 0
+    orders: int = 0
+    gross_minor: int = 0
+    refunded_minor: int = 0
+    fees_minor: int = 0
+
+
+@dataclass(slots=True)
+class Figures:
+    """Everything about one event, by currency, day and kind of ticket."""
+
+    zone: ZoneInfo
+    whole: defaultdict[str, Sums] = field(default_factory=lambda: defaultdict(Sums))
+    days: defaultdict[tuple[date, str], Sums] = field(default_factory=lambda: defaultdict(Sums))
+    tickets: defaultdict[tuple[int, str], Sums] = field(default_factory=lambda: defaultdict(Sums))
+
+    def on(self, moment: datetime, currency: str) -> Sums:
+        """Return the sums of the day a moment falls on in the event's time zone."""
+        return self.days[moment.astimezone(self.zone).date(), currency]
+
+
+def compute_tx(database: Any, tenant_id: int, event_uid: str, as_of: datetime) -> bool:
+    """Compute an event's figures and keep them unless newer ones are there.
+
+    False: the event is gone, or somebody with a later look was faster.
+    """
+    with database.tenant_session(tenant_id) as session:
+        if session.get_bind().dialect.name == "postgresql":
+            # All of it as it stood at one moment, whoever sells meanwhile.
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        event = session.scalar(select(Event).where(Event.uid == event_uid))
+        if event is None:
+            return False
+        if not _is_newest(session, event, as_of):
+            return False
+        figures = read(session, event)
+        _write(session, event, figures, as_of)
+        total = sum(each.sold for each in figures.whole.values())
+        gone = sum(each.cancelled for each in figures.whole.values())
+        publish(session, _announcement(event, as_of, total, total - gone))
+        session.commit()
+    return True
+
+
+def read(session: Session, event: Event) -> Figures:
+    """Return the event's figures from its ledgers."""
+    figures = Figures(ZoneInfo(event.timezone))
+    figures.whole[event.currency]  # an event that sold nothing has figures, too: zeros
+    _read_tickets(session, event, figures)
+    _read_payments(session, event, figures)
+    _read_refunds(session, event, figures)
+    return figures
+
+
+def _read_tickets(session: Session, event: Event, figures: Figures) -> None:
+    rows = session.execute(
+        select(
+            Attendee.ticket_type_id, Attendee.currency, Attendee.status, Attendee.price_minor,
+            Attendee.refunded_minor, Attendee.cancelled_at, Attendee.registered_at,
+            Attendee.created_at,
+        )
+        .join(Order, Order.id == Attendee.order_id)
+        .where(Attendee.event_id == event.id, Order.test_mode.is_(False))
+        .execution_options(yield_per=ROWS_A_TIME)
+    )  # fmt: skip
+    for row in rows:
+        whole, kind = figures.whole[row.currency], figures.tickets[row.ticket_type_id, row.currency]
+        day = figures.on(row.registered_at or row.created_at, row.currency)
+        for sums in (whole, kind, day):
+            sums.sold += 1
+        whole.checked_in += row.status == "checked_in"
+        kind.gross_minor += row.price_minor
+        kind.refunded_minor += row.refunded_minor
+        if row.status == "cancelled":
+            whole.cancelled += 1
+            kind.cancelled += 1
+            if row.cancelled_at is not None:
+                figures.on(row.cancelled_at, row.currency).cancelled += 1
+
+
+def _read_payments(session: Session, event: Event, figures: Figures) -> None:
+    rows = session.execute(
+        select(
+            Payment.amount_minor, Payment.currency, Payment.paid_at, Payment.created_at,
+            Order.shipping_minor,
+        )
+        .join(Order, Order.id == Payment.order_id)
+        .where(
+            Order.event_id == event.id, Order.test_mode.is_(False), Payment.test_mode.is_(False),
+            Payment.status.in_(_TAKEN),
+        )
+        .execution_options(yield_per=ROWS_A_TIME)
+    )  # fmt: skip
+    for row in rows:
+        whole = figures.whole[row.currency]
+        whole.gross_minor += row.amount_minor
+        whole.fees_minor += row.shipping_minor or 0
+        whole.orders += 1
+        figures.on(row.paid_at or row.created_at, row.currency).gross_minor += row.amount_minor
+
+
+def _read_refunds(session: Session, event: Event, figures: Figures) -> None:
+    for amount, currency, settled_at in refunds_made(session, event):
+        figures.whole[currency].refunded_minor += amount
+        figures.on(settled_at, currency).refunded_minor += amount
+
+
+def refunds_made(session: Session, event: Event) -> Iterable[tuple[int, str, datetime]]:
+    """Yield the amount, currency and moment of each refund the ledger has as made."""
+    rows = session.execute(
+        select(Refund.amount_minor, Refund.currency, Refund.settled_at, Refund.updated_at)
+        .join(Order, Order.id == Refund.order_id)
+        .outerjoin(Payment, Payment.id == Refund.payment_id)
+        .where(
+            Order.event_id == event.id,
+            Order.test_mode.is_(False),
+            Payment.test_mode.is_not(True),
+            Refund.status == "succeeded",
+        )
+        .execution_options(yield_per=ROWS_A_TIME)
+    )
+    for row in rows:
+        yield int(row.amount_minor), row.currency, row.settled_at or row.updated_at
+
+
+def _is_newest(session: Session, event: Event, as_of: datetime) -> bool:
+    """Tell whether nobody has a later look, and hold everybody else's back until the commit."""
+    mine = select(EventStats).where(EventStats.event_id == event.id).with_for_update()
+    return all(row.as_of <= as_of for row in session.scalars(mine))
+
+
+def _write(session: Session, event: Event, figures: Figures, as_of: datetime) -> None:
+    mine = select(EventStats.run_no).where(EventStats.event_id == event.id)
+    run_no = 1 + max(session.scalars(mine), default=0)
+    for model in (EventStatsDaily, EventStatsTicket, EventStats):
+        session.execute(
+            delete(model)
+            .where(model.event_id == event.id)
+            .execution_options(synchronize_session=False)
+        )
+    session.expunge_all()
+    session.add_all(
+        EventStats(
+            event_id=event.id, currency=currency, sold=each.sold, cancelled=each.cancelled,
+            checked_in=each.checked_in, orders=each.orders, gross_minor=each.gross_minor,
+            refunded_minor=each.refunded_minor, fees_minor=each.fees_minor, as_of=as_of,
+            run_no=run_no,
+        )
+        for currency, each in figures.whole.items()
+    )  # fmt: skip
+    session.add_all(
+        EventStatsDaily(
+            event_id=event.id, day=day, currency=currency, sold=each.sold,
+            cancelled=each.cancelled, gross_minor=each.gross_minor,
+            refunded_minor=each.refunded_minor,
+        )
+        for (day, currency), each in figures.days.items()
+    )  # fmt: skip
+    session.add_all(
+        EventStatsTicket(
+            event_id=event.id, ticket_type_id=ticket, currency=currency, sold=each.sold,
+            cancelled=each.cancelled, gross_minor=each.gross_minor,
+            refunded_minor=each.refunded_minor,
+        )
+        for (ticket, currency), each in figures.tickets.items()
+    )  # fmt: skip
+
+
+def _announcement(event: Event, as_of: datetime, sold: int, attendees: int) -> Announcement:
+    return Announcement(
+        type="event.statistics_updated",
+        subject_type="event",
+        subject_uid=event.uid,
+        event_id=event.id,
+        data={"as_of": as_of.isoformat(), "sold": sold, "attendees": attendees},
+        dedupe_key=f"event.statistics_updated:{event.uid}:{as_of.isoformat()}",
+        occurred_at=as_of,
+    )

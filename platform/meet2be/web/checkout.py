@@ -1,0 +1,227 @@
+"""Buying tickets without a log-in: the event's page, the form, and the buyer's own page."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy import select
+
+from meet2be import money
+from meet2be.checkout.cancelling import pay_again
+from meet2be.checkout.desk import MOST_TICKETS
+from meet2be.checkout.errors import (
+    BadWish,
+    CheckoutError,
+    NoPostage,
+    NotOnSale,
+    OrderNotInState,
+    UnknownOrder,
+)
+from meet2be.checkout.listing import Box, box_of, buyers_view
+from meet2be.checkout.placing import Holder, Wish, place_tx
+from meet2be.checkout.shipping import ADDRESS_FIELDS
+from meet2be.language import N_, spoken
+from meet2be.tenancy.models import Tenant
+from meet2be.web.security import public, services
+
+blueprint = Blueprint("checkout", __name__)
+MOST_OF_A_KIND = 10
+LOCALES = {"de": "de-DE", "en": "en-GB"}
+# Tokens of Stripe's test cards: https://docs.stripe.com/testing. No card number is ever typed here.
+TEST_CARDS = (
+    ("pm_card_visa", N_("Test card that pays")),
+    ("pm_card_chargeDeclined", N_("Test card that is declined")),
+    ("pm_card_threeDSecure2Required", N_("Test card that asks you to confirm")),
+)
+
+
+@blueprint.get("/t/<tenant>/<event>")
+@public
+def show(tenant: str, event: str) -> ResponseReturnValue:
+    """Show what is on sale; with numbers of tickets in the address, the order's form."""
+    found = _tenant_or_404(tenant)
+    with services().database.tenant_session(found.id, read_only=True) as session:
+        box = box_of(session, found, event)
+        if box is None:
+            return render_template("checkout/closed.html"), 404
+        return _form(box, request.args) if _numbers(box, request.args) else _offer(box)
+
+
+@blueprint.post("/t/<tenant>/<event>")
+@public
+def order(tenant: str, event: str) -> ResponseReturnValue:
+    """Place the order and go to its own page; a second press of the button leads there too."""
+    found = _tenant_or_404(tenant)
+    with services().database.tenant_session(found.id, read_only=True) as session:
+        box = box_of(session, found, event)
+        if box is None:
+            return render_template("checkout/closed.html"), 404
+        given = request.form
+        wish = _wish(box, given)
+        try:
+            if not _takes_cards(box) and given.get("method"):
+                raise NotOnSale
+            placed = place_tx(services().checkout, found.id, box.event.uid, wish)
+        except CheckoutError as error:
+            return _form(box, given, error), 422
+    return redirect(_page_of(tenant, event, placed.buyer_key or ""), 303)
+
+
+@blueprint.get("/t/<tenant>/<event>/orders/<key>")
+@public
+def status(tenant: str, event: str, key: str) -> ResponseReturnValue:
+    """Show a buyer how the order stands; it looks again by itself until that is settled."""
+    return _status("checkout/order.html", tenant, event, key)
+
+
+@blueprint.get("/t/<tenant>/<event>/orders/<key>/state")
+@public
+def state(tenant: str, event: str, key: str) -> ResponseReturnValue:
+    """Return the part of the buyer's page that changes."""
+    return _status("checkout/state.html", tenant, event, key)
+
+
+@blueprint.post("/t/<tenant>/<event>/orders/<key>/pay")
+@public
+def pay(tenant: str, event: str, key: str) -> ResponseReturnValue:
+    """Pay in another way, while the tickets are held."""
+    found = _tenant_or_404(tenant)
+    with services().database.tenant_session(found.id) as session:
+        try:
+            pay_again(session, services().checkout, key, request.form.get("method", ""))
+            session.commit()
+        except UnknownOrder:
+            abort(404)
+        except (BadWish, OrderNotInState) as error:
+            session.rollback()
+            page = _status("checkout/order.html", tenant, event, key, error)
+            return page, 409
+    return redirect(_page_of(tenant, event, key), 303)
+
+
+def _tenant_or_404(slug: str) -> Tenant:
+    with services().database.system_session("find whose box office it is", read_only=True) as all_:
+        tenant = all_.scalar(select(Tenant).where(Tenant.slug == slug))
+    if tenant is None:
+        abort(404)
+    return tenant
+
+
+def _page_of(tenant: str, event: str, key: str) -> str:
+    return url_for("checkout.status", tenant=tenant, event=event, key=key)
+
+
+def _takes_cards(box: Box) -> bool:
+    """Tell whether a token can be had: in production they come from the provider's own page."""
+    return box.event.test_mode or not services().settings.is_production
+
+
+def _numbers(box: Box, given: Mapping[str, str]) -> dict[int, int]:
+    """Return how many of each kind are wanted, by the kind's number."""
+    found = {}
+    for ticket in box.tickets:
+        text = given.get(f"n{ticket.id}", "")
+        if text.isascii() and text.isdigit() and len(text) < 4 and int(text) > 0:
+            found[ticket.id] = min(int(text), MOST_TICKETS + 1)
+    return found
+
+
+def _wish(box: Box, given: Mapping[str, str]) -> Wish:
+    tickets = {
+        kind: [
+            Holder(given.get(f"name{kind}-{place}", ""), given.get(f"email{kind}-{place}", ""))
+            for place in range(1, number + 1)
+        ]
+        for kind, number in _numbers(box, given).items()
+    }
+    return Wish(
+        client_key=given.get("client_key", ""),
+        name=given.get("name", ""),
+        email=given.get("email", ""),
+        locale=LOCALES.get(spoken(), "en-GB"),
+        tickets=tickets,
+        method=given.get("method", ""),
+        address={name: given.get(f"address_{name}", "") for name in ADDRESS_FIELDS},
+    )
+
+
+def _offer(box: Box) -> str:
+    rows = [
+        {
+            "ticket": ticket,
+            "price": _money(ticket.price_minor, box.event.currency),
+            "left": max(0, ticket.quota - ticket.held - ticket.sold),
+        }
+        for ticket in box.tickets
+    ]
+    return render_template(
+        "checkout/offer.html", **_frame(box.tenant, box.event), rows=rows, most=MOST_OF_A_KIND
+    )
+
+
+def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = None) -> str:
+    numbers = _numbers(box, given)
+    chosen = [(ticket, numbers[ticket.id]) for ticket in box.tickets if ticket.id in numbers]
+    total = sum(ticket.price_minor * number for ticket, number in chosen)
+    field = problem.field if isinstance(problem, BadWish) else ""
+    return render_template(
+        "checkout/form.html",
+        **_frame(box.tenant, box.event),
+        chosen=chosen,
+        total=_money(total, box.event.currency),
+        is_free=total == 0,
+        ships=any(ticket.is_shipped for ticket, _ in chosen),
+        given=given,
+        client_key=given.get("client_key") or secrets.token_urlsafe(24),
+        cards=TEST_CARDS if _takes_cards(box) else (),
+        problem=problem,
+        field="address" if isinstance(problem, NoPostage) else field,
+    )
+
+
+def _status(
+    template: str, tenant: str, event: str, key: str, problem: CheckoutError | None = None
+) -> str:
+    found = _tenant_or_404(tenant)
+    with services().database.tenant_session(found.id, read_only=True) as session:
+        view = buyers_view(session, event, key)
+        if view is None:
+            abort(404)
+        action = view.payment.result.get("action_url") if view.payment is not None else None
+        return render_template(
+            template,
+            **_frame(found, view.event),
+            it=view,
+            key=key,
+            total=_money(view.order.total_minor, view.order.currency),
+            back=_money(view.paid_back_minor, view.order.currency),
+            held_until=_moment(view.order.expires_at, view.event.timezone),
+            action_url=action,
+            cards=TEST_CARDS,
+            problem=problem,
+        )
+
+
+def _frame(tenant: Tenant, event: Any) -> dict[str, Any]:
+    starts = _moment(event.starts_at, event.timezone)
+    return {"tenant": tenant, "event": event, "starts": starts}
+
+
+def _money(minor: int, currency: str) -> str:
+    return money.format_minor(minor, currency, _locale())
+
+
+def _moment(moment: Any, zone: str) -> str:
+    if moment is None:
+        return ""
+    return format_datetime(moment, "long", tzinfo=ZoneInfo(zone), locale=_locale())
+
+
+def _locale() -> str:
+    return LOCALES.get(spoken(), "en-GB").replace("-", "_")

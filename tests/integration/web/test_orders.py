@@ -1,0 +1,117 @@
+"""Buying tickets on the public pages, and what the organisation sees and does with orders."""
+
+import re
+
+import pytest
+
+from meet2be.attendees.models import Attendee
+from meet2be.orders.models import Order
+from support.ordering import Shop
+from support.stage import Stage
+
+
+@pytest.fixture
+def shop(stage: Stage) -> Shop:
+    """The stage's event, with a box office."""
+    return Shop(stage.conference)
+
+
+def address(shop: Shop) -> str:
+    return f"/t/{shop.of.tenant.slug}/{shop.of.event.slug}"
+
+
+def hidden(page: str, name: str) -> str:
+    found = re.search(rf'name="{name}" value="([^"]+)"', page)
+    assert found is not None
+    return found[1]
+
+
+def test_a_ticket_is_bought_and_seen_by_the_organiser(stage: Stage, shop: Shop) -> None:
+    ticket, buyer = shop.ticket(name="Early bird", quota=3), stage.web.anybody()
+    assert "Early bird" in buyer.page(address(shop))
+    chosen = f"n{ticket.id}"
+    form = buyer.page(f"{address(shop)}?{chosen}=2")
+    fields = {
+        chosen: "2", f"name{ticket.id}-1": "Ada Arden", f"name{ticket.id}-2": "Abe Arden",
+        "name": "Bea Buyer", "email": "bea@example.org", "method": "pm_card_visa",
+        "client_key": hidden(form, "client_key"), "csrf_token": hidden(form, "csrf_token"),
+    }  # fmt: skip
+    placed = buyer.client.post(address(shop), data=fields)
+    again = buyer.client.post(address(shop), data=fields)
+    assert placed.status_code == 303
+    assert placed.location == again.location
+    assert "being completed" in buyer.page(placed.location)
+    (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
+    shop.run(order)
+    page = buyer.page(placed.location)
+    assert "Your order is complete" in page
+    assert "hx-get" not in page
+    assert order.code in stage.admin.page("/orders")
+    assert order.code not in stage.admin.page("/orders?state=failed")
+    assert order.code in stage.admin.page("/orders?q=bea@example.org")
+    shown = stage.admin.page(f"/orders/{order.uid}")
+    assert "Ada Arden" in shown
+    assert "Take the payment" in shown
+
+
+def test_a_bad_form_says_what_to_mend_and_keeps_what_was_typed(stage: Stage, shop: Shop) -> None:
+    ticket, buyer = shop.ticket(), stage.web.anybody()
+    page = buyer.page(f"{address(shop)}?n{ticket.id}=1")
+    answer = buyer.client.post(
+        address(shop),
+        data={
+            f"n{ticket.id}": "1", f"name{ticket.id}-1": "Ada Arden", "name": "Bea",
+            "email": "nobody", "method": "pm_card_visa",
+            "client_key": hidden(page, "client_key"), "csrf_token": hidden(page, "csrf_token"),
+        },
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert "no e-mail address" in answer.text
+    assert 'value="Ada Arden"' in answer.text
+    assert shop.of.rows(Order, Order.client_key.is_not(None)) == []
+
+
+def test_what_is_not_on_sale_is_not_told_apart(stage: Stage, shop: Shop) -> None:
+    buyer = stage.web.anybody()
+    assert buyer.get(f"/t/{shop.of.tenant.slug}/nothing").status_code == 404
+    assert buyer.get("/t/nobody/nothing").status_code == 404
+    assert buyer.get(f"{address(shop)}/orders/guessed").status_code == 404
+    assert buyer.get(f"{address(shop)}/orders/guessed/state").status_code == 404
+
+
+def test_an_organiser_pays_tickets_back_and_a_viewer_does_not(stage: Stage, shop: Shop) -> None:
+    ticket = shop.ticket()
+    order = shop.buy(shop.wish(ticket, ["Ada", "Abe"]))
+    first, second = shop.of.rows(Attendee, Attendee.order_id == order.id)
+    path = f"/orders/{order.uid}"
+    given = {"ticket": first.uid, "reason": "They are ill.", "cancel": "yes"}
+    assert stage.as_a("viewer").post(f"{path}/refund", **given).status_code == 403
+    organiser = stage.as_a("organiser")
+    assert organiser.post(f"{path}/refund", ticket=first.uid).status_code == 422
+    assert organiser.post(f"{path}/refund", **given).status_code == 303
+    assert organiser.post(f"{path}/refund", **given).status_code == 303  # cancelled before
+    shop.send_refunds()
+    first, second = shop.of.rows(Attendee, Attendee.order_id == order.id)
+    assert (first.status, first.refunded_minor) == ("cancelled", 4_200)
+    assert (second.status, second.refunded_minor) == ("active", 0)
+    assert shop.stock(ticket) == (0, 1)
+    assert shop.paid_back(order) == 4_200
+    assert "paid back" in organiser.page(path)
+    assert organiser.post(f"{path}/confirmation").status_code == 303
+    assert len(shop.of.mails("order_confirmation")) == 2
+    assert organiser.post(f"{path}/steps/update_inventory").status_code == 409
+    assert organiser.post(f"{path}/cancel", reason="All are ill.").status_code == 303
+    shop.send_refunds()
+    assert shop.paid_back(order) == 8_400
+    assert shop.stock(ticket) == (0, 0)
+
+
+def test_a_failed_step_is_tried_again(stage: Stage, shop: Shop) -> None:
+    """F21, F22."""
+    shop.settings(warehouse_url="https://warehouse.example/orders")
+    shop.warehouse.answers = [500] * 7
+    order = shop.buy(shop.wish(shop.ticket()))
+    assert "HTTP 500" in stage.admin.page(f"/orders/{order.uid}")
+    assert stage.admin.post(f"/orders/{order.uid}/steps/notify_warehouse").status_code == 303
+    shop.run(order)
+    assert shop.steps(order)["notify_warehouse"] == "done"
