@@ -7,7 +7,7 @@ cannot know the reader (an error, a notice) says a :class:`Message`, which is pu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -30,13 +30,15 @@ class Message:
     """A sentence with its values, to be put into words when the reader is known.
 
     ``plural`` is the sentence for other numbers than one; ``number`` decides and is also the value
-    ``%(number)s``. As a text it is English.
+    ``%(number)s``. ``sense`` tells words apart that English does not ("cancelled" of an event, of
+    a ticket). As a text it is English.
     """
 
     sentence: str
     values: Mapping[str, Any] = field(default_factory=dict)
     plural: str | None = None
     number: int | None = None
+    sense: str = ""
 
     def __str__(self) -> str:
         return self.in_language(SOURCE_LANGUAGE)
@@ -45,7 +47,7 @@ class Message:
         """Return the sentence in the language of a locale such as ``de-AT``."""
         values = {name: _in_words(value, locale) for name, value in self.values.items()}
         if self.plural is None or self.number is None:
-            text = _translated(language_of(locale), self.sentence)
+            text = _translated(language_of(locale), self.sentence, self.sense)
         else:
             language = language_of(locale)
             text = _translated_number(language, self.sentence, self.plural, self.number)
@@ -63,6 +65,25 @@ def ngettext(singular: str, plural: str, number: int, **values: Any) -> str:
     return Message(singular, values, plural, number).in_language(_spoken.get())
 
 
+def in_sense(sense: str, sentence: str, **values: Any) -> Message:
+    """Return a message whose translation depends on what it is said of."""
+    return Message(sentence, values, sense=sense)
+
+
+def joined(messages: Iterable[Message | str], mark: str = "; ") -> Message | str:
+    """Return messages as one, with a mark between them; empty when there are none."""
+    parts = list(messages)
+    if not parts:
+        return ""
+    places = {f"part{number}": part for number, part in enumerate(parts)}
+    return Message(mark.join(f"%({name})s" for name in places), places)
+
+
+def sentence_in_sense(sense: str, sentence: str) -> str:
+    """Return the translation for a sense, with its places for values: what templates ask for."""
+    return _translated(_spoken.get(), sentence, sense)
+
+
 def sentence_of(sentence: str) -> str:
     """Return a sentence's translation with its places for values: what templates ask for."""
     return _translated(_spoken.get(), sentence)
@@ -75,6 +96,11 @@ def sentences_of(singular: str, plural: str, number: int) -> str:
 
 def N_(sentence: str) -> str:  # noqa: N802 -- gettext's own name for a mark
     """Mark a sentence that is put into words elsewhere, with :func:`_`; returns it as it is."""
+    return sentence
+
+
+def NC_(sense: str, sentence: str) -> str:  # noqa: ARG001, N802 -- as above, the mark of a sense
+    """Mark a sentence that is said in a sense elsewhere; returns it as it is."""
     return sentence
 
 
@@ -115,8 +141,9 @@ def _in_words(value: Any, locale: str) -> Any:
     return value.in_language(locale) if isinstance(value, Message) else value
 
 
-def _translated(language: str, sentence: str) -> str:
-    found = _catalogue(language).get(sentence, "")
+def _translated(language: str, sentence: str, sense: str = "") -> str:
+    catalogue = _catalogue(language)
+    found = catalogue.get(_key(sentence, sense)) or catalogue.get(sentence, "")
     text = found if isinstance(found, str) else found[0]
     return text or sentence
 
@@ -130,6 +157,11 @@ def _translated_number(language: str, singular: str, plural: str, number: int) -
     return (singular, plural)[form]
 
 
+def _key(sentence: str, sense: str | None) -> str:
+    """Return where a sentence stands in a catalogue: gettext's way to join it with its sense."""
+    return f"{sense}\x04{sentence}" if sense else sentence
+
+
 @lru_cache(maxsize=len(LANGUAGES))
 def _catalogue(language: str) -> dict[str, str | tuple[str, ...]]:
     """Return the translations of all areas; empty for the source language."""
@@ -140,5 +172,7 @@ def _catalogue(language: str) -> dict[str, str | tuple[str, ...]]:
                 key = message.id if isinstance(message.id, str) else message.id[0]
                 if key and message.string:
                     text = message.string
-                    found[key] = text if isinstance(text, str) else tuple(text)
+                    found[_key(key, message.context)] = (
+                        text if isinstance(text, str) else tuple(text)
+                    )
     return found

@@ -3,7 +3,16 @@ import re
 import pytest
 from babel.messages.pofile import read_po
 
-from meet2be.language import CATALOGUES, LANGUAGES, SOURCE_LANGUAGE, Message, _, said, speaking
+from meet2be.language import (
+    CATALOGUES,
+    LANGUAGES,
+    SOURCE_LANGUAGE,
+    Message,
+    _,
+    in_sense,
+    said,
+    speaking,
+)
 from support.sentences import sentences
 
 PLACE = re.compile(r"%\((\w+)\)")
@@ -17,7 +26,8 @@ def catalogue(language: str) -> dict[str, tuple[str, ...]]:
             for message in read_po(file, locale=language):
                 ids = (message.id,) if isinstance(message.id, str) else tuple(message.id)
                 texts = message.string or ""
-                found[ids[0]] = (texts,) if isinstance(texts, str) else tuple(texts)
+                key = f"{message.context}\x04{ids[0]}" if message.context else ids[0]
+                found[key] = (texts,) if isinstance(texts, str) else tuple(texts)
     found.pop("", None)
     return found
 
@@ -55,6 +65,14 @@ def test_a_message_is_put_into_words_when_the_reader_is_known() -> None:
         assert _("Events") == "Veranstaltungen"
         assert said(ValueError(message)) == "Veranstaltungen"
     assert _("Events") == "Events"
+
+
+def test_a_word_is_translated_by_what_it_is_said_of() -> None:
+    with speaking("de"):
+        assert said(in_sense("event", "cancelled")) == "abgesagt"
+        assert said(in_sense("state", "cancelled")) == "storniert"
+        assert said(in_sense("a sense without a translation", "Events")) == "Veranstaltungen"
+    assert said(in_sense("event", "cancelled")) == "cancelled"
 
 
 def test_a_language_without_translations_is_spoken_in_english() -> None:
