@@ -9,6 +9,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from meet2be.accounts.errors import WeakPassword
+from meet2be.language import Message
 
 SHORTEST, LONGEST = 10, 256
 # A hash takes 64 MiB: however many log-ins arrive at once, this many are computed.
@@ -20,11 +21,16 @@ _WELL_KNOWN = frozenset({"password", "passwort", "qwertzuiop", "qwertyuiop", "me
 def check_strength(password: str) -> None:
     """Raise ``WeakPassword`` for a password nobody should use."""
     if len(password) < SHORTEST:
-        raise WeakPassword(f"it has {len(password)} characters, at least {SHORTEST} are needed")
+        raise WeakPassword(
+            Message(
+                "it has %(length)s characters, at least %(least)s are needed",
+                {"length": len(password), "least": SHORTEST},
+            )
+        )
     if len(password) > LONGEST:
-        raise WeakPassword(f"it is longer than {LONGEST} characters")
+        raise WeakPassword(Message("it is longer than %(most)s characters", {"most": LONGEST}))
     if password.casefold().strip("0123456789!.") in _WELL_KNOWN or len(set(password)) < 4:
-        raise WeakPassword("it is among the first that anybody would guess")
+        raise WeakPassword(Message("it is among the first that anybody would guess"))
 
 
 def hash_password(password: str) -> str:

@@ -21,8 +21,15 @@ from meet2be.cancellations.lanes import Lane
 from meet2be.cancellations.planning import Line, PlannedItem, plan
 from meet2be.cancellations.sources import lines_of
 from meet2be.events.facts import EventDataStale
+from meet2be.language import NC_, Message, in_sense, joined
 from meet2be.notifications.services import Notice, notify, notify_admins
 
+# What a notice counts, as the states of items are called in it.
+COUNTED = (
+    NC_("count", "todo"), NC_("count", "sent"), NC_("count", "pending"), NC_("count", "done"),
+    NC_("count", "none needed"), NC_("count", "manual"), NC_("count", "uncertain"),
+    NC_("count", "failed"),
+)  # fmt: skip
 INSERT_BATCH = 500
 CLOSE_BATCH = 200
 
@@ -186,16 +193,31 @@ def _audit(session: Session, context: RunContext, state: str, now: datetime) -> 
 def _notify(session: Session, context: RunContext, state: str, now: datetime) -> None:
     states = _states(session, context)
     open_ends = states["failed"] + states["manual"] + states["uncertain"]
+    title = context.event_title
     titles = {
-        "done": f"{context.event_title} has been cancelled",
-        "done_with_errors": f"{context.event_title} is cancelled; {open_ends} refunds need you",
-        "aborted": f"The cancellation of {context.event_title} was aborted",
+        "done": Message("%(event)s has been cancelled", {"event": title}),
+        "done_with_errors": Message(
+            "%(event)s is cancelled; %(number)s refund needs you",
+            {"event": title},
+            plural="%(event)s is cancelled; %(number)s refunds need you",
+            number=open_ends,
+        ),
+        "aborted": Message("The cancellation of %(event)s was aborted", {"event": title}),
     }
     notice = Notice(
         kind=f"cancellation_{state}",
         severity={"done": "success", "done_with_errors": "warning"}.get(state, "info"),
-        title=titles[state][:200],
-        body=", ".join(f"{name.replace('_', ' ')}: {count}" for name, count in states.items()),
+        title=titles[state],
+        body=joined(
+            (
+                Message(
+                    "%(state)s: %(count)s",
+                    {"state": in_sense("count", name.replace("_", " ")), "count": count},
+                )
+                for name, count in states.items()
+            ),
+            ", ",
+        ),
         link=f"/cancellations/{context.run_uid}",
         related_type="cancel_run",
         related_id=context.run_id,

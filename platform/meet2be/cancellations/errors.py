@@ -5,6 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from meet2be.errors import Meet2BeError
+from meet2be.language import NC_, Message, in_sense, joined
+
+# How the states that errors name are called, and what was to be done in them.
+STATES = (
+    NC_("raw", "preview"), NC_("raw", "confirmed"), NC_("raw", "running"),
+    NC_("raw", "sweeping"), NC_("raw", "paused"), NC_("raw", "done"),
+    NC_("raw", "done_with_errors"), NC_("raw", "aborted"), NC_("raw", "todo"),
+    NC_("raw", "sent"), NC_("raw", "pending"), NC_("raw", "none_needed"),
+    NC_("raw", "uncertain"), NC_("raw", "manual"), NC_("raw", "failed"),
+)  # fmt: skip
+VERBS = (
+    NC_("verb", "marked as paid by hand"), NC_("verb", "confirmed"), NC_("verb", "paused"),
+    NC_("verb", "resumed"), NC_("verb", "aborted"), NC_("verb", "retried"),
+)  # fmt: skip
+EVENT_STATES = (
+    NC_("event", "draft"), NC_("event", "live"), NC_("event", "cancelling"),
+    NC_("event", "cancelled"), NC_("event", "archived"),
+)  # fmt: skip
 
 
 class CancellationError(Meet2BeError):
@@ -14,10 +32,12 @@ class CancellationError(Meet2BeError):
 class BadCancelOptions(CancellationError):
     """Options that cannot be; `problems` lists all of them."""
 
-    def __init__(self, problems: Sequence[str]) -> None:
+    def __init__(self, problems: Sequence[Message]) -> None:
         """Keep the problems, one clause each."""
         self.problems = tuple(problems)
-        super().__init__("These options cannot be used: " + "; ".join(problems))
+        super().__init__(
+            Message("These options cannot be used: %(problems)s", {"problems": joined(problems)})
+        )
 
 
 class UnknownRun(CancellationError):
@@ -26,7 +46,12 @@ class UnknownRun(CancellationError):
     def __init__(self, uid: str) -> None:
         """Keep the id."""
         self.uid = uid
-        super().__init__(f"There is no cancellation '{uid}' here. Open it from its event's page")
+        super().__init__(
+            Message(
+                "There is no cancellation '%(uid)s' here. Open it from its event's page",
+                {"uid": uid},
+            )
+        )
 
 
 class UnknownEvent(CancellationError):
@@ -35,7 +60,11 @@ class UnknownEvent(CancellationError):
     def __init__(self, uid: str) -> None:
         """Keep the id."""
         self.uid = uid
-        super().__init__(f"There is no event '{uid}' here. Open it from the list of events")
+        super().__init__(
+            Message(
+                "There is no event '%(uid)s' here. Open it from the list of events", {"uid": uid}
+            )
+        )
 
 
 class UnknownItem(CancellationError):
@@ -44,7 +73,10 @@ class UnknownItem(CancellationError):
     def __init__(self, run_uid: str, item_id: int) -> None:
         """Keep both ids."""
         self.run_uid, self.item_id = run_uid, item_id
-        super().__init__(f"Cancellation '{run_uid}' has no item {item_id}. Reload its page")
+        values = {"uid": run_uid, "item": item_id}
+        super().__init__(
+            Message("Cancellation '%(uid)s' has no item %(item)s. Reload its page", values)
+        )
 
 
 class EventNotCancellable(CancellationError):
@@ -53,7 +85,10 @@ class EventNotCancellable(CancellationError):
     def __init__(self, title: str, status: str) -> None:
         """Keep what it is and how it stands."""
         self.title, self.status = title, status
-        super().__init__(f"Event '{title}' is '{status}' and cannot be cancelled")
+        values = {"title": title, "status": in_sense("event", status)}
+        super().__init__(
+            Message("Event '%(title)s' is '%(status)s' and cannot be cancelled", values)
+        )
 
 
 class TenantSuspended(CancellationError):
@@ -63,7 +98,11 @@ class TenantSuspended(CancellationError):
         """Keep whose it is."""
         self.name = name
         super().__init__(
-            f"'{name}' is suspended, so nothing is started or resumed. Ask the platform's operators"
+            Message(
+                "'%(name)s' is suspended, so nothing is started or resumed. Ask the platform's"
+                " operators",
+                {"name": name},
+            )
         )
 
 
@@ -73,19 +112,35 @@ class WrongEventName(CancellationError):
     def __init__(self, title: str) -> None:
         """Keep the right name."""
         self.title = title
-        super().__init__(f"The name typed is not that of the event. Type exactly '{title}'")
+        super().__init__(
+            Message(
+                "The name typed is not that of the event. Type exactly '%(title)s'",
+                {"title": title},
+            )
+        )
 
 
 class PreviewStale(CancellationError):
     """What was previewed has changed; `differences` says what, as (what, before, now)."""
 
-    def __init__(self, run_uid: str, differences: Sequence[tuple[str, str, str]]) -> None:
+    def __init__(self, run_uid: str, differences: Sequence[tuple[Message, str, str]]) -> None:
         """Keep the run and the differences."""
         self.run_uid, self.differences = run_uid, tuple(differences)
-        told = "; ".join(f"{what}: {before} before, {now} now" for what, before, now in differences)
+        told = joined(
+            [
+                Message(
+                    "%(what)s: %(before)s before, %(now)s now",
+                    {"what": what, "before": before, "now": now},
+                )
+                for what, before, now in differences
+            ]
+        )
         super().__init__(
-            f"Orders have changed since the preview ({told or 'other payments or amounts'}). "
-            "Look at a new preview and confirm that"
+            Message(
+                "Orders have changed since the preview (%(changes)s). Look at a new preview and"
+                " confirm that",
+                {"changes": told or Message("other payments or amounts")},
+            )
         )
 
 
@@ -96,7 +151,10 @@ class CodeNeeded(CancellationError):
         """Keep the limit, in minor units."""
         self.limit_minor, self.currency = limit_minor, currency
         super().__init__(
-            "More is refunded than can be confirmed without a code. Have a code mailed and type it"
+            Message(
+                "More is refunded than can be confirmed without a code. Have a code mailed and"
+                " type it"
+            )
         )
 
 
@@ -107,9 +165,9 @@ class WrongCode(CancellationError):
         """Keep how many tries are left."""
         self.tries_left = tries_left
         super().__init__(
-            f"The code is wrong. Tries left: {tries_left}"
+            Message("The code is wrong. Tries left: %(tries)s", {"tries": tries_left})
             if tries_left
-            else "The code is wrong, and it was the last try. Have a new code mailed"
+            else Message("The code is wrong, and it was the last try. Have a new code mailed")
         )
 
 
@@ -118,7 +176,7 @@ class CodeExpired(CancellationError):
 
     def __init__(self) -> None:
         """Say what to do."""
-        super().__init__("There is no code that is still valid. Have a new code mailed")
+        super().__init__(Message("There is no code that is still valid. Have a new code mailed"))
 
 
 class TooManyCodes(CancellationError):
@@ -128,7 +186,11 @@ class TooManyCodes(CancellationError):
         """Keep how many are mailed in how many minutes."""
         self.most, self.minutes = most, minutes
         super().__init__(
-            f"{most} codes were mailed in the last {minutes} minutes. Use the newest, or wait"
+            Message(
+                "%(most)s codes were mailed in the last %(minutes)s minutes. Use the newest, or"
+                " wait",
+                {"most": most, "minutes": minutes},
+            )
         )
 
 
@@ -138,7 +200,12 @@ class CancellationAlreadyRunning(CancellationError):
     def __init__(self, run_uid: str) -> None:
         """Keep the run that is there."""
         self.run_uid = run_uid
-        super().__init__(f"This event is being cancelled already. Open cancellation '{run_uid}'")
+        super().__init__(
+            Message(
+                "This event is being cancelled already. Open cancellation '%(uid)s'",
+                {"uid": run_uid},
+            )
+        )
 
 
 class RunNotInState(CancellationError):
@@ -148,7 +215,15 @@ class RunNotInState(CancellationError):
         """Keep the state and what was asked."""
         self.run_uid, self.state, self.wanted = run_uid, state, wanted
         super().__init__(
-            f"Cancellation '{run_uid}' is '{state}', so it cannot be {wanted}. Reload its page"
+            Message(
+                "Cancellation '%(uid)s' is '%(state)s', so it cannot be %(wanted)s. Reload its"
+                " page",
+                {
+                    "uid": run_uid,
+                    "state": in_sense("raw", state),
+                    "wanted": in_sense("verb", wanted),
+                },
+            )
         )
 
 

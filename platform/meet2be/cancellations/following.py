@@ -16,6 +16,7 @@ from meet2be.cancellations.context import Desk, context_of
 from meet2be.cancellations.items import follow, reopen
 from meet2be.cancellations.models import CancelRun
 from meet2be.events.models import Event
+from meet2be.language import Message
 from meet2be.notifications.services import Notice, notify_admins
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import Order
@@ -23,7 +24,7 @@ from meet2be.payments import inbox
 from meet2be.payments.errors import RefundNotInState, UnknownRefund
 from meet2be.payments.ledger import matching
 from meet2be.payments.models import Payment, ProviderEvent, Refund
-from meet2be.payments.provider import ProviderEvent as Message
+from meet2be.payments.provider import ProviderEvent as News
 from meet2be.payments.services import Booked, book, record_external
 from meet2be.payments.verdicts import Ruling, Told, Verdict
 from meet2be.refunding.following import follow_single
@@ -66,7 +67,7 @@ def _mark(desk: Desk, row_id: int, result: str, error: str | None) -> None:
 
 
 def _owner(
-    session: Session, provider: str, message: Message
+    session: Session, provider: str, message: News
 ) -> tuple[int, int | None, int | None] | None:
     """Return (tenant, refund, payment) a message is about, None when it fits nothing."""
     refund = inbox.refund_of(session, provider, message)
@@ -83,7 +84,7 @@ def _owner(
     return None if payment is None else (payment.tenant_id, None, payment.id)
 
 
-def _act(desk: Desk, owner: tuple[int, int | None, int | None], message: Message) -> str:
+def _act(desk: Desk, owner: tuple[int, int | None, int | None], message: News) -> str:
     tenant_id, refund_id, payment_id = owner
     now = desk.clock.now()
     with desk.db.tenant_session(tenant_id) as session:
@@ -131,15 +132,18 @@ def _tell_if_it_came_back(
         .values(state="done_with_errors")
         .execution_options(synchronize_session=False)
     )
-    why = refund.text or refund.code or "no reason was given"
+    why = refund.text or refund.code or Message("no reason was given")
     notify_admins(
         session,
         tenant_id,
         Notice(
             kind="refund_came_back",
             severity="error",
-            title="A refund has come back",
-            body=f"A refund for {title} had been accepted and failed later: {why}",
+            title=Message("A refund has come back"),
+            body=Message(
+                "A refund for %(event)s had been accepted and failed later: %(why)s",
+                {"event": title, "why": why},
+            ),
             link=f"/refunds/{refund.uid}",
             related_type="refund",
             related_id=refund.id,
@@ -149,7 +153,7 @@ def _tell_if_it_came_back(
     )
 
 
-def _payment_news(session: Session, payment_id: int, message: Message, now: datetime) -> str:
+def _payment_news(session: Session, payment_id: int, message: News, now: datetime) -> str:
     payment = session.get_one(Payment, payment_id, with_for_update=True)
     match message.kind, payment.status:
         case "dispute_opened", "succeeded":
@@ -187,8 +191,13 @@ def _tell_if_too_late(session: Session, payment: Payment, now: datetime) -> None
     notice = Notice(
         kind="payment_after_cancellation",
         severity="warning",
-        title=f"A payment came in for {event.title}, which is cancelled",
-        body=f"Order {order.code} was paid after the last refund. Refund it by another run.",
+        title=Message(
+            "A payment came in for %(event)s, which is cancelled", {"event": event.title}
+        ),
+        body=Message(
+            "Order %(order)s was paid after the last refund. Refund it by another run.",
+            {"order": order.code},
+        ),
         related_type="payment",
         related_id=payment.id,
         dedupe_key=f"late-payment:{payment.uid}",

@@ -15,6 +15,7 @@ from meet2be.cancellations.claiming import Task, refund_order
 from meet2be.cancellations.context import RunContext
 from meet2be.cancellations.errors import LaneLost
 from meet2be.cancellations.settling import pause_run
+from meet2be.language import N_
 from meet2be.payments import circuit
 from meet2be.payments.circuit import Circuit
 from meet2be.payments.services import LEASE
@@ -89,7 +90,7 @@ def standing(session: Session, lane: Lane, now: datetime) -> Standing:
     if row.state == "aborted":
         return Standing("follow" if row.finished_at is None else "over", "aborted")
     if row.status != "active" and row.state != "paused":
-        reason = "The tenant is suspended"
+        reason = N_("The tenant is suspended")
         pause_run(connection, context, now, code="tenant_suspended", reason=reason)
         return Standing("follow", "tenant_suspended")
     if row.state == "paused" and row.pause_code != "provider":
@@ -111,7 +112,7 @@ def _by_provider(connection: Connection, lane: Lane, now: datetime, *, state: st
 def _broken(
     connection: Connection, lane: Lane, name: str, found: Circuit, now: datetime
 ) -> Standing:
-    reason = found.reason or "the provider does not answer"
+    reason = found.reason or N_("the provider does not answer")
     if circuit.take_probe(connection, name, lane.token, now):
         return Standing("probe", reason)
     until = found.retry_at if found.state == "open" and found.retry_at else now + HALF_OPEN_WAIT

@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
 from meet2be.cancellations.errors import BadCancelOptions
+from meet2be.language import Message
 
 FeeKind = Literal["none", "fixed", "percent"]
 RefundMode = Literal["auto", "manual"]
@@ -45,17 +46,38 @@ class CancelOptions:
         known = {item.name for item in fields(cls)}
         return cls(**{name: value for name, value in data.items() if name in known})
 
-    def _problems(self) -> list[str]:
-        found = []
+    def _problems(self) -> list[Message]:
+        found: list[Message] = []
         if self.fee_kind not in get_args(FeeKind):
-            found.append(f"the fee is 'none', 'fixed' or 'percent', not '{self.fee_kind}'")
+            found.append(
+                Message(
+                    "the fee is 'none', 'fixed' or 'percent', not '%(kind)s'",
+                    {"kind": self.fee_kind},
+                )
+            )
         if self.fee_minor < 0:
-            found.append(f"the fee kept per attendee cannot be {self.fee_minor}")
+            found.append(
+                Message("the fee kept per attendee cannot be %(fee)s", {"fee": self.fee_minor})
+            )
         if not 0 <= self.fee_basis_points <= FULL_PERCENT:
             percent = self.fee_basis_points / 100
-            found.append(f"the percentage kept lies between 0 and 100, not {percent:g}")
+            found.append(
+                Message(
+                    "the percentage kept lies between 0 and 100, not %(percent)s",
+                    {"percent": f"{percent:g}"},
+                )
+            )
         if self.refund_mode not in get_args(RefundMode):
-            found.append(f"refunds are 'auto' or 'manual', not '{self.refund_mode}'")
+            found.append(
+                Message(
+                    "refunds are 'auto' or 'manual', not '%(mode)s'", {"mode": self.refund_mode}
+                )
+            )
         if len(self.message) > MAX_MESSAGE:
-            found.append(f"the message has {len(self.message)} characters, {MAX_MESSAGE} at most")
+            found.append(
+                Message(
+                    "the message has %(length)s characters, %(most)s at most",
+                    {"length": len(self.message), "most": MAX_MESSAGE},
+                )
+            )
         return found

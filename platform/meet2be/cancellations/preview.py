@@ -13,8 +13,16 @@ from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import PlannedItem, Totals, plan
 from meet2be.cancellations.sources import lines_of
 from meet2be.events.models import Event
+from meet2be.language import NC_, Message, in_sense
 from meet2be.payments.errors import ProviderUnavailable
 from meet2be.payments.provider import PaymentProvider
+
+# How the outcomes are called where a preview is compared with another.
+OUTCOMES = (
+    NC_("outcome", "refund"), NC_("outcome", "manual"), NC_("outcome", "disputed"),
+    NC_("outcome", "not_paid"), NC_("outcome", "already_refunded"), NC_("outcome", "fee_kept"),
+    NC_("outcome", "free"), NC_("outcome", "no_invoice"), NC_("outcome", "test_mode"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,18 +106,19 @@ def from_totals(totals: Totals, now: datetime, funds: dict[str, int] | None) -> 
     )
 
 
-def differences(before: Preview, now: Preview) -> list[tuple[str, str, str]]:
+def differences(before: Preview, now: Preview) -> list[tuple[Message, str, str]]:
     """Return what changed, as (what, before, now), for a person to read."""
     found = [
-        ("attendees", str(before.attendees), str(now.attendees)),
-        ("payments to refund", str(before.payments), str(now.payments)),
+        (Message("attendees"), str(before.attendees), str(now.attendees)),
+        (Message("payments to refund"), str(before.payments), str(now.payments)),
     ]
     for name in sorted(before.outcomes.keys() | now.outcomes.keys()):
         counts = str(before.outcomes.get(name, 0)), str(now.outcomes.get(name, 0))
-        found.append((f"outcome '{name}'", *counts))
+        found.append((Message("outcome '%(name)s'", {"name": in_sense("outcome", name)}), *counts))
     for currency in sorted(before.refund_minor.keys() | now.refund_minor.keys()):
         sums = before.refund_minor.get(currency, 0), now.refund_minor.get(currency, 0)
-        found.append((f"refunds in {currency} (minor units)", str(sums[0]), str(sums[1])))
+        what = Message("refunds in %(currency)s (minor units)", {"currency": currency})
+        found.append((what, str(sums[0]), str(sums[1])))
     return [difference for difference in found if difference[1] != difference[2]]
 
 

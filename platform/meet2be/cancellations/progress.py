@@ -11,6 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meet2be.cancellations.models import CancelItem, CancelRun
+from meet2be.language import Message
 from meet2be.payments.models import Refund
 
 # States a refund, a cancellation and a mail do not come back from by themselves.
@@ -53,7 +54,7 @@ class Progress:
     pending_minor: Mapping[str, int]
     rate: float = 0.0
     left: timedelta | None = None
-    waiting: str | None = None
+    waiting: Message | str | None = None
     resume_at: datetime | None = None
     pause_code: str | None = None
     version: str = field(default="", compare=False)
@@ -157,12 +158,16 @@ class _Count:
         )
 
 
-def _waiting(run: CancelRun, count: _Count) -> str | None:
+def _waiting(run: CancelRun, count: _Count) -> Message | str | None:
     """Return what a run that does not move is waiting for, in a person's words."""
     if run.state == "paused":
         return run.pause_reason or {"person": "paused"}.get(run.pause_code or "", run.pause_code)
     if run.state in {"running", "sweeping"} and count.refunds["uncertain"]:
-        return f"{count.refunds['uncertain']} refunds are being looked up at the provider"
+        return Message(
+            "%(number)s refund is being looked up at the provider",
+            plural="%(number)s refunds are being looked up at the provider",
+            number=count.refunds["uncertain"],
+        )
     return None
 
 

@@ -40,6 +40,7 @@ from meet2be.cancellations.planning import PlannedItem, Totals
 from meet2be.cancellations.preview import Preview
 from meet2be.db import UnscopedSessionError, clock_of, tenant_of
 from meet2be.events.models import Event
+from meet2be.language import Message
 from meet2be.payments import circuit
 from meet2be.tenancy.models import Tenant
 
@@ -174,7 +175,7 @@ def _check_before(
             raise WrongEventName(event.title)
         if preview_hash != run.preview_hash:
             seen, stored = preview_hash[:8], (run.preview_hash or "")[:8]
-            raise PreviewStale(run.uid, [("preview", seen, stored)])
+            raise PreviewStale(run.uid, [(Message("preview"), seen, stored)])
 
 
 def _plain(name: str) -> str:
@@ -284,9 +285,7 @@ def abort(session: Session, run_uid: str, by: By, reason: str = "") -> None:
     facts.note(session, LanesReady(run.tenant_id, run.uid, tuple(range(run.lanes))))
 
 
-def retry_failed(
-    session: Session, run_uid: str, by: By, items: Sequence[int] | None = None
-) -> int:
+def retry_failed(session: Session, run_uid: str, by: By, items: Sequence[int] | None = None) -> int:
     """Do failed items again (all, or those given), each with a new key; returns how many.
 
     A refund that is `uncertain` is not retried by this: look it up first.

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from meet2be import facts
 from meet2be.audit.services import Actor, record
 from meet2be.errors import Meet2BeError
+from meet2be.language import Message
 from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import Outcome, OutcomeRecorder
@@ -24,7 +25,9 @@ class UnknownMail(Meet2BeError):
 
     def __init__(self, uid: str) -> None:
         self.uid = uid
-        super().__init__(f"There is no mail '{uid}' here. Open it from the list of mails")
+        super().__init__(
+            Message("There is no mail '%(uid)s' here. Open it from the list of mails", {"uid": uid})
+        )
 
 
 class MailIsDecided(Meet2BeError):
@@ -33,8 +36,11 @@ class MailIsDecided(Meet2BeError):
     def __init__(self, uid: str, status: str) -> None:
         self.uid, self.status = uid, status
         super().__init__(
-            f"Mail '{uid}' is '{status}', not uncertain, so there is nothing to decide. "
-            "Reload its page"
+            Message(
+                "Mail '%(uid)s' is '%(status)s', not uncertain, so there is nothing to decide."
+                " Reload its page",
+                {"uid": uid, "status": Message(status)},
+            )
         )
 
 
@@ -42,7 +48,7 @@ class ReasonNeeded(Meet2BeError):
     """A decision was made without saying why."""
 
     def __init__(self) -> None:
-        super().__init__("Say how you know: the reason goes into the audit log")
+        super().__init__(Message("Say how you know: the reason goes into the audit log"))
 
 
 def decide_uncertain(

@@ -3,6 +3,19 @@
 from __future__ import annotations
 
 from meet2be.errors import Meet2BeError
+from meet2be.language import NC_, Message, in_sense
+
+# How the states that errors name are called, and what was to be done in them.
+STATES = (
+    NC_("refund", "planned"), NC_("refund", "sending"), NC_("refund", "uncertain"),
+    NC_("refund", "pending"), NC_("refund", "succeeded"), NC_("refund", "failed"),
+    NC_("refund", "cancelled"),
+)  # fmt: skip
+VERBS = (
+    NC_("verb", "decided by a person"), NC_("verb", "looked up"),
+    NC_("infinitive", "mark a refund as paid by hand"),
+    NC_("infinitive", "settle an uncertain refund"),
+)  # fmt: skip
 
 
 class PaymentsError(Meet2BeError):
@@ -16,7 +29,10 @@ class ProviderUnavailable(PaymentsError):
         """Keep which call it was and what happened."""
         self.provider, self.call, self.why, self.http_status = provider, call, why, http_status
         super().__init__(
-            f"Provider '{provider}' gave no answer to '{call}': {why}. Try again later"
+            Message(
+                "Provider '%(provider)s' gave no answer to '%(call)s': %(why)s. Try again later",
+                {"provider": provider, "call": call, "why": why},
+            )
         )
 
 
@@ -38,7 +54,11 @@ class UnknownRefund(PaymentsError):
     def __init__(self, uid: str) -> None:
         """Keep the id."""
         self.uid = uid
-        super().__init__(f"There is no refund '{uid}' here. Open it from the refund ledger")
+        super().__init__(
+            Message(
+                "There is no refund '%(uid)s' here. Open it from the refund ledger", {"uid": uid}
+            )
+        )
 
 
 class RefundNotInState(PaymentsError):
@@ -48,8 +68,15 @@ class RefundNotInState(PaymentsError):
         """Keep the state and what was asked."""
         self.uid, self.status, self.wanted = uid, status, wanted
         super().__init__(
-            f"Refund '{uid}' is '{status}', so it cannot be {wanted}. Reload the page to see "
-            "what has become of it"
+            Message(
+                "Refund '%(uid)s' is '%(status)s', so it cannot be %(wanted)s. Reload the page to"
+                " see what has become of it",
+                {
+                    "uid": uid,
+                    "status": in_sense("refund", status),
+                    "wanted": in_sense("verb", wanted),
+                },
+            )
         )
 
 
@@ -59,4 +86,9 @@ class ReasonMissing(PaymentsError):
     def __init__(self, what: str) -> None:
         """Name what was to be done."""
         self.what = what
-        super().__init__(f"To {what} a reason is needed: it goes into the audit log")
+        super().__init__(
+            Message(
+                "To %(what)s a reason is needed: it goes into the audit log",
+                {"what": in_sense("infinitive", what)},
+            )
+        )
