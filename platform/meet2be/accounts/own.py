@@ -56,6 +56,14 @@ def change(session: Session, user_id: int, name: str, language: str, timezone: s
     return user
 
 
+def choose_language(session: Session, user_id: int, language: str) -> None:
+    """Speak another language to a person from now on. The caller commits; raises ``BadChoice``."""
+    if language not in LANGUAGES:
+        raise BadChoice
+    user = session.get_one(User, user_id)
+    user.locale = locale_for(language, user.locale)
+
+
 def change_password(
     session: Session,
     user_id: int,

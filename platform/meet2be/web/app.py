@@ -29,6 +29,7 @@ from meet2be.web import (
     hooks,
     imports,
     invitation,
+    languages,
     mail_hooks,
     mails,
     members,
@@ -53,7 +54,7 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, account, passwords, invitation, signup, operators, members, settings,
+    auth, languages, account, passwords, invitation, signup, operators, members, settings,
     events, attendees, export_schedules, exports, imports, cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, api_tokens, audit,
     webhooks, checkout, orders, figures,

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
-
 from flask import Blueprint, flash, g, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from meet2be.accounts.errors import LoginError, LoginThrottled
 from meet2be.accounts.services import log_in, log_out, switch_tenant
+from meet2be.language import _, said
 from meet2be.web.security import (
     SIGNED_IN,
     browser,
     cookie_name,
     identity,
     lifetime,
+    page_of_ours,
     public,
     remember,
     requires,
@@ -45,7 +45,7 @@ def do_login() -> ResponseReturnValue:
     except LoginError as error:
         status = 429 if isinstance(error, LoginThrottled) else 401
         page = render_template(
-            "login.html", next=request.form.get("next", ""), email=email, problem=str(error)
+            "login.html", next=request.form.get("next", ""), email=email, problem=said(error)
         )
         return page, status
     return remember(redirect(_wanted_page()), secret)
@@ -69,15 +69,10 @@ def change_organisation() -> ResponseReturnValue:
     with services().database.system_session("change between organisations") as session:
         changed = switch_tenant(session, identity(), request.form.get("tenant", ""))
     if not changed:
-        flash("You have no access to this organisation.", "error")
+        flash(_("You have no access to this organisation."), "error")
     return redirect(url_for("events.index"))
 
 
 def _wanted_page() -> str:
     """Return where to go after the log-in: only ever a page of ours."""
-    wanted = request.values.get("next", "")
-    parts = urlsplit(wanted)
-    is_ours = wanted.startswith("/") and not wanted.startswith(("//", "/\\"))
-    if is_ours and not parts.scheme and not parts.netloc:
-        return wanted
-    return url_for("events.index")
+    return page_of_ours(request.values.get("next", "")) or url_for("events.index")

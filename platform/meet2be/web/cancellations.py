@@ -19,6 +19,7 @@ from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.progress import Progress, Track, progress_of
 from meet2be.cancellations.report import report_rows
 from meet2be.events.models import Event
+from meet2be.language import _, said
 from meet2be.payments.errors import ReasonMissing
 from meet2be.web.actors import actor
 from meet2be.web.downloads import download
@@ -109,7 +110,7 @@ def report(uid: str) -> ResponseReturnValue:
 @requires(CANCEL)
 def pause(uid: str) -> ResponseReturnValue:
     """Stop before the next refunds."""
-    return _do(uid, lambda session, by: verbs.pause(session, uid, by, _reason()), "Paused.")
+    return _do(uid, lambda session, by: verbs.pause(session, uid, by, _reason()), _("Paused."))
 
 
 @blueprint.post("/cancellations/<uid>/resume")
@@ -118,7 +119,9 @@ def resume(uid: str) -> ResponseReturnValue:
     """Go on."""
     is_operator = identity().is_operator
     return _do(
-        uid, lambda session, by: verbs.resume(session, uid, by, operator=is_operator), "It goes on."
+        uid,
+        lambda session, by: verbs.resume(session, uid, by, operator=is_operator),
+        _("It goes on."),
     )
 
 
@@ -127,8 +130,8 @@ def resume(uid: str) -> ResponseReturnValue:
 def end(uid: str) -> ResponseReturnValue:
     """End the run for good; needs the box ticked that says so."""
     if request.form.get("sure") != "yes":
-        return _page(uid, "Tick the box that says you are sure. Nothing was changed.", 422)
-    return _do(uid, lambda session, by: verbs.abort(session, uid, by, _reason()), "Aborted.")
+        return _page(uid, _("Tick the box that says you are sure. Nothing was changed."), 422)
+    return _do(uid, lambda session, by: verbs.abort(session, uid, by, _reason()), _("Aborted."))
 
 
 @blueprint.post("/cancellations/<uid>/retry")
@@ -138,7 +141,7 @@ def retry(uid: str) -> ResponseReturnValue:
     return _do(
         uid,
         lambda session, by: verbs.retry_failed(session, uid, by),
-        lambda count: "What had failed is tried again." if count else "Nothing has failed.",
+        lambda count: _("What had failed is tried again.") if count else _("Nothing has failed."),
     )
 
 
@@ -155,10 +158,10 @@ def paid(uid: str) -> ResponseReturnValue:
             lambda session, by: by_hand.mark_paid(
                 session, services().desk, uid, item[0], by, _reason()
             ),
-            "Written down as paid by hand.",
+            _("Written down as paid by hand."),
         )
     except ReasonMissing as error:
-        return _page(uid, f"{error}. Nothing was changed.", 422)
+        return _page(uid, _("%(problem)s. Nothing was changed.", problem=said(error)), 422)
 
 
 def _do(
@@ -173,7 +176,7 @@ def _do(
         abort(404)
     except CancellationError as error:
         session.rollback()
-        flash(f"{error}.", "warning")
+        flash(f"{said(error)}.", "warning")
     else:
         flash(done if isinstance(done, str) else done(result), "success")
     return redirect(address("cancellations.show", uid=uid), 303)

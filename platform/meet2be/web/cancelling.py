@@ -36,6 +36,7 @@ from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview, planned_items
 from meet2be.cancellations.report import preview_rows
 from meet2be.events.models import Event
+from meet2be.language import Message, _, said
 from meet2be.money import MoneyError, parse_minor
 from meet2be.web.actors import actor
 from meet2be.web.downloads import download
@@ -64,7 +65,7 @@ class Problems:
 
     fields: dict[str, str] = field(default_factory=dict)
     general: str = ""
-    differences: tuple[tuple[str, str, str], ...] = ()
+    differences: tuple[tuple[Message, str, str], ...] = ()
 
 
 @blueprint.get("/events/<uid>/cancel")
@@ -93,7 +94,7 @@ def make_preview(uid: str) -> ResponseReturnValue:
     except CancellationAlreadyRunning as error:
         return _already_running(event, error.run_uid)
     except EventNotCancellable as error:
-        return _options_page(event, request.form, Problems(general=f"{error}.")), 409
+        return _options_page(event, request.form, Problems(general=f"{said(error)}.")), 409
     return redirect(url_for("cancelling.preview", uid=run.uid), 303)
 
 
@@ -133,9 +134,13 @@ def code(uid: str) -> ResponseReturnValue:
     except RunNotInState:
         return redirect(url_for("cancellations.show", uid=uid), 303)
     except TooManyCodes as error:
-        flash(f"{error}.", "error")
+        flash(f"{said(error)}.", "error")
         return redirect(url_for("cancelling.preview", uid=uid, _anchor="confirm"), 303)
-    flash(f"A code is on its way to {identity().user_email}. It is good for 15 minutes.", "success")
+    address = identity().user_email
+    flash(
+        _("A code is on its way to %(address)s. It is good for 15 minutes.", address=address),
+        "success",
+    )
     return redirect(url_for("cancelling.preview", uid=uid, _anchor="confirm"), 303)
 
 
@@ -159,15 +164,15 @@ def confirm(uid: str) -> ResponseReturnValue:
         if error.run_uid != uid:
             return _already_running(planned.event, error.run_uid)
     except RunNotInState:
-        flash("This cancellation was confirmed before.", "info")
+        flash(_("This cancellation was confirmed before."), "info")
     except WrongEventName as error:
-        problems.fields["event_name"] = f"{error}."
+        problems.fields["event_name"] = f"{said(error)}."
     except (CodeNeeded, CodeExpired, WrongCode) as error:
-        problems.fields["code"] = f"{error}."
+        problems.fields["code"] = f"{said(error)}."
     except PreviewStale as error:
-        problems.general, problems.differences = f"{error}.", error.differences
+        problems.general, problems.differences = f"{said(error)}.", error.differences
     except CancellationError as error:
-        problems.general = f"{error}."
+        problems.general = f"{said(error)}."
     if problems.fields or problems.general:
         return _preview_page(planned, problems), 422
     return redirect(url_for("cancellations.show", uid=uid), 303)
@@ -227,15 +232,15 @@ def _read_options(
         if given["fee_kind"] == "fixed":
             given["fee_minor"] = parse_minor(form.get("fee_amount", ""), event.currency)
     except MoneyError as error:
-        problems.fields["fee_amount"] = str(error)
+        problems.fields["fee_amount"] = said(error)
     try:
         if given["fee_kind"] == "percent":
             given["fee_basis_points"] = read_percent(form.get("fee_percent", ""))
     except BadPercentError as error:
-        problems.fields["fee_percent"] = f"{error}."
+        problems.fields["fee_percent"] = f"{said(error)}."
     try:
         made = CancelOptions(**given)
     except BadCancelOptions as error:
-        problems.general = f"{error}."
+        problems.general = f"{said(error)}."
         return None
     return None if problems.fields else made

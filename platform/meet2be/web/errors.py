@@ -10,31 +10,35 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from meet2be.db.errors import DatabaseError
+from meet2be.language import N_, _
 from meet2be.web.api.problems import Problem, answer_problem, is_for_programs, problem_of
 from onqueue.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
 
 WORDS = {
-    400: ("This request cannot be understood", "Go back, reload the page and try again."),
-    401: ("You are not logged in", "Log in and try again."),
+    400: (N_("This request cannot be understood"), N_("Go back, reload the page and try again.")),
+    401: (N_("You are not logged in"), N_("Log in and try again.")),
     403: (
-        "This is not yours to do",
-        "Your role in this organisation does not allow it. Ask an administrator.",
+        N_("This is not yours to do"),
+        N_("Your role in this organisation does not allow it. Ask an administrator."),
     ),
     404: (
-        "There is nothing here",
-        "The page does not exist, or it belongs to another organisation.",
+        N_("There is nothing here"),
+        N_("The page does not exist, or it belongs to another organisation."),
     ),
-    405: ("This is not how this page is used", "Use the buttons and links of the pages."),
-    409: ("Somebody was faster", "Reload the page to see what has changed."),
-    413: ("This is too large", "Send less at once."),
-    429: ("Too many requests", "Wait a little and try again."),
+    405: (N_("This is not how this page is used"), N_("Use the buttons and links of the pages.")),
+    409: (N_("Somebody was faster"), N_("Reload the page to see what has changed.")),
+    413: (N_("This is too large"), N_("Send less at once.")),
+    429: (N_("Too many requests"), N_("Wait a little and try again.")),
     500: (
-        "Something broke on our side",
-        "It has been written down. Nothing you entered was half done; try again.",
+        N_("Something broke on our side"),
+        N_("It has been written down. Nothing you entered was half done; try again."),
     ),
-    503: ("A part of the platform is not answering", "Try again in a minute. Nothing was lost."),
+    503: (
+        N_("A part of the platform is not answering"),
+        N_("Try again in a minute. Nothing was lost."),
+    ),
 }
 
 
@@ -49,7 +53,8 @@ def install(app: Flask) -> None:
 
 
 def _form_too_old(_error: CSRFError) -> ResponseReturnValue:
-    return _page(400, "This form is too old", "Go back, reload the page and send it again.")
+    advice = N_("Go back, reload the page and send it again.")
+    return _page(400, N_("This form is too old"), advice)
 
 
 def _foreign_host(_error: SecurityError) -> ResponseReturnValue:
@@ -82,6 +87,6 @@ def _unexpected(error: Exception) -> ResponseReturnValue:
 def _page(code: int, title: str = "", advice: str = "") -> ResponseReturnValue:
     known = WORDS.get(code, WORDS[500 if code >= 500 else 400])
     page = render_template(
-        "error.html", code=code, title=title or known[0], advice=advice or known[1]
+        "error.html", code=code, title=_(title or known[0]), advice=_(advice or known[1])
     )
     return page, code

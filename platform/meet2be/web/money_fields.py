@@ -6,6 +6,7 @@ import re
 from decimal import Decimal
 
 from meet2be.errors import Meet2BeError
+from meet2be.language import Message
 
 _PERCENT = re.compile(r"[0-9]{1,3}(?:[.,][0-9]{1,2})?")
 
@@ -15,8 +16,18 @@ class BadPercentError(Meet2BeError):
 
     def __init__(self, text: str) -> None:
         self.text = text
-        shown = f"'{text[:40]}' is" if text.strip() else "This field is empty, which is"
-        super().__init__(f"{shown} no percentage. Type a number from 0 to 100, such as 12.5")
+        empty = (
+            "This field is empty, which is no percentage. Type a number from 0 to 100, such as 12.5"
+        )
+        if not text.strip():
+            super().__init__(Message(empty))
+            return
+        super().__init__(
+            Message(
+                "'%(text)s' is no percentage. Type a number from 0 to 100, such as 12.5",
+                {"text": text[:40]},
+            )
+        )
 
 
 def read_percent(text: str) -> int:

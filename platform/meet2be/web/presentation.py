@@ -8,14 +8,16 @@ from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+from babel import Locale, UnknownLocaleError
 from babel.dates import format_date, format_datetime, format_timedelta
+from babel.numbers import format_decimal
 from flask import Flask, g, url_for
 from flask_wtf.csrf import generate_csrf
 from markupsafe import Markup
 
 from meet2be import language, money
 from meet2be.accounts.services import tenants_of
-from meet2be.language import N_
+from meet2be.language import N_, NC_, _, ngettext
 from meet2be.notifications.services import unread_count
 from meet2be.web.navigation import navigation, settings_pages
 from meet2be.web.paging import page_url
@@ -26,41 +28,47 @@ STATIC = Path(__file__).parent / "static"
 
 # The word a person reads for a state, and the colour of its badge.
 STATES = {
-    "todo": ("waiting", ""),
-    "planned": ("waiting", ""),
-    "queued": ("queued", "info"),
-    "sending": ("asking the provider", "info"),
-    "sent": ("accepted", "info"),
-    "pending": ("accepted, pending", "info"),
-    "done": ("done", "ok"),
-    "succeeded": ("done", "ok"),
-    "active": ("active", "ok"),
-    "running": ("running", "info"),
-    "confirmed": ("starting", "info"),
-    "sweeping": ("last check", "info"),
-    "paused": ("paused", "warn"),
-    "aborted": ("aborted", "bad"),
-    "done_with_errors": ("done, needs attention", "warn"),
-    "none_needed": ("nothing to refund", ""),
-    "manual": ("by hand", "warn"),
-    "uncertain": ("uncertain", "warn"),
-    "failed": ("failed", "bad"),
-    "refused": ("refused", "bad"),
-    "no_address": ("no address", "warn"),
-    "suppressed": ("suppressed", "warn"),
-    "cancelled": ("cancelled", ""),
-    "cancelling": ("being cancelled", "warn"),
-    "live": ("on sale", "ok"),
-    "disputed": ("disputed", "warn"),
-    "draft": ("draft", ""),
-    "archived": ("archived", ""),
-    "checked_in": ("checked in", "info"),
-    "transferred": ("transferred", ""),
-    "open": ("open", "warn"),
-    "paid": ("paid", "ok"),
-    "expired": ("expired", ""),
-    "part_refunded": ("partly paid back", "info"),
-    "refunded": ("paid back", "ok"),
+    "todo": (NC_("state", "waiting"), ""),
+    "planned": (NC_("state", "waiting"), ""),
+    "queued": (NC_("state", "queued"), "info"),
+    "sending": (NC_("state", "asking the provider"), "info"),
+    "sent": (NC_("state", "accepted"), "info"),
+    "pending": (NC_("state", "accepted, pending"), "info"),
+    "done": (NC_("state", "done"), "ok"),
+    "succeeded": (NC_("state", "done"), "ok"),
+    "active": (NC_("state", "active"), "ok"),
+    "running": (NC_("state", "running"), "info"),
+    "confirmed": (NC_("state", "starting"), "info"),
+    "sweeping": (NC_("state", "last check"), "info"),
+    "paused": (NC_("state", "paused"), "warn"),
+    "aborted": (NC_("state", "aborted"), "bad"),
+    "done_with_errors": (NC_("state", "done, needs attention"), "warn"),
+    "none_needed": (NC_("state", "nothing to refund"), ""),
+    "manual": (NC_("state", "by hand"), "warn"),
+    "uncertain": (NC_("state", "uncertain"), "warn"),
+    "failed": (NC_("state", "failed"), "bad"),
+    "refused": (NC_("state", "refused"), "bad"),
+    "no_address": (NC_("state", "no address"), "warn"),
+    "suppressed": (NC_("state", "suppressed"), "warn"),
+    "cancelled": (NC_("state", "cancelled"), ""),
+    "cancelling": (NC_("state", "being cancelled"), "warn"),
+    "live": (NC_("state", "on sale"), "ok"),
+    "disputed": (NC_("state", "disputed"), "warn"),
+    "draft": (NC_("state", "draft"), ""),
+    "archived": (NC_("state", "archived"), ""),
+    "checked_in": (NC_("state", "checked in"), "info"),
+    "transferred": (NC_("state", "transferred"), ""),
+    "open": (NC_("state", "open"), "warn"),
+    "paid": (NC_("state", "paid"), "ok"),
+    "expired": (NC_("state", "expired"), ""),
+    "part_refunded": (NC_("state", "partly paid back"), "info"),
+    "refunded": (NC_("state", "paid back"), "ok"),
+}
+# An event is called off where a ticket is not.
+EVENT_WORDS = {
+    "cancelled": NC_("event", "cancelled"),
+    "cancelling": NC_("event", "being cancelled"),
+    "live": NC_("event", "on sale"),
 }
 # Mails use some of the words in another sense.
 MAIL_WORDS = {
@@ -79,43 +87,64 @@ MAIL_WORDS = {
     "no_address": N_("no address"),
     "todo": N_("not written yet"),
 }
+# Who acts, as what, and on which things, in the words of the audit log and the menu.
+ACTORS = (N_("user"), N_("token"), N_("job"), N_("system"), N_("operator"))
+ROLES = (N_("viewer"), N_("organiser"), N_("admin"), N_("owner"))
+THINGS = (
+    NC_("thing", "user"), NC_("thing", "tenant"), NC_("thing", "import"), NC_("thing", "order"),
+    NC_("thing", "export schedule"), NC_("thing", "export"), NC_("thing", "mail suppression"),
+    NC_("thing", "mail"), NC_("thing", "invitation"), NC_("thing", "alert channel"),
+    NC_("thing", "webhook endpoint"), NC_("thing", "webhook delivery"),
+    NC_("thing", "sender check"), NC_("thing", "refund"), NC_("thing", "mail template"),
+    NC_("thing", "export preset"), NC_("thing", "cancel run"), NC_("thing", "event"),
+    NC_("thing", "job"), NC_("thing", "api token"), NC_("thing", "membership"),
+    NC_("thing", "failed job"),
+)  # fmt: skip
 # What becomes of an attendee in a preview: in short, in a sentence, and the badge's colour.
 OUTCOMES = {
-    "refund": ("Paid back", "Through the provider, to the card or account it came from.", "ok"),
+    "refund": (
+        N_("Paid back"),
+        N_("Through the provider, to the card or account it came from."),
+        "ok",
+    ),
     "manual": (
-        "Paid back by hand",
-        "They stand on your own list; the provider is not asked.",
+        N_("Paid back by hand"),
+        N_("They stand on your own list; the provider is not asked."),
         "warn",
     ),
     "disputed": (
-        "Disputed",
-        "The buyer has asked their bank for the money. Nothing is paid twice.",
+        N_("Disputed"),
+        N_("The buyer has asked their bank for the money. Nothing is paid twice."),
         "warn",
     ),
-    "not_paid": ("Not paid yet", "Nothing came in. A payment that still arrives is paid back.", ""),
-    "already_refunded": ("Paid back before", "Nothing is left of what they paid.", ""),
-    "fee_kept": ("All of it kept", "What you keep is as much as they paid.", "warn"),
-    "free": ("Free ticket", "Nothing was charged.", ""),
-    "no_invoice": ("No invoice", "No payment is known for this ticket.", "warn"),
-    "test_mode": ("Test order", "Bought in test mode: no real money came in.", ""),
+    "not_paid": (
+        N_("Not paid yet"),
+        N_("Nothing came in. A payment that still arrives is paid back."),
+        "",
+    ),
+    "already_refunded": (N_("Paid back before"), N_("Nothing is left of what they paid."), ""),
+    "fee_kept": (N_("All of it kept"), N_("What you keep is as much as they paid."), "warn"),
+    "free": (N_("Free ticket"), N_("Nothing was charged."), ""),
+    "no_invoice": (N_("No invoice"), N_("No payment is known for this ticket."), "warn"),
+    "test_mode": (N_("Test order"), N_("Bought in test mode: no real money came in."), ""),
 }
 # Why items of a run wait for somebody, or were passed over.
 CAUSES = {
-    "disputed": "The payment is disputed: the bank decides",
-    "charge_disputed": "The payment is disputed: the bank decides",
-    "not_paid": "Never paid",
-    "free": "Free ticket",
-    "already_refunded": "Paid back before",
-    "no_invoice": "No invoice",
-    "fee_kept": "All of it is kept",
-    "test_mode": "Test order",
-    "insufficient_funds": "The provider's balance did not suffice",
-    "charge_expired_for_refund": "Too old to be paid back through the provider",
-    "expired_or_canceled_card": "The card has expired or was blocked",
-    "lost_or_stolen_card": "The card was lost or stolen",
-    "account_trouble": "The provider refuses our account",
-    "manual": "To be paid by hand",
-    "unknown": "No reason was given",
+    "disputed": N_("The payment is disputed: the bank decides"),
+    "charge_disputed": N_("The payment is disputed: the bank decides"),
+    "not_paid": N_("Never paid"),
+    "free": N_("Free ticket"),
+    "already_refunded": N_("Paid back before"),
+    "no_invoice": N_("No invoice"),
+    "fee_kept": N_("All of it is kept"),
+    "test_mode": N_("Test order"),
+    "insufficient_funds": N_("The provider's balance did not suffice"),
+    "charge_expired_for_refund": N_("Too old to be paid back through the provider"),
+    "expired_or_canceled_card": N_("The card has expired or was blocked"),
+    "lost_or_stolen_card": N_("The card was lost or stolen"),
+    "account_trouble": N_("The provider refuses our account"),
+    "manual": N_("To be paid by hand"),
+    "unknown": N_("No reason was given"),
 }
 
 
@@ -123,13 +152,17 @@ def install(app: Flask) -> None:
     """Register filters and globals."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]  # the extension's own
-        language.sentence_of, language.sentences_of, newstyle=True
+        language.sentence_of,
+        language.sentences_of,
+        newstyle=True,
+        pgettext=language.sentence_in_sense,
     )
     app.add_template_global(language.spoken, "spoken_language")
     app.add_template_global(lambda: language.LANGUAGES, "languages")
     app.add_template_global(navigation)
     app.add_template_global(settings_pages)
     app.add_template_filter(language.said, "said")
+    app.add_template_filter(language.sentence_of, "known_words")
     app.add_template_filter(format_money, "money")
     app.add_template_filter(format_moment, "moment")
     app.add_template_filter(spoken_duration)
@@ -137,6 +170,8 @@ def install(app: Flask) -> None:
     app.add_template_filter(ago)
     app.add_template_filter(initials)
     app.add_template_filter(badge)
+    app.add_template_filter(event_badge)
+    app.add_template_filter(thing)
     app.add_template_filter(count)
     app.add_template_global(asset)
     app.add_template_global(csrf_field)
@@ -149,7 +184,7 @@ def install(app: Flask) -> None:
 
 
 def format_money(minor: int, currency: str) -> str:
-    """Return an amount as the organisation writes it."""
+    """Return an amount as it is written in the reader's language and the organisation's region."""
     return money.format_minor(minor, currency, _locale())
 
 
@@ -172,8 +207,8 @@ def ago(moment: datetime | None) -> str:
         return "–"
     passed = moment - services().clock.now()
     if abs(passed) < JUST_NOW:
-        return "just now"
-    return format_timedelta(passed, add_direction=True, locale="en", threshold=1.2)
+        return _("just now")
+    return format_timedelta(passed, add_direction=True, locale=language.spoken(), threshold=1.2)
 
 
 def spoken_duration(duration: timedelta | None) -> str:
@@ -182,20 +217,22 @@ def spoken_duration(duration: timedelta | None) -> str:
         return ""
     seconds = duration.total_seconds()
     if seconds < 10:
-        return "a few seconds"
+        return _("a few seconds")
     if seconds < 90:
-        return f"about {round(seconds / 10) * 10} seconds"
-    return f"about {format_timedelta(duration, locale='en', threshold=1.5)}"
+        rounded = round(seconds / 10) * 10
+        return ngettext("about %(number)s second", "about %(number)s seconds", rounded)
+    words = format_timedelta(duration, locale=language.spoken(), threshold=1.5)
+    return _("about %(duration)s", duration=words)
 
 
 def cause(code: str) -> str:
     """Return in words why an item waits for somebody or was passed over."""
-    return CAUSES.get(code, code.replace("_", " "))
+    return _(CAUSES[code]) if code in CAUSES else code.replace("_", " ")
 
 
 def count(number: int) -> str:
-    """Return a count with separators between thousands."""
-    return f"{number:,}"
+    """Return a count with the separators of the reader's language between thousands."""
+    return format_decimal(number, locale=language.spoken())
 
 
 def initials(name: str) -> str:
@@ -207,14 +244,27 @@ def initials(name: str) -> str:
 def badge(state: str, words: str = "") -> Markup:
     """Return the badge of a state; ``words`` replace the usual ones."""
     label, kind = STATES.get(state, (state.replace("_", " "), ""))
-    return Markup('<span class="badge {}">{}</span>').format(kind, words or label)
+    shown = words or language.sentence_in_sense("state", label)
+    return Markup('<span class="badge {}">{}</span>').format(kind, shown)
+
+
+def event_badge(state: str) -> Markup:
+    """Return the badge of an event's state."""
+    label = EVENT_WORDS.get(state)
+    return badge(state, language.sentence_in_sense("event", label) if label else "")
+
+
+def thing(object_type: str) -> str:
+    """Return what an entry of the audit log is about, in words."""
+    return language.sentence_in_sense("thing", object_type.replace("_", " "))
 
 
 def mail_badge(state: str) -> Markup:
     """Return the badge of a mail's state, in the words that mails use."""
     kinds = {"sent": "ok", "bounced": "bad", "complained": "warn", "limited": "info"}
     label, kind = STATES.get(state, (state.replace("_", " "), ""))
-    words = language._(MAIL_WORDS.get(state, label))
+    known = MAIL_WORDS.get(state)
+    words = _(known) if known else language.sentence_in_sense("state", label)
     return Markup('<span class="badge {}">{}</span>').format(kinds.get(state, kind), words)
 
 
@@ -250,7 +300,19 @@ def unread_notices() -> int:
 
 
 def _locale() -> str:
-    return identity().tenant_locale.replace("-", "_")
+    return locale_of(language.spoken(), identity().tenant_locale)
+
+
+@lru_cache(maxsize=256)
+def locale_of(spoken: str, tenant_locale: str) -> str:
+    """Return the locale of a language in an organisation's region: ``en_DE`` for de-DE."""
+    own, _mark, region = tenant_locale.replace("-", "_").partition("_")
+    if own == spoken or not region:
+        return tenant_locale.replace("-", "_") if own == spoken else spoken
+    try:
+        return str(Locale.parse(f"{spoken}_{region.rpartition('_')[2]}"))
+    except (UnknownLocaleError, ValueError):
+        return spoken
 
 
 @lru_cache(maxsize=64)

@@ -13,6 +13,7 @@ from meet2be.cancellations import services as verbs
 from meet2be.cancellations.errors import CancellationError
 from meet2be.cancellations.following import look_up_now_tx
 from meet2be.cancellations.listing import failed_items_of_refund, items_of_refund, run_uid_of
+from meet2be.language import N_, Message, _, said
 from meet2be.payments import listing
 from meet2be.payments.errors import PaymentsError, ReasonMissing, UnknownRefund
 from meet2be.payments.listing import RefundDetails
@@ -25,10 +26,10 @@ from meet2be.web.security import CANCEL, READ, requires, services, tenant_sessio
 blueprint = Blueprint("refunds", __name__)
 LONGEST_REASON = 2000
 FOUND = {
-    "settled": ("The provider has answered; it is written down.", "success"),
-    "no_news": ("The provider has nothing new to tell.", "info"),
+    "settled": (N_("The provider has answered; it is written down."), "success"),
+    "no_news": (N_("The provider has nothing new to tell."), "info"),
     "not_found": (
-        "The provider does not have this refund. If it stays so, decide that it was not made.",
+        N_("The provider does not have this refund. If it stays so, decide that it was not made."),
         "warning",
     ),
 }
@@ -70,9 +71,10 @@ def lookup(uid: str) -> ResponseReturnValue:
     try:
         found = look_up_now_tx(services().desk, details.refund.tenant_id, uid)
     except PaymentsError as error:
-        flash(f"{error}.", "warning")
+        flash(f"{said(error)}.", "warning")
     else:
-        flash(*FOUND[found])
+        words, category = FOUND[found]
+        flash(_(words), category)
     return redirect(url_for("refunds.show", uid=uid), 303)
 
 
@@ -86,10 +88,10 @@ def retry(uid: str) -> ResponseReturnValue:
         items = [item.id for item in failed_items_of_refund(session, refund.id)]
         run_uid = run_uid_of(session, refund.run_id) if refund.run_id is not None else None
         if run_uid is None or not items:
-            raise CancellationError("Nothing of this refund waits to be tried again")
+            raise CancellationError(Message("Nothing of this refund waits to be tried again"))
         verbs.retry_failed(session, run_uid, actor(), items)
 
-    return _do(uid, act, "A new refund takes its place.")
+    return _do(uid, act, _("A new refund takes its place."))
 
 
 @blueprint.post("/refunds/<uid>/mark-paid")
@@ -114,9 +116,9 @@ def mark_paid(uid: str) -> ResponseReturnValue:
             by_hand.mark_paid(session, desk, run_uid, item.id, by, reason)
 
     try:
-        return _do(uid, act, "Your decision is written down.")
+        return _do(uid, act, _("Your decision is written down."))
     except ReasonMissing as error:
-        return _page(uid, f"{error}."), 422
+        return _page(uid, f"{said(error)}."), 422
 
 
 def _do(uid: str, act: Callable[[Session], None], done: str) -> ResponseReturnValue:
@@ -131,7 +133,7 @@ def _do(uid: str, act: Callable[[Session], None], done: str) -> ResponseReturnVa
         raise
     except (CancellationError, PaymentsError) as error:
         session.rollback()
-        flash(f"{error}.", "warning")
+        flash(f"{said(error)}.", "warning")
     else:
         flash(done, "success")
     return redirect(url_for("refunds.show", uid=uid), 303)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, Final, ParamSpec, cast
+from urllib.parse import urlsplit
 
 from flask import (
     Flask,
@@ -67,6 +68,8 @@ HEADERS: Final = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 A_YEAR: Final = 31_536_000
+LANGUAGE_COOKIE: Final = "m2b_language"
+"""Which language somebody chose who is not logged in."""
 
 
 class UndeclaredPermissionError(RuntimeError):
@@ -78,6 +81,13 @@ class UndeclaredPermissionError(RuntimeError):
             f"these pages declare no permission: {', '.join(endpoints)}. "
             "Put @requires(…) or @public below their route."
         )
+
+
+def page_of_ours(address: str) -> str | None:
+    """Return an address that was given to go on to, None unless it is a page of ours."""
+    parts = urlsplit(address)
+    is_ours = address.startswith("/") and not address.startswith(("//", "/\\"))
+    return address if is_ours and not parts.scheme and not parts.netloc else None
 
 
 def services() -> Services:
@@ -188,7 +198,7 @@ def install(app: Flask) -> None:
 
 def _find_identity() -> None:
     g.identity = None
-    speak(request.accept_languages.best_match(LANGUAGES) or SOURCE_LANGUAGE)
+    speak(_language_of_the_browser())
     secret = request.cookies.get(cookie_name())
     if not secret or request.endpoint == "static" or request.blueprint == "api":
         return  # programs show a token; a cookie says nothing there
@@ -200,6 +210,14 @@ def _find_identity() -> None:
     if g.identity is not None and now - g.identity.last_seen_at > SEEN_EVERY:
         with database.system_session("put the end of an idle log-in off") as session:
             note_seen(session, g.identity, now)
+
+
+def _language_of_the_browser() -> str:
+    """Return the language that was chosen in this browser, else the first it asks for."""
+    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    if chosen in LANGUAGES:
+        return chosen
+    return request.accept_languages.best_match(LANGUAGES) or SOURCE_LANGUAGE
 
 
 def _is_refused(person: Identity) -> bool:
