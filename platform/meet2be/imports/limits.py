@@ -30,6 +30,10 @@ CHILD_CPU: Final = 30
 CHILD_WAIT: Final = 60.0
 """Seconds without a word of it after which it is killed as well."""
 
+PREVIEW_WAIT: Final = 12.0
+"""The same while somebody waits for a page: two readers in turn must end before the web server
+gives a request up."""
+
 PREVIEW_ROWS: Final = 20
 CHUNK_ROWS: Final = 500
 UNDO_FOR: Final = timedelta(days=7)

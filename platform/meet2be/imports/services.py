@@ -32,7 +32,7 @@ from meet2be.imports.detection import (
 from meet2be.imports.errors import UnreadableUpload, WrongState
 from meet2be.imports.facts import ImportToBeRead, StepWanted
 from meet2be.imports.fields import Mapped, checked_mapping, header_hash, suggest
-from meet2be.imports.limits import LARGEST_UPLOAD
+from meet2be.imports.limits import LARGEST_UPLOAD, PREVIEW_WAIT
 from meet2be.imports.models import Import, ImportChunk, ImportMapping, ImportRow
 from meet2be.imports.queries import remembered
 from meet2be.imports.tables import Source, preview_of
@@ -341,7 +341,7 @@ def _first_layout(store: Store, key: str, kind: str, copied: _Copied) -> Layout:
     with (
         tempfile.NamedTemporaryFile(prefix="m2b-import-", suffix=".xlsx") as local,
         store.open(key) as file,
-        WorkbookReader() as reader,
+        WorkbookReader(PREVIEW_WAIT) as reader,
     ):
         shutil.copyfileobj(file, local, 1 << 20)
         local.flush()
@@ -351,7 +351,7 @@ def _first_layout(store: Store, key: str, kind: str, copied: _Copied) -> Layout:
 
 
 def _header(source: Source, layout: Layout) -> tuple[str, ...]:
-    with WorkbookReader() as reader:
+    with WorkbookReader(PREVIEW_WAIT) as reader:
         preview = preview_of(source, layout, reader)
     if preview.problem is not None and not preview.header:
         raise UnreadableUpload(preview.problem)

@@ -16,7 +16,7 @@ from meet2be.imports import services as verbs
 from meet2be.imports.detection import DELIMITERS, ENCODINGS, Layout
 from meet2be.imports.errors import BadMapping, ImportsError, UnreadableUpload, unpacked
 from meet2be.imports.fields import FIELDS, unused_columns
-from meet2be.imports.limits import LARGEST_UPLOAD
+from meet2be.imports.limits import LARGEST_UPLOAD, PREVIEW_WAIT
 from meet2be.imports.models import KINDS, Import
 from meet2be.imports.queries import find_import, remembered
 from meet2be.imports.tables import Preview, preview_of
@@ -365,7 +365,7 @@ def _preview(found: Import, wanted: Layout) -> Preview:
         source = verbs.source_of(services().store, found)
     except UnreadableUpload as error:
         return Preview((), (), error.why)
-    with WorkbookReader() as reader:
+    with WorkbookReader(PREVIEW_WAIT) as reader:
         return preview_of(source, wanted, reader)
 
 
