@@ -17,6 +17,7 @@ from sqlalchemy import select
 from meet2be import db, facts
 from meet2be.db import ForeignTenantError
 from meet2be.db.columns import new_uid
+from meet2be.language import Message
 from meet2be.mailings import statements as sql
 from meet2be.mailings.addresses import one_address
 from meet2be.mailings.choosing import OwnTexts, own_texts_for
@@ -27,9 +28,10 @@ from meet2be.mailings.limits import person_key
 from meet2be.mailings.models import Mail
 from meet2be.mailings.own_texts import fill_in
 from meet2be.mailings.rendering import Rendered, render
+from meet2be.notifications.services import Notice, notify_admins
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -152,8 +154,31 @@ def enqueue_many(session: Session, drafts: Sequence[MailDraft], now: datetime) -
     blocked = _blocked(connection, tenant, list(wanted.values()), now)
     own = own_texts_for(connection, tenant, {draft.template for draft in wanted.values()})
     new = _insert(connection, [_row(draft, blocked, own, now) for draft in wanted.values()])
+    broken = {key: wanted[key] for key, row in new.items() if row[2] == "failed"}
+    if broken and tenant is not None:
+        _tell_of_broken_texts(session, tenant, broken.values(), now)
     written = new | _already_written(session, [key for key in wanted if key not in new])
     return [Written(*written[draft.dedupe_key], is_new=draft.dedupe_key in new) for draft in drafts]
+
+
+def _tell_of_broken_texts(
+    session: Session, tenant: int, drafts: Iterable[MailDraft], now: datetime
+) -> None:
+    """Tell the admins, once a day for each kind of mail: people are waiting for these."""
+    for template in sorted({draft.template for draft in drafts}):
+        notice = Notice(
+            kind="mail.failed",
+            severity="error",
+            title=Message("Mails cannot be made from your text"),
+            body=Message(
+                "Your text for '%(mail)s' asks for a value that some mails do not have. They are "
+                "not sent: their pages say which value it is.",
+                {"mail": Message(kind_of(template).words)},
+            ),
+            link=f"/mail?state=failed&kind={template}",
+            dedupe_key=f"mail-text:{template}:{now:%Y-%m-%d}",
+        )
+        notify_admins(session, tenant, notice, now)
 
 
 def normalise(address: str) -> str:

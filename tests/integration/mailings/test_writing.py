@@ -16,6 +16,7 @@ from meet2be.mailings.models import Mail
 from meet2be.mailings.own_texts import OwnText
 from meet2be.mailings.services import MailDraft, Sender, enqueue, post, sender_of
 from meet2be.mailings.template_services import Place, save
+from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Tenant
 from support.factories import make_event, make_tenant, make_user
 from support.mail_jobs import REFUND, SENDER
@@ -52,8 +53,9 @@ def test_a_mail_is_written_in_its_events_own_words(database: Database) -> None:
 
 
 def test_a_mail_whose_own_text_lacks_a_value_fails_with_its_name(sqlite_database: Database) -> None:
-    """D10. The rest of what its commit does is done."""
+    """D10. The rest of what its commit does is done, and the admins hear of it."""
     tenant = make_tenant(sqlite_database, locale="en-GB")
+    make_user(sqlite_database, tenant)
     with sqlite_database.tenant_session(tenant.id) as session:
         text = OwnText("Refund", "Order {{ order_code }}")
         save(session, Place("refund_made", "en"), text, SYSTEM, None)
@@ -62,6 +64,10 @@ def test_a_mail_whose_own_text_lacks_a_value_fails_with_its_name(sqlite_database
     assert mail.status == "failed"
     assert "'order_code' has no value" in (mail.last_error or "")
     assert mail.body_text == ""
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        (notice,) = session.scalars(select(Notification))
+        assert (notice.kind, notice.link) == ("mail.failed", "/mail?state=failed&kind=refund_made")
+        assert "'A refund was made'" in notice.body
 
 
 def test_a_test_event_writes_to_members_only(sqlite_database: Database) -> None:
