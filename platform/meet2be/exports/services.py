@@ -32,9 +32,12 @@ from meet2be.exports.reading import count_rows
 from meet2be.exports.spec import ExportSpec
 from meet2be.integrations.storage import clean_filename, tenant_key
 from meet2be.language import N_, Message
+from meet2be.tenancy.limits import LimitReached, check_limit
 from meet2be.tenancy.models import Tenant
 
 KEPT_FOR: Final = timedelta(days=7)
+COUNTED_FOR: Final = timedelta(days=30)
+"""How long rows count against the tenant's limit of exported rows."""
 MOST_AT_ONCE: Final = 10
 """Exports of one organisation that wait or run; more would only keep others waiting."""
 MOST_PRESETS: Final = 50
@@ -75,7 +78,11 @@ def request_export(
     request_hash = spec.hash_for(event.id, user_id)
     if (same := _under_way(session, request_hash)) is not None:
         return Asked(same, joined=True)
-    check_possible(session, event, spec)
+    rows = check_possible(session, event, spec)
+    try:
+        check_limit(session, "export_rows", exported_rows(session, now), rows)
+    except LimitReached as error:
+        raise ExportNotPossible("limit_reached", error.message) from error
     under_way = session.scalar(
         select(func.count()).select_from(Export).where(Export.state.in_(OPEN_STATES))
     )
@@ -94,6 +101,12 @@ def request_export(
     facts.note(session, ExportRequested(tenant_of(session) or 0, export.uid))
     record(session, actor, "export.requested", "export", export.uid, after=_told(export, event))
     return Asked(export, joined=False)
+
+
+def exported_rows(session: Session, now: datetime) -> int:
+    """Return how many rows the tenant's exports had in the last 30 days."""
+    wanted = select(func.sum(Export.done)).where(Export.created_at > now - COUNTED_FOR)
+    return int(session.scalar(wanted) or 0)
 
 
 def check_possible(session: Session, event: Event, spec: ExportSpec) -> int:

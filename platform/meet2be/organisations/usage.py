@@ -12,13 +12,12 @@ from sqlalchemy.orm import Session
 
 from meet2be.accounts.members import seats_taken
 from meet2be.events.models import Event
-from meet2be.exports.models import Export
+from meet2be.exports.services import exported_rows
 from meet2be.mailings.models import Mail
 from meet2be.tenancy.limits import LIMITS, Limit, limits_in
 from meet2be.tenancy.models import Tenant
 from meet2be.webhooks.models import WebhookEndpoint
 
-A_MONTH: Final = timedelta(days=30)
 A_DAY: Final = timedelta(days=1)
 
 
@@ -50,12 +49,6 @@ def usage(session: Session, now: datetime) -> list[Use]:
 def _events(session: Session, _now: datetime) -> int:
     wanted = select(func.count(Event.id)).where(Event.status != "archived")
     return session.scalar(wanted) or 0
-
-
-def exported_rows(session: Session, now: datetime) -> int:
-    """Return how many rows the tenant's exports had in the last 30 days."""
-    wanted = select(func.sum(Export.done)).where(Export.created_at > now - A_MONTH)
-    return int(session.scalar(wanted) or 0)
 
 
 def _mails(session: Session, now: datetime) -> int:

@@ -46,13 +46,16 @@ class LimitReached(Meet2BeError):
 
     def __init__(self, limit: Limit, most: int) -> None:
         self.key, self.most = limit.key, most
-        super().__init__(
-            Message(
-                "Your organisation's limit is reached (%(what)s: %(most)s). "
-                "Ask the platform's operators for more",
-                {"what": Message(limit.words), "most": f"{most:,}"},
-            )
-        )
+        self.message = _reached(limit, most)
+        super().__init__(self.message)
+
+
+def _reached(limit: Limit, most: int) -> Message:
+    return Message(
+        "Your organisation's limit is reached (%(what)s: %(most)s). "
+        "Ask the platform's operators for more",
+        {"what": Message(limit.words), "most": f"{most:,}"},
+    )
 
 
 def limit_of(session: Session, key: str) -> int:

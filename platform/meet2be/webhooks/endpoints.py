@@ -22,6 +22,7 @@ from meet2be.events.models import Event
 from meet2be.integrations.guarded_http import GuardedHttp
 from meet2be.integrations.guarded_urls import RefusedUrl
 from meet2be.language import Message
+from meet2be.tenancy.limits import limit_of
 from meet2be.webhooks.catalogue import unknown_types
 from meet2be.webhooks.errors import (
     EndpointNotFoundError,
@@ -40,7 +41,6 @@ from meet2be.webhooks.models import (
 from meet2be.webhooks.signing import new_secret
 from meet2be.webhooks.vault import Vault
 
-MOST_ENDPOINTS: Final = 50
 OVERLAP: Final = timedelta(hours=24)
 """How long a replaced secret signs beside the new one."""
 ENDPOINT: Final = "webhook_endpoint"
@@ -93,9 +93,10 @@ def add_endpoint(
     count = session.scalar(
         select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.status != "deleted")
     )
-    if (count or 0) >= MOST_ENDPOINTS:
+    most = limit_of(session, "webhook_endpoints")
+    if (count or 0) >= most:
         raise RefusedEndpointError(
-            Message("There are %(most)s endpoints. Delete one first.", {"most": MOST_ENDPOINTS})
+            Message("There are %(most)s endpoints. Delete one first.", {"most": most})
         )
     endpoint = WebhookEndpoint(uid=new_uid(), created_by=bench.user_id, enabled_at=now)
     _take_over(session, bench, endpoint, draft)
