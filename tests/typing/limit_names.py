@@ -6,7 +6,17 @@ from typing import Any, assert_type
 
 from onqueue import Job, events
 from onqueue.errors import LimitReached
-from onqueue.limits import Funnel, Limit, Lock, RateLimiter, Throttle, funnel, lock, throttle
+from onqueue.limits import (
+    Funnel,
+    Limit,
+    Lock,
+    RateLimiter,
+    Throttle,
+    funnel,
+    lock,
+    take_each,
+    throttle,
+)
 from onqueue.middleware import (
     FailOnException,
     Middleware,
@@ -18,12 +28,18 @@ from onqueue.middleware import (
 )
 
 
+def waited(_job: Any, seconds: float) -> None:
+    assert_type(seconds, float)
+
+
 class Call(Job):
     customer: str
 
     def middleware(self) -> Sequence[Middleware]:
         return [
             RateLimited("provider").release_after(timedelta(seconds=5)),
+            RateLimited("provider").without_waiting(),
+            RateLimited("provider").on_wait(waited),
             throttle("provider").allow(10).every(1),
             funnel("provider").limit(3).dont_release(),
             lock(self.customer).expire_after(60),
@@ -36,6 +52,7 @@ class Call(Job):
         ]
 
     def handle(self) -> None:
+        assert_type(take_each("x", [Limit.per_hour(10).rolling()]), list[float | None])
         try:
             with throttle("inside").every(1) as gate, lock("inside") as held:
                 assert_type(gate, Throttle)
