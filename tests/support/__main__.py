@@ -2,8 +2,9 @@
 
 import sys
 
-from support import catalogue, core_reference
+from support import api_reference, catalogue, core_reference
 
 core_reference.write()
+api_reference.write()
 if left := catalogue.write():
     sys.stderr.write(f"no test shows {left}\n")

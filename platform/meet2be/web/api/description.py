@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any, Final
@@ -33,6 +34,7 @@ AREAS: Final[Mapping[str, str]] = {
     "orders": "Orders",
     "figures": "Figures of an event",
 }
+_NAME: Final = re.compile(r"Page_(\w+?)_(?![a-z])")
 RATE_HEADERS: Final = {
     "RateLimit-Limit": "How many requests the token may make in a window.",
     "RateLimit-Remaining": "How many of them are left.",
@@ -121,7 +123,19 @@ def _schemas() -> tuple[dict[tuple[Any, JsonSchemaMode], Any], dict[str, Any]]:
             wanted.append((operation.answer, "serialization"))
     found, whole = models_json_schema(list(dict.fromkeys(wanted)), ref_template=PLACES)
     definitions = whole.get("$defs", {})
-    return dict(found), {name: _plain(each) for name, each in sorted(definitions.items())}
+    schemas = {key: _renamed(each) for key, each in found.items()}
+    named = {_NAME.sub(r"\1s", name): each for name, each in definitions.items()}
+    return schemas, {name: _plain(_renamed(each)) for name, each in sorted(named.items())}
+
+
+def _renamed(node: Any) -> Any:
+    """Return a schema whose references call a page of things by their plural."""
+    if isinstance(node, dict):
+        return {
+            key: _NAME.sub(r"\1s", each) if key == "$ref" else _renamed(each)
+            for key, each in node.items()
+        }
+    return [_renamed(each) for each in node] if isinstance(node, list) else node
 
 
 def _described(operation: Operation, schemas: Mapping[Any, Any]) -> dict[str, Any]:
