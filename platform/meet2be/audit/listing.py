@@ -54,7 +54,7 @@ def all_entries(session: Session, wanted: AuditFilter) -> Iterator[AuditEntry]:
         session.expunge_all()
 
 
-def _chosen(wanted: AuditFilter) -> Select[tuple[AuditEntry]]:
+def _chosen(wanted: AuditFilter) -> Select[AuditEntry]:
     statement = select(AuditEntry)
     if wanted.action:
         statement = statement.where(AuditEntry.action.startswith(wanted.action, autoescape=True))

@@ -44,7 +44,7 @@ def accept(secret: str) -> ResponseReturnValue:
             return gone(error)
         except (LoginError, WeakPassword, MemberError) as error:
             session.rollback()
-            return _page(secret, f"{said(error)}."), 422
+            return _page(secret, f"{said(error)}.", 422)
     flash(_("Welcome to %(name)s.", name=tenant.name), "success")
     return answer
 
@@ -79,7 +79,7 @@ class _TheyDiffer(MemberError):
         super().__init__(_("The two passwords differ"))
 
 
-def _page(secret: str, problem: str = "") -> ResponseReturnValue:
+def _page(secret: str, problem: str = "", status: int = 200) -> ResponseReturnValue:
     platform = services()
     with platform.database.system_session(REASON, read_only=True) as session:
         try:
@@ -91,7 +91,7 @@ def _page(secret: str, problem: str = "") -> ResponseReturnValue:
         me = session.get(User, g.identity.user_id) if g.identity is not None else None
     if me is None:
         speak(known.locale if known is not None else found.locale)
-    return render_template(
+    page = render_template(
         "account/invitation.html",
         invitation=found,
         tenant=tenant,
@@ -103,3 +103,4 @@ def _page(secret: str, problem: str = "") -> ResponseReturnValue:
         problem=problem,
         name=request.form.get("name", ""),
     )
+    return page, status

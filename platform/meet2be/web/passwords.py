@@ -81,7 +81,7 @@ def do_welcome(secret: str) -> ResponseReturnValue:
     return _choose(secret, resets.WELCOME)
 
 
-def _form(secret: str, purpose: str, problem: str = "") -> ResponseReturnValue:
+def _form(secret: str, purpose: str, problem: str = "", status: int = 200) -> ResponseReturnValue:
     platform = services()
     try:
         with platform.database.system_session("look at a mailed link", read_only=True) as session:
@@ -89,19 +89,20 @@ def _form(secret: str, purpose: str, problem: str = "") -> ResponseReturnValue:
             speak(user.locale)
     except TokenRefused as error:
         return gone(error)
-    return render_template(
+    page = render_template(
         "account/choose.html",
         user=user,
         shortest=SHORTEST,
         is_first=purpose == resets.WELCOME,
         problem=problem,
     )
+    return page, status
 
 
 def _choose(secret: str, purpose: str) -> ResponseReturnValue:
     platform, password = services(), request.form.get("password", "")
     if password != request.form.get("again", ""):
-        return _form(secret, purpose, _("The two passwords differ.")), 422
+        return _form(secret, purpose, _("The two passwords differ."), 422)
     now = platform.clock.now()
     try:
         with platform.database.system_session("set a password by a mailed link") as session:
@@ -120,7 +121,7 @@ def _choose(secret: str, purpose: str) -> ResponseReturnValue:
                 cookie = open_session(session, user.id, tenant_id, browser(), now, lifetime())
             session.commit()
     except WeakPassword as error:
-        return _form(secret, purpose, f"{said(error)}."), 422
+        return _form(secret, purpose, f"{said(error)}.", 422)
     except TokenRefused as error:
         return gone(error)
     if cookie is not None:

@@ -88,7 +88,7 @@ def do_confirm(secret: str) -> ResponseReturnValue:
             return gone(error)
         except (LoginError, WeakPassword, MemberError, ProfileRefused) as error:
             session.rollback()
-            return _confirm_page(secret, f"{said(error)}."), 422
+            return _confirm_page(secret, f"{said(error)}.", 422)
     flash(_("%(name)s is open. Invite your colleagues, or begin.", name=tenant.name), "success")
     return remember(redirect(url_for("events.index"), 303), cookie)
 
@@ -116,7 +116,7 @@ def _form(problems: Problems) -> str:
     )
 
 
-def _confirm_page(secret: str, problem: str = "") -> ResponseReturnValue:
+def _confirm_page(secret: str, problem: str = "", status: int = 200) -> ResponseReturnValue:
     platform = services()
     with platform.database.system_session(REASON, read_only=True) as session:
         try:
@@ -126,7 +126,7 @@ def _confirm_page(secret: str, problem: str = "") -> ResponseReturnValue:
         is_known = known_person(session, found.email_norm) is not None
         me = session.get(User, g.identity.user_id) if g.identity is not None else None
     speak(found.locale)
-    return render_template(
+    page = render_template(
         "account/signup_confirm.html",
         wish=found,
         is_known=is_known,
@@ -136,3 +136,4 @@ def _confirm_page(secret: str, problem: str = "") -> ResponseReturnValue:
         problem=problem,
         name=request.form.get("name", ""),
     )
+    return page, status

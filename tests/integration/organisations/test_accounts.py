@@ -25,6 +25,7 @@ def test_a_lost_password_is_replaced_once_and_every_browser_is_logged_out(house:
     assert send(guest, link, password="short", again="short") == 422
     assert send(guest, link, password=NEW, again=NEW) == 303
     assert send(guest, link, password=NEW, again=NEW) == 404
+    assert send(guest, link, password=NEW, again="something else 9") == 404
     assert house.admin.get("/events").status_code == 302
     assert guest.log_in(email, PASSWORD).status_code == 401
     assert guest.log_in(email, NEW).status_code == 302
