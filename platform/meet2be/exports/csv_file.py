@@ -9,7 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 
 from meet2be.exports.cells import without_commands, writable
-from meet2be.exports.exporters import Table
+from meet2be.exports.formats import Table
 from meet2be.exports.reading import Chunk, Values
 from meet2be.language import N_, Message
 

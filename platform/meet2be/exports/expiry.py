@@ -51,7 +51,7 @@ def _over(counter: Counter) -> list[tuple[int, str, str]]:
             .order_by(Export.expires_at)
             .limit(AT_ONCE)
         )
-        return [tuple(row) for row in rows]
+        return [(row.tenant_id, row.uid, row.storage_key) for row in rows]
 
 
 def _mark(session: Session, uid: str, counter: Counter) -> int:

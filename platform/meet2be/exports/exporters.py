@@ -1,89 +1,18 @@
-"""What makes a file of a format: one small class each, and the table of them.
-
-A further format is a class with these attributes and a line in :func:`exporters`;
-docs/how-to/add-an-exporter.md goes through one.
-"""
+"""The formats there are; a further one is a class beside these and a line here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from functools import cache
-from pathlib import Path
-from typing import Protocol
 
-from meet2be.exports.reading import Chunk
-from meet2be.language import Message
-
-
-@dataclass(frozen=True, slots=True)
-class Table:
-    """What every format is told of the rows that come; texts are in the wished language."""
-
-    title: str
-    headings: tuple[str, ...]
-    kinds: tuple[str, ...]
-    widths: tuple[float, ...]
-    total: int
-    nothing: str
-    """What stands there when there are no rows."""
-    about: tuple[tuple[str, str], ...]
-    """Where the rows come from, for formats that have a place for it."""
-    language: str
-    delimiter: str
-    bom: bool
-    raw: bool
-    decimals: int
-    """Digits behind the point of the event's money."""
-
-
-class Exporter(Protocol):
-    """Makes files of one format."""
-
-    @property
-    def key(self) -> str:
-        """What wishes call it."""
-
-    @property
-    def label(self) -> str:
-        """What pages call it, not yet translated."""
-
-    @property
-    def suffix(self) -> str:
-        """The ending of its files, without the point."""
-
-    @property
-    def content_type(self) -> str:
-        """What browsers are told."""
-
-    @property
-    def most_rows(self) -> int:
-        """The most rows it takes."""
-
-    @property
-    def most_columns(self) -> int:
-        """The most columns it takes."""
-
-    @property
-    def chunk_rows(self) -> int:
-        """How many rows it likes at a time."""
-
-    def trouble(self) -> Message | None:
-        """Return why it cannot work on this machine, with what to install; None when it can."""
-
-    def write(self, table: Table, chunks: Iterator[Chunk], folder: Path) -> Path:
-        """Write the rows into a file of the folder and return its path.
-
-        Never holds more than a few chunks. An error of ``chunks`` (somebody cancelled) passes.
-        """
+from meet2be.exports.csv_file import CsvFile
+from meet2be.exports.formats import Exporter
+from meet2be.exports.pdf_file import PdfFile
+from meet2be.exports.xlsx_file import XlsxFile
 
 
 @cache
 def exporters() -> Mapping[str, Exporter]:
     """Return every format by its key, in the order of the page."""
-    from meet2be.exports.csv_file import CsvFile
-    from meet2be.exports.pdf_file import PdfFile
-    from meet2be.exports.xlsx_file import XlsxFile
-
     found: tuple[Exporter, ...] = (XlsxFile(), CsvFile(), PdfFile())
     return {exporter.key: exporter for exporter in found}

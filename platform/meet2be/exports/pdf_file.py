@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from meet2be.exports.exporters import Table
+from meet2be.exports.formats import Table
 from meet2be.exports.pdf_children import Children
 from meet2be.exports.pdf_fonts import why_not
 from meet2be.exports.pdf_html import page_of

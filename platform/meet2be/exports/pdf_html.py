@@ -12,7 +12,7 @@ from typing import Any, Final
 from babel.numbers import format_decimal
 
 from meet2be.exports.cells import REPLACEMENT, writable
-from meet2be.exports.exporters import Table
+from meet2be.exports.formats import Table
 from meet2be.exports.reading import Chunk, Values
 
 LONGEST_TEXT: Final = 1000

@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Select, and_, func, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, tuple_
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.listing import found_attendees
@@ -30,7 +30,7 @@ from meet2be.orders.models import Order
 Values = Sequence[Any]
 Chunk = list[Values]
 """Some rows, as one sequence of values for each column."""
-_NEEDED = {
+_NEEDED: dict[str, tuple[Any, ColumnElement[bool]]] = {
     "ticket": (TicketType, TicketType.id == Attendee.ticket_type_id),
     "order": (Order, Order.id == Attendee.order_id),
     "invoice": (Invoice, Invoice.id == Attendee.invoice_id),

@@ -26,7 +26,8 @@ from meet2be.events.models import Event
 from meet2be.exports import telling
 from meet2be.exports.columns import COLUMNS
 from meet2be.exports.errors import ExportNotPossible, ExportStopped, too_many_rows
-from meet2be.exports.exporters import Exporter, Table, exporters
+from meet2be.exports.exporters import exporters
+from meet2be.exports.formats import Exporter, Table
 from meet2be.exports.models import OPEN_STATES, Export
 from meet2be.exports.permission import check_may_export
 from meet2be.exports.reading import Chunk, count_rows, read_chunks, snapshot

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from meet2be.exports.cells import cut_to, utf16_length, writable
-from meet2be.exports.exporters import Table
+from meet2be.exports.formats import Table
 from meet2be.exports.reading import Chunk, Values
 from meet2be.language import N_, Message, _, speaking
 

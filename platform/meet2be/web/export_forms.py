@@ -79,7 +79,7 @@ def from_form(person: Identity, event: Event) -> Wish:
     chosen = [key for key in form.getlist("columns") if key in COLUMNS]
     places = {key: row_number(form.get(f"place-{key}", "")) or (999,) for key in chosen}
     chosen.sort(key=lambda key: places[key])
-    given = {
+    given: dict[str, Any] = {
         name: form[name]
         for name in ("format", "order", "language", "timezone", "delimiter", "state")
         if name in form

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, cast
 
 from meet2be.db import Database
 from meet2be.db.tables import load_models
-from meet2be.exports import running
+from meet2be.exports import running, telling
 from meet2be.exports.running import Counter, run_export
 from meet2be.integrations.storage import Store
 from meet2be.integrations.storage_local import LocalStore
@@ -55,7 +55,7 @@ def main(url: str, place: str, point: str, tenant: str, uid: str, work: str) -> 
         original = running._checked
         running._checked = lambda chunks, folder: _dying(original(chunks, folder))
     if point == "before_commit":
-        running.telling.tell_ready = lambda *_: die()
+        telling.tell_ready = lambda *_: die()
     clock = SystemClock()
     counter = Counter(
         Database(url, clock), cast("Store", DyingStore(store, point)), clock, Path(work)

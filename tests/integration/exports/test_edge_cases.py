@@ -19,6 +19,7 @@ from meet2be.db import Database
 from meet2be.exports import exporters as table
 from meet2be.exports import services
 from meet2be.exports.columns import COLUMNS
+from meet2be.exports.csv_file import CsvFile
 from meet2be.exports.errors import ExportNotPossible, NotDownloadable
 from meet2be.exports.models import Export
 from meet2be.exports.pdf_fonts import missing_scripts
@@ -218,7 +219,7 @@ def test_17_what_changes_meanwhile_is_not_in_the_file_and_nobody_twice(
     database: Database, clock: FakeClock, tmp_path: Path, order: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    small = {**table.exporters(), "csv": table.exporters()["csv"].__class__(chunk_rows=2)}
+    small = {**table.exporters(), "csv": CsvFile(chunk_rows=2)}
     monkeypatch.setattr("meet2be.exports.running.exporters", lambda: small)
     with exporting(database, clock, tmp_path) as desk:
         desk.sell("Bo", "Al", "Bo", "Cy", "Di")
@@ -365,7 +366,12 @@ def test_28_an_export_is_told_once_and_its_progress_ends_with_its_link(
     desk.sell("Ada")
     uid = desk.ask().export.uid
     seen: list[int] = []
-    control = Control(at=lambda: (clock.advance(1), seen.append(percent(desk.export(uid)))))
+
+    def looked() -> None:
+        clock.advance(1)
+        seen.append(percent(desk.export(uid)))
+
+    control = Control(at=looked)
     assert percent(desk.run(uid, control)) == 100
     desk.run(uid)
     assert max(seen) < 100
