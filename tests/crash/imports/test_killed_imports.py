@@ -41,7 +41,7 @@ from support.worker_forks import ForkedWorker
 
 pytestmark = pytest.mark.crash
 PEOPLE = CHUNK_ROWS + 40
-STEPS_APART = 4
+STEPS_APART = 7
 
 
 def killed_at(database: Database, statement: int, work: Callable[[], object]) -> bool:
@@ -95,7 +95,7 @@ def test_attendees_are_written_once_wherever_the_worker_is_killed(
         assert states["created"] in {0, CHUNK_ROWS, PEOPLE}
 
     deaths = kill_through(sqlite_database, lambda: rig.work(uid, "write"), rows_tell_the_truth)
-    assert deaths > 5
+    assert deaths > 3
     assert rig.row(uid).state == "done"
     with sqlite_database.tenant_session(rig.tenant.id) as session:
         assert session.scalar(select(func.count(Order.id))) == PEOPLE
