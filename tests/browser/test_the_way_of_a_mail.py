@@ -130,7 +130,9 @@ def test_an_administrator_looks_after_mails(visit: Visit, width: int) -> None:
     page.get_by_role("textbox", name="Text", exact=True).fill("Dear {{ nmae }},")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("alert")).to_contain_text("'nmae' is not known here")
-    page.get_by_role("textbox", name="Text", exact=True).fill("Dear {{ name }},\n\nhttps://aurora.example")
+    page.get_by_role("textbox", name="Text", exact=True).fill(
+        "Dear {{ name }},\n\nhttps://aurora.example"
+    )
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("heading", name="Preview with sample values")).to_be_visible()
     seen()
