@@ -17,7 +17,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -30,6 +30,9 @@ from meet2be.integrations.guarded_dns import LookUpFailed, Resolver
 from meet2be.integrations.guarded_urls import RefusedUrl, Target, UrlRules, target_of
 from meet2be.language import Message
 from onqueue.clock import SystemClock
+
+if TYPE_CHECKING:
+    from urllib3._base_connection import BaseHTTPConnection
 
 MOST_READ: Final = 64 * 1024
 MOST_ADDRESSES: Final = 4
@@ -221,20 +224,27 @@ class GuardedTlsConnection(HTTPSConnection):
         self.is_verified = True
 
 
-class _OneUse:
+class _Pool(HTTPConnectionPool):
     """Keeps no connection for a later call: each call has its own deadline, and its own check."""
 
-    def _put_conn(self, conn: HTTPConnection | None) -> None:
-        if conn is not None:
-            conn.close()
-
-
-class _Pool(_OneUse, HTTPConnectionPool):
     ConnectionCls = GuardedConnection
 
+    def _put_conn(self, conn: BaseHTTPConnection | None) -> None:
+        _end(conn)
 
-class _TlsPool(_OneUse, HTTPSConnectionPool):
+
+class _TlsPool(HTTPSConnectionPool):
+    """The same with TLS."""
+
     ConnectionCls = GuardedTlsConnection
+
+    def _put_conn(self, conn: BaseHTTPConnection | None) -> None:
+        _end(conn)
+
+
+def _end(connection: BaseHTTPConnection | None) -> None:
+    if connection is not None:
+        connection.close()
 
 
 class GuardedAdapter(HTTPAdapter):
