@@ -61,14 +61,13 @@ class ProcessEventData(Job):
 
     def failed(self, error: BaseException) -> None:
         """Tell the organisation that its figures are old."""
-        context = self.running("failed")
-        database, clock = context.service(Database), context.service(Clock)
+        database = self.running("failed").service(Database)
         tenant_id = tenant_of(self) or 0
         with database.tenant_session(tenant_id) as session:
             event = session.scalar(select(Event).where(Event.uid == self.event))
             if event is None:
                 return
-            now = clock.now()
+            now = database.clock.now()
             notice = Notice(
                 kind="event_data.failed",
                 severity="warning",

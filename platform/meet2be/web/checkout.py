@@ -28,7 +28,8 @@ from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.shipping import ADDRESS_FIELDS
 from meet2be.language import N_, spoken
 from meet2be.tenancy.models import Tenant
-from meet2be.web.security import public, services
+from meet2be.web.events import event_or_404
+from meet2be.web.security import READ, public, requires, services, tenant_session
 
 blueprint = Blueprint("checkout", __name__)
 MOST_OF_A_KIND = 10
@@ -39,6 +40,15 @@ TEST_CARDS = (
     ("pm_card_chargeDeclined", N_("Test card that is declined")),
     ("pm_card_threeDSecure2Required", N_("Test card that asks you to confirm")),
 )
+
+
+@blueprint.get("/events/<uid>/box-office")
+@requires(READ)
+def of_event(uid: str) -> ResponseReturnValue:
+    """Lead an organiser to the page where the event's tickets are bought."""
+    event = event_or_404(uid)
+    tenant = tenant_session(read_only=True).get_one(Tenant, event.tenant_id)
+    return redirect(url_for("checkout.show", tenant=tenant.slug, event=event.slug))
 
 
 @blueprint.get("/t/<tenant>/<event>")

@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
@@ -19,7 +20,7 @@ from meet2be.cancellations.context import Desk
 from meet2be.checkout import completing
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.paying import process_payment
-from meet2be.checkout.steps import Wait
+from meet2be.checkout.steps import Outcome, Wait
 from meet2be.checkout.warehouse import notify_warehouse
 from meet2be.db import Database
 from meet2be.db.tables import load_models
@@ -95,14 +96,15 @@ def child(command: dict[str, Any]) -> int:
     desk = Desk(database, provider, clock, Sender("Meet2Be", "events@meet2be.example"))
     checkout = CheckoutDesk(desk, DoomedWarehouse(doom, command["told"]), "https://shop.example")
     tenant, order = int(command["tenant"]), command["order"]
-    for name, outcome in (
+    links: tuple[tuple[str, Callable[[], Outcome]], ...] = (
         ("validate", lambda: completing.validate_order(checkout, tenant, order)),
         ("payment", lambda: process_payment(checkout, tenant, order, trusted)),
         ("inventory", lambda: completing.update_inventory(checkout, tenant, order)),
         ("confirmation", lambda: completing.send_confirmation(checkout, tenant, order)),
         ("notification", lambda: notify_warehouse(checkout, tenant, order, trusted)),
-    ):
-        if isinstance(outcome(), Wait):
+    )
+    for name, link in links:
+        if isinstance(link(), Wait):
             return 3
         doom.at(f"after_{name}")
     return 0

@@ -1,6 +1,7 @@
 """An order from the button to the warehouse, and what stands in its way."""
 
 import json
+from typing import Any
 
 import pytest
 from sqlalchemy import func, select
@@ -68,11 +69,12 @@ def test_what_cannot_be_ordered_is_refused_in_words(shop: Shop) -> None:
     ticket = shop.ticket(quota=1)
     with pytest.raises(SoldOut, match="At the door"):
         shop.place(shop.wish(ticket, ["Ada", "Abe"]))
-    for fields in (
+    bad: tuple[dict[str, Any], ...] = (
         {"tickets": {}}, {"tickets": {ticket.id: [Holder(" ")]}}, {"email": "nobody"},
         {"name": ""}, {"method": ""}, {"client_key": "short"}, {"tickets": {99_999: [Holder("A")]}},
         {"tickets": {ticket.id: [Holder("A")] * 21}}, {"method": "4242 4242 4242 4242"},
-    ):  # fmt: skip
+    )  # fmt: skip
+    for fields in bad:
         with pytest.raises(BadWish):
             shop.place(shop.wish(ticket, **fields))
     assert shop.of.rows(Order) == []

@@ -54,6 +54,7 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/"): Access(302),
     ("GET", "/login"): Access(302, anonymous=200),
     ("POST", "/login"): Access(401, anonymous=401, fields={"email": "x", "password": "y"}),
+    ("POST", "/language"): Access(303, anonymous=303, fields={"language": "none"}),
     ("POST", "/logout"): Access(302),
     ("POST", "/organisation"): Access(302, fields={"tenant": "nobody"}),
     ("GET", "/health"): Access(503, anonymous=503),
@@ -66,6 +67,7 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("POST", "/events/<uid>/cancel"): Access(409, "organiser"),
     ("GET", "/events/<uid>/figures"): READ,
     ("POST", "/events/<uid>/figures"): Access(303, "organiser"),
+    ("GET", "/events/<uid>/box-office"): Access(302),
     ("GET", "/orders"): READ,
     ("GET", "/orders/<uid>"): READ,
     ("POST", "/orders/<uid>/confirmation"): Access(303, "organiser"),
@@ -235,7 +237,7 @@ class Things:
     mail: str
     item: int
     imported: str
-    order: str
+    order: str = UNKNOWN
     token: str = UNKNOWN
     # Things that a button takes away: made anew each time, by the beginning of the rule.
     more: dict[str, Callable[[], str]] = field(default_factory=dict)
