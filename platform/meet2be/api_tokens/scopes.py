@@ -39,7 +39,7 @@ SCOPES: Final = {
         Scope("webhooks:read", N_("See webhook endpoints and deliveries"), "admin"),
         Scope("webhooks:write", N_("Change webhook endpoints and send again"), "admin"),
         Scope("orders:read", N_("See orders"), "organiser"),
-        Scope("orders:write", N_("Send orders' mails again and refund orders"), "admin"),
+        Scope("orders:write", N_("Send orders' mails again and refund orders"), "organiser"),
         Scope("figures:read", N_("See an event's figures"), "viewer"),
     )
 }

@@ -40,7 +40,7 @@ AREAS = (
     Area("mails.index", N_("Mail"), ("mails", "mail_templates", "suppressions")),
     Area("webhooks.index", N_("Webhooks"), ("webhooks",), ADMINISTER),
     Area("notifications.index", N_("Notifications"), ("notifications", "alerts")),
-    Area("settings.index", N_("Settings"), ("settings", "members"), ADMINISTER),
+    Area("settings.index", N_("Settings"), ("settings", "members", "api_tokens"), ADMINISTER),
     Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
 )
 
@@ -48,6 +48,7 @@ AREAS = (
 SETTINGS = (
     Area("settings.index", N_("Organisation"), (), ADMINISTER),
     Area("members.index", N_("Members"), (), ADMINISTER),
+    Area("api_tokens.index", N_("API tokens"), (), ADMINISTER),
     Area("settings.sender_page", N_("Sender"), (), ADMINISTER),
     Area("settings.limits", N_("Limits and usage"), (), ADMINISTER),
 )

@@ -7,6 +7,7 @@ from typing import Final
 
 from meet2be.api_tokens.errors import KeyInUse, KeyOfAnotherRequest, LockLost
 from meet2be.cancellations import errors as cancellations
+from meet2be.checkout import errors as checkout
 from meet2be.exports import errors as exports
 from meet2be.imports import errors as imports
 from meet2be.integrations.guarded_urls import RefusedUrl
@@ -34,6 +35,10 @@ REFUSALS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (cancellations.TooManyCodes, "too_many_requests"),
     (cancellations.TenantSuspended, "tenant_suspended"),
     (cancellations.CancellationError, "conflict"),
+    (checkout.UnknownOrder, "not_found"),
+    (checkout.OrderNotInState, "conflict"),
+    (checkout.BadWish, "invalid"),
+    (checkout.CheckoutError, "conflict"),
     (UnknownRefund, "not_found"),
     (ReasonMissing, "invalid"),
     (PaymentsError, "conflict"),

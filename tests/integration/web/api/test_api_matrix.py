@@ -29,6 +29,8 @@ BODIES: dict[str, Any] = {
     "map_import": {"mapping": {"name": {"column": 0}}},
     "create_webhook_endpoint": {"url": "https://8.8.8.8/"},
     "change_webhook_endpoint": {"url": "https://8.8.8.8/"},
+    "refund_order": {"attendees": ["0" * UID_LENGTH], "reason": "x"},
+    "cancel_order": {"reason": "x"},
 }
 # Words with a meaning of their own, keys that other rows point at, and what is sealed.
 KEPT = {
@@ -88,11 +90,11 @@ def taint(made: Conference) -> int:
     tainted = 0
     with made.database.tenant_session(made.tenant.id) as session:
         for mapper in Base.registry.mappers:
-            model = mapper.class_
-            if not issubclass(model, TENANT_MIXINS) or model.__tablename__ == "audit_log":
+            model, table = mapper.class_, str(mapper.local_table)
+            if not issubclass(model, TENANT_MIXINS) or table == "audit_log":
                 continue
             names = [column.key for column in mapper.columns if can_hold(column)]
-            if names and model.__tablename__ != "ticket_types":
+            if names and table != "ticket_types":
                 session.execute(
                     update(model)
                     .values(dict.fromkeys(names, CANARY))

@@ -1,5 +1,7 @@
 """A token, lists by cursors, one thing, and what the API refuses."""
 
+from typing import Any
+
 import pytest
 
 from meet2be.api_tokens.services import revoke_token
@@ -78,7 +80,7 @@ def test_a_cursor_is_good_for_its_list_its_filters_and_its_tenant_only(
     ],
 )  # fmt: skip
 def test_what_is_wrong_is_a_problem(
-    admin: Program, method: str, path: str, options: dict[str, object], status: int, code: str
+    admin: Program, method: str, path: str, options: dict[str, Any], status: int, code: str
 ) -> None:
     answer = admin.ask(method, path, **options)
     assert answer.content_type == "application/problem+json"

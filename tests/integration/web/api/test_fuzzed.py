@@ -42,7 +42,8 @@ def fuzz(stage: Stage, total: int, part: slice) -> Counter[int]:
     somewhere = st.sampled_from([*things.values(), "0" * 26])
     schemathesis.openapi.format("uid", somewhere)
     schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", stage.web.app)
-    operations = [found.ok() for found in schema.get_all_operations()][part]
+    found: list[Any] = list(schema.get_all_operations())
+    operations = [each.ok() for each in found][part]
     answered: Counter[int] = Counter()
     for operation in operations:
         answered += send(admin, things, operation, -(-total // len(operations)))
