@@ -93,7 +93,12 @@ def status(tenant: str, event: str, key: str) -> ResponseReturnValue:
 @blueprint.get("/t/<tenant>/<event>/orders/<key>/state")
 @public
 def state(tenant: str, event: str, key: str) -> ResponseReturnValue:
-    """Return the part of the buyer's page that changes."""
+    """Return the part of the buyer's page that changes; nothing while it is as the page has it."""
+    known = _tenant_or_404(tenant)
+    with services().database.tenant_session(known.id, read_only=True) as session:
+        view = buyers_view(session, event, key)
+        if view is not None and view.stage == request.args.get("stage"):
+            return "", 204
     return _status("checkout/state.html", tenant, event, key)
 
 

@@ -70,7 +70,7 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/events/<uid>/box-office"): Access(302),
     ("GET", "/orders"): READ,
     ("GET", "/orders/<uid>"): READ,
-    ("POST", "/orders/<uid>/confirmation"): Access(303, "organiser"),
+    ("POST", "/orders/<uid>/confirmation"): Access(409, "organiser"),
     ("POST", "/orders/<uid>/steps/<step>"): Access(409, "organiser"),
     ("POST", "/orders/<uid>/refund"): Access(422, "organiser"),
     ("POST", "/orders/<uid>/cancel"): Access(422, "organiser"),
