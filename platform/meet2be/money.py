@@ -16,7 +16,7 @@ from babel.core import get_global
 from babel.numbers import NumberPattern
 
 from meet2be.errors import Meet2BeError
-from meet2be.language import N_
+from meet2be.language import N_, Message
 
 _NO_DECIMALS: Final = frozenset(
     [
@@ -71,7 +71,7 @@ class AmountError(MoneyError):
         self.text = text
         self.currency = currency
         self.why = why
-        super().__init__(f"'{text}' {why}")
+        super().__init__(Message("'%(text)s' %(why)s", {"text": text, "why": Message(why)}))
 
 
 def decimals_of(currency: str) -> int:

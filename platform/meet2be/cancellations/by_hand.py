@@ -116,7 +116,8 @@ def decide(
             {
                 "tenant_id": refund.tenant_id, "at": now, "actor_kind": actor.kind,
                 "actor_id": actor.id, "ip": actor.ip,
-                "user_agent": actor.user_agent and actor.user_agent[:400], "action": "refund.decided", "object_type": "refund",
+                "user_agent": actor.user_agent and actor.user_agent[:400],
+                "action": "refund.decided", "object_type": "refund",
                 "object_id": refund.uid, "before": {"status": "uncertain"},
                 "after": {"made": made}, "reason": reason,
             }
