@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -114,7 +116,7 @@ def sender_checks() -> None:
     )
 
 
-def stamps() -> tuple[sa.Column[sa.DateTime], sa.Column[sa.DateTime]]:
+def stamps() -> tuple[sa.Column[Any], sa.Column[Any]]:
     return (
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),

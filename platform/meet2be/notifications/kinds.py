@@ -55,7 +55,9 @@ _KINDS: Final = (
     Kind("order.needs_attention", N_("An order needs you"), by_mail=True),
     Kind("event_data.failed", N_("The figures of an event could not be made")),
     Kind("sender.unverified", N_("Your sender address is not verified any more"), by_mail=True),
-    Kind("tenant.suspended", N_("Your organisation was suspended"), by_mail=True, is_urgent=True),
+    # Told by a mail of its own: notices' mail is held while it lasts.
+    Kind("tenant.suspended", N_("Your organisation was suspended"), is_urgent=True),
+    Kind("tenant.resumed", N_("Your organisation can work again"), by_mail=True, is_urgent=True),
     Kind("member.changed", N_("Somebody joined, left or has another role")),
 )
 KINDS: Final[Mapping[str, Kind]] = {kind.key: kind for kind in _KINDS}

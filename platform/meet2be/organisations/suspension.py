@@ -86,7 +86,7 @@ def lift(session: Session, reason: str, actor: Actor, now: datetime) -> bool:
         reason=" ".join(reason.split())[:LONGEST_REASON] or None,
     )  # fmt: skip
     notice = Notice(
-        kind="tenant.suspended",
+        kind="tenant.resumed",
         severity="success",
         title=Message("Your organisation can work again"),
         body=Message("The suspension was lifted. What had stopped goes on by itself."),
