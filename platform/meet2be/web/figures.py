@@ -92,7 +92,7 @@ def _chart(spans: Sequence[Span], series: Sequence[tuple[str, list[int]]]) -> Ch
     bars = []
     for number, (kind, values) in enumerate(series):
         for at, value in enumerate(values):
-            height = value / highest * (FLOOR - 10)
+            height = value / highest * (FLOOR - 24)
             x = at * step + (step - width * len(series)) / 2 + number * width
             if value:
                 bars.append(
