@@ -9,6 +9,7 @@ MODULES = (
     "check_event_data",
     "end_import_step",
     "export_event_attendees",
+    "forget_api_answers",
     "order_steps",
     "process_event_data",
     "process_provider_event",

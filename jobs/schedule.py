@@ -6,6 +6,7 @@ Names of entries stand in the history and in ``meet2be schedule …``: they stay
 from __future__ import annotations
 
 from jobs.check_event_data import CheckEventData
+from jobs.forget_api_answers import ForgetApiAnswers
 from jobs.prune_webhooks import PruneWebhooks
 from jobs.tend_exports import ExpireExports, RunExportSchedules
 from jobs.tend_orders import TendOrders
@@ -46,6 +47,7 @@ SCHEDULE.job(PruneBatches(7 * DAY), "prune-batches").daily_at("03:20").on_queue(
 SCHEDULE.job(PruneSchedule(30), "prune-schedule").daily_at("03:40").on_queue("low")
 SCHEDULE.job(TidyMails(), "tidy-mails").every(minutes=5).on_queue("low").without_overlapping()
 SCHEDULE.job(RunExportSchedules(), "export-schedules").every(minutes=1).without_overlapping()
+SCHEDULE.job(ForgetApiAnswers(), "forget-api-answers").hourly(50).on_queue("low")
 SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
 SCHEDULE.job(PruneWebhooks(), "prune-webhooks").daily_at("03:50").on_queue("low")
 SCHEDULE.job(TendOrders(), "tend-orders").every(minutes=1).on_queue("high").without_overlapping()

@@ -53,4 +53,5 @@ def things_of(services: Services, made: Conference) -> dict[str, str]:
         "endpoint_uid": endpoint.uid,
         "delivery_uid": delivery,
         "order_uid": made.orders[0].order.uid,
+        "step": "send_confirmation",
     }

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, select
 
+from jobs.forget_api_answers import ForgetApiAnswers
 from meet2be.api_tokens import remembering
 from meet2be.api_tokens.errors import LockLost
 from meet2be.api_tokens.models import ApiToken, RememberedAnswer
@@ -74,7 +75,9 @@ def test_a_day_later_the_key_is_free(
     assert admin.post(path, {}, key="k1").data != first.data
     clock.advance(timedelta(hours=24).total_seconds())
     with any_stage.web.services.database.system_session("tests") as session:
-        assert remembering.forget_old(session, clock.now()) == 1
+        assert session.scalar(select(func.count()).select_from(RememberedAnswer)) == 1
+    ForgetApiAnswers().handle(any_stage.web.services.database, clock)
+    with any_stage.web.services.database.system_session("tests") as session:
         assert session.scalar(select(func.count()).select_from(RememberedAnswer)) == 0
 
 
