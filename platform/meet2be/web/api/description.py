@@ -181,8 +181,8 @@ def _parameters(operation: Operation) -> Iterable[dict[str, Any]]:
             "in": "header",
             "required": False,
             "description": "Visible ASCII. Repeats within 24 hours get the first answer.",
-            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY,
-        }  # fmt: skip
+            "schema": {"type": "string", "minLength": 1, "maxLength": LONGEST_KEY},
+        }
 
 
 def _query_parameter(name: str, schema: dict[str, Any], *, is_needed: bool) -> dict[str, Any]:
