@@ -27,6 +27,7 @@ from meet2be.config import Settings
 from meet2be.db import Database
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.integrations.payments_none import NoProvider
+from meet2be.language import SOURCE_LANGUAGE, speak
 from meet2be.mailings.delivery import MailDeliveries
 from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import Sender
@@ -186,6 +187,7 @@ def web_on(
     app.testing = False  # errors become pages, as in production
     app.jinja_env.bytecode_cache = _TEMPLATES
     yield Web(app, services)
+    speak(SOURCE_LANGUAGE)  # a page of a German person was drawn in the test's own thread
 
 
 WebMaker = Callable[..., Web]

@@ -12,7 +12,7 @@ from meet2be.checkout import cancelling as verbs
 from meet2be.checkout import listing
 from meet2be.checkout.errors import OrderNotInState, UnknownOrder
 from meet2be.checkout.listing import Filter
-from meet2be.language import N_, _, said
+from meet2be.language import N_, NC_, _, in_sense, said
 from meet2be.orders.models import ORDER_STATUSES
 from meet2be.web.paging import listing as listed
 from meet2be.web.paging import wanted_slice
@@ -42,7 +42,7 @@ ORDER_WORDS = {
     "draft": (N_("draft"), ""),
     "pending": (N_("open"), "info"),
     "paid": (N_("paid"), "ok"),
-    "cancelled": (N_("cancelled"), ""),
+    "cancelled": (NC_("state", "cancelled"), ""),
     "expired": (N_("expired"), "warn"),
     "failed": (N_("failed"), "bad"),
 }
@@ -66,7 +66,7 @@ def index() -> ResponseReturnValue:
         "orders/index.html",
         page=listed(page, lambda row: row[0].uid),
         wanted=wanted,
-        states=[(name, _(ORDER_WORDS[name][0])) for name in ORDER_STATUSES],
+        states=[(name, said(in_sense("state", ORDER_WORDS[name][0]))) for name in ORDER_STATUSES],
         words=ORDER_WORDS,
     )
 

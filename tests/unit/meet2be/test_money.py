@@ -53,7 +53,7 @@ def test_amounts_are_read(text: str, currency: str, minor: int) -> None:
         ("1.23.45", "EUR", "odd places"),
         ("1,23,456.00", "EUR", "odd places"),
         ("1234.567,00", "EUR", "odd places"),
-        ("399.00", "JPY", "more than 0 decimals"),
+        ("399.00", "JPY", "too many decimals"),
         ("1.", "EUR", "is no amount"),
         (".5", "EUR", "is no amount"),
         ("99999999999999", "EUR", "is too large"),
