@@ -1,6 +1,5 @@
 """Who joins an organisation, who leaves it, and what nobody may give."""
 
-import pytest
 from sqlalchemy import select
 
 from meet2be.audit.models import AuditEntry
@@ -128,9 +127,9 @@ def test_another_organisation_s_member_does_not_exist(house: House) -> None:
     assert foreign.get("/events").status_code == 200
 
 
-@pytest.mark.parametrize("address", ["", "no address", "a@b.example, c@d.example"])
-def test_what_is_no_single_address_is_not_invited(house: House, address: str) -> None:
-    assert house.invite(address).status_code == 422
+def test_what_is_no_single_address_is_not_invited(house: House) -> None:
+    for address in ("", "no address", "a@b.example, c@d.example"):
+        assert house.invite(address).status_code == 422
     assert not mails_of(house.database, "invitation")
 
 
