@@ -1,7 +1,8 @@
 """The steps of an order: the links of one chain, each handing its turn to one service.
 
 Whether a step is due, done or not wanted any more stands in its row: a link that runs twice, or
-in a second chain of the same order, finds that out and does nothing.
+in a second chain of the same order, finds that out and does nothing. So a chain that a broker has
+lost is simply begun again (``TendOrders``).
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from meet2be.checkout.giving_up import give_up_tx, ships_tx
 from meet2be.checkout.paying import process_payment
 from meet2be.checkout.steps import Outcome, Wait
 from meet2be.checkout.warehouse import notify_warehouse
-from meet2be.queueing import tenant_of
+from meet2be.queueing import acting_for, tenant_of
 from onqueue import Job
 from onqueue.bus import Chain, chain
 
@@ -30,7 +31,6 @@ class OrderLink(Job, abstract=True):
 
     connection = "redis"
     queue = "high"
-    durable = True
     timeout = 120
     tries = 0
     max_exceptions = 10
@@ -87,9 +87,10 @@ class UpdateInventory(OrderLink):
         tenant = tenant_of(self) or 0
         outcome = update_inventory(desk, tenant, self.order)
         if outcome == "go" and ships_tx(desk, tenant, self.order):
-            self.prepend_to_chain(
-                CalculateShipping(order=self.order), CreateShippingLabel(order=self.order)
-            )
+            with acting_for(tenant):
+                self.prepend_to_chain(
+                    CalculateShipping(order=self.order), CreateShippingLabel(order=self.order)
+                )
         return outcome
 
 
