@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from html.parser import HTMLParser
 
 from babel.messages.pofile import read_po
@@ -40,8 +41,17 @@ def visible_text(page: str) -> str:
     return "\n".join(" ".join(piece.split()) for piece in reader.pieces if piece.strip())
 
 
-def foreign_sentences(language: str) -> dict[str, re.Pattern[str]]:
-    """Return the English sentences that a page in ``language`` must not show, as patterns."""
+def foreign_sentences(language: str, text: str) -> set[str]:
+    """Return the English sentences of ours in a text that should be in ``language``."""
+    return {
+        sentence
+        for sentence, (longest, pattern) in _patterns(language).items()
+        if longest in text and pattern.search(text)
+    }
+
+
+@cache
+def _patterns(language: str) -> dict[str, tuple[str, re.Pattern[str]]]:
     found = {}
     for path in sorted((CATALOGUES / language).glob("*.po")):
         with path.open("rb") as file:
@@ -50,8 +60,9 @@ def foreign_sentences(language: str) -> dict[str, re.Pattern[str]]:
                 texts = message.string or ""
                 translated = {texts} if isinstance(texts, str) else set(texts)
                 for sentence in ids:
-                    pieces = [piece.strip() for piece in PLACE.split(sentence)]
-                    if max(map(len, pieces)) > LONG and sentence not in translated:
+                    pieces = [piece.strip() for piece in PLACE.split(sentence) if piece.strip()]
+                    longest = max(pieces, key=len, default="")
+                    if len(longest) > LONG and sentence not in translated:
                         words = r"[^\n]{0,200}?".join(map(re.escape, pieces))
-                        found[sentence] = re.compile(rf"(?<!\w){words}(?!\w)")
+                        found[sentence] = longest, re.compile(rf"(?<!\w){words}(?!\w)")
     return found

@@ -1,6 +1,5 @@
 """The pages in German: nothing on them stayed English, and everybody can choose."""
 
-import pytest
 from sqlalchemy import select
 
 from meet2be.accounts.models import User
@@ -59,20 +58,16 @@ def test_a_german_person_reads_no_english_sentence_of_ours(stage: Stage) -> None
     made.finish()
     pages |= read(person, paths_of(stage))
     assert len(pages) > 30
-    patterns = foreign_sentences("de")
     english = {
-        path: {sentence for sentence, pattern in patterns.items() if pattern.search(text)}
-        - NOT_OURS.get(f"/{path.split('/')[1]}", set())
+        path: foreign_sentences("de", text) - NOT_OURS.get(f"/{path.split('/')[1]}", set())
         for path, text in pages.items()
     }
     assert {path: found for path, found in english.items() if found} == {}
 
 
 def test_a_sentence_that_stayed_english_would_be_found() -> None:
-    patterns = foreign_sentences("de")
     shown = visible_text("<p>Nothing was started.</p><input placeholder='Name or address'>")
-    found = {sentence for sentence, pattern in patterns.items() if pattern.search(shown)}
-    assert found >= {"Nothing was started.", "Name or address"}
+    assert foreign_sentences("de", shown) == {"Nothing was started.", "Name or address"}
 
 
 def test_who_is_not_logged_in_chooses_by_a_cookie(stage: Stage) -> None:
@@ -95,14 +90,9 @@ def test_who_is_logged_in_chooses_for_good(stage: Stage) -> None:
         assert session.scalars(select(User.locale).where(User.id == user.id)).one() == "de-DE"
 
 
-@pytest.mark.parametrize("target", ["https://elsewhere.example/", "//elsewhere.example", "x"])
-def test_the_way_back_leads_to_pages_of_ours_only(stage: Stage, target: str) -> None:
-    answer = stage.admin.post("/language", language="de", next=target)
-    assert answer.location == "/"
-
-
-def test_an_unknown_language_changes_nothing(stage: Stage) -> None:
-    stage.admin.post("/language", language="fr")
+def test_an_unknown_language_changes_nothing_and_no_way_leads_elsewhere(stage: Stage) -> None:
+    for target in ("https://elsewhere.example/", "//elsewhere.example", "x"):
+        assert stage.admin.post("/language", language="fr", next=target).location == "/"
     assert '<html lang="en">' in stage.admin.page("/events")
     assert stage.admin.client.get_cookie("m2b_language") is None
 
