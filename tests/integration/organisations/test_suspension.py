@@ -9,6 +9,7 @@ from sqlalchemy import select
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.models import CancelRun
 from meet2be.db import Database
+from meet2be.imports.desk import ImportDesk
 from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.limits import LimitReached, check_limit
@@ -16,7 +17,9 @@ from meet2be.tenancy.services import is_suspended
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
 from support.conferences import provider
+from support.factories import make_event
 from support.house import House
+from support.importing import Importing
 from support.mailed import mails_of
 from support.stage import Stage, staged
 
@@ -126,3 +129,20 @@ def test_limits_are_given_by_operators_and_shown_with_what_is_used(house: House)
             check_limit(session, "members", used=2)
     assert operator.post(path, members="").status_code == 303
     assert house.fresh_tenant().settings == {"limits": {}}
+
+
+def test_an_import_stops_with_the_reason_and_goes_on_with_the_rest(house: House) -> None:
+    assert house.admin.user is not None
+    desk = ImportDesk(house.database, house.web.services.store, house.clock)
+    event = make_event(house.database, house.tenant)
+    rig = Importing(house.database, desk, house.tenant, event, house.admin.user)
+    uid = rig.checked("name,email\nAda,ada@x.example\nBob,bob@x.example\n")
+    rig.start(uid)
+    act(house, "suspend")
+    assert rig.work(uid, "write") == "failed"
+    assert "suspended" in rig.error(uid)
+    assert rig.count() == 0
+    act(house, "lift")
+    assert rig.row(uid).state == "running"
+    assert rig.work(uid, "write") == "done"
+    assert rig.count() == 2
