@@ -1,6 +1,5 @@
 """A real worker runs the chain that an order's commit has dispatched."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -25,7 +24,7 @@ def work(environment: dict[str, str], connection: str, queue: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "workers", "queue", connection, f"--queue={queue}",
          "--stop-when-empty"],
-        env={**os.environ, **environment}, cwd=ROOT, timeout=60, check=False,
+        env=environment, cwd=ROOT, timeout=60, check=False,
         capture_output=True, text=True,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]
