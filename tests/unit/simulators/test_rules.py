@@ -32,7 +32,7 @@ def test_the_same_seed_strikes_the_same_payments_in_whatever_order_they_come() -
 
 
 def test_an_unknown_kind_or_option_is_refused_with_what_is_known() -> None:
-    with pytest.raises(RuleError, match="must be one of: error_after"):
+    with pytest.raises(RuleError, match="must be one of: decline, error_after"):
         Rule.from_json({"kind": "explode"}, KINDS, REFUND_CREATE)
     with pytest.raises(RuleError, match=r"Rule 'pending' has no option 'until'.*settle_after"):
         Rule.from_json({"kind": "pending", "until": 3}, KINDS, REFUND_CREATE)
