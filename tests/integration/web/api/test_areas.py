@@ -1,5 +1,7 @@
 """What programs do from end to end: cancel, export, import, hook, order."""
 
+from typing import Any
+
 import pytest
 from sqlalchemy import select, update
 
@@ -97,7 +99,7 @@ def test_an_export_is_asked_for_made_and_fetched(stage: Stage, admin: Program) -
 
 
 def test_a_list_is_uploaded_mapped_and_cancelled(stage: Stage, admin: Program) -> None:
-    upload = {"data": LIST, "content_type": "text/csv", "query_string": {
+    upload: dict[str, Any] = {"data": LIST, "content_type": "text/csv", "query_string": {
         "event": stage.conference.event.uid, "filename": "guests.csv"}}  # fmt: skip
     made = admin.ask("POST", "/imports", key="k1", **upload)
     assert made.status_code == 201, made.text
