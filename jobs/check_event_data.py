@@ -9,9 +9,9 @@ from onqueue.contracts import Clock
 class CheckEventData(Job):
     """Has figures that do not fit the refund ledger to the cent computed anew."""
 
-    connection = "redis-long"
-    queue = "processing"
-    timeout = 1800
+    connection = "redis"
+    queue = "low"
+    timeout = 300
     tries = 2
 
     def handle(self, database: Database, clock: Clock) -> None:
