@@ -1,4 +1,7 @@
-"""``make demo``: import, cancel through the pages, kill, count; the exit code is the verdict."""
+"""``make demo``: import, cancel through the pages, kill, export, count.
+
+The exit code is the verdict.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,9 @@ from sqlalchemy import select
 
 from demo.expectation import expectation_of
 from demo.killer import Killer
+from demo.office import Office
 from demo.processor_time import processor_seconds
-from demo.telling import Teller, table
+from demo.telling import Teller, office_table, result, table
 from demo.verdict import Verdict, conclude, judge_mails, judge_refunds
 from demo.visitor import Visitor
 from meet2be.attendees.console import import_and_report
@@ -31,7 +35,14 @@ from meet2be.errors import Meet2BeError
 from meet2be.events.models import Event
 from meet2be.local.environment import LocalPlatform, free_port
 from meet2be.local.preconditions import alone
-from meet2be.local.seeding import AURORA, DEMO_EVENT, DEMO_LOGINS, DEMO_PASSWORD, seed
+from meet2be.local.seeding import (
+    AURORA,
+    DEMO_EVENT,
+    DEMO_LOGINS,
+    DEMO_PASSWORD,
+    SECOND_EVENT,
+    seed,
+)
 from meet2be.local.stack import LocalStack
 from meet2be.payments.queries import provider_payments
 from onqueue.clock import SystemClock
@@ -73,6 +84,7 @@ class Demo:
             latency=options.latency,
         )
         self.stack = LocalStack(self.platform)
+        self.office: Office | None = None
 
     def run(self) -> bool:
         """Do it all and return whether everything is as it should be."""
@@ -82,6 +94,8 @@ class Demo:
             self._set_up()
             verdict = self._cancel_and_judge()
         finally:
+            if self.office is not None:
+                self.office.close()
             if self.options.keep and self.stack.is_running:
                 self.teller.say(f"Left running at {self.platform.base_url} (make down stops it);")
                 self.teller.say(f"log in as {ADMIN.email} with {DEMO_PASSWORD}")
@@ -117,6 +131,8 @@ class Demo:
         with services.database.system_session("demo: list payments", read_only=True) as session:
             event = session.scalars(select(Event).where(Event.slug == DEMO_EVENT)).one()
             self.event_uid, self.event_title = event.uid, event.title
+            second = select(Event.uid).where(Event.slug == SECOND_EVENT)
+            self.second_event_uid = session.scalars(second).one()
             payments = list(provider_payments(session, event))
         for start in range(0, len(payments), PAYMENTS_A_CALL):
             self.provider.create_payments(payments[start : start + PAYMENTS_A_CALL])
@@ -129,6 +145,10 @@ class Demo:
         verdict.not_refunded = dict(expected.not_refunded)
         verdict.without_address = expected.without_address
         visitor = Visitor(self.platform.base_url)
+        self._log_in(visitor)
+        office = Office(visitor, self.teller, self.stack.wait, free_port())
+        self.office = office
+        office.add_partner()
         self._confirm_cancellation(visitor)
         started, used = self.clock.monotonic(), processor_seconds(self.stack)
         progress = self._follow(visitor, verdict)
@@ -144,13 +164,22 @@ class Demo:
         if verdict.workers_killed < self.options.kills:
             verdict.problems.append(f"only {verdict.workers_killed} workers could be killed")
         conclude(verdict)
+        started = self.clock.monotonic()
+        office.work(self.event_uid, expected.attendees, self.second_event_uid)
+        office.verdict.seconds = self.clock.monotonic() - started
+        verdict.problems += office.verdict.problems
+        verdict.office = office.verdict
         return verdict
 
-    def _confirm_cancellation(self, visitor: Visitor) -> None:
-        """Do what an administrator does: log in, preview, ask for the code, confirm."""
-        self.teller.say(f"Logging in as {ADMIN.email} and asking for a preview")
+    def _log_in(self, visitor: Visitor) -> None:
+        self.teller.say(f"Logging in as {ADMIN.email}")
         visitor.get("/login")
         visitor.submit("/login", email=ADMIN.email, password=DEMO_PASSWORD)
+
+    def _confirm_cancellation(self, visitor: Visitor) -> None:
+        """Do what an administrator does: preview, ask for the code, confirm."""
+        self.teller.say("Asking for a preview of the cancellation")
+        visitor.get("/events")
         visitor.get(visitor.link(f"/events/{self.event_uid}"))
         visitor.get(visitor.link("/cancel"))
         visitor.submit("/cancel")
@@ -194,6 +223,8 @@ class Demo:
         path.write_text(json.dumps(facts, indent=2) + "\n", "utf-8")
         self.teller.say("")
         self.teller.say(table(verdict, "EUR"))
+        self.teller.say(office_table(verdict.office))
+        self.teller.say(result(verdict))
         self.teller.say(f"The same as JSON: {path}   (kills repeat with SEED={self.options.seed})")
 
 

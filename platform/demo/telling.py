@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TextIO
 
+from demo.office_verdict import OfficeVerdict
 from demo.verdict import Verdict
 
 WIDTH = 58
@@ -68,10 +69,34 @@ def table(verdict: Verdict, currency: str) -> str:
     if verdict.processor_ms_per_attendee is not None:
         figure = f"{verdict.processor_ms_per_attendee:.2f}"
         rows.append(("Processor time of the workers for each attendee (ms)", figure))
-    lines = ["Counted by the payment provider's ledger and by the mail server:", ""]
-    lines += [f"  {what:<{WIDTH}}{value:>14}" if what else "" for what, value in rows]
-    result = "Everything is as it should be." if verdict.is_good else "NOT as it should be: "
-    return "\n".join([*lines, "", result + "; ".join(verdict.problems)])
+    return _lines("Counted by the payment provider's ledger and by the mail server:", rows)
+
+
+def office_table(office: OfficeVerdict) -> str:
+    """Return the table of exports, the import and webhooks."""
+    rows = [
+        *((f"Attendees in the {kind} file", f"{n:,}") for kind, n in office.rows.items()),
+        ("Pages of the pdf file", f"{office.pages_of_pdf:,}"),
+        ("People imported from a second list", f"{office.imported:,}"),
+        ("Rows of it left out, with reasons", f"{office.left_out:,}"),
+        *((f"Webhooks '{kind}' taken", f"{n:,}") for kind, n in office.webhooks.items()),
+        ("Webhooks refused by the partner and sent again", f"{office.webhooks_refused:,}"),
+        ("Webhooks taken twice", f"{office.webhooks_repeated:,}"),
+        ("Seconds from the first export to the last webhook", f"{office.seconds:,.1f}"),
+    ]
+    return _lines("\nCounted in the files and by the partner's server:", rows)
+
+
+def result(verdict: Verdict) -> str:
+    """Return the last line: whether everything is as it should be, and what is not."""
+    good = "Everything is as it should be." if verdict.is_good else "NOT as it should be: "
+    return "\n" + good + "; ".join(verdict.problems)
+
+
+def _lines(head: str, rows: list[tuple[str, str]]) -> str:
+    return "\n".join(
+        [head, "", *(f"  {what:<{WIDTH}}{value:>14}" if what else "" for what, value in rows)]
+    )
 
 
 def _amount(minor: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from demo.expectation import Expectation
+from demo.office_verdict import OfficeVerdict
 from simulators.control import ReceivedMail
 
 CANCELLATION_KIND = "event_cancelled"
@@ -37,6 +38,7 @@ class Verdict:
     run_state: str = ""
     seconds: float = 0.0
     processor_ms_per_attendee: float | None = None
+    office: OfficeVerdict = field(default_factory=OfficeVerdict)
     problems: list[str] = field(default_factory=list)
 
     @property

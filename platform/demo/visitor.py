@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin, urlsplit
@@ -29,14 +30,37 @@ class Visitor:
         """Go to a page and return its text; raises ``UnexpectedPageError`` when it is an error."""
         return self._arrive(self._http.get(urljoin(self.url, path), timeout=TIMEOUT))
 
-    def submit(self, action: str, **values: str) -> str:
-        """Send the form to ``action`` as it stands, with ``values``; return the next page."""
-        form = self._form(action)
-        fields = form.fields | values
+    def submit(
+        self,
+        action: str,
+        files: Mapping[str, tuple[str, bytes]] | None = None,
+        ticked: Mapping[str, Sequence[str]] | None = None,
+        **values: str,
+    ) -> str:
+        """Send the form to ``action`` as it stands, with ``values``; return the next page.
+
+        ``ticked`` are the boxes of a name that are ticked, in place of those that were.
+        """
+        form, boxes = self._form(action), ticked or {}
+        given = values.keys() | boxes.keys()
+        fields = [(name, value) for name, value in form.fields if name not in given]
+        fields += values.items()
+        fields += [(name, value) for name, chosen in boxes.items() for value in chosen]
         target = urljoin(self.url, form.action)
+        headers = {"Referer": self.url}
         return self._arrive(
-            self._http.post(target, data=fields, timeout=TIMEOUT, headers={"Referer": self.url})
+            self._http.post(target, data=fields, files=files, timeout=TIMEOUT, headers=headers)
         )
+
+    def fetch(self, path: str) -> bytes:
+        """Return a file; stays on the page it is on."""
+        answer = self._http.get(urljoin(self.url, path), timeout=TIMEOUT)
+        answer.raise_for_status()
+        return answer.content
+
+    def status(self, path: str) -> int:
+        """Return what a page answers with; stays on the page it is on."""
+        return self._http.get(urljoin(self.url, path), timeout=TIMEOUT).status_code
 
     def link(self, end: str) -> str:
         """Return the address of the first link on the page that ends with ``end``."""
@@ -45,6 +69,15 @@ class Visitor:
             if urlsplit(target).path.endswith(end):
                 return target
         message = f"'{self.url}' has no link to '…{end}', only {reader.links}"
+        raise UnexpectedPageError(message)
+
+    def link_with(self, part: str) -> str:
+        """Return the address of the first link on the page with ``part`` in its path."""
+        reader = _read(self.page)
+        for target in reader.links:
+            if part in urlsplit(target).path:
+                return target
+        message = f"'{self.url}' has no link with '{part}', only {reader.links}"
         raise UnexpectedPageError(message)
 
     def json(self, path: str) -> dict[str, Any]:
@@ -57,7 +90,8 @@ class Visitor:
     def _form(self, action: str) -> _Form:
         forms = _read(self.page).forms
         for form in forms:
-            if urlsplit(form.action).path.endswith(action):
+            is_it = urlsplit(form.action).path.endswith(action) if action else not form.action
+            if is_it:
                 return form
         known = [form.action for form in forms]
         message = f"'{self.url}' has no form to '…{action}', only {known}"
@@ -74,7 +108,7 @@ class Visitor:
 class _Form:
     def __init__(self, action: str) -> None:
         self.action = action
-        self.fields: dict[str, str] = {}
+        self.fields: list[tuple[str, str]] = []
 
 
 class _Reader(HTMLParser):
@@ -86,6 +120,8 @@ class _Reader(HTMLParser):
         self.forms: list[_Form] = []
         self.text: list[str] = []
         self._open: _Form | None = None
+        self._choice: tuple[str, str | None] | None = None
+        self._area: tuple[str, list[str]] | None = None
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take links, forms and their fields."""
@@ -95,23 +131,46 @@ class _Reader(HTMLParser):
         elif tag == "form":
             self._open = _Form(values.get("action", ""))
             self.forms.append(self._open)
-        elif tag == "input" and self._open is not None:
+        elif self._open is None:
+            return
+        elif tag == "input":
             self._take_input(self._open, values)
+        elif tag == "select":
+            self._choice = (values.get("name", ""), None)
+        elif tag == "option" and self._choice is not None:
+            name, chosen = self._choice
+            if chosen is None or "selected" in values:
+                self._choice = (name, values.get("value", ""))
+        elif tag == "textarea":
+            self._area = (values.get("name", ""), [])
 
     def handle_endtag(self, tag: str) -> None:
-        """Close the form."""
+        """Close the form, or a field of it."""
         if tag == "form":
             self._open = None
+        elif tag == "select" and self._choice is not None and self._open is not None:
+            name, chosen = self._choice
+            self._open.fields.append((name, chosen or ""))
+            self._choice = None
+        elif tag == "textarea" and self._area is not None and self._open is not None:
+            name, words = self._area
+            self._open.fields.append((name, "".join(words).removeprefix("\n")))
+            self._area = None
 
     def handle_data(self, data: str) -> None:
         """Keep the words of the page, for messages about it."""
         self.text.append(data.strip())
+        if self._area is not None:
+            self._area[1].append(data)
 
     @staticmethod
     def _take_input(form: _Form, values: dict[str, str]) -> None:
-        choosable = values.get("type") in {"checkbox", "radio"}
-        if values.get("name") and (not choosable or "checked" in values):
-            form.fields[values["name"]] = values.get("value", "on" if choosable else "")
+        kind = values.get("type", "text")
+        choosable = kind in {"checkbox", "radio"}
+        if not values.get("name") or kind in {"file", "submit", "button", "image", "reset"}:
+            return
+        if not choosable or "checked" in values:
+            form.fields.append((values["name"], values.get("value", "on" if choosable else "")))
 
 
 def _read(page: str) -> _Reader:

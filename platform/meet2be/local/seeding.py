@@ -21,6 +21,7 @@ from onqueue.contracts import Clock
 DEMO_PASSWORD = "conference-demo-2026"  # noqa: S105 - printed on purpose, for a desk only
 AURORA, BOREALIS = "aurora", "borealis"
 DEMO_EVENT = "aurora-summit"
+SECOND_EVENT = "aurora-winter-school"
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +104,7 @@ def _events(session: Session, tenants: dict[str, Tenant], clock: Clock) -> None:
     opening = clock.now().replace(hour=8, minute=0, second=0, microsecond=0)
     plans = (
         (AURORA, DEMO_EVENT, "Aurora Summit", 45),
-        (AURORA, "aurora-winter-school", "Aurora Winter School", 80),
+        (AURORA, SECOND_EVENT, "Aurora Winter School", 80),
         (BOREALIS, "nordlicht-kongress", "Nordlicht-Kongress", 60),
     )
     for slug, event_slug, title, days in plans:

@@ -20,6 +20,8 @@ from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
 CONFIGURATION = ROOT / "infra" / "supervisor" / "local.conf"
+STARTING_TAKES = 240.0
+"""Seconds within which all is up: a dozen processes begin at once, on a machine with other work."""
 RUNNING = 20  # Supervisor's state code of a process that is up
 
 
@@ -56,8 +58,8 @@ class LocalStack:
             raise StackError(
                 f"Supervisor did not start: {(done.stderr or done.stdout).strip()[-2000:]}"
             )
-        self.wait(self._all_running, 60, "every program runs")
-        self.wait(self.web_answers, 60, "the web pages answer")
+        self.wait(self._all_running, STARTING_TAKES, "every program runs")
+        self.wait(self.web_answers, STARTING_TAKES, "the web pages answer")
 
     def stop(self) -> None:
         """Ask Supervisor to stop everything and wait until it has; harmless when it is not up."""
