@@ -22,12 +22,23 @@ def bucket_server() -> Iterator[S3Settings]:
         settings = S3Settings(
             BUCKET, "eu-central-1", f"http://{host}:{port}", "AKIATESTS", "secret of tests"
         )
-        client(settings).create_bucket(
-            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
-        )
+        _make_empty_bucket(client(settings))
         yield settings
     finally:
         server.stop()
+
+
+def _make_empty_bucket(s3: Any) -> None:
+    """Make the bucket, or empty it: all servers of a process share moto's memory."""
+    try:
+        s3.create_bucket(
+            Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-central-1"}
+        )
+    except s3.exceptions.BucketAlreadyOwnedByYou:
+        for found in s3.list_objects_v2(Bucket=BUCKET).get("Contents", ()):
+            s3.delete_object(Bucket=BUCKET, Key=found["Key"])
+        for upload in s3.list_multipart_uploads(Bucket=BUCKET).get("Uploads", ()):
+            s3.abort_multipart_upload(Bucket=BUCKET, Key=upload["Key"], UploadId=upload["UploadId"])
 
 
 def client(settings: S3Settings) -> Any:

@@ -39,9 +39,6 @@ from onqueue.testing.clock import FakeClock
 from support.hooks import Stage, deliveries_of, staged
 from support.receivers import Received, after, in_turn, receiving, status
 
-NOW = SystemClock().now().replace(microsecond=0)
-"""The libraries that verify ask the wall."""
-
 
 def verified(secret: str, request: Received) -> dict[str, object]:
     """Verify a request as receivers do, with both libraries."""
@@ -54,7 +51,7 @@ def verified(secret: str, request: Received) -> dict[str, object]:
 @pytest.fixture
 def clock() -> FakeClock:
     """Stands still at the wall's time: the libraries refuse what is older than five minutes."""
-    return FakeClock(NOW)
+    return FakeClock(SystemClock().now().replace(microsecond=0))
 
 
 def test_a_delivery_is_signed_and_booked(database: Database, clock: FakeClock) -> None:
@@ -70,18 +67,18 @@ def test_a_delivery_is_signed_and_booked(database: Database, clock: FakeClock) -
     (request,) = receiver.received
     told = verified(stage.secret, request)
     assert request.headers["webhook-id"] == told["id"]
-    assert request.headers["webhook-timestamp"] == str(int(NOW.timestamp()))
+    assert request.headers["webhook-timestamp"] == str(int(clock.now().timestamp()))
     assert request.headers["authorization"] == "token-1234"
     assert request.headers["meet2be-webhook-depth"] == "1"
     row = stage.row(delivery)
-    assert (row.status, row.attempts, row.settled_at) == ("succeeded", 1, NOW)
+    assert (row.status, row.attempts, row.settled_at) == ("succeeded", 1, clock.now())
     (attempt,) = stage.attempts(delivery)
     assert (attempt.n, attempt.status_code, attempt.address) == (1, 202, "127.0.0.1")
     assert attempt.request_headers["Authorization"] == "•••"
     assert attempt.headers["set-cookie"] == attempt.headers["x-echo"] == "•••"
     assert attempt.body_excerpt == "••• \ufffd ok"
     health = stage.health()
-    assert (health.recent, health.fails_in_row, health.last_success_at) == ("s", 0, NOW)
+    assert (health.recent, health.fails_in_row, health.last_success_at) == ("s", 0, clock.now())
     assert isinstance(stage.deliver(delivery), Aside), "what is settled is not sent again"
 
 
@@ -277,7 +274,7 @@ def test_a_replay_is_a_delivery_of_its_own_with_the_same_id_to_the_present_addre
             second.headers["webhook-id"], second.body,
         )  # fmt: skip
         assert (second.target, second.headers["meet2be-replay"]) == ("/new", "1")
-        filters = Filters(stage.endpoint.id, statuses=("failed",), since=NOW)
+        filters = Filters(stage.endpoint.id, statuses=("failed",), since=clock.now())
         assert count_replayable(session, filters) == 1
         ask_for_replay(session, stage.bench, filters)
         assert replay_slice(session, filters, None, 0, 10_000) is None
