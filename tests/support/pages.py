@@ -28,7 +28,8 @@ def blocks(page: Path, language: str) -> list[str]:
 def commands(page: Path) -> list[list[str]]:
     """Return the words of each command a page shows, in a block or in a sentence."""
     text = page.read_text("utf-8")
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    whole = [block.replace("\\\n", " ") for block in blocks(page, "sh")]
+    lines = [line for block in whole for line in block.splitlines()]
     lines += re.findall(r"`((?:meet2be|make|onqueue) [^`\n…]+)`", text)
     return [words for line in lines if (words := shlex.split(line, comments=True))]
 
