@@ -64,3 +64,13 @@ def log_in(page: Page, base: str, email: str, password: str) -> None:
     page.get_by_label("Password").fill(password)
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url(f"{base}/events")
+
+
+def fits_a_phone(page: Page) -> None:
+    """Check that nothing sticks out on a narrow screen, and turn back to the present one."""
+    present = page.viewport_size
+    assert present is not None
+    page.set_viewport_size({"width": NARROW, "height": present["height"]})
+    too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    page.set_viewport_size(present)
+    assert too_wide <= 0, f"{page.url} is {too_wide} px too wide for {NARROW} px"

@@ -396,6 +396,8 @@ def test_every_route_has_an_entry_and_every_entry_a_route(stage: Stage) -> None:
     assert {(method, rule.rule) for method, rule in rules(stage)} == set(MATRIX)
 
 
+# Who may do what is decided in the pages; only what the database holds back is asked of both kinds.
+@pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 def test_each_role_gets_what_the_matrix_says(ours: Stage) -> None:
     things = things_of(ours.conference)
     for role in ("anonymous", "viewer", "organiser"):
@@ -425,7 +427,9 @@ def go_through_the_matrix(ours: Stage, things: Things, role: str) -> None:
 def test_another_organisation_s_things_are_like_things_that_do_not_exist(
     ours: Stage, theirs: Things
 ) -> None:
-    for role in ROLES:
+    # The database knows tenants, not roles: one of them is enough to try its row security with.
+    roles = ROLES if ours.web.services.database.engine.dialect.name == "sqlite" else ("admin",)
+    for role in roles:
         assert compare_with_nothing(ours, theirs, role) >= 37
 
 
