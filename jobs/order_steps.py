@@ -41,13 +41,8 @@ class OrderLink(Job, abstract=True):
 
     step: ClassVar[str] = ""
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
-        """Carry the step out."""
-        raise NotImplementedError(self.step)
-
-    def handle(self, desk: CheckoutDesk) -> None:
-        """Carry the step out, or come back later."""
-        outcome = self.work(desk)
+    def settle(self, outcome: Outcome) -> None:
+        """Be done with the step, or come back when it is said to."""
         if isinstance(outcome, Wait):
             self.snooze(outcome.seconds)
 
@@ -62,9 +57,9 @@ class ValidateOrder(OrderLink):
 
     step: ClassVar[str] = "validate_order"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Check the order."""
-        return validate_order(desk, tenant_of(self) or 0, self.order)
+        self.settle(validate_order(desk, tenant_of(self) or 0, self.order))
 
 
 class ProcessPayment(OrderLink):
@@ -72,9 +67,9 @@ class ProcessPayment(OrderLink):
 
     step: ClassVar[str] = "process_payment"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Ask the provider; a payment that waits for its buyer is taken up by its message."""
-        return process_payment(desk, tenant_of(self) or 0, self.order, self.ensure_lease)
+        self.settle(process_payment(desk, tenant_of(self) or 0, self.order, self.ensure_lease))
 
 
 class UpdateInventory(OrderLink):
@@ -82,7 +77,7 @@ class UpdateInventory(OrderLink):
 
     step: ClassVar[str] = "update_inventory"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Sell them, or have everything taken back."""
         tenant = tenant_of(self) or 0
         outcome = update_inventory(desk, tenant, self.order)
@@ -91,7 +86,7 @@ class UpdateInventory(OrderLink):
                 self.prepend_to_chain(
                     CalculateShipping(order=self.order), CreateShippingLabel(order=self.order)
                 )
-        return outcome
+        self.settle(outcome)
 
 
 class CalculateShipping(OrderLink):
@@ -99,9 +94,9 @@ class CalculateShipping(OrderLink):
 
     step: ClassVar[str] = "calculate_shipping"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Work it out."""
-        return calculate_shipping(desk, tenant_of(self) or 0, self.order)
+        self.settle(calculate_shipping(desk, tenant_of(self) or 0, self.order))
 
 
 class CreateShippingLabel(OrderLink):
@@ -109,9 +104,9 @@ class CreateShippingLabel(OrderLink):
 
     step: ClassVar[str] = "create_shipping_label"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Write it."""
-        return create_shipping_label(desk, tenant_of(self) or 0, self.order)
+        self.settle(create_shipping_label(desk, tenant_of(self) or 0, self.order))
 
 
 class SendOrderConfirmation(OrderLink):
@@ -119,9 +114,9 @@ class SendOrderConfirmation(OrderLink):
 
     step: ClassVar[str] = "send_confirmation"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Put the mail into the outbox."""
-        return send_confirmation(desk, tenant_of(self) or 0, self.order)
+        self.settle(send_confirmation(desk, tenant_of(self) or 0, self.order))
 
 
 class NotifyWarehouse(OrderLink):
@@ -129,9 +124,9 @@ class NotifyWarehouse(OrderLink):
 
     step: ClassVar[str] = "notify_warehouse"
 
-    def work(self, desk: CheckoutDesk) -> Outcome:
+    def handle(self, desk: CheckoutDesk) -> None:
         """Post it."""
-        return notify_warehouse(desk, tenant_of(self) or 0, self.order, self.ensure_lease)
+        self.settle(notify_warehouse(desk, tenant_of(self) or 0, self.order, self.ensure_lease))
 
 
 def order_chain(order: str) -> Chain:

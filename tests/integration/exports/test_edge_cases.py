@@ -28,6 +28,7 @@ from meet2be.integrations.storage import StoreFailed
 from meet2be.language import Message
 from onqueue.testing.clock import FakeClock
 from support.exporting import Control, Exporting, exporting
+from support.servers import missing
 
 COMMANDS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3+cmd", "@SUM(A1)", "\t=1", "\r=1", "  =1",
             "\uff1d1", "\uff0b1+cmd", "\uff0dcmd", "\uff20x", "\ufeff=1"]  # fmt: skip
@@ -169,7 +170,7 @@ def test_11_csv_is_as_spreadsheets_of_the_language_like_it_or_raw(desk: Exportin
 @pytest.fixture(scope="module")
 def _fonts() -> None:
     if missing_scripts():
-        pytest.skip(f"fonts are missing: {dict(missing_scripts())}")
+        missing(f"Fonts are missing: {dict(missing_scripts())}.")
 
 
 @pytest.mark.usefixtures("_fonts")
