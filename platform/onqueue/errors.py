@@ -1,4 +1,8 @@
-"""What can go wrong, each with its data and a message that says what to do."""
+"""What can go wrong, each with its data and a message that says what to do.
+
+Longer than other files: one list, in the order of a job's life, so that whoever writes a message
+sees how its neighbours speak. docs/reference/queue-errors.md is made from it.
+"""
 
 from __future__ import annotations
 
