@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class Importing:
         with self.database.tenant_session(self.tenant.id) as session:
             found = self.found(session, uid)
             chosen = found.mapping if mapping is None else mapping
-            verbs.set_mapping(session, found, chosen, options, SYSTEM)
+            verbs.set_mapping(session, found, chosen, options, SYSTEM, self.user.id)
             session.commit()
 
     def check(self, uid: str) -> str:
@@ -110,7 +111,7 @@ class Importing:
 
     def start(self, uid: str) -> None:
         """Begin to write."""
-        self._do(uid, verbs.start)
+        self._do(uid, partial(verbs.start, user_id=self.user.id))
 
     def cancel(self, uid: str) -> None:
         """Cancel what runs."""

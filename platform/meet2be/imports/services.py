@@ -163,13 +163,20 @@ def checked_layout(found: Import, layout: Layout) -> Layout:
 
 
 def set_mapping(
-    session: Session, found: Import, mapping: Mapped, options: Mapping[str, Any], actor: Actor
+    session: Session,
+    found: Import,
+    mapping: Mapped,
+    options: Mapping[str, Any],
+    actor: Actor,
+    user_id: int | None,
 ) -> None:
     """Keep which field comes from where, and have the whole list checked.
 
+    From now on it is this person's import: nobody gives more than they have by another's file.
     Raises BadMapping for what is missing, and WrongState.
     """
     _need(found, _BEFORE_RUN)
+    found.uploaded_by = user_id
     kept = checked_mapping(found.kind, len(found.header), mapping)
     duplicates = str(options.get("duplicates", "skip"))
     found.mapping = kept
@@ -185,10 +192,11 @@ def set_mapping(
     facts.note(session, ImportToBeRead(found.uid, found.turn))
 
 
-def start(session: Session, found: Import, actor: Actor) -> None:
-    """Write the rows that are right; raises WrongState unless the list was checked."""
+def start(session: Session, found: Import, actor: Actor, user_id: int | None) -> None:
+    """Write the rows that are right, as this person; raises WrongState unless it was checked."""
     found = _locked(session, found)
     _need(found, ("validated",))
+    found.uploaded_by = user_id
     found.state, found.error = "running", None
     found.turn += 1
     found.batch_id, found.started_at = None, clock_of(session).now()

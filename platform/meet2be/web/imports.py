@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from flask import Blueprint, Response, abort, flash, redirect, render_template, request
@@ -191,7 +192,7 @@ def check(uid: str) -> ResponseReturnValue:
         "welcome": request.form.get("welcome") == "yes",
     }
     try:
-        verbs.set_mapping(session, found, wanted, options, actor())
+        verbs.set_mapping(session, found, wanted, options, actor(), identity().user_id)
     except BadMapping as error:
         session.rollback()
         return _mapping_page(_import_or_404(uid), wanted, error, 422)
@@ -206,7 +207,8 @@ def check(uid: str) -> ResponseReturnValue:
 @requires(WORK)
 def start(uid: str) -> ResponseReturnValue:
     """Write the rows that are right."""
-    return _do(uid, verbs.start, _("The import has begun."))
+    begin = partial(verbs.start, user_id=identity().user_id)
+    return _do(uid, begin, _("The import has begun."))
 
 
 @blueprint.post("/imports/<uid>/cancel")

@@ -232,6 +232,26 @@ def test_18_nobody_gives_more_than_they_have(rig: Importing) -> None:
     assert members(rig)["b@example.org"] == "admin"
 
 
+def test_18_whoever_maps_or_starts_gives_what_they_have_not_what_the_uploader_has(
+    rig: Importing,
+) -> None:
+    admin, owner = rig.user, make_user(rig.database, rig.tenant, "owner")
+    text = f"E-mail,Role\n{admin.email},owner\na@example.org,owner\n"
+    rig.user = owner
+    uploaded, checked = rig.upload(text, "users"), rig.checked(text, "users", duplicates="update")
+    rig.user = admin
+    rig.map(uploaded, duplicates="update")
+    rig.check(uploaded)
+    rig.start(uploaded)
+    rig.work(uploaded, "write")
+    rig.start(checked)
+    rig.work(checked, "write")
+    assert "above your own role" in rig.why(checked, 3)
+    assert rig.row(uploaded).uploaded_by == rig.row(checked).uploaded_by == admin.id
+    assert members(rig)[admin.email] == "admin"
+    assert "a@example.org" not in members(rig)
+
+
 def test_18_owners_and_oneself_are_not_changed_by_a_list(rig: Importing) -> None:
     make_user(rig.database, rig.tenant, "owner", email="boss@example.org")
     text = f"E-mail,Role\nboss@example.org,viewer\n{rig.user.email},viewer\n"

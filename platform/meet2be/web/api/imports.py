@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Annotated, Any, Literal
 
 from pydantic import Field
@@ -184,7 +185,7 @@ def map_import(call: Call, import_uid: str, body: MappingWish) -> ImportTold:
         if each.column is not None or each.fixed
     }
     options = {"duplicates": body.duplicates, "shared": body.shared, "welcome": body.welcome}
-    verbs.set_mapping(call.writing, found, mapping, options, call.actor)
+    verbs.set_mapping(call.writing, found, mapping, options, call.actor, call.caller.user_id)
     call.writing.flush()
     return _told(call, found)
 
@@ -193,7 +194,7 @@ def map_import(call: Call, import_uid: str, body: MappingWish) -> ImportTold:
            problems=("conflict",))  # fmt: skip
 def start_import(call: Call, import_uid: str) -> ImportTold:
     """Write the rows that are right, once the list was checked."""
-    return _do(call, import_uid, verbs.start)
+    return _do(call, import_uid, partial(verbs.start, user_id=call.caller.user_id))
 
 
 @operation("POST", "/imports/<import_uid>/cancel", "imports:write", problems=("conflict",))
