@@ -16,7 +16,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
-from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from markupsafe import Markup, escape
 
@@ -27,6 +26,8 @@ from meet2be.mailings.rendering import Rendered, formats_of, in_layout
 LONGEST_SUBJECT: Final = 400
 LONGEST_TEXT: Final = 65_536
 _LONGEST_RESULT: Final = 262_144
+_DEEPEST: Final = 50
+"""Levels of nodes in a text: a few hundred take jinja seconds, a thousand Python refuses."""
 _FILTERS: Final = frozenset({"upper", "lower", "title", "trim", "default", "e", "escape"})
 _FORMATS: Final = frozenset({"money", "day"})
 _HARMLESS: Final = (
@@ -99,16 +100,22 @@ def html_of(text: str) -> Markup:
 def check_html(html: str) -> None:
     """Raise ``BadTemplate`` for what mail programs block or a reader must be kept from."""
     reader = _HtmlCheck()
-    reader.feed(html)
-    reader.close()
+    try:
+        reader.feed(html)
+        reader.close()
+    except AssertionError as error:  # how the reader says that it is no HTML, as of "<![x"
+        raise _broken("html", error) from error
 
 
 def names_in(own: OwnText) -> set[str]:
     """Return the values a text asks for."""
     found: set[str] = set()
     for part, source, _most in _parts(own, LONGEST_SUBJECT):
-        tree = _parsed(part, source)
-        found |= {node.name for node in tree.find_all(nodes.Name) if node.ctx == "load"}
+        found |= {
+            node.name
+            for node in _nodes_of(part, source)
+            if isinstance(node, nodes.Name) and node.ctx == "load"
+        }
     return found - {"format"}
 
 
@@ -185,6 +192,8 @@ def _compiled(part: str, source: str) -> Any:
         return _environment(is_html=part == "html").from_string(source)
     except TemplateSyntaxError as error:
         raise _syntax(part, error) from error
+    except Exception as error:
+        raise _broken(part, error) from error
 
 
 def _filled(part: str, source: str, values: Mapping[str, Any]) -> str:
@@ -194,8 +203,10 @@ def _filled(part: str, source: str, values: Mapping[str, Any]) -> str:
         raise MissingValue(part, _name_in(str(error))) from error
     except _Empty:
         raise MissingValue(part, _first_empty(part, source, values)) from None
-    except (SecurityError, TypeError, ValueError, KeyError, ArithmeticError) as error:
-        raise BadTemplate(part, Message("%(what)s", {"what": str(error)[:200]})) from error
+    except BadTemplate:
+        raise
+    except Exception as error:  # whatever a text does, the mails beside it are to be made
+        raise _broken(part, error) from error
     if len(text) > _LONGEST_RESULT:
         raise BadTemplate(part, Message("it becomes too long"))
     return text
@@ -207,8 +218,8 @@ def _name_in(sentence: str) -> str:
 
 
 def _first_empty(part: str, source: str, values: Mapping[str, Any]) -> str:
-    for node in _parsed(part, source).find_all(nodes.Name):
-        if values.get(node.name, "") is None:
+    for node in _nodes_of(part, source):
+        if isinstance(node, nodes.Name) and values.get(node.name, "") is None:
             return node.name
     return "?"
 
@@ -218,6 +229,26 @@ def _parsed(part: str, source: str) -> nodes.Template:
         return _environment(is_html=part == "html").parse(source)
     except TemplateSyntaxError as error:
         raise _syntax(part, error) from error
+    except Exception as error:
+        raise _broken(part, error) from error
+
+
+def _nodes_of(part: str, source: str) -> list[nodes.Node]:
+    """Return all nodes, level by level; jinja's own walk goes as deep as the text is nested."""
+    found: list[nodes.Node] = []
+    level: list[nodes.Node] = [_parsed(part, source)]
+    for _ in range(_DEEPEST):
+        found += level
+        level = [child for node in level for child in node.iter_child_nodes()]
+    if level:
+        raise BadTemplate(part, Message("it is nested too deeply"))
+    return found
+
+
+def _broken(part: str, error: Exception) -> BadTemplate:
+    """Return what is said of a text that Python itself stumbles over, by depth or by value."""
+    what = str(error)[:200] or type(error).__name__
+    return BadTemplate(part, Message("%(what)s", {"what": what}))
 
 
 def _syntax(part: str, error: TemplateSyntaxError) -> BadTemplate:
@@ -229,7 +260,7 @@ def _syntax(part: str, error: TemplateSyntaxError) -> BadTemplate:
 
 def _check_nodes(part: str, source: str, samples: Mapping[str, Any]) -> None:
     known = {*samples, "format"}
-    for node in _parsed(part, source).find_all(nodes.Node):
+    for node in _nodes_of(part, source):
         what = _forbidden(node)
         if what:
             problem = Message(

@@ -68,6 +68,38 @@ def test_what_a_text_must_not_do_is_caught_when_it_is_saved(body: str, problem: 
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        "{{ format.day(name) }}",
+        "{{ format.money(amount_minor, name) }}",
+        "{{ format.money(name, currency) }}",
+        "{{ format.day() }}",
+        "{{ name is divisibleby(0) }}",
+    ],
+)
+def test_whatever_a_text_does_to_a_value_is_said_of_the_text(body: str) -> None:
+    """D10. One mail that cannot be made must not take down the commit it is made in."""
+    own = text("{% if message %}" + body + "{% endif %}")
+    check(own, SAMPLES, "en")
+    with pytest.raises(BadTemplate):
+        fill_in(own, {**SAMPLES, "message": "x"}, "en")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "(" * 3_000 + "name" + ")" * 3_000,
+        "not " * 3_000 + "name",
+        "not " * 300 + "name",
+        "9" * 5_000,
+    ],
+)
+def test_a_text_that_is_nested_too_deep_is_refused_when_it_is_saved(body: str) -> None:
+    with pytest.raises(BadTemplate):
+        check(text("{{ " + body + " }}"), SAMPLES, "en")
+
+
+@pytest.mark.parametrize(
     "html",
     [
         "<script>1</script>",
@@ -79,6 +111,7 @@ def test_what_a_text_must_not_do_is_caught_when_it_is_saved(body: str, problem: 
         "<iframe srcdoc=x></iframe>",
         "<meta http-equiv=refresh content=0>",
         "<form action='https://x.example'></form>",
+        "<![x[",
     ],
 )
 def test_html_that_reaches_out_is_refused(html: str) -> None:
