@@ -219,6 +219,9 @@ class _Delivering:
             outcome = Outcome("uncertain", error.text)
         except DeliveryRefused as error:
             outcome = Outcome("failed", error.text, error.code)
+        except TransportBroken as error:  # as some say it only when they are given the message
+            self._put_off(mail.row, error)
+            raise
         except DeliveryDeferred as error:
             self._put_off(mail.row, error)
             return

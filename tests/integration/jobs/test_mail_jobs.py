@@ -91,9 +91,20 @@ class Refusing:
         """Nothing is open."""
 
 
-@pytest.fixture
-def refusing(room: MailRoom) -> Iterator[Refusing]:
-    working, made = room.deliveries.transport, Refusing()
+class RefusingWhatItIsGiven(Refusing):
+    """One that says so only when it is handed the message, as SES does."""
+
+    def prepare(self, envelope: Envelope, meanwhile: object = None) -> None:
+        """Nothing is said here."""
+
+    def transmit(self, envelope: Envelope, following: Envelope | None = None) -> str:
+        self.asked += 1
+        raise TransportBroken("SES", 403, "wrong password")
+
+
+@pytest.fixture(params=[Refusing, RefusingWhatItIsGiven])
+def refusing(room: MailRoom, request: pytest.FixtureRequest) -> Iterator[Refusing]:
+    working, made = room.deliveries.transport, request.param()
     room.deliveries.transport = made
     yield made
     room.deliveries.transport = working
