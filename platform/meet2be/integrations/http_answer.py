@@ -6,6 +6,7 @@ processor time than the rest of a refund's call.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
@@ -13,13 +14,16 @@ from typing import Final
 
 MAX_BODY: Final = 4 * 1024 * 1024
 MAX_HEAD: Final = 64 * 1024
+_LENGTH: Final = re.compile(r"[0-9]{1,10}")
+"""Longer ones are refused before Python makes numbers of them, which has a limit of its own."""
+_CHUNK: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
 _WITHOUT_BODY: Final = frozenset({204, 304})
 _CONTINUE: Final = 200  # below it an answer says that another one follows
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status, headers (lower case; of repeated ones the last) and body."""
+    """Status, headers (lower case; repeated ones joined by commas, RFC 9110 §5.3) and body."""
 
     status: int
     headers: Mapping[str, str]
@@ -100,7 +104,8 @@ def _head(data: bytes) -> tuple[str, int, dict[str, str]]:
         name, colon, value = line.partition(":")
         if not colon or not name or name != name.strip():
             raise HTTPException(f"no header: {line[:80]!r}")
-        headers[name.lower()] = value.strip()
+        name, value = name.lower(), value.strip()
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
     return version, int(code), headers
 
 
@@ -115,7 +120,7 @@ def _body(stream: _Stream, status: int, headers: Mapping[str, str]) -> tuple[byt
     length = headers.get("content-length")
     if length is None:
         return stream.rest(), False
-    if not (length.isascii() and length.isdigit()):
+    if not _LENGTH.fullmatch(length):
         raise HTTPException(f"a length of {length[:80]!r}")
     _check_size(int(length))
     return stream.take(int(length)), True
@@ -135,10 +140,10 @@ def _chunks(stream: _Stream) -> bytes:
 
 
 def _chunk_size(line: bytes) -> int:
-    try:
-        return int(line.partition(b";")[0].strip(), 16)
-    except ValueError as error:
-        raise HTTPException(f"a chunk of {line[:80]!r}") from error
+    size = line.partition(b";")[0].rstrip(b" \t")  # RFC 9112 §7.1.1: blanks before an extension
+    if not _CHUNK.fullmatch(size):
+        raise HTTPException(f"a chunk of {line[:80]!r}")
+    return int(size, 16)
 
 
 def _check_size(size: int) -> None:

@@ -47,6 +47,10 @@ def test_an_answer_without_a_body() -> None:
     ("data", "body"),
     [
         (b"HTTP/1.1 200 OK\r\nConnection: Close\r\nContent-Length: 2\r\n\r\nab", b"ab"),
+        (
+            b"HTTP/1.1 200 OK\r\nConnection: close\r\nConnection: x\r\nContent-Length: 2\r\n\r\nab",
+            b"ab",
+        ),
         (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab", b"ab"),
         (b"HTTP/1.1 200 OK\r\n\r\nall the rest", b"all the rest"),
         (PLAIN + b"HTTP/1.1 200 OK", b'{"a":1}'),
@@ -80,7 +84,17 @@ def test_a_part_of_the_chunks_is_none(length: int) -> None:
         (b"HTTP/1.1 200 OK\r\nno colon\r\n\r\n", HTTPException),
         (b"HTTP/1.1 200 OK\r\nA: b\r\n folded: c\r\n\r\n", HTTPException),
         (b"HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n", HTTPException),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nabc", HTTPException),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n", HTTPException),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n", HTTPException),
+        (
+            CHUNKED.replace(b"Transfer", b"Transfer-Encoding: gzip\r\nTransfer", 1),
+            HTTPException,
+        ),
+        *(
+            (CHUNKED.replace(b"4;", size + b";"), HTTPException)
+            for size in (b"0x4", b"+4", b"0_4", b" 4", b"", b"000000004")
+        ),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\n", HTTPException),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n", HTTPException),
         (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n", HTTPException),
