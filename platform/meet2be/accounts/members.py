@@ -19,6 +19,7 @@ from meet2be.db import clock_of
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.errors import Meet2BeError
 from meet2be.language import N_, Message
+from meet2be.mailings.addresses import normal_form
 from meet2be.notifications.services import Notice, notify_admins
 from meet2be.tenancy.models import ROLES, Invitation, Membership
 
@@ -97,7 +98,7 @@ def members_page(session: Session, part: Slice, words: str = "") -> Page:
     if words:
         wanted = wanted.where(
             User.name.icontains(words, autoescape=True)
-            | User.email_norm.startswith(words.casefold(), autoescape=True)
+            | User.email_norm.startswith(normal_form(words), autoescape=True)
         )
     page = fetch_page(session, wanted, OLDEST_FIRST, part, whole_rows=True)
     rows = [Member(*row) for row in page.rows]

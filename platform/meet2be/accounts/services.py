@@ -20,6 +20,7 @@ from meet2be.accounts.errors import LoginRefused, LoginThrottled, NoTenant
 from meet2be.accounts.models import User, WebSession
 from meet2be.accounts.passwords import hash_password, password_fits, should_be_hashed_again
 from meet2be.accounts.throttle import note_attempt, seconds_to_wait
+from meet2be.mailings.addresses import normal_form
 from meet2be.tenancy.models import Membership, Tenant
 
 SEEN_EVERY = timedelta(minutes=1)
@@ -70,7 +71,7 @@ class Identity:
 
 def normalise_email(address: str) -> str:
     """Return the form of an address that accounts are found by."""
-    return address.strip().casefold()
+    return normal_form(address)
 
 
 def log_in(

@@ -10,6 +10,7 @@ from typing import Final
 from email_validator import EmailNotValidError, validate_email
 
 from meet2be.language import Message
+from meet2be.mailings.addresses import normal_form
 
 # What spreadsheets leave around an address: spaces of all kinds and marks nobody sees.
 _AROUND: Final = " \t\r\n\u00a0\u200b\u200c\u200d\u2060\ufeff\u202f\u3000"
@@ -60,7 +61,7 @@ def read_address(text: str) -> Address:
 
 def normal_address(email: str) -> str:
     """Return the form in which addresses are compared."""
-    return email.strip().casefold()
+    return normal_form(email)
 
 
 def _problem(address: str) -> str | None:

@@ -13,6 +13,7 @@ from meet2be.attendees.models import ATTENDEE_STATUSES, Attendee
 from meet2be.db.keyset import Order, Page, Slice, count_up_to, fetch_page
 from meet2be.events.models import Event, TicketType
 from meet2be.invoices.models import Invoice
+from meet2be.mailings.addresses import normal_form
 from meet2be.orders.models import Order as CustomerOrder
 from meet2be.payments.models import Payment
 
@@ -115,7 +116,7 @@ def found_attendees(event_id: int, search: AttendeeSearch) -> Select[Any]:
 
 
 def _holds(words: str) -> Iterator[ColumnElement[bool]]:
-    yield Attendee.email_norm.contains(words.casefold(), autoescape=True)
+    yield Attendee.email_norm.contains(normal_form(words), autoescape=True)
     yield Attendee.ticket_code.icontains(words, autoescape=True)
     yield Attendee.company.icontains(words, autoescape=True)
     # SQLite knows capital letters of ASCII only: "öl" must find "Ölaf" there too.

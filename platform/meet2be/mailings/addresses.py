@@ -28,5 +28,10 @@ def one_address(text: str) -> str:
 
 
 def normal_form(address: str) -> str:
-    """Return the form in which addresses are compared: dots and plus signs are kept."""
-    return address.strip(_AROUND).casefold()
+    """Return the form in which addresses are compared, and people found by them.
+
+    Dots and plus signs are kept. Letters become small and nothing more: ``str.casefold`` would take
+    “ß” for “ss”, and ``faß.de`` and ``fass.de`` belong to different people (RFC 5891 §5.4, IDNA
+    2008 keeps “ß” and “ς”).
+    """
+    return address.strip(_AROUND).lower()

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.mailings.addresses import normal_form
 from meet2be.mailings.models import EmailLog, Mail
 
 NEWEST_FIRST = Order((Mail.id,), descending=True)
@@ -37,7 +38,7 @@ def mails_page(session: Session, wanted: MailFilter, part: Slice) -> Page:
     if wanted.status:
         statement = statement.where(Mail.status == wanted.status)
     if wanted.address:
-        statement = statement.where(Mail.to_norm == wanted.address.strip().casefold())
+        statement = statement.where(Mail.to_norm == normal_form(wanted.address))
     if wanted.kind:
         statement = statement.where(Mail.kind == wanted.kind)
     if wanted.since is not None:

@@ -19,7 +19,7 @@ from meet2be.db import ForeignTenantError
 from meet2be.db.columns import new_uid
 from meet2be.language import Message
 from meet2be.mailings import statements as sql
-from meet2be.mailings.addresses import one_address
+from meet2be.mailings.addresses import normal_form, one_address
 from meet2be.mailings.choosing import OwnTexts, own_texts_for
 from meet2be.mailings.errors import BadTemplate
 from meet2be.mailings.facts import MailPosted
@@ -183,7 +183,7 @@ def _tell_of_broken_texts(
 
 def normalise(address: str) -> str:
     """Return the form of ``address`` that suppressions and look-ups compare."""
-    return address.strip().casefold()
+    return normal_form(address)
 
 
 def _tenant_of(session: Session, drafts: Sequence[MailDraft]) -> int | None:

@@ -67,6 +67,29 @@ def test_each_step_can_be_taken_back(url: str) -> None:
     assert _differences(migration_engine(url)) == []
 
 
+def test_addresses_get_the_letters_back_that_were_folded_together(url: str) -> None:
+    upgrade(url, "0015")
+    engine = migration_engine(url)
+    made = text(
+        "INSERT INTO users (uid, email, email_norm, name, locale, status, is_operator, created_at,"
+        " updated_at) VALUES (:uid, :email, :norm, 'x', 'de-DE', 'active', false,"
+        " CURRENT_TIMESTAMP, CURRENT_TIMESTAMP)"
+    )
+    people = {
+        "Anna@faß.de": "anna@faß.de",
+        "Bob@fass.de": "bob@fass.de",
+        "νίκος@x.gr": "νίκος@x.gr",
+    }
+    with engine.begin() as connection:
+        for number, email in enumerate(people):
+            values = {"uid": f"u{number}", "email": email, "norm": email.casefold()}
+            connection.execute(made, values)
+    upgrade(url)
+    with engine.connect() as connection:
+        found = connection.execute(text("SELECT email, email_norm FROM users"))
+        assert {email: norm for email, norm in found} == people  # noqa: C416 -- rows are no tuples
+
+
 def test_the_checks_are_those_of_the_models(url: str, tmp_path: Path) -> None:
     upgrade(url)
     migrated = _checks(migration_engine(url))

@@ -4,9 +4,12 @@ import re
 
 from sqlalchemy import select
 
+from meet2be.accounts.models import User
 from meet2be.integrations.dns_advice import advice_for
+from meet2be.mailings.addresses import normal_form
 from meet2be.mailings.services import Sender, sender_of
 from meet2be.tenancy.models import Membership, Tenant
+from support.factories import make_user
 from support.house import NEW, House
 from support.mailed import link_in, mails_of
 from support.web import PASSWORD, Person
@@ -55,6 +58,21 @@ def test_somebody_with_an_account_opens_a_second_organisation_with_their_passwor
     assert confirm(house, guest, password="a guess of somebody") == 422
     assert confirm(house, guest, password=PASSWORD) == 303
     assert "Nordlicht" in guest.page("/events")
+
+
+def test_whoever_owns_a_lookalike_domain_takes_no_account_over(house: House) -> None:
+    theirs = {"anna@fass.de": "anna@faß.de", "niko\u03c3@x.gr": "nikoς@x.gr"}
+    for number, (email, lookalike) in enumerate(theirs.items()):
+        invited = make_user(house.database, house.tenant, "viewer", status="invited", email=email)
+        guest = house.web.anybody()
+        wish = {**WISH, "email": lookalike, "slug": f"nordlicht-{number}"}
+        assert guest.post("/signup", **wish).status_code == 200
+        assert confirm(house, guest, name="Mallory", password=NEW, again=NEW) == 303
+        with house.database.system_session("tests") as session:
+            kept = session.get_one(User, invited.id)
+            assert (kept.status, kept.password_hash) == ("invited", None)
+    assert normal_form(" Anna@FASS.de ") == "anna@fass.de"
+    assert normal_form("Niko\u03c3@x.gr") != normal_form("Nikoς@x.gr")
 
 
 def test_a_wish_that_cannot_be_is_refused_at_its_field(house: House) -> None:
