@@ -21,6 +21,7 @@ from jobs.spread_notices import SpreadNotices
 from jobs.start_import_step import StartImportStep
 from jobs.welcome_imported import WelcomeImported
 from meet2be.accounts.facts import WelcomesWanted
+from meet2be.accounts.welcome import KIND as WELCOME
 from meet2be.alerts.facts import AlertsWaiting
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.events.facts import EventDataStale
@@ -46,6 +47,8 @@ def _some_mails_each(fact: MailsQueued) -> list[Job]:
 
 
 def _its_own(fact: MailPosted) -> list[Job]:
+    if fact.kind == WELCOME:
+        return [SendWelcomeEmail(mail=fact.mail, person=fact.person)]
     return [SendTransactionalEmail(mail=fact.mail, person=fact.person, urgent=fact.is_urgent)]
 
 

@@ -13,11 +13,9 @@ from typing import Any, Final
 from sqlalchemy import Row, select, update
 from sqlalchemy.orm import Session
 
-from meet2be import facts
 from meet2be.language import Message
 from meet2be.mailings import statements as sql
 from meet2be.mailings.delivery import MailDelivery
-from meet2be.mailings.facts import MailPosted
 from meet2be.mailings.kinds import kind_of
 from meet2be.mailings.limits import free_slot_at, hourly, person_key
 from meet2be.mailings.models import EmailLog, Mail
@@ -96,7 +94,7 @@ def let_through_tx(
     with delivery.session() as session:
         for mail in session.scalars(select(Mail).where(Mail.id.in_(late)).order_by(Mail.id)):
             _limit(session, mail, late[mail.id], now)
-            note_posted(session, mail.id, mail.tenant_id, mail.user_id, mail.to_norm, mail.kind)
+            _note(session, mail)
         session.commit()
     return [row for row in rows if row.id not in late]
 
@@ -107,13 +105,14 @@ def release_held(session: Session, tenant: Tenant) -> int:
     The caller commits, after it made the organisation active again.
     """
     held = session.scalars(
-        select(Mail).where(Mail.tenant_id == tenant.id, Mail.status == "held").limit(1000)
+        select(Mail)
+        .where(Mail.tenant_id == tenant.id, Mail.status == "held")
+        .limit(1000)
+        .with_for_update(skip_locked=True)  # the operator's click and the schedule's step may meet
     ).all()
     for mail in held:
         mail.status, mail.last_error = "queued", None
-        person = person_key(mail.tenant_id, mail.user_id, mail.to_norm)
-        is_urgent = kind_of(mail.kind).is_security
-        facts.note(session, MailPosted(mail.id, person, is_urgent, mail.tenant_id))
+        _note(session, mail)
     return len(held)
 
 
@@ -160,6 +159,10 @@ def give_up_tx(delivery: MailDelivery, mail_id: int, reason: str) -> None:
             outcome = Outcome("failed", reason)
             delivery.recorder.record(session, mail, outcome, delivery.clock.now())
             session.commit()
+
+
+def _note(session: Session, mail: Mail) -> None:
+    note_posted(session, mail.id, mail.tenant_id, mail.user_id, mail.to_norm, mail.kind)
 
 
 def _limit(session: Session, mail: Mail, wait: float, now: datetime) -> None:

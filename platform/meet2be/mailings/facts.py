@@ -14,9 +14,10 @@ class MailsQueued:
 
 @dataclass(frozen=True, slots=True)
 class MailPosted:
-    """One mail to one person stands in the outbox: a `SendTransactionalEmail` job takes it.
+    """One mail to one person stands in the outbox: a job of its own takes it.
 
-    ``person`` is what the limit counts by; ``is_urgent`` ones are counted but never wait.
+    Which job that is depends on its ``kind``: some get their text only when they leave. ``person``
+    is what the limit counts by; ``is_urgent`` ones are counted but never wait.
     ``tenant_id`` is whose mail it is, where the session that notes it is the platform's.
     """
 
@@ -24,3 +25,4 @@ class MailPosted:
     person: str
     is_urgent: bool
     tenant_id: int | None
+    kind: str

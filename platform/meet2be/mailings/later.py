@@ -21,7 +21,7 @@ from meet2be.mailings.own_texts import fill_in
 from meet2be.mailings.rendering import render
 from meet2be.mailings.services import AT_LEAST_ONCE, AT_MOST_ONCE, Sender, normalise
 
-_OVER = ("sent", "failed", "uncertain", "cancelled", "suppressed", "bounced", "complained")
+_OVER = ("held", "sent", "failed", "uncertain", "cancelled", "suppressed", "bounced", "complained")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,10 @@ def suppressed_now(session: Session, mail: Mail, now: datetime) -> bool:
 
 
 def forget_text_tx(delivery: MailDelivery, mail_id: int) -> None:
-    """Erase the text of a mail that has left or never will: it bears a secret."""
+    """Erase the text of a mail that has left or never will, or is held: it bears a secret.
+
+    One that is held gets another when it leaves.
+    """
     with delivery.session() as session:
         session.execute(
             update(Mail)

@@ -129,7 +129,7 @@ def note_posted(
 ) -> None:
     """Have a mail that stands in the outbox sent by a job of its own, in this commit."""
     person, is_urgent = person_key(tenant_id, user_id, to_norm), kind_of(kind).is_security
-    facts.note(session, MailPosted(mail_id, person, is_urgent, tenant_id))
+    facts.note(session, MailPosted(mail_id, person, is_urgent, tenant_id, kind))
 
 
 def sender_of(tenant: Any, fallback: Sender) -> Sender:

@@ -179,6 +179,28 @@ def test_a_person_is_welcomed_once_for_ever_with_a_link_that_only_they_hold(
         assert session.get_one(User, user.id).welcome_sent_at is not None
 
 
+def test_a_welcome_that_was_held_leaves_with_a_link_of_its_own(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """F2, D22. What is held keeps no secret."""
+    user = make_user(
+        room.database, set_tenant(room, "suspended"), status="invited", email="new@firma.example"
+    )
+    (mail,) = welcomed(room, user.id)
+    room.work()
+    assert (room.mail(mail).status, room.mail(mail).body_text) == ("held", None)
+    set_tenant(room, "active")
+    with hang_jobs(room):
+        tidy_tx(room.deliveries)
+    room.work()
+    assert (room.mail(mail).status, room.mail(mail).body_text) == ("sent", None)
+    (received,) = control.messages()
+    secret = text_of(control.body(received.number)).partition("/welcome/")[2].split()[0]
+    with room.database.system_session("test: the person clicks") as session:
+        assert look_up(session, secret, "welcome", room.clock.now()).user_id == user.id
+        assert session.get_one(User, user.id).welcome_sent_at is not None
+
+
 def test_welcomes_that_make_no_sense_any_more_are_skipped_with_a_reason(
     room: MailRoom, control: MailSinkControl
 ) -> None:
