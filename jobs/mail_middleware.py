@@ -11,6 +11,7 @@ from meet2be.mailings.delivery import MailDeliveries, MailDelivery
 from meet2be.mailings.limits import LIMITER, hourly
 from meet2be.queueing import tenant_of
 from onqueue import Job
+from onqueue.errors import RetryUntilPassed
 from onqueue.limits import Limit, RateLimiter
 from onqueue.middleware import Middleware, RateLimited, ThrottlesExceptions
 
@@ -44,6 +45,14 @@ def circuit() -> ThrottlesExceptions:
     """Return what keeps jobs from a mail server that takes nothing from us, across job classes."""
     breaker = ThrottlesExceptions(1, CIRCUIT).backoff(CIRCUIT)
     return breaker.when(TransportBroken).by("mail-transport")
+
+
+def given_up(job: Any, error: BaseException) -> None:
+    """Say on a mail that nobody tries it any more; one that only had to wait gets a new job."""
+    delivery = delivery_of(job)
+    if isinstance(error, RetryUntilPassed) and courier.post_again_tx(delivery, job.mail):
+        return
+    courier.give_up_tx(delivery, job.mail, str(error))
 
 
 def around_one_mail(*, is_urgent: bool) -> Sequence[Middleware]:

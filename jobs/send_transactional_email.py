@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from jobs.mail_middleware import BACKOFF, around_one_mail, delivery_of
+from jobs.mail_middleware import BACKOFF, around_one_mail, delivery_of, given_up
 from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
 from meet2be.mailings import courier
 from onqueue import Job
@@ -46,5 +46,5 @@ class SendTransactionalEmail(Job):
             raise DeliveryDeferred(f"mail {self.mail}", 0, "try later")
 
     def failed(self, error: BaseException) -> None:
-        """Say on the mail that nobody tries it any more."""
-        courier.give_up_tx(delivery_of(self), self.mail, str(error))
+        """Say on the mail that nobody tries it any more, unless it has only waited."""
+        given_up(self, error)

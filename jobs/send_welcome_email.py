@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import timedelta
 
-from jobs.mail_middleware import BACKOFF, around_one_mail, delivery_of
+from jobs.mail_middleware import BACKOFF, around_one_mail, delivery_of, given_up
 from meet2be.accounts import welcome
 from meet2be.config import Settings
 from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
@@ -51,7 +51,6 @@ class SendWelcomeEmail(Job):
         welcome.settle_tx(delivery, self.mail)
 
     def failed(self, error: BaseException) -> None:
-        """Say on the mail that nobody tries it any more."""
-        delivery = delivery_of(self)
-        courier.give_up_tx(delivery, self.mail, str(error))
-        welcome.settle_tx(delivery, self.mail)
+        """Say on the mail that nobody tries it any more, unless it has only waited."""
+        given_up(self, error)
+        welcome.settle_tx(delivery_of(self), self.mail)

@@ -151,6 +151,20 @@ def tell_broken_tx(delivery: MailDelivery, reason: str) -> None:
         session.commit()
 
 
+def post_again_tx(delivery: MailDelivery, mail_id: int) -> bool:
+    """Give a mail that still waits for its reader's limit a new job; False when it does not.
+
+    A job is not run after its ``retry_until``, however long it was parked.
+    """
+    with delivery.session() as session:
+        mail = session.get(Mail, mail_id)
+        if mail is None or mail.status != "limited":
+            return False
+        _note(session, mail)
+        session.commit()
+    return True
+
+
 def give_up_tx(delivery: MailDelivery, mail_id: int, reason: str) -> None:
     """Mark a mail as failed that nobody will try any more, also one that waits."""
     with delivery.session() as session:

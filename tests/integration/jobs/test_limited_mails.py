@@ -45,6 +45,34 @@ def test_of_twelve_mails_to_one_person_two_wait_to_the_second(
     assert len(control.messages()) == 12
 
 
+def test_mails_that_wait_for_longer_than_a_day_leave_all_the_same(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """A19. A job's end comes while it is parked; its mail goes on with another."""
+    mails = [room.post(f"k{number}") for number in range(12)]
+    room.work()
+    room.pass_time(24 * HOUR + 60)
+    with hang_jobs(room):
+        room.work()
+        room.work()
+    assert room.states() == ["sent"] * 12
+    assert room.log(mails[-1]) == ["limited", "sent"]
+    assert len(control.messages()) == 12
+
+
+def test_a_mail_that_the_server_put_off_for_a_day_has_failed(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D23."""
+    control.rule("defer")
+    mail = room.post("k0")
+    room.work()
+    room.pass_time(24 * HOUR + 60)
+    with hang_jobs(room):
+        room.work()
+    assert room.mail(mail).status == "failed"
+
+
 def test_security_mails_are_counted_but_never_wait(
     room: MailRoom, control: MailSinkControl
 ) -> None:
