@@ -5,8 +5,7 @@ Verbs take a session, change it, and leave the commit to their caller, unless th
 
 from __future__ import annotations
 
-import codecs
-import hashlib
+import logging
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -14,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any, BinaryIO, Final
 
 from sqlalchemy import select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -21,6 +21,7 @@ from meet2be.audit.services import Actor, record
 from meet2be.db import clock_of, tenant_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
+from meet2be.imports.copying import Copied, copied_into, tail_of
 from meet2be.imports.detection import (
     DELIMITERS,
     ENCODINGS,
@@ -32,17 +33,17 @@ from meet2be.imports.detection import (
 from meet2be.imports.errors import UnreadableUpload, WrongState
 from meet2be.imports.facts import ImportToBeRead, StepWanted
 from meet2be.imports.fields import Mapped, checked_mapping, header_hash, suggest
-from meet2be.imports.limits import LARGEST_UPLOAD, PREVIEW_WAIT
+from meet2be.imports.limits import PREVIEW_WAIT
 from meet2be.imports.models import Import, ImportChunk, ImportMapping, ImportRow
 from meet2be.imports.queries import remembered
 from meet2be.imports.tables import Source, preview_of
 from meet2be.imports.workbook.reader import WorkbookReader
-from meet2be.integrations.storage import Store, clean_filename, tenant_key
+from meet2be.integrations.storage import Store, StoreError, clean_filename, tenant_key
 from meet2be.language import Message
 from meet2be.tenancy.models import Tenant
 
 DUPLICATES: Final = ("skip", "update", "report")
-_PIECE: Final = 1 << 18
+_log = logging.getLogger("meet2be.imports")
 _BEFORE_RUN: Final = ("uploaded", "mapped", "validated", "failed")
 _TYPES: Final = {
     "csv": "text/csv",
@@ -61,36 +62,50 @@ class Upload:
     event: Event | None = None
 
 
-@dataclass(slots=True)
-class _Copied:
-    """What was seen while a file was copied."""
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """A file that lies in the store."""
 
-    size: int = 0
-    sha256: str = ""
-    head: bytes = b""
-    tail: bytes = b""
-    is_utf8: bool = True
+    uid: str
+    key: str
+    format: str
+    copied: Copied
 
 
 def upload(session: Session, store: Store, given: Upload, actor: Actor) -> Import:
     """Take a file into the store and return its import, not yet committed.
 
-    Raises UnreadableUpload when it is no list; nothing is kept then.
+    Raises UnreadableUpload when it is no list; nothing is kept then, nor after any other error.
     """
     tenant = session.scalars(select(Tenant)).one()
     uid = new_uid()
     key = tenant_key(tenant.uid, "imports", uid, "upload")
     head = given.file.read(SAMPLE)
-    kind = format_of(head, _tail_of(given.file))
+    kind = format_of(head, tail_of(given.file))
     given.file.seek(0)
-    with store.write(key, content_type=_TYPES[kind]) as target:
-        copied = _copy(given.file, target)
     try:
-        layout = _first_layout(store, key, kind, copied)
-        header = _header(Source(store, key, kind, given.filename), layout)
-    except UnreadableUpload:
-        store.delete(key)
+        with store.write(key, content_type=_TYPES[kind]) as target:
+            copied = copied_into(given.file, target)
+        return _entry(session, store, given, _Stored(uid, key, kind, copied), actor)
+    except Exception:
+        # Nothing knows this file, so nothing would ever remove it.
+        discard(store, key)
         raise
+
+
+def discard(store: Store, key: str) -> None:
+    """Remove the file of an upload that came to nothing; what the store says to it is logged."""
+    try:
+        store.delete(key)
+    except StoreError as error:
+        _log.warning("the file '%s' of an upload could not be deleted: %s", key, error)
+
+
+def _entry(session: Session, store: Store, given: Upload, stored: _Stored, actor: Actor) -> Import:
+    """Return the import of a file that lies in the store."""
+    uid, key, kind, copied = stored.uid, stored.key, stored.format, stored.copied
+    layout = _first_layout(store, key, kind, copied)
+    header = _header(Source(store, key, kind, given.filename), layout)
     made = Import(
         uid=uid,
         kind=given.kind,
@@ -144,6 +159,9 @@ def set_layout(session: Session, store: Store, found: Import, layout: Layout) ->
     _need(found, _BEFORE_RUN)
     checked = checked_layout(found, layout)
     header = _header(source_of(store, found), checked)
+    # Reading took its time, in which another tab may have begun the run.
+    found = _locked(session, found)
+    _need(found, _BEFORE_RUN)
     found.layout, found.header = checked.to_json(), list(header)
     found.mapping = mapping_for(session, found.kind, header)
     _forget_check(found, "uploaded")
@@ -175,6 +193,7 @@ def set_mapping(
     From now on it is this person's import: nobody gives more than they have by another's file.
     Raises BadMapping for what is missing, and WrongState.
     """
+    found = _locked(session, found)
     _need(found, _BEFORE_RUN)
     found.uploaded_by = user_id
     kept = checked_mapping(found.kind, len(found.header), mapping)
@@ -291,59 +310,31 @@ def _forget_check(found: Import, state: str) -> None:
 
 def _remember(session: Session, found: Import) -> None:
     name = header_hash([str(column) for column in found.header])
-    known = session.scalar(
+    known = _known(session, found, name)
+    if known is None:
+        tenant = tenant_of(session) or found.tenant_id
+        new = ImportMapping(
+            tenant_id=tenant, kind=found.kind, header_hash=name, mapping=found.mapping
+        )
+        try:
+            with session.begin_nested():
+                session.add(new)
+                session.flush()
+        except IntegrityError:  # another list with this header came first
+            known = _known(session, found, name)
+    if known is not None:
+        known.mapping = found.mapping
+
+
+def _known(session: Session, found: Import, name: str) -> ImportMapping | None:
+    return session.scalar(
         select(ImportMapping).where(
             ImportMapping.kind == found.kind, ImportMapping.header_hash == name
         )
     )
-    if known is None:
-        tenant = tenant_of(session) or found.tenant_id
-        session.add(
-            ImportMapping(
-                tenant_id=tenant, kind=found.kind, header_hash=name, mapping=found.mapping
-            )
-        )
-    else:
-        known.mapping = found.mapping
 
 
-def _tail_of(file: BinaryIO) -> bytes:
-    size = file.seek(0, 2)
-    if size > LARGEST_UPLOAD:
-        raise UnreadableUpload(
-            Message(
-                "The file has more than %(most)s MB. Upload it in parts.",
-                {"most": LARGEST_UPLOAD // 1024 // 1024},
-            )
-        )
-    file.seek(max(0, size - SAMPLE))
-    return file.read(SAMPLE)
-
-
-def _copy(file: BinaryIO, target: BinaryIO) -> _Copied:
-    """Copy a file piece by piece, and look at it in passing."""
-    copied, digest = _Copied(), hashlib.sha256()
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    while piece := file.read(_PIECE):
-        target.write(piece)
-        digest.update(piece)
-        copied.size += len(piece)
-        copied.head = copied.head or piece[:SAMPLE]
-        copied.is_utf8 = copied.is_utf8 and _decodes(decoder, piece)
-    copied.is_utf8 = copied.is_utf8 and _decodes(decoder, b"", is_last=True)
-    copied.sha256 = digest.hexdigest()
-    return copied
-
-
-def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, *, is_last: bool = False) -> bool:
-    try:
-        decoder.decode(piece, is_last)
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
-def _first_layout(store: Store, key: str, kind: str, copied: _Copied) -> Layout:
+def _first_layout(store: Store, key: str, kind: str, copied: Copied) -> Layout:
     if kind == "csv":
         return guess_layout(copied.head, is_utf8=copied.is_utf8)
     with (
