@@ -73,7 +73,7 @@ def end_step(desk: ImportDesk, tenant_id: int, uid: str, turn: int, step: Step) 
 
 def _end_check(session: Session, found: Import, now: datetime) -> None:
     _, chunks, _ = totals(session, found.id)
-    if found.error is None and chunks["checked"] < chunks.total():
+    if found.error is None and (not chunks or chunks["checked"] < chunks.total()):
         found.error = packed(
             Message("Some rows could not be checked. Check the list again; nothing was written.")
         )

@@ -77,6 +77,8 @@ class _Reading:
             found = find_import(session, self._uid)
             if found is None or found.turn != self._turn or found.state != "validating":
                 return None, Layout()
+            if found.rows_total:  # read to its end: the chunks may be at work already
+                return None, Layout()
             self._import_id = found.id
             self._rules = rows_of(session, found)
             self._has_orders = "order" in found.mapping
