@@ -49,8 +49,11 @@ MOST_DONE = 200
 ERRANDS_A_TRIP = 5
 """Scripts with about a hundred jobs each by which one trip loads batches further."""
 
-MOST_REMEMBERED = 10_000
-"""Ids handed out and not known to have started."""
+MOST_REMEMBERED = 1_000
+"""Ids handed out, their ends not confirmed, above which the server is asked which are held still.
+
+More than these are what the parent gave back, of which nobody tells the child.
+"""
 
 ID_LENGTH = 32
 
@@ -88,11 +91,13 @@ class RedisConsumer:
         self._line = broker.line()
         self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
         self._locks = RedisLocks(self._of, broker, self._line, holder)
-        self._limits = RedisLimits(self._of, broker, self._line, holder, lambda: len(self._given))
+        self._limits = RedisLimits(self._of, broker, self._line, holder, self._coming)
         self._watch = LaneWatch(broker, config.max_prefetch)
         self._pauses: frozenset[Pause] = frozenset()
         self._version_of_pauses = ""
-        self._given: set[JobId] = set()
+        self._given: set[JobId] = set()  # handed out, not told to have started
+        self._out: set[JobId] = set()  # handed out, their ends not confirmed
+        self._most_out = MOST_REMEMBERED
         self._connection = config.name
         self._tied = TiedScripts(broker.scripts)
         self._errands = self._transfers = self._is_unsure = False
@@ -120,6 +125,8 @@ class RedisConsumer:
             while len(done) > MOST_DONE:
                 self._turn(0, done[:MOST_DONE])
                 done = done[MOST_DONE:]
+            if len(self._out) > self._most_out:
+                self._forget_what_is_not_held()
             turn = self._turn(min(want, self._most), done)
         # Jobs that are held still come: a confirmation between them leaves them their places.
         if limits.ahead and not turn.jobs and (want or not self._given):
@@ -134,21 +141,22 @@ class RedisConsumer:
         )
         is_repeated = self._is_unsure
         try:
-            turn = self._brought(self._run_turn(call))
+            turn = self._run_turn(call)
         except Disconnected:
             is_repeated = True
-            turn = self._brought(self._run_turn(call))
+            turn = self._run_turn(call)
+        self._out.difference_update(done)
         if is_repeated:  # what it would refuse the first one has confirmed
             turn = Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
         return turn
 
-    def _run_turn(self, call: Call) -> Reply:
+    def _run_turn(self, call: Call) -> Turn:
         """Run a turn; what one whose answer was lost may have brought goes back before."""
         try:
             if self._is_unsure:
                 self._return_unknown()
                 self._is_unsure = False
-            return self._line.run(call)
+            return self._brought(self._line.run(call))
         except GONE:
             self._is_unsure = True
             self._line.drop()
@@ -178,9 +186,9 @@ class RedisConsumer:
         if ties:
             tie_up(jobs, ties, marks)
             self._watch.begin(jobs, self._queues[int(number) - 1].ring)
-        if len(self._given) > MOST_REMEMBERED:  # left over from what the parent gave back
-            self._given.clear()
-        self._given.update([job.id for job in jobs])
+        brought = [job.id for job in jobs]
+        self._given.update(brought)
+        self._out.update(brought)
         if slotted:
             self._limits.came(_split(slotted))
         return Turn(jobs, next_due, _split(refused), transfers, self._pauses)
@@ -202,10 +210,36 @@ class RedisConsumer:
         self._pauses, self._version_of_pauses = found, version
 
     def _return_unknown(self) -> None:
-        """Give back what a turn whose answer was lost may have reserved."""
+        """Give back what a turn whose answer was lost may have reserved.
+
+        What was handed out stays: a thread's mark may be on its way, on a line of its own.
+        """
         ids = self._line.ask(packed(b"LRANGE", self._of.unstarted, bulk(b"0"), bulk(b"-1")))
-        unknown = [job_id for job_id in ids if job_id.decode() not in self._given]
+        unknown = [job_id for job_id in ids if job_id.decode() not in self._out]
         self._give_back(unknown)
+
+    def _forget_what_is_not_held(self) -> None:
+        """Keep of what was handed out only what the server says this holder has."""
+        ids = list(self._out)
+        for at in range(0, len(ids), MOST_DONE):
+            part = ids[at : at + MOST_DONE]
+            asked = packed(b"HMGET", self._of.held, *(bulk(job_id.encode()) for job_id in part))
+            try:
+                queues = self._line.ask(asked)
+            except GONE:
+                self._line.drop()
+                raise
+            gone = [job_id for job_id, queue in zip(part, queues, strict=True) if queue is None]
+            self._out.difference_update(gone)
+            self._given.difference_update(gone)
+        self._most_out = max(MOST_REMEMBERED, 2 * len(self._out))
+
+    def _coming(self) -> int:
+        """Return how many jobs that were handed out have not started; never more than can be.
+
+        What the parent gave back is counted until the server is asked.
+        """
+        return min(len(self._given), self._most)
 
     def mark(self, done: JobId | None, started: JobId) -> bool:
         """Write down that one job is done and the next has started; nobody waits for it.
@@ -330,8 +364,10 @@ class RedisConsumer:
         if code == Code.DONE_AND_MORE:
             self._errands = self._transfers = True
             code = Code.DONE
-        if code == Code.DONE:
+        if code in {Code.DONE, Code.NOT_HELD}:
             self._given.discard(job.id)
+            self._out.discard(job.id)
+        if code == Code.DONE:
             if self._locks.taken:
                 self._locks.release_of([job.id])
             if self._limits.taken:
@@ -360,6 +396,7 @@ class RedisConsumer:
             except Disconnected:
                 self._line.drop()
                 self._give_back([job_id.encode() for job_id in ids])
+        self._out.difference_update(ids)
 
     def _give_back(self, ids: Sequence[bytes]) -> None:
         give_back(self._line.ask, self._line.run, self._scripts, self._of, ids)

@@ -153,6 +153,40 @@ def test_a_lost_turn_does_not_bring_again_what_the_child_has_but_not_started(
     assert broker.queue.size("default").reserved == 4
 
 
+def test_a_lost_turn_does_not_give_back_what_threads_have_started(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    """One job runs and one has ended; neither mark has reached the server."""
+    ids = broker.push(5)
+    consumer = broker.consumer()
+    consumer.turn(2, [])
+    away = proxy.path.rename(f"{proxy.path}-away")
+    for job_id in ids[:2]:
+        with pytest.raises(BrokerUnavailable):
+            consumer.marks().mark(None, job_id)
+    away.rename(proxy.path)
+    proxy.lose_answer_to(hash_of(broker, "turn"))
+    assert [job.id for job in consumer.turn(1, []).jobs] == ids[2:3]
+    assert proxy.cuts == 1
+    assert consumer.turn(0, ids[:2]).refused == []
+    other = broker.consumer()
+    assert [job.id for job in other.turn(5, []).jobs] == ids[3:]
+
+
+def test_however_much_the_parent_took_back_a_lost_turn_leaves_what_is_held(
+    broker: Rig, proxy: LosingProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onqueue.drivers.redis.consumer.MOST_REMEMBERED", 3)
+    ids = broker.push(8)
+    consumer = broker.consumer()
+    consumer.turn(5, [])
+    assert broker.leases.give_back(consumer.holder, ids[2:5]) == ids[2:5]
+    consumer.turn(0, [])
+    proxy.lose_answer_to(hash_of(broker, "turn"))
+    assert [job.id for job in consumer.turn(1, []).jobs] == ids[2:3]
+    assert consumer._out == set(ids[:3])
+
+
 def test_marks_on_a_line_that_breaks_are_told_again(broker: Rig, proxy: LosingProxy) -> None:
     ids = broker.push(3)
     consumer = broker.consumer()
