@@ -16,6 +16,7 @@ from botocore.exceptions import (
     BotoCoreError,
     ClientError,
     ConnectTimeoutError,
+    CredentialRetrievalError,
     EndpointConnectionError,
     NoCredentialsError,
     PartialCredentialsError,
@@ -73,8 +74,15 @@ class SesTransport:
         self._client = client
 
     def prepare(self, envelope: Envelope, meanwhile: Callable[[], None] = _nothing) -> None:
-        """Refuse what SES would refuse; nothing is said yet."""
+        """Refuse what SES would refuse; nothing is said yet.
+
+        Raises ``TransportBroken`` where the settings do not make a client.
+        """
         meanwhile()
+        try:
+            self._connected()
+        except (BotoCoreError, ValueError) as error:
+            raise TransportBroken("SES", 0, f"SES cannot be called as set: {error}") from error
         if not envelope.to_addr.isascii() or not envelope.from_addr.isascii():
             reason = "SES takes no address outside ASCII (SMTPUTF8, RFC 6531)"
             raise DeliveryRefused(envelope.to_addr, 553, reason)
@@ -97,7 +105,11 @@ class SesTransport:
             )
         except ClientError as error:
             raise _of_answer(envelope.to_addr, error) from error
-        except (NoCredentialsError, PartialCredentialsError) as error:
+        except (
+            NoCredentialsError,
+            PartialCredentialsError,
+            CredentialRetrievalError,
+        ) as error:  # it signs first, so nothing has left
             raise TransportBroken("SES", 0, f"SES has no keys to sign with: {error}") from error
         except (EndpointConnectionError, ConnectTimeoutError) as error:
             raise DeliveryDeferred(envelope.to_addr, 0, f"SES is away: {error}") from error

@@ -27,6 +27,8 @@ READY_FOR_MESSAGE: Final = 354
 PERMANENT_FAILURE: Final = 500
 BAD_ADDRESS: Final = 553
 _YES: Final = (250, 251)
+_NOT_FROM_US: Final = frozenset({530, 534, 535, 538})
+"""What a server says that lets nobody in who has not logged in as it wants (RFC 4954, RFC 3207)."""
 _ENDS_AN_ADDRESS: Final = frozenset("\r\n<>")
 
 PATIENCE: Final = 0.005
@@ -175,21 +177,13 @@ class SmtpTransport:
         settings = self.settings
         try:
             connection = smtplib.SMTP(settings.host, settings.port, timeout=settings.timeout)
-            if settings.starttls:
-                connection.starttls(context=ssl.create_default_context())
-            if settings.username is not None:
-                connection.login(settings.username, settings.password or "")
-            connection.ehlo_or_helo_if_needed()
-            if connection.sock is None:
-                raise smtplib.SMTPServerDisconnected("the server has hung up")
-        except smtplib.SMTPAuthenticationError as error:
-            where, said = f"{settings.host}:{settings.port}", str(error.smtp_error)
-            text = f"the mail server {where} does not take our user name and password: {said}"
-            raise TransportBroken(where, error.smtp_code, text) from error
+            try:
+                return _greeted(connection, settings)
+            except BaseException:
+                connection.close()
+                raise
         except (OSError, smtplib.SMTPException) as error:
-            where = f"{settings.host}:{settings.port}"
-            raise DeliveryDeferred(where, 0, f"no mail server at {where}: {error}") from error
-        return Dialogue(connection.sock, connection.esmtp_features)
+            raise _of_no_connection(f"{settings.host}:{settings.port}", error) from error
 
     def _drop(self) -> None:
         self._announced = self._opened = None
@@ -213,7 +207,38 @@ def _commands(dialogue: Dialogue, envelope: Envelope) -> list[bytes]:
     return [mail.encode(), rcpt.encode(), b"DATA\r\n"]
 
 
+def _greeted(connection: smtplib.SMTP, settings: SmtpSettings) -> Dialogue:
+    """Say hello as the settings want it."""
+    if settings.starttls:
+        connection.starttls(context=ssl.create_default_context())
+    if settings.username is not None:
+        connection.login(settings.username, settings.password or "")
+    connection.ehlo_or_helo_if_needed()
+    if connection.sock is None:
+        raise smtplib.SMTPServerDisconnected("the server has hung up")
+    return Dialogue(connection.sock, connection.esmtp_features)
+
+
+def _of_no_connection(where: str, error: Exception) -> DeliveryDeferred:
+    """Return what a connection that was not made means: only a person mends some of them."""
+    if isinstance(error, smtplib.SMTPAuthenticationError) and error.smtp_code >= PERMANENT_FAILURE:
+        said = error.smtp_error
+        said = said.decode("utf-8", "replace") if isinstance(said, bytes) else said
+        text = f"the mail server {where} does not take our user name and password: {said}"
+        return TransportBroken(where, error.smtp_code, text)
+    if isinstance(error, smtplib.SMTPNotSupportedError):
+        text = f"the mail server {where} does not offer what we are to use: {error}"
+        return TransportBroken(where, 0, text)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        text = f"the certificate of the mail server {where} is not to be trusted: {error}"
+        return TransportBroken(where, 0, text)
+    return DeliveryDeferred(where, 0, f"no mail server at {where}: {error}")
+
+
 def _raise_unless_opened(replies: Sequence[Reply], address: str) -> None:
+    if replies[0].code in _NOT_FROM_US:
+        text = f"the mail server takes no mail from us: {replies[0].text}"
+        raise TransportBroken(address, replies[0].code, text)
     for reply in replies[:2]:
         _raise_unless_accepted(reply, address)
     _raise_unless_accepted(replies[2], address, accepted=(READY_FOR_MESSAGE,))

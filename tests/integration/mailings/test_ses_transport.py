@@ -6,7 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    ClientError,
+    CredentialRetrievalError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 from moto.server import ThreadedMotoServer
 
 from meet2be.integrations.mail import (
@@ -64,6 +69,7 @@ def answer(code: str, status: int) -> ClientError:
         (answer("SignatureDoesNotMatch", 403), TransportBroken),
         (answer("InternalFailure", 500), DeliveryUncertain),
         (EndpointConnectionError(endpoint_url="x"), DeliveryDeferred),
+        (CredentialRetrievalError(provider="x", error_msg="gone"), TransportBroken),
         (ReadTimeoutError(endpoint_url="x"), DeliveryUncertain),
     ],
 )
@@ -80,3 +86,10 @@ def test_what_ses_cannot_take_is_refused_before_it_is_claimed() -> None:
     transport = SesTransport(SesSettings("eu-central-1"))
     with pytest.raises(DeliveryRefused, match="SMTPUTF8"):
         transport.prepare(Envelope("a@b.example", "jürgen@firma.example", b""))
+
+
+def test_settings_that_make_no_client_are_told_before_a_mail_is_claimed() -> None:
+    """D24."""
+    transport = SesTransport(SesSettings("eu-central-1", "no address"))
+    with pytest.raises(TransportBroken, match="as set"):
+        transport.prepare(LETTER)

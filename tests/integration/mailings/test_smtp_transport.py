@@ -14,6 +14,7 @@ from meet2be.integrations.mail import (
     DeliveryRefused,
     DeliveryUncertain,
     Envelope,
+    TransportBroken,
 )
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 
@@ -222,3 +223,41 @@ def test_an_answer_that_is_none_ends_the_connection() -> None:
 
     with talking(confused) as (_, transport), pytest.raises(DeliveryDeferred, match="no SMTP"):
         transport.prepare(letter(1))
+
+
+@pytest.mark.parametrize("answer", [pipelining, in_turn])
+def test_a_server_that_wants_a_log_in_we_do_not_give_lets_nobodys_mail_fail(
+    answer: Answer,
+) -> None:
+    """D24. The next mail is not tried either, and none is lost."""
+
+    def guarded(line: str) -> str:
+        return "530 5.7.0 Authentication required" if line.startswith("MAIL") else answer(line)
+
+    with talking(guarded) as (_, transport), pytest.raises(TransportBroken, match="required"):
+        transport.prepare(letter(1))
+
+
+def logging_in(answer: Answer) -> type[Exception]:
+    """Return what a log-in comes to."""
+    with talking(answer) as (server, _):
+        port = server.server_address[1]
+        transport = SmtpTransport(SmtpSettings("127.0.0.1", port, "us", "secret", timeout=5))
+        with pytest.raises(DeliveryDeferred) as caught:
+            transport.prepare(letter(1))
+        return caught.type
+
+
+def test_a_log_in_that_works_again_by_itself_is_told_from_one_that_does_not() -> None:
+    """D24."""
+
+    def saying(answer: str) -> Answer:
+        def answers(line: str) -> str:
+            greeting = line.lower().startswith("ehlo")
+            return "250-here\r\n250 AUTH PLAIN" if greeting else answer
+
+        return answers
+
+    assert logging_in(saying("535 5.7.8 no")) is TransportBroken
+    assert logging_in(saying("454 4.7.0 try later")) is DeliveryDeferred
+    assert logging_in(in_turn) is TransportBroken
