@@ -6,8 +6,6 @@ holder, who has proved to read that mailbox, learns which it is. Only a hash of 
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -16,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.members import Authority, MemberError, role_words, seats_taken
 from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
@@ -162,7 +161,7 @@ def find_by_secret(session: Session, secret: str, now: datetime) -> tuple[Invita
         select(Invitation, Tenant)
         .join(Tenant, Tenant.id == Invitation.tenant_id)
         .where(
-            Invitation.token_hash == _hashed(secret),
+            Invitation.token_hash == hash_of(secret),
             Invitation.accepted_at.is_(None),
             Invitation.withdrawn_at.is_(None),
             Invitation.expires_at > now,
@@ -271,8 +270,8 @@ def _open(session: Session, uid: str) -> Invitation:
 
 
 def _renew(invitation: Invitation, now: datetime) -> str:
-    secret = secrets.token_urlsafe(32)
-    invitation.token_hash = _hashed(secret)
+    secret = new_secret()
+    invitation.token_hash = hash_of(secret)
     invitation.sent_at, invitation.expires_at = now, now + VALID
     return secret
 
@@ -305,7 +304,3 @@ def _mail(session: Session, invitation: Invitation, secret: str, host: Host, now
         sensitive=True,
     )
     post(session, draft, now)
-
-
-def _hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -6,8 +6,6 @@ the database holds their SHA-256, so that a stolen copy of it opens no session.
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.errors import LoginRefused, LoginThrottled, NoTenant
+from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.models import User, WebSession
 from meet2be.accounts.passwords import hash_password, password_fits, should_be_hashed_again
 from meet2be.accounts.throttle import note_attempt, seconds_to_wait
@@ -128,7 +127,7 @@ def identify(
             & (Membership.user_id == WebSession.user_id),
         )
         .where(
-            WebSession.token_hash == _hashed(secret),
+            WebSession.token_hash == hash_of(secret),
             WebSession.revoked_at.is_(None),
             WebSession.expires_at > now,
             WebSession.last_seen_at > now - lifetime.idle,
@@ -218,10 +217,10 @@ def open_session(
     lifetime: SessionLifetime,
 ) -> str:
     """Let a browser in and return the secret for its cookie; the caller commits."""
-    secret = secrets.token_urlsafe(32)
+    secret = new_secret()
     session.add(
         WebSession(
-            token_hash=_hashed(secret),
+            token_hash=hash_of(secret),
             user_id=user_id,
             tenant_id=tenant_id,
             created_at=now,
@@ -255,7 +254,3 @@ def _identity(
         tenant_status=tenant.status if tenant else "active",
         suspended_reason=tenant.suspended_reason if tenant else None,
     )
-
-
-def _hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

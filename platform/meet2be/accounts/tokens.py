@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from datetime import datetime, timedelta
 
 from sqlalchemy import delete, select, update
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.models import AccountToken
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
@@ -35,7 +34,7 @@ def issue(
 
     The caller commits.
     """
-    secret = secrets.token_urlsafe(32)
+    secret = new_secret()
     session.execute(
         update(AccountToken)
         .where(
@@ -53,7 +52,7 @@ def issue(
             user_id=user_id,
             tenant_id=tenant_id,
             purpose=purpose,
-            token_hash=_hashed(secret),
+            token_hash=hash_of(secret),
             expires_at=now + valid,
         )
     )
@@ -65,7 +64,7 @@ def look_up(session: Session, secret: str, purpose: str, now: datetime) -> Accou
     """Return the token of a secret without using it; raises ``TokenRefused``."""
     found = session.scalar(
         select(AccountToken).where(
-            AccountToken.token_hash == _hashed(secret),
+            AccountToken.token_hash == hash_of(secret),
             AccountToken.purpose == purpose,
             AccountToken.used_at.is_(None),
             AccountToken.expires_at > now,
@@ -102,7 +101,3 @@ def prune(session: Session, before: datetime) -> None:
         .where(AccountToken.expires_at < before)
         .execution_options(synchronize_session=False)
     )
-
-
-def _hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 from collections.abc import Collection, Sequence
@@ -13,6 +12,7 @@ from typing import Any, Final, cast
 from sqlalchemy import func, or_, select, update
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.hashing import hash_of
 from meet2be.accounts.models import User
 from meet2be.api_tokens.errors import RefusedToken, UnknownToken
 from meet2be.api_tokens.models import LONGEST_NAME, ApiToken
@@ -85,7 +85,7 @@ def make_token(
         user_id=user_id,
         name=name,
         prefix=f"{MARK}_{uid}",
-        token_hash=_hashed(text),
+        token_hash=hash_of(text),
         scopes=[key for key in SCOPES if key in draft.scopes],
         expires_at=None if draft.days is None else now + timedelta(days=draft.days),
     )
@@ -142,7 +142,7 @@ def find_caller(session: Session, text: str, now: datetime) -> Caller | None:
             User.status == "active",
         )
     ).one_or_none()
-    if row is None or not hmac.compare_digest(row[0].token_hash, _hashed(text)):
+    if row is None or not hmac.compare_digest(row[0].token_hash, hash_of(text)):
         return None
     return _caller(*cast("tuple[ApiToken, User, Tenant, str]", tuple(row)))
 
@@ -202,8 +202,3 @@ def _uid_in(text: str) -> str | None:
     parts = text.split("_")
     looks_right = len(text) == _LENGTH and len(parts) == 3 and parts[0] == MARK and text.isascii()
     return parts[1] if looks_right and len(parts[1]) == UID_LENGTH else None
-
-
-def _hashed(text: str) -> str:
-    # 256 random bits need no slow hash.
-    return hashlib.sha256(text.encode()).hexdigest()

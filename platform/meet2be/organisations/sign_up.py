@@ -6,8 +6,6 @@ send; a link is good for two days. What is answered does not depend on whether t
 
 from __future__ import annotations
 
-import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -17,6 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.errors import LoginThrottled
+from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.models import User
 from meet2be.accounts.services import Browser, normalise_email
 from meet2be.accounts.throttle import note_attempt, seconds_to_wait
@@ -64,11 +63,11 @@ def ask(
         raise ProfileRefused("email", Message("This is not one e-mail address")) from error
     _brake(session, email, browser, now)
     _forget_old(session, now)
-    secret = secrets.token_urlsafe(32)
+    secret = new_secret()
     found = SignUp(
         email=email, email_norm=normalise_email(email), tenant_name=profile.name, slug=slug,
         timezone=profile.timezone, currency=profile.currency, locale=profile.locale,
-        token_hash=_hashed(secret), expires_at=now + VALID,
+        token_hash=hash_of(secret), expires_at=now + VALID,
     )  # fmt: skip
     session.add(found)
     session.flush()
@@ -97,7 +96,7 @@ def find_by_secret(session: Session, secret: str, now: datetime) -> SignUp:
     """Return the wish behind a link; raises ``TokenRefused``."""
     found = session.scalar(
         select(SignUp).where(
-            SignUp.token_hash == _hashed(secret),
+            SignUp.token_hash == hash_of(secret),
             SignUp.confirmed_at.is_(None),
             SignUp.expires_at > now,
         )
@@ -176,7 +175,3 @@ def _forget_old(session: Session, now: datetime) -> None:
         .where(SignUp.expires_at < now - VALID, SignUp.confirmed_at.is_(None))
         .execution_options(synchronize_session=False)
     )
-
-
-def _hashed(secret: str) -> str:
-    return hashlib.sha256(secret.encode()).hexdigest()
