@@ -24,6 +24,7 @@ from meet2be.web.security import (
     services,
     tenant_session,
 )
+from meet2be.web.wording import sentence
 
 blueprint = Blueprint("members", __name__, url_prefix="/settings/members")
 
@@ -50,7 +51,7 @@ def invite() -> ResponseReturnValue:
         session.commit()
     except Meet2BeError as error:
         session.rollback()
-        return _page(_sentence(error)), 422
+        return _page(sentence(error)), 422
     flash(_("An invitation is on its way to %(email)s.", email=email), "success")
     return redirect(url_for("members.index"), 303)
 
@@ -66,7 +67,7 @@ def resend(uid: str) -> ResponseReturnValue:
         session.commit()
     except Meet2BeError as error:
         session.rollback()
-        return _page(_sentence(error)), 409
+        return _page(sentence(error)), 409
     flash(_("The invitation is on its way to %(email)s again.", email=found.email), "success")
     return redirect(url_for("members.index"), 303)
 
@@ -82,7 +83,7 @@ def withdraw(uid: str) -> ResponseReturnValue:
         session.commit()
     except MemberError as error:
         session.rollback()
-        return _page(_sentence(error)), 409
+        return _page(sentence(error)), 409
     flash(_("The invitation is withdrawn: its link works no more."), "success")
     return redirect(url_for("members.index"), 303)
 
@@ -102,7 +103,7 @@ def change_role(uid: str) -> ResponseReturnValue:
         abort(404)
     except MemberError as error:
         session.rollback()
-        return _page(_sentence(error)), 409
+        return _page(sentence(error)), 409
     words = members.role_words(role)
     flash(_("%(name)s is now: %(role)s.", name=member.user.name, role=said(words)), "success")
     return redirect(url_for("members.index"), 303)
@@ -120,7 +121,7 @@ def remove(uid: str) -> ResponseReturnValue:
         abort(404)
     except MemberError as error:
         session.rollback()
-        return _page(_sentence(error)), 409
+        return _page(sentence(error)), 409
     flash(_("%(name)s is no member any more and is logged out.", name=person.name), "success")
     return redirect(url_for("members.index"), 303)
 
@@ -167,8 +168,3 @@ def _page(problem: str = "") -> str:
         problem=problem,
         given=request.form,
     )
-
-
-def _sentence(error: BaseException) -> str:
-    text = said(error)
-    return text if text.endswith((".", "?")) else f"{text}."

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from meet2be.accounts.own import locale_for, zones
 from meet2be.errors import Meet2BeError
 from meet2be.integrations.dns_advice import advice_for
-from meet2be.language import LANGUAGES, _, language_of, said
+from meet2be.language import LANGUAGES, _, language_of
 from meet2be.mailings.services import sender_of
 from meet2be.money import MoneyError, parse_minor
 from meet2be.organisations import details, sender
@@ -19,6 +19,7 @@ from meet2be.tenancy.models import Tenant
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
 from meet2be.web.security import ADMINISTER, requires, services, tenant_session
+from meet2be.web.wording import sentence
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 
@@ -43,7 +44,7 @@ def change() -> ResponseReturnValue:
         session.commit()
     except ProfileRefused as error:
         session.rollback()
-        problems.fields[error.field] = f"{said(error)}."
+        problems.fields[error.field] = sentence(error)
         return _page(problems), 422
     flash(_("The settings of %(name)s are saved.", name=given.get("name", "")), "success")
     return redirect(url_for("settings.index"), 303)
@@ -73,7 +74,7 @@ def ask_sender() -> ResponseReturnValue:
         session.commit()
     except Meet2BeError as error:
         session.rollback()
-        return _sender_page(_sentence(error)), 422
+        return _sender_page(sentence(error)), 422
     flash(_("A code is on its way to %(email)s.", email=found.email), "success")
     return redirect(url_for("settings.sender_page"), 303)
 
@@ -87,7 +88,7 @@ def confirm_sender() -> ResponseReturnValue:
         code, now = request.form.get("code", "")[:40], services().clock.now()
         email = sender.confirm(session, code, actor(), now)
     except sender.SenderRefused as error:
-        return _sender_page(_sentence(error)), 422
+        return _sender_page(sentence(error)), 422
     flash(_("Mail comes from %(email)s now.", email=email), "success")
     return redirect(url_for("settings.sender_page"), 303)
 
@@ -126,7 +127,7 @@ def _read(tenant: Tenant, problems: Problems) -> Profile | None:
     try:
         limit = parse_minor(given.get("confirm_limit", ""), currency)
     except MoneyError as error:
-        problems.fields["confirm_limit"] = _sentence(error)
+        problems.fields["confirm_limit"] = sentence(error)
         return None
     return Profile(
         name=given.get("name", ""),
@@ -168,8 +169,3 @@ def _sender_page(problem: str = "") -> str:
         problem=problem,
         given=request.form,
     )
-
-
-def _sentence(error: BaseException) -> str:
-    text = said(error)
-    return text if text.endswith((".", "?")) else f"{text}."
