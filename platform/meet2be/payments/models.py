@@ -42,7 +42,8 @@ class Payment(Numbered, Named, TenantOwned, Stamped, Base):
     """Money that came in for an order; the unit that is refunded.
 
     `reserved_minor` is on its way back, `refunded_minor` is back. The database itself refuses
-    more of both together than came in.
+    more of both together than came in. `page_ref` is the provider's own page where it is paid;
+    at `look_at` the provider is asked what became of it, should no message have told.
     """
 
     __tablename__ = "payments"
@@ -52,7 +53,9 @@ class Payment(Numbered, Named, TenantOwned, Stamped, Base):
         parent_key(),
         UniqueConstraint("provider", "provider_ref"),
         UniqueConstraint("tenant_id", "key"),
+        Index("uq_payments_provider_page_ref", "provider", "page_ref", unique=True),
         Index(None, "tenant_id", "order_id"),
+        Index(None, "look_at"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint(
             "reserved_minor >= 0 AND refunded_minor >= 0"
@@ -75,12 +78,15 @@ class Payment(Numbered, Named, TenantOwned, Stamped, Base):
     test_mode: Mapped[bool] = mapped_column(default=False)
     key: Mapped[str | None] = mapped_column(String(128))
     paid_at: Mapped[datetime | None]
+    page_ref: Mapped[str | None] = mapped_column(String(255))
+    look_at: Mapped[datetime | None]
 
 
 class Refund(Numbered, Named, TenantOwned, Stamped, Base):
     """One decision to pay money back, and how far it got. Its amount never changes.
 
     `lane` is the lane of the cancel run that sends it, so that a restarted lane finds its own.
+    `replaces_id` is the refund that came to nothing and that this one was begun in place of.
     """
 
     __tablename__ = "refunds"
@@ -117,6 +123,7 @@ class Refund(Numbered, Named, TenantOwned, Stamped, Base):
     attendee_id: Mapped[int | None]
     run_id: Mapped[int | None]
     lane: Mapped[int | None]
+    replaces_id: Mapped[int | None]
     seq: Mapped[int]
     amount_minor: Mapped[int]
     currency: Mapped[str] = mapped_column(currency_code())
@@ -158,12 +165,14 @@ class ProviderEvent(Numbered, Base):
     """A message of the provider, kept once for ever: the inbox that tells repeats apart.
 
     It is no tenant's until it is processed; then the work is done in that tenant's own session.
+    `seen_at` and `note`: an operator looked at one that matched nothing, and what they found.
     """
 
     __tablename__ = "provider_events"
     __table_args__ = (
         UniqueConstraint("provider", "event_id"),
         Index(None, "processed_at", "id"),
+        Index(None, "result", "id"),
     )
 
     provider: Mapped[str] = mapped_column(String(32))
@@ -176,6 +185,8 @@ class ProviderEvent(Numbered, Base):
     result: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[str | None] = mapped_column(Text)
     tries: Mapped[int] = mapped_column(default=0)
+    seen_at: Mapped[datetime | None]
+    note: Mapped[str | None] = mapped_column(Text)
 
 
 class ProviderCircuit(Numbered, Stamped, Base):
