@@ -76,6 +76,22 @@ class Export(Numbered, Named, TenantOwned, Stamped, Base):
     last_download_at: Mapped[datetime | None]
 
 
+class ExportRemains(Numbered, TenantOwned, Base):
+    """What is left of an export that was deleted or came to nothing: a file, and rows that count.
+
+    `remove_at` is when its file is removed (later than any worker may still be writing it), None
+    once it is gone. `rows` count against the limit as long as those of exports that are listed.
+    """
+
+    __tablename__ = "export_remains"
+    __table_args__ = (Index(None, "remove_at"), Index(None, "tenant_id", "asked_at"))
+
+    storage_key: Mapped[str] = mapped_column(String(240))
+    rows: Mapped[int] = mapped_column(default=0)
+    asked_at: Mapped[datetime]
+    remove_at: Mapped[datetime | None]
+
+
 class ExportPreset(Numbered, Named, TenantOwned, Stamped, Base):
     """A wish that somebody saved under a name, to use it with any event."""
 

@@ -80,7 +80,8 @@ class ImportChunk(TenantOwned, Stamped, Base):
     """Some hundred rows that are checked, written and undone together, in one commit each.
 
     `content` holds the rows' cells as they stand in the file, compressed. `counts` are the states
-    of its rows, written in the commit that changes them.
+    of its rows, written in the commit that changes them. `raised` says, by the number of each kind
+    of ticket, by how much its writing raised the quota: an undo lowers it by as much.
     """
 
     __tablename__ = "import_chunks"
@@ -94,6 +95,7 @@ class ImportChunk(TenantOwned, Stamped, Base):
     content: Mapped[bytes | None] = mapped_column(LargeBinary, deferred=True)
     state: Mapped[str] = mapped_column(one_of("state", CHUNK_STATES), default="read")
     counts: Mapped[Document] = mapped_column(default=dict)
+    raised: Mapped[Document | None]
     attempts: Mapped[int] = mapped_column(default=0)
     error: Mapped[Document | None]
 
