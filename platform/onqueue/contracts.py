@@ -148,7 +148,8 @@ class QueueSize:
 class Turn:
     """What one trip of a consumer brought.
 
-    `next_due` is seconds until the next delayed job of its queues (None: there is none);
+    `next_due` is seconds until the next delayed job of its queues (None: there is none; 0: look
+    again at once, there is more than one trip may reach);
     `refused` are the ids in `done` that this holder no longer held. `transfers` tells that
     something waits to be taken to another connection (`plans.ChainingQueue.transfers`).
     `pauses` are those that last, as far as the consumer knows.

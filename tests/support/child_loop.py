@@ -84,6 +84,10 @@ class ConsumerDouble:
     free_locks: set[str] = field(default_factory=set)
     quotas: LimitsDouble = field(default_factory=LimitsDouble)
     pauses: frozenset[Pause] = frozenset()
+    dues: list[float] = field(default_factory=list)
+    """For each trip that brings nothing, seconds until there is more; None when used up."""
+    late: list[ReservedJob] = field(default_factory=list)
+    """What becomes ready with the first of those trips."""
 
     def turn(self, want: int, done: Sequence[JobId]) -> Turn:
         self._answer()
@@ -93,7 +97,11 @@ class ConsumerDouble:
             self.told.append(("done", *done))
         given, self.ready = self.ready[:want], self.ready[want:]
         refused = [job_id for job_id in done if job_id in self.refused]
-        return Turn(given, None, refused, pauses=self.pauses)
+        due = None
+        if want and not given and self.dues:
+            due = self.dues.pop(0)
+            self.ready, self.late = self.late, []
+        return Turn(given, due, refused, pauses=self.pauses)
 
     def mark(self, done: JobId | None, started: JobId) -> None:
         self._answer()

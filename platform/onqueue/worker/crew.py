@@ -257,7 +257,8 @@ class Crew:
             return
         if events.looping.receivers:
             events.tell(events.looping, self._looping)
-        self._is_fetching = True
+        # Whoever ends a job during the trip may leave another behind it, and looks for itself.
+        was_idle, self._is_fetching = self._is_idle, True
         try:
             turn = self._settlement.turn(want)
         finally:
@@ -266,7 +267,7 @@ class Crew:
         if turn.jobs:
             self._stock.add(turn.jobs)
             self._call(len(turn.jobs))
-        elif self._ends_by_itself and self._is_idle:
+        elif self._ends_by_itself and was_idle and turn.next_due != 0:
             self._look_for_reason(empty=True)
         has_more = len(turn.jobs) == want and self._prefetch.is_short
         self._low = len(self._stock) // 2 if has_more else 0
@@ -297,7 +298,8 @@ class Crew:
 
     def _wait(self, runner: Runner) -> None:
         """Wait for the broker if nobody does, else until called."""
-        if self._has_waiter or self._ends_by_itself or self._want() == 0:
+        waits_for_none = self._ends_by_itself and self._next_due != 0
+        if self._has_waiter or waits_for_none or self._want() == 0:
             self._sleep(runner, None)
             return
         due = self._longest_wait if self._next_due is None else self._next_due

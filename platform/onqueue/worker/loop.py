@@ -132,7 +132,7 @@ class Loop:
         if turn.jobs:
             self._shared.hold([reserved.id for reserved in turn.jobs])
             return turn.jobs
-        self._is_empty = True
+        self._is_empty = turn.next_due != 0  # 0: there is more, which this trip did not reach
         if not (self._options.stop_when_empty or self._options.once):
             due = self._longest_wait if turn.next_due is None else turn.next_due
             self._rest_until(lambda: self._consumer.wait(due, self._wakeup.fileno()))

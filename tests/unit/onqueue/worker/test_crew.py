@@ -142,6 +142,35 @@ def test_a_limit_of_jobs_is_exact(bench: CrewBench, limit: dict[str, Any], ran: 
     assert len(bench.consumer.ready) == 40 - ran
 
 
+def test_a_crew_does_not_stop_as_empty_while_a_job_that_ends_leaves_another(
+    bench: CrewBench,
+) -> None:
+    """The job ends while a trip that brings nothing is on its way back."""
+    bench.put(AtGate("0"))
+    turn = bench.consumer.turn
+
+    def late(want: int, done: Any) -> Any:
+        found = turn(want, done)
+        if want and not found.jobs and not GATE.is_set():
+            eventually(lambda: RUNS == ["start 0"])
+            GATE.set()
+            eventually(lambda: bench.shared.finished == 1)
+            bench.put(Jot("left behind"))
+        return found
+
+    bench.consumer.turn = late  # type: ignore[method-assign]
+    assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
+    assert RUNS == ["start 0", "end 0", "left behind"]
+
+
+def test_a_crew_does_not_stop_as_empty_when_it_is_to_look_again_at_once(bench: CrewBench) -> None:
+    bench.put(Jot("late"))
+    bench.consumer.late, bench.consumer.ready = bench.consumer.ready, []
+    bench.consumer.dues = [0.0]
+    assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
+    assert RUNS == ["late"]
+
+
 def test_outcomes_besides_success_are_settled_once_for_each_job(bench: CrewBench) -> None:
     ids = [bench.put(RaiseInCrew(), attempts=number % 3) for number in range(30)]
     bench.run()

@@ -597,6 +597,14 @@ def test_the_loop_stops_after_its_jobs_and_never_reserves_more(bench: Bench) -> 
     assert len(bench.consumer.ready) == 2
 
 
+def test_a_worker_does_not_stop_as_empty_when_it_is_to_look_again_at_once(bench: Bench) -> None:
+    bench.put(Work())
+    bench.consumer.late, bench.consumer.ready = bench.consumer.ready, []
+    bench.consumer.dues = [0.0]
+    assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
+    assert RUNS == ["a"]
+
+
 def test_a_stop_in_the_middle_of_a_trip_gives_back_what_was_not_started(bench: Bench) -> None:
     for label in "abcdefgh":
         bench.put(Work(label))
