@@ -34,7 +34,8 @@ class Order(Numbered, Named, TenantOwned, Stamped, Base):
 
     Orders of the checkout page have a `client_key` (one order however often the button is
     pressed) and a `buyer_key`, the secret of the buyer's own page; imported ones have neither.
-    Until `expires_at` their tickets are held.
+    Until `expires_at` their tickets are held; `placed_from` is a mark made of the address of
+    their buyer's connection, kept while that is so.
     """
 
     __tablename__ = "orders"
@@ -44,6 +45,7 @@ class Order(Numbered, Named, TenantOwned, Stamped, Base):
         UniqueConstraint("tenant_id", "code"),
         Index(None, "tenant_id", "event_id", "status"),
         Index(None, "tenant_id", "buyer_email_norm"),
+        Index(None, "tenant_id", "placed_from"),
         Index(None, "status", "expires_at"),
         Index("uq_orders_client_key", "tenant_id", "client_key", unique=True),
         Index("uq_orders_buyer_key", "buyer_key", unique=True),
@@ -69,6 +71,7 @@ class Order(Numbered, Named, TenantOwned, Stamped, Base):
     shipping_address: Mapped[Document | None]
     payment_method: Mapped[str | None] = mapped_column(String(255))
     problem: Mapped[str | None] = mapped_column(String(128))
+    placed_from: Mapped[str | None] = mapped_column(String(64))
 
 
 class OrderLine(Numbered, TenantOwned, Stamped, Base):
