@@ -19,6 +19,7 @@ from meet2be.accounts.members import Authority, MemberError, role_words, seats_t
 from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
 from meet2be.accounts.services import normalise_email
+from meet2be.accounts.standing import still_counts
 from meet2be.accounts.tokens import TokenRefused
 from meet2be.audit.services import Actor, record
 from meet2be.db.columns import new_uid
@@ -168,7 +169,7 @@ def find_by_secret(session: Session, secret: str, now: datetime) -> tuple[Invita
             Tenant.status == "active",
         )
     ).one_or_none()
-    if row is None:
+    if row is None or not still_counts(session, row[0]):
         raise TokenRefused
     return row[0], row[1]
 

@@ -14,6 +14,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.models import User, WebSession
+from meet2be.accounts.standing import withdraw_around
 from meet2be.audit.services import Actor, record
 from meet2be.db import clock_of
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
@@ -119,6 +120,7 @@ def find_member(session: Session, user_uid: str) -> Member:
         .join(User, User.id == Membership.user_id)
         .where(User.uid == user_uid)
         .with_for_update(of=Membership)
+        .execution_options(populate_existing=True)
     ).one_or_none()
     if row is None:
         raise UnknownMember
@@ -137,34 +139,39 @@ def seats_taken(session: Session) -> int:
     return members + (session.scalar(waiting) or 0)
 
 
-def change_role(session: Session, user_uid: str, role: str, by: Authority) -> bool:
-    """Give a member another role; False when they have it already.
+def change_role(session: Session, user_uid: str, role: str, by: Authority) -> Member:
+    """Give a member another role and return who it is.
 
-    Raises ``UnknownMember``, ``RoleTooHigh``, ``LastOwner``.
+    Open invitations to them, and by them to what they may not give any more, are withdrawn. Raises
+    ``UnknownMember``, ``RoleTooHigh``, ``LastOwner``.
     """
+    owners = _locked_owners(session)
     found = find_member(session, user_uid)
     before = found.membership.role
     by.check(before, role)
     if before == role:
-        return False
-    _keep_an_owner(session, found.membership)
+        return found
+    _keep_an_owner(found.membership, owners)
     found.membership.role = role
+    withdraw_around(session, found.user, role, by.actor, clock_of(session).now())
     record(
         session, by.actor, "member.role_changed", "user", found.user.uid,
         before={"role": before}, after={"role": role},
     )  # fmt: skip
     _tell(session, found, Message("%(name)s has another role", {"name": found.user.name}), role)
-    return True
+    return found
 
 
 def remove(session: Session, user_uid: str, by: Authority) -> User:
     """Take a member's place away and log them out here; returns who it was.
 
-    Raises ``UnknownMember``, ``RoleTooHigh``, ``LastOwner``.
+    Open invitations to and by them are withdrawn. Raises ``UnknownMember``, ``RoleTooHigh``,
+    ``LastOwner``.
     """
+    owners = _locked_owners(session)
     found = find_member(session, user_uid)
     by.check(found.membership.role)
-    _keep_an_owner(session, found.membership)
+    _keep_an_owner(found.membership, owners)
     now, tenant_id = clock_of(session).now(), found.membership.tenant_id
     record(
         session, by.actor, "member.removed", "user", found.user.uid,
@@ -172,6 +179,7 @@ def remove(session: Session, user_uid: str, by: Authority) -> User:
     )  # fmt: skip
     _tell(session, found, Message("%(name)s has left", {"name": found.user.name}), None)
     session.delete(found.membership)
+    withdraw_around(session, found.user, None, by.actor, now)
     end_sessions(session, found.user.id, now, tenant_id=tenant_id)
     return found.user
 
@@ -200,14 +208,19 @@ def end_sessions(
     return len(ended)
 
 
-def _keep_an_owner(session: Session, leaving: Membership) -> None:
-    """Raise ``LastOwner`` for the only one; the owners' rows are locked against a second change."""
-    if leaving.role != "owner":
-        return
-    owners = session.scalars(
-        select(Membership.id).where(Membership.role == "owner").with_for_update()
-    ).all()
-    if len(owners) < 2:
+def _locked_owners(session: Session) -> set[int]:
+    """Lock the owners' places and return their numbers.
+
+    Always first and always in this order: two owners who remove each other wait for one another
+    instead of for ever, and the second sees what the first did.
+    """
+    owners = select(Membership.id).where(Membership.role == "owner").order_by(Membership.id)
+    return set(session.scalars(owners.with_for_update()))
+
+
+def _keep_an_owner(leaving: Membership, owners: set[int]) -> None:
+    """Raise ``LastOwner`` for the only one; ``owners`` are locked."""
+    if leaving.role == "owner" and not owners - {leaving.id}:
         raise LastOwner
 
 

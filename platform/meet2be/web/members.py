@@ -93,11 +93,12 @@ def withdraw(uid: str) -> ResponseReturnValue:
 def change_role(uid: str) -> ResponseReturnValue:
     """Give a member another role."""
     session, role = tenant_session(), request.form.get("role", "")
+    if members.position_of(session, uid) is None:
+        abort(404)
+    if role not in ROLES:
+        return _page(_("Choose a role.")), 422
     try:
-        member = members.find_member(session, uid)
-        if role not in ROLES:
-            return _page(_("Choose a role.")), 422
-        members.change_role(session, uid, role, authority())
+        member = members.change_role(session, uid, role, authority())
         session.commit()
     except UnknownMember:
         abort(404)

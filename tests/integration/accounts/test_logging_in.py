@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-from argon2 import PasswordHasher
 from sqlalchemy import delete, select, update
 
-from meet2be.accounts import passwords
 from meet2be.accounts.errors import LoginRefused, LoginThrottled, NoTenant
 from meet2be.accounts.models import User, WebSession
 from meet2be.accounts.passwords import hash_password
@@ -31,14 +28,6 @@ from onqueue.testing import FakeClock
 PASSWORD = "a long enough one"
 HERE = Browser("192.0.2.1", "a browser")
 LIFETIME = SessionLifetime(idle=timedelta(minutes=30), absolute=timedelta(hours=12))
-
-
-@pytest.fixture(autouse=True)
-def cheap_hashes(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(passwords, "_HASHER", PasswordHasher(time_cost=1, memory_cost=64))
-    passwords._nobodys_hash.cache_clear()
-    yield
-    passwords._nobodys_hash.cache_clear()
 
 
 @pytest.fixture
