@@ -35,10 +35,14 @@ PROVIDER = "stripe"
 
 @dataclass(frozen=True, slots=True)
 class WrittenOrders:
-    """The new attendees' numbers by the numbers of their rows, and their `updated_at`."""
+    """The new attendees' numbers by the numbers of their rows, and their `updated_at`.
+
+    `raised` says, by the number of each kind of ticket, by how much its quota was raised for them.
+    """
 
     attendees: Mapping[int, int]
     at: datetime
+    raised: Mapping[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def write_orders(
     """Write those orders that the event does not have and can take; the caller commits."""
     new = new_orders(session, target, orders, report)
     writer = _Writer(session, target, report)
-    return WrittenOrders(writer.write(new) if new else {}, writer.now)
+    return WrittenOrders(writer.write(new) if new else {}, writer.now, writer.raised)
 
 
 def new_orders(
@@ -158,6 +162,7 @@ class _Writer:
         self._target = target
         self._report = report
         self.now = clock_of(session).now()
+        self.raised: dict[int, int] = {}
         self._owner = {
             "tenant_id": target.tenant_id,
             "created_at": self.now,
@@ -315,7 +320,11 @@ class _Writer:
         found = {
             kind.name: kind
             for kind in self._session.scalars(
-                select(TicketType).where(of_event, TicketType.name.in_(sold))
+                select(TicketType)
+                .where(of_event, TicketType.name.in_(sold))
+                .order_by(TicketType.id)
+                .with_for_update()
+                .execution_options(populate_existing=True)
             )
         }
         for name in sold.keys() - found.keys():
@@ -328,8 +337,9 @@ class _Writer:
         self._session.flush()
         for name, count in sold.items():
             kind = found[name]
-            if kind.held + kind.sold + count > kind.quota:
+            if (lacking := kind.held + kind.sold + count - kind.quota) > 0:
                 self._report.quotas_raised.append(name)
+                self.raised[kind.id] = lacking
             needed = TicketType.held + TicketType.sold + count
             self._session.execute(
                 update(TicketType)

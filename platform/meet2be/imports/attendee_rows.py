@@ -71,6 +71,7 @@ class AttendeeRows:
             by_key[key]: str(given["fixed"]) for key, given in mapping.items() if "fixed" in given
         }
         self._order_place = mapping.get("order", {}).get("column")
+        self._raised: Mapping[int, int] = {}
 
     # ---- columns into fields ----
 
@@ -132,6 +133,7 @@ class AttendeeRows:
         planned = work.planned(self._expected)
         planned = work.without_known(session, planned)
         written = write_orders(session, self._target, planned, work.report)
+        self._raised = written.raised
         for number, attendee_id in written.attendees.items():
             outcome = work.outcomes[number]
             outcome.state, outcome.entity_id, outcome.entity_at = (
@@ -139,6 +141,10 @@ class AttendeeRows:
             )  # fmt: skip
         work.settle_known(session, is_write=True)
         return list(work.outcomes.values())
+
+    def raised(self) -> Mapping[int, int]:
+        """Return by how much the write raised the quota of each kind of ticket."""
+        return self._raised
 
     def undo(self, session: Session, rows: Sequence[Written]) -> list[Outcome]:
         """Take back the attendees that nobody has changed since, each order as a whole."""

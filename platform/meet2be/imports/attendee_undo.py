@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import delete, select, update
+from sqlalchemy import case, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -54,6 +54,22 @@ def undo_attendees(session: Session, rows: Sequence[Written]) -> list[Outcome]:
             why = Message("its order was changed or used after the import, so it stays.")
             outcome.refuse("kept", columns.NAME, attendee.name, why)
     return list(outcomes.values())
+
+
+def lower_quotas(session: Session, raised: Mapping[str, int]) -> None:
+    """Lower quotas by what a chunk raised them, never below what is held and sold.
+
+    A kind of ticket that only this import used has a quota of 0 in the end.
+    """
+    taken = TicketType.held + TicketType.sold
+    for kind, lacking in sorted(raised.items()):
+        lower = TicketType.quota - lacking
+        session.execute(
+            update(TicketType)
+            .where(TicketType.id == int(kind))
+            .values(quota=case((lower > taken, lower), else_=taken)),
+            execution_options=_QUIET,
+        )
 
 
 def _restore(

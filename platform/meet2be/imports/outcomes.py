@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -72,6 +72,9 @@ class Rows(Protocol):
 
     def write(self, session: Session, rows: Sequence[SourceRow]) -> list[Outcome]:
         """Write the rows and return what became of them."""
+
+    def raised(self) -> Mapping[int, int]:
+        """Return by how much the write raised the quota of each kind of ticket."""
 
     def undo(self, session: Session, rows: Sequence[Written]) -> list[Outcome]:
         """Take back what was not changed since; the others are ``kept`` with the reason."""

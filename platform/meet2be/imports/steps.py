@@ -7,13 +7,15 @@ behind that: an order's code, an account's address and a row's claim are each un
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from meet2be.imports.attendee_undo import lower_quotas
 from meet2be.imports.desk import ImportDesk
 from meet2be.imports.errors import packed
 from meet2be.imports.facts import Step
@@ -113,8 +115,10 @@ def _write(session: Session, found: Import, chunk: ImportChunk) -> None:
     )
     if ready:
         rows = [row for row in content_of(session, chunk) if row.number in ready]
-        outcomes = rows_of(session, found, lock=True).write(session, rows)
+        rules = rows_of(session, found, lock=True)
+        outcomes = rules.write(session, rows)
         update_outcomes(session, chunk, outcomes)
+        _remember_raised(chunk, rules.raised())
         announce_rows(session, found, outcomes)
     chunk.counts = _counted(session, chunk)
 
@@ -126,7 +130,19 @@ def _undo(session: Session, found: Import, chunk: ImportChunk) -> None:
         if found.kind == "users":
             _note_welcomed(session, outcomes, written)
         update_outcomes(session, chunk, _remembering(outcomes, written))
+    if chunk.raised:
+        lower_quotas(session, chunk.raised)
+        chunk.raised = None
     chunk.counts = _counted(session, chunk)
+
+
+def _remember_raised(chunk: ImportChunk, raised: Mapping[int, int]) -> None:
+    """Add to what the chunk raised before: rows that failed may be written later than others."""
+    if raised:
+        whole = Counter(chunk.raised or {}) + Counter(
+            {str(kind): by for kind, by in raised.items()}
+        )
+        chunk.raised = dict(whole)
 
 
 def _note_welcomed(session: Session, outcomes: list[Outcome], written: list[Written]) -> None:
