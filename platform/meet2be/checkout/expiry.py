@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy import case, exists, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from meet2be import facts
 from meet2be.checkout import stock
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.placing import announced
 from meet2be.orders.facts import OrderCanGoOn
-from meet2be.orders.models import Order, OrderStep
+from meet2be.orders.models import STEPS, Order, OrderStep
 from meet2be.webhooks.publishing import publish
 
 AT_ONCE = 200
 STALE = timedelta(minutes=10)
 """A step that nobody has moved for so long is run again: its job was lost."""
 GIVEN_UP = timedelta(days=3)
+UNFINISHED = ("todo", "doing", "waiting", "failed")
 
 
 def expire(session: Session, order: Order, now: datetime) -> None:
@@ -53,8 +55,17 @@ def expire_due_tx(desk: CheckoutDesk) -> int:
 
 
 def resume_stale_tx(desk: CheckoutDesk) -> int:
-    """Let orders go on whose steps nobody has moved for a while; return how many."""
+    """Let orders go on whose first unfinished step nobody has moved; return how many.
+
+    The one that stands longest comes first, so that none waits behind others for ever.
+    """
     now = desk.clock.now()
+    before = aliased(OrderStep)
+    is_first = ~exists().where(
+        before.order_id == OrderStep.order_id,
+        before.state.in_(UNFINISHED),
+        _place(before) < _place(OrderStep),
+    )
     with desk.db.system_session("find orders that stand still", read_only=True) as session:
         stale = session.execute(
             select(Order.tenant_id, Order.uid)
@@ -63,9 +74,11 @@ def resume_stale_tx(desk: CheckoutDesk) -> int:
                 OrderStep.state.in_(("todo", "doing")),
                 OrderStep.updated_at < now - STALE,
                 OrderStep.updated_at > now - GIVEN_UP,
+                or_(OrderStep.lease_until.is_(None), OrderStep.lease_until <= now),
                 Order.status.in_(("pending", "paid", "expired")),
+                is_first,
             )
-            .distinct()
+            .order_by(OrderStep.updated_at, OrderStep.id)
             .limit(AT_ONCE)
         ).all()
     for tenant_id, uid in stale:
@@ -74,3 +87,8 @@ def resume_stale_tx(desk: CheckoutDesk) -> int:
             facts.note(session, OrderCanGoOn(uid))
             session.commit()
     return len(stale)
+
+
+def _place(step: Any) -> Any:
+    """Return where a step stands among the steps of its order."""
+    return case({name: place for place, name in enumerate(STEPS)}, value=step.step)

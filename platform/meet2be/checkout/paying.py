@@ -146,9 +146,11 @@ def _give_up(
     session: Session, desk: CheckoutDesk, taken: Taken, why: str, now: datetime
 ) -> Outcome:
     """End an order that nobody may pay any more; money that still comes is dealt with then."""
-    if taken.order.status != "pending" or taken.step.state == "waiting":
+    if taken.step.state == "waiting":
         return "stop"
     rows.fail(taken.step, now, why)
+    if taken.order.status != "pending":
+        return "stop"
     if why == "expired":
         expire(session, taken.order, now)
     else:
