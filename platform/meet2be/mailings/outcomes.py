@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 from meet2be.language import Message
 from meet2be.mailings import statements as sql
 from meet2be.mailings.announcements import announce
-from meet2be.mailings.models import Mail, MailSuppression
+from meet2be.mailings.models import Mail
+from meet2be.mailings.suppressions import suppress
 from meet2be.notifications.services import Notice, notify_admins
 
 NO_SUCH_MAILBOX = frozenset({550, 551, 553})
@@ -64,7 +65,14 @@ class OutcomeRecorder:
         if isinstance(mail, Mail):
             session.refresh(mail)
         if _is_no_such_mailbox(outcome):
-            _suppress(session, mail)
+            suppress(
+                session,
+                mail.tenant_id,
+                mail.to_norm,
+                "hard_bounce",
+                source_mail_id=mail.id,
+                now=now,
+            )
         if outcome.status == "failed":
             announce(session, mail, "failed", now, code=str(outcome.code or ""))
         if outcome.status == "uncertain":
@@ -103,20 +111,6 @@ def goes_far(outcome: Outcome) -> bool:
 
 def _is_no_such_mailbox(outcome: Outcome) -> bool:
     return outcome.status == "failed" and outcome.code in NO_SUCH_MAILBOX
-
-
-def _suppress(session: Session, mail: Any) -> None:
-    key = {"to": mail.to_norm, "mail_tenant": mail.tenant_id}
-    if session.connection().execute(sql.FIND_SUPPRESSION, key).first() is None:
-        session.add(
-            MailSuppression(
-                tenant_id=mail.tenant_id,
-                email_norm=mail.to_norm,
-                reason="hard_bounce",
-                scope="all",
-                source_mail_id=mail.id,
-            )
-        )
 
 
 def _tell_admins(session: Session, mail: Any, now: datetime) -> None:

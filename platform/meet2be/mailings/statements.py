@@ -6,7 +6,7 @@ platform's own mail).
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any, cast
 
 from sqlalchemy import (
     Table,
@@ -19,6 +19,7 @@ from sqlalchemy import (
     or_,
     select,
     table,
+    text,
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
@@ -146,8 +147,26 @@ LOG_ATTEMPT = Prepared(
     )
 )
 
-FIND_SUPPRESSION = select(SUPPRESSIONS.c.id).where(
-    SUPPRESSIONS.c.email_norm == bindparam("to"),
-    SUPPRESSIONS.c.scope == "all",
-    SUPPRESSIONS.c.tenant_id.is_not_distinct_from(bindparam("mail_tenant")),
-)
+
+def _put_suppression(insert: Any, *, is_platforms: bool) -> Any:
+    """Return what writes an entry, unless one is there that lasts as long."""
+    known, new = SUPPRESSIONS.c, insert.excluded
+    key = [known.email_norm, known.scope]
+    changed = ("reason", "source_mail_id", "expires_at", "note", "updated_at")
+    return insert.on_conflict_do_update(
+        index_elements=key if is_platforms else [known.tenant_id, *key],
+        index_where=text(f"tenant_id IS {'' if is_platforms else 'NOT '}NULL"),
+        set_={name: new[name] for name in changed},
+        where=and_(
+            known.expires_at.is_not(None),
+            or_(new.expires_at.is_(None), new.expires_at > known.expires_at),
+        ),
+    ).returning(known.id)
+
+
+# By the database's name, and whether the entry is the platform's own.
+PUT_SUPPRESSION = {
+    (name, is_platforms): _put_suppression(dialect.insert(SUPPRESSIONS), is_platforms=is_platforms)
+    for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
+    for is_platforms in (True, False)
+}

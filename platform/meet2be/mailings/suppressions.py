@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from meet2be.audit.services import Actor, record
-from meet2be.db import tenant_of
+from meet2be.db import ForeignTenantError, tenant_of
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
+from meet2be.mailings import statements as sql
 from meet2be.mailings.addresses import normal_form, one_address
 from meet2be.mailings.errors import BadAddress
 from meet2be.mailings.models import SUPPRESSION_SCOPES, MailSuppression
@@ -135,27 +136,18 @@ def suppress(
 ) -> bool:
     """Suppress an address for a reason that a machine told; False when it was. The caller commits.
 
-    An entry that would end before this one is prolonged.
+    An entry that would end before this one, or has ended, is replaced.
     """
-    known = _find(session, tenant_id, email_norm, scope)
-    until = None if valid is None else now + valid
-    if known is not None:
-        if known.expires_at is not None and (until is None or until > known.expires_at):
-            known.expires_at, known.reason = until, reason
-        return False
-    session.add(
-        MailSuppression(
-            tenant_id=tenant_id,
-            email_norm=email_norm,
-            reason=reason,
-            scope=scope,
-            source_mail_id=source_mail_id,
-            expires_at=until,
-            note=note,
-        )
-    )
-    session.flush()
-    return True
+    entry = {
+        "tenant_id": tenant_id,
+        "email_norm": email_norm,
+        "reason": reason,
+        "scope": scope,
+        "source_mail_id": source_mail_id,
+        "expires_at": None if valid is None else now + valid,
+        "note": note,
+    }
+    return _put(session, tenant_id, [entry]) == 1
 
 
 def scopes() -> Sequence[str]:
@@ -169,52 +161,40 @@ def _whose(session: Session, *, is_global: bool) -> ColumnElement[bool]:
     return MailSuppression.tenant_id == tenant_of(session)
 
 
-def _find(
-    session: Session, tenant_id: int | None, email: str, scope: str
-) -> MailSuppression | None:
-    return session.scalar(
-        select(MailSuppression).where(
-            MailSuppression.email_norm == email,
-            MailSuppression.scope == scope,
-            MailSuppression.tenant_id.is_not_distinct_from(tenant_id),
-        )
-    )
-
-
 def _add(session: Session, tenant_id: int | None, email: str, scope: str, note: str) -> bool:
-    if _find(session, tenant_id, email, scope) is not None:
-        return False
-    session.add(
-        MailSuppression(
-            tenant_id=tenant_id,
-            email_norm=email,
-            reason="manual",
-            scope=scope,
-            note=note.strip()[:500] or None,
-        )
-    )
-    session.flush()
-    return True
+    entry = {**_by_hand(tenant_id, email), "scope": scope, "note": note.strip()[:500] or None}
+    return _put(session, tenant_id, [entry]) == 1
 
 
 def _add_all(session: Session, tenant_id: int | None, emails: Sequence[str]) -> int:
-    added = 0
-    for start in range(0, len(emails), _AT_ONCE):
-        part = emails[start : start + _AT_ONCE]
-        known = set(
-            session.scalars(
-                select(MailSuppression.email_norm).where(
-                    MailSuppression.email_norm.in_(part),
-                    MailSuppression.scope == "all",
-                    MailSuppression.tenant_id.is_not_distinct_from(tenant_id),
-                )
-            )
-        )
-        new = [email for email in part if email not in known]
-        session.add_all(
-            MailSuppression(tenant_id=tenant_id, email_norm=email, reason="manual", scope="all")
-            for email in new
-        )
-        session.flush()
-        added += len(new)
-    return added
+    parts = (emails[start : start + _AT_ONCE] for start in range(0, len(emails), _AT_ONCE))
+    return sum(
+        _put(session, tenant_id, [_by_hand(tenant_id, email) for email in part]) for part in parts
+    )
+
+
+def _by_hand(tenant_id: int | None, email: str) -> dict[str, Any]:
+    return {
+        "tenant_id": tenant_id,
+        "email_norm": email,
+        "reason": "manual",
+        "scope": "all",
+        "source_mail_id": None,
+        "expires_at": None,
+        "note": None,
+    }
+
+
+def _put(session: Session, tenant_id: int | None, entries: Sequence[Mapping[str, Any]]) -> int:
+    """Write entries and return how many are new or last longer than what was there.
+
+    The database decides: two workers may hear of one address at once.
+    """
+    own = tenant_of(session)  # what follows runs past the session's guard, so it is checked
+    if own is not None and tenant_id != own:
+        table = MailSuppression.__tablename__
+        raise ForeignTenantError(table, row_tenant=tenant_id, session_tenant=own)
+    session.flush()
+    connection = session.connection()
+    put = sql.PUT_SUPPRESSION[connection.dialect.name, tenant_id is None]
+    return len(connection.execute(put, entries).all())
