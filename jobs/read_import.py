@@ -2,7 +2,7 @@
 
 from meet2be.imports.closing import stop_import
 from meet2be.imports.desk import ImportDesk
-from meet2be.imports.errors import ImportStopped, message_of
+from meet2be.imports.errors import ImportStopped, words_for
 from meet2be.imports.lists import read_list
 from meet2be.queueing import tenant_of
 from onqueue import Job
@@ -32,5 +32,4 @@ class ReadImport(Job):
     def failed(self, error: BaseException) -> None:
         """Say on the import that its list could not be read."""
         desk = self.running("failed").service(ImportDesk)
-        why = message_of(error)
-        stop_import(desk, tenant_of(self) or 0, self.import_uid, self.turn, why)
+        stop_import(desk, tenant_of(self) or 0, self.import_uid, self.turn, words_for(error))

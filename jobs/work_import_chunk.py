@@ -2,7 +2,7 @@
 
 from meet2be.imports.closing import stop_import
 from meet2be.imports.desk import ImportDesk
-from meet2be.imports.errors import ImportStopped
+from meet2be.imports.errors import ImportStopped, words_for
 from meet2be.imports.facts import step_of
 from meet2be.imports.steps import chunk_failed, is_over, work_chunk
 from meet2be.queueing import tenant_of
@@ -40,4 +40,4 @@ class WorkImportChunk(Job):
         """Say on the chunk what was wrong."""
         desk = self.running("failed").service(ImportDesk)
         tenant = tenant_of(self) or 0
-        chunk_failed(desk, tenant, self.import_uid, self.turn, self.n, str(error))
+        chunk_failed(desk, tenant, self.import_uid, self.turn, self.n, words_for(error))

@@ -94,9 +94,11 @@ def provider_ref(tenant_slug: str, order: PlannedOrder, payment: PlannedPayment)
     """Return the payment's name at the provider, always the same for the same order.
 
     The list does not tell it, and a demo must be able to make the same payment at its provider.
+    Payments that share their order and their fate, one of them without an invoice, differ, too.
     """
     parts = [tenant_slug, order.code, payment.status]
-    if len(order.invoices()) > 1:
+    alike = sum(other.status == payment.status for other in order.payments())
+    if len(order.invoices()) > 1 or (alike > 1 and payment.invoice):
         parts.append(payment.invoice or "")
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     return f"pi_{digest[:_REF_LENGTH]}"

@@ -73,5 +73,16 @@ def message_of(error: BaseException) -> Message:
     return Message("%(problem)s", {"problem": str(error) or type(error).__name__})
 
 
+def words_for(error: BaseException) -> Message:
+    """Return what a person is told of an error that ended a job: never a database's own text."""
+    why = error.args[0] if isinstance(error, Meet2BeError) and error.args else None
+    if isinstance(why, Message):
+        return why
+    return Message(
+        "Something went wrong on our side (%(what)s). We have kept the details; try again.",
+        {"what": type(error).__name__},
+    )
+
+
 def _plain(value: object) -> object:
     return value if isinstance(value, str | int) else str(value)

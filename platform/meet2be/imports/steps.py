@@ -54,15 +54,17 @@ def work_chunk(desk: ImportDesk, tenant_id: int, uid: str, turn: int, step: Step
                 raise
 
 
-def chunk_failed(desk: ImportDesk, tenant_id: int, uid: str, turn: int, n: int, why: str) -> None:
-    """Note that a chunk was given up, so that it is shown and can be tried again."""
+def chunk_failed(
+    desk: ImportDesk, tenant_id: int, uid: str, turn: int, n: int, why: Message
+) -> None:
+    """Note that a chunk was given up and why, so that it is shown and can be tried again."""
     with desk.database.tenant_session(tenant_id) as session:
         found = find_import(session, uid)
         if found is None or found.turn != turn:
             return
         chunk = session.get(ImportChunk, (found.id, n), with_for_update=True)
         if chunk is not None and chunk.state in {"read", "checked", "done"}:
-            chunk.error = packed(Message("%(problem)s", {"problem": why[:500]}))
+            chunk.error = packed(why)
             chunk.attempts += 1
             if chunk.state != "done" or found.state == "undoing":
                 chunk.state = "failed"

@@ -9,13 +9,14 @@ from datetime import timedelta
 
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from meet2be.accounts.models import User, WebSession
 from meet2be.attendees.models import Attendee
 from meet2be.audit.services import SYSTEM
 from meet2be.imports import services as verbs
 from meet2be.imports.closing import end_step, first_failure
-from meet2be.imports.errors import UnreadableUpload, WrongState
+from meet2be.imports.errors import UnreadableUpload, WrongState, words_for
 from meet2be.imports.limits import CHUNK_ROWS, LARGEST_UPLOAD
 from meet2be.imports.listing import progress_of
 from meet2be.imports.report import rejected_lines
@@ -25,6 +26,7 @@ from meet2be.language import speaking
 from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
 from meet2be.orders.models import Order
+from meet2be.payments.models import Payment
 from meet2be.tenancy.models import Membership, Tenant
 from onqueue.testing.clock import FakeClock
 from support.factories import make_event, make_tenant, make_user
@@ -413,7 +415,7 @@ def test_21_a_chunk_that_fails_for_ever_holds_up_no_other(rig: Importing, clock:
     uid = rig.checked(text, "users")
     rig.start(uid)
     turn = rig.row(uid).turn
-    chunk_failed(rig.desk, rig.tenant.id, uid, turn, 1, "the disk is full")
+    chunk_failed(rig.desk, rig.tenant.id, uid, turn, 1, words_for(OSError("the disk is full")))
     first_failure(rig.desk, rig.tenant.id, uid, turn)
     first_failure(rig.desk, rig.tenant.id, uid, turn)
     rig.work(uid, "write", [2])
@@ -473,3 +475,23 @@ def test_an_import_whose_jobs_are_lost_is_begun_again(rig: Importing, clock: Fak
     clock.advance(46 * 60)
     assert wake_imports(rig.desk) == 1
     assert rig.row(stopped).state == "cancelled"
+
+
+def test_an_order_paid_with_and_without_an_invoice_has_two_payments(rig: Importing) -> None:
+    uid = rig.imported(
+        "Name,E-mail,Order code,Ticket,Price paid,Invoice number\r\n"
+        "Ada,ada@example.org,A-1,Regular,10.00,INV-1\r\nBob,bob@example.org,A-1,Regular,5.00,\r\n"
+    )
+    assert rig.row(uid).state == "done"
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        payments = session.scalars(select(Payment).order_by(Payment.amount_minor)).all()
+    assert [payment.amount_minor for payment in payments] == [500, 1_000]
+    assert len({payment.provider_ref for payment in payments}) == 2
+
+
+def test_what_a_database_says_is_not_what_people_read() -> None:
+    error = IntegrityError("INSERT INTO payments …", {"email": "ada@example.org"}, Exception("x"))
+    assert str(words_for(error)) == (
+        "Something went wrong on our side (IntegrityError). We have kept the details; try again."
+    )
+    assert str(words_for(WrongState("done"))).startswith("This import is 'done' by now")
