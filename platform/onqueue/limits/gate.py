@@ -78,7 +78,8 @@ class Gate(ABC):
         limits = limits_of(context, job.name)
         if self._should_only_count:
             for quota in quotas:
-                limits.hit(quota)
+                if quota.kind in {"rate", "moving"}:  # a slot is taken by a job or not at all
+                    limits.hit(quota)
             inner(job)
             return
         wait = limits.admit(quotas, context.job_id, context.queue)

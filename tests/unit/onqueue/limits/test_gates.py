@@ -14,7 +14,8 @@ from onqueue.errors import (
     RunEnded,
 )
 from onqueue.job_context import Order, running
-from onqueue.limits import Limit, funnel, lock, take_each, throttle
+from onqueue.limits import Limit, RateLimiter, funnel, lock, take_each, throttle
+from onqueue.middleware import RateLimited
 from onqueue.quotas import Quota
 from support.child_loop import LimitsDouble, LocksDouble
 from support.middleware_rig import bound
@@ -140,6 +141,17 @@ def test_a_gate_that_only_counts_lets_through_what_is_shut() -> None:
     limits.shut[RATE.key] = 4.0
     throttle("stripe").allow(5).every(10).without_waiting()(job, ran.append)
     assert (ran, limits.told) == ([job], [("hit", RATE.key)])
+
+
+def test_a_gate_that_only_counts_leaves_alone_the_slots_that_others_have() -> None:
+    job, limits, ran = Gated(), LimitsDouble(), list[Job]()
+    bound(job, limits=limits)
+    RateLimiter.define("pdf", lambda _: [Limit.per(5, 10).by("stripe"), Limit.concurrency(3)])
+    try:
+        RateLimited("pdf").without_waiting()(job, ran.append)
+    finally:
+        RateLimiter.forget("pdf")
+    assert (ran, limits.told) == ([job], [("hit", "pdf:10s:stripe")])
 
 
 def test_a_gate_tells_how_long_a_job_waits_before_it_is_parked() -> None:
