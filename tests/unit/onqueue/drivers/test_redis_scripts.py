@@ -97,6 +97,17 @@ def test_a_script_includes_exactly_the_fragments_it_needs(name: str) -> None:
     assert called - defined - builtins - keywords == set()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_script_includes_no_fragment_in_vain(name: str) -> None:
+    parts: dict[str, str] = {}
+    scripts._gather(name, parts)
+    for part, text in parts.items():
+        defined = re.findall(r"^local function (\w+)", text, re.MULTILINE)
+        others = " ".join(other for at, other in parts.items() if at != part)
+        used = [one for one in defined if re.search(rf"\b{one}\b", others)]
+        assert used or part == name or not defined, part
+
+
 def test_every_script_is_used_and_every_fragment_included() -> None:
     folder = files("onqueue.drivers.redis")
     sources = [(folder / name).read_text(encoding="utf-8") for name in MODULES]

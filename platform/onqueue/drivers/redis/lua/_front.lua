@@ -1,4 +1,3 @@
--- Includes _ready _lanes
 -- Back to the front, each into its lane if it has one; a lane that had run empty queues up behind the others.
 local function to_front(ids, ready, ties)
   local texts = redis.call('EXISTS', ties) == 1 and redis.call('HMGET', ties, unpack(ids)) or {}

@@ -5,7 +5,7 @@
 -- ARGV[1] offset      ms added to the clock of the server (tests)
 -- Returns how many timers were set
 -- Flags allow-oom
--- Includes _alive _clock _wake _alarm _slots _quota _free_slot _moving _gate
+-- Includes _alive _clock _wake _alarm _quota _free_slot _moving _gate
 local now, set = now_ms(ARGV[1]), 0
 for _, lane in ipairs(redis.call('HRANDFIELD', KEYS[3], 100)) do
   local sign = redis.call('HGET', KEYS[3], lane)
