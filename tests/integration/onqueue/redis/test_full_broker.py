@@ -169,6 +169,8 @@ def test_jobs_wait_for_their_quotas_and_go_on_on_a_full_server(broker: Rig) -> N
     broker.queue.pause_work(Pause("job", "Mail"))
     consumer.wait_turn(fourth, [Quota("pause", "j:Mail")])
     limits.hit(Quota("faults", "f", 1, 60.0))
+    limits.hit(Quota("moving", "one", 1, 60.0))
+    assert limits.take_each([Quota("moving", key, 2, 60.0) for key in "ab"]) == [None, None]
     limits.free([slot], first.id)
     assert [job.id for job in other.turn(1, []).jobs] == ids[1:2]
     broker.leases.bury(other.holder, Burial("lapsed"))

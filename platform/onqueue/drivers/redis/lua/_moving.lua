@@ -12,8 +12,9 @@ end
 
 local function count_of(quota, now)
   if quota.kind ~= 'm' then return hit(quota, now, 1) end
+  -- Room is made first: a full server older than 7.0 then takes the rest, too.
+  if quota.most > 1 then redis.call('LTRIM', quota.count, 0, quota.most - 2) else redis.call('DEL', quota.count) end
   redis.call('LPUSH', quota.count, string.format('%.0f', now))
-  redis.call('LTRIM', quota.count, 0, quota.most - 1)
   redis.call('PEXPIRE', quota.count, quota.span)
   return now + quota.span
 end
