@@ -44,8 +44,9 @@ TRIPS_AHEAD = 4
 def _alike(queue: str, quotas: Sequence[Quota]) -> Hashable:
     """Return what is the same for jobs that may use each other's places; made for each job."""
     if len(quotas) == 1:
-        return (queue, quotas[0].key, quotas[0].most)
-    return (queue, *((quota.key, quota.most) for quota in quotas))
+        quota = quotas[0]
+        return (queue, quota.kind, quota.key, quota.most)
+    return (queue, *((quota.kind, quota.key, quota.most) for quota in quotas))
 
 
 class RedisLimits:

@@ -381,6 +381,28 @@ def test_what_was_set_aside_lasts_for_the_next_trips_and_ends_when_they_do_not_n
     assert hits(broker) == 8, "a trip took none of them"
 
 
+def test_places_in_a_window_are_no_places_in_a_moving_one(broker: Rig) -> None:
+    moving = Quota("moving", WIDE.key, WIDE.most, WIDE.span)
+    consumer = broker.consumer()
+    broker.push(2)
+    first, second = consumer.turn(2, []).jobs
+    assert admit(consumer, first, WIDE) is None
+    assert consumer.limits().ahead
+    assert admit(consumer, second, moving) is None
+    assert broker.client.llen(f"{{onqueue:redis}}:quota:m:{moving.key}") == 1
+
+
+def test_a_moving_window_is_kept_whole(broker: Rig) -> None:
+    """Of the newest starts as many are known as may be made, also when it is one."""
+    consumer, kept = broker.consumer(), list[int]()
+    for most in (1, 2, 3):
+        quota = Quota("moving", f"{most}", most, 60.0)
+        for _ in range(4):
+            consumer.limits().hit(quota)
+        kept.append(broker.client.llen(f"{{onqueue:redis}}:quota:m:{most}"))
+    assert kept == [1, 2, 3]
+
+
 def test_a_narrow_window_is_never_used_in_advance(broker: Rig) -> None:
     consumer, other = broker.consumer(), broker.consumer()
     broker.push(100)
