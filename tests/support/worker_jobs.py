@@ -191,9 +191,10 @@ class Fork(Job):
 
     label: str
     exits: bool = False
+    unseen: bool = False
 
     def handle(self) -> None:
-        pid = os.fork()
+        pid = ctypes.PyDLL(None).fork() if self.unseen else os.fork()
         if pid:
             note(self, f"status:{os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])}")
         elif self.exits:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from onqueue import events
@@ -10,6 +11,7 @@ from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.failed.describing import failed_job
 from onqueue.worker.decision import SUCCEEDED, Done, Fail, Park, Release
 from onqueue.worker.pauses import KnownPauses
+from onqueue.worker.processes import end_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
@@ -77,6 +79,7 @@ class Settlement:
         self._outbox = outbox
         self._clock = clock
         self._lifeline = lifeline
+        self._pid = os.getpid()
         self.done: list[JobId] = []
         self.unconfirmed: Sized = self.done
         """Holds something while successes wait for a turn."""
@@ -89,7 +92,12 @@ class Settlement:
     # ---- what went well ----
 
     def turn(self, want: int) -> Turn:
-        """Confirm what is done, tell about it, and return the next jobs; raises `LeaseLost`."""
+        """Confirm what is done, tell about it, and return the next jobs; raises `LeaseLost`.
+
+        A copy of the process that a job forked unseen by Python makes no trip: it ends here.
+        """
+        if os.getpid() != self._pid:
+            end_copy()
         at_stake = bool(self.done)
         turn = self._insist(lambda: self._consumer.turn(want, self.done), at_stake=at_stake)
         if self.done:
@@ -173,6 +181,8 @@ class Settlement:
         `hear_failure` calls the job's `failed`. A store that stays away postpones the job: it
         goes back, and nothing is told.
         """
+        if os.getpid() != self._pid:
+            end_copy()
         if not self._write_down(attempt, decision):
             return self._postpone(attempt, decision)
         context, tie = attempt.context, attempt.envelope.tie

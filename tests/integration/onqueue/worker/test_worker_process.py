@@ -301,11 +301,15 @@ def test_a_stopped_parent_cannot_keep_its_child_working_past_the_lease(app: App)
     worker.signal(signal.SIGCONT)
 
 
-@pytest.mark.parametrize(("exits", "status"), [(False, 0), (True, 3)])
+@pytest.mark.parametrize(
+    ("exits", "unseen", "status"),
+    [(False, False, 0), (True, False, 3), (False, True, 0), (True, True, 0)],
+)
 def test_a_process_that_a_job_forked_does_not_work_on_beside_its_worker(
-    app: App, *, exits: bool, status: int
+    app: App, *, exits: bool, unseen: bool, status: int
 ) -> None:
-    Fork("a", exits=exits).dispatch()
+    """What C code forks Python does not see, and the worker at the next trip."""
+    Fork("a", exits=exits, unseen=unseen).dispatch()
     Quick("b").dispatch()
     worker = app.work("--stop-when-empty")
     assert worker.ends() == 0
