@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -164,22 +165,29 @@ def mail_again(session: Session, desk: CheckoutDesk, uid: str, by: int) -> None:
     record(session, Actor("user", str(by)), "order.mail_again", "order", order.uid)
 
 
-def retry_step(session: Session, uid: str, name: str, by: int) -> None:
-    """Have a step that failed, or stands still, tried again; a payment is the buyer's to retry.
+def retry_step(session: Session, desk: CheckoutDesk, uid: str, name: str, by: int) -> None:
+    """Have a step that failed, or waits for its next try, tried now.
 
-    Raises ``UnknownOrder``, ``OrderNotInState``. The caller commits.
+    A payment that failed is the buyer's to try again. Raises ``UnknownOrder``,
+    ``OrderNotInState``. The caller commits.
     """
     order = find_order(session, uid, lock=True)
-    step: OrderStep | None = rows.steps_of(session, order.id).get(name)
-    is_paid_for = order.status == "paid" or name == "process_payment"
-    lost = step is not None and step.state == "doing" and step.lease_until is None
-    failed = step is not None and step.state == "failed" and name != "process_payment"
-    if step is None or not is_paid_for or not (lost or failed):
+    step = rows.steps_of(session, order.id).get(name)
+    if step is None or not may_retry(order, step, desk.clock.now()):
         raise OrderNotInState(order.code, Message("There is nothing to try again in this step."))
-    if failed:
+    if step.state == "failed":
         step.state, step.result = "todo", {}
+    step.lease_until = None
     record(
         session, Actor("user", str(by)), "order.retry_step", "order", order.uid,
         after={"step": name},
     )  # fmt: skip
     facts.note(session, OrderCanGoOn(order.uid))
+
+
+def may_retry(order: Order, step: OrderStep, now: datetime) -> bool:
+    """Tell whether a person may have a step tried again."""
+    is_over = step.lease_until is None or step.lease_until <= now
+    waits = step.state == "doing" and (rows.is_put_off(step) or is_over)
+    failed = step.state == "failed" and step.step != "process_payment"
+    return (order.status == "paid" or step.step == "process_payment") and (waits or failed)

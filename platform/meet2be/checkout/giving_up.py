@@ -9,6 +9,9 @@ from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.telling import needs_attention
 from meet2be.orders.models import Order
 
+UNKNOWN_WAIT = 600.0
+"""Seconds until a payment whose job was given up is looked up again."""
+
 
 def ships_tx(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> bool:
     """Tell whether the order has steps of shipping that are not dropped."""
@@ -31,7 +34,7 @@ def give_up_tx(desk: CheckoutDesk, tenant_id: int, order_uid: str, step: str, wh
         if row is None or row.state not in {"todo", "doing"}:
             return
         if step == "process_payment" and row.state == "doing":
-            rows.put_off(row, why)
+            rows.put_off(row, now, why, UNKNOWN_WAIT)
         else:
             rows.fail(row, now, why)
         needs_attention(session, order, "step_failed", now)

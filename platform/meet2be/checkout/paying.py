@@ -243,15 +243,13 @@ def _book(
             payment.status = "failed"
             return _refused(session, taken, code, text, now)
         case Busy(code, retry_after):
-            rows.put_off(step, code)
-            return Wait(retry_after)
+            return rows.put_off(step, now, code, retry_after)
         case Uncertain(code, text, _, replayed):
             return _unknown(session, taken, f"{code}: {text}", now, stored=replayed)
         case None:
             # It was never made, so another one may be begun, under a key of its own.
             payment.status = "failed"
-            rows.put_off(step, "not_made")
-            return Wait(1.0)
+            return rows.put_off(step, now, "not_made", 1.0)
         case _:
             assert_never(answer)
 
@@ -295,13 +293,11 @@ def _unknown(session: Session, taken: Taken, error: str, now: datetime, *, store
     looks = int(taken.step.result.get("looks") or 0) + 1
     was_stored = bool(taken.step.result.get("stored"))
     taken.step.result = {**taken.step.result, "looks": looks, "stored": stored or was_stored}
-    rows.put_off(taken.step, error)
     if looks == MOST_LOOKS:
         needs_attention(session, taken.order, "payment_unknown", now)
-    if stored:
-        return Wait(STORED_WAIT)
     pause = look_after(min(looks, MOST_LOOKS - 1))
-    return Wait(pause.total_seconds() if pause else 3600.0)
+    seconds = pause.total_seconds() if pause else 3600.0
+    return rows.put_off(taken.step, now, error, STORED_WAIT if stored else seconds)
 
 
 def _payments(session: Session, order: Order) -> Sequence[Payment]:

@@ -88,6 +88,7 @@ def steps_of(session: Session, order_id: int) -> dict[str, OrderStep]:
 def begin(step: OrderStep, now: datetime, lease: timedelta) -> None:
     """Mark a step as under way; whoever finds the lease over may take it up."""
     step.state, step.attempts, step.lease_until = "doing", step.attempts + 1, now + lease
+    step.error = None
 
 
 def finish(step: OrderStep, now: datetime, result: Mapping[str, Any] | None = None) -> None:
@@ -98,9 +99,16 @@ def finish(step: OrderStep, now: datetime, result: Mapping[str, Any] | None = No
     step.result = {**step.result, **(result or {})}
 
 
-def put_off(step: OrderStep, error: str) -> None:
-    """Give a step back undone, saying what was in the way."""
-    step.lease_until, step.error = None, error[:LONGEST_ERROR]
+def put_off(step: OrderStep, now: datetime, error: str, seconds: float) -> Wait:
+    """Give a step back undone, saying what was in the way; nobody takes it up for `seconds`."""
+    step.lease_until = now + timedelta(seconds=seconds)
+    step.error = error[:LONGEST_ERROR]
+    return Wait(seconds)
+
+
+def is_put_off(step: OrderStep) -> bool:
+    """Tell whether a step that is under way waits for its next try, and nobody works on it."""
+    return step.state == "doing" and step.error is not None
 
 
 def fail(step: OrderStep, now: datetime, error: str) -> None:

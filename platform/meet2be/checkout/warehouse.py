@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from meet2be.attendees.models import Attendee
 from meet2be.checkout import steps as rows
 from meet2be.checkout.desk import CheckoutDesk
-from meet2be.checkout.steps import Outcome, Taken, Wait
+from meet2be.checkout.steps import Outcome, Taken
 from meet2be.checkout.telling import needs_attention
 from meet2be.integrations.guarded_http import HookCallFailed
 from meet2be.orders.models import Order, Shipment
@@ -121,5 +121,4 @@ def _book(
         rows.fail(step, now, problem)
         needs_attention(session, order, "warehouse_failed", now)
         return "stop"
-    rows.put_off(step, problem)
-    return Wait(BACKOFF[tries - 1])
+    return rows.put_off(step, now, problem, BACKOFF[tries - 1])

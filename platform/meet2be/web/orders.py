@@ -96,7 +96,7 @@ def retry(uid: str, step: str) -> ResponseReturnValue:
     """Have a step tried again."""
 
     def act(session: Session) -> str:
-        verbs.retry_step(session, uid, step, identity().user_id)
+        verbs.retry_step(session, services().checkout, uid, step, identity().user_id)
         return _("The step is tried again.")
 
     return _done(uid, act)

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from meet2be.attendees.models import Attendee
-from meet2be.checkout.cancelling import cancel_order, pay_again
+from meet2be.checkout.cancelling import cancel_order, pay_again, retry_step
 from meet2be.checkout.errors import OrderNotInState, SoldOut
-from meet2be.checkout.expiry import expire_due_tx
+from meet2be.checkout.expiry import expire_due_tx, resume_stale_tx
+from meet2be.checkout.steps import Wait
 from meet2be.orders.models import Order
 from support.ordering import Shop
 from support.simulators import API_KEY
@@ -227,3 +228,29 @@ def test_money_for_a_cancelled_order_goes_back(shop: Shop) -> None:
     shop.run(order)
     shop.send_refunds()
     assert shop.paid_back(order) == 4_200
+
+
+def test_what_is_put_off_waits_its_time_in_any_chain(shop: Shop) -> None:
+    shop.of.provider.control.rule("error_before", call=CREATE, times=1, status=503)
+    order = shop.run(shop.place(shop.wish(shop.ticket())), upto="validate_order")
+    pay = shop.links(order)["process_payment"]
+    first = pay()
+    assert isinstance(first, Wait) and first.seconds > 1
+    asked = shop.of.provider.control.summary()["calls"]
+    second = pay()
+    assert isinstance(second, Wait) and 0 < second.seconds <= first.seconds
+    assert shop.of.provider.control.summary()["calls"] == asked
+    assert resume_stale_tx(shop.desk) == 0
+    assert shop.run(order).status == "paid"
+
+
+def test_a_person_has_a_step_tried_that_waits(shop: Shop) -> None:
+    shop.settings(warehouse_url="https://warehouse.example/orders")
+    shop.warehouse.answers = [503]
+    order = shop.run(shop.place(shop.wish(shop.ticket())), upto="send_confirmation")
+    tell_it = shop.links(order)["notify_warehouse"]
+    assert isinstance(tell_it(), Wait)
+    act(shop, lambda session, desk: retry_step(session, desk, order.uid, "notify_warehouse", 1))
+    assert tell_it() == "go"
+    with pytest.raises(OrderNotInState):
+        act(shop, lambda session, desk: retry_step(session, desk, order.uid, "notify_warehouse", 1))

@@ -181,7 +181,8 @@ def cancel_order(call: Call, order_uid: str, body: Why) -> OrderTold:
            problems=("conflict",))  # fmt: skip
 def retry_order_step(call: Call, order_uid: str, step: str) -> Done:
     """Have a step that failed, or stands still, tried again."""
-    verbs.retry_step(call.writing, order_uid, step, call.caller.user_id)
+    desk = call.services.checkout
+    verbs.retry_step(call.writing, desk, order_uid, step, call.caller.user_id)
     return Done(status="accepted")
 
 
