@@ -8,6 +8,7 @@ from meet2be.accounts.models import User
 from meet2be.audit.services import Actor
 from meet2be.db import Database
 from meet2be.mailings.services import Sender
+from meet2be.organisations import leaving
 from meet2be.tenancy.models import Tenant
 from onqueue.testing.clock import FakeClock
 from support.factories import make_tenant, make_user
@@ -47,7 +48,7 @@ class Inviting:
 
     def remove(self, person: User, by: User, by_role: str = "owner") -> None:
         with self.database.tenant_session(self.tenant.id) as session:
-            members.remove(session, person.uid, authority(by, by_role))
+            leaving.remove(session, person.uid, authority(by, by_role))
             session.commit()
 
     def change_role(self, person: User, role: str, by: User, by_role: str = "owner") -> None:

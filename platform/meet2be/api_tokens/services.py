@@ -108,6 +108,23 @@ def revoke_token(session: Session, uid: str, actor: Actor, now: datetime) -> boo
     return True
 
 
+def end_tokens_of(session: Session, user_id: int, actor: Actor, now: datetime) -> int:
+    """End all tokens of somebody who leaves the session's tenant; returns how many."""
+    live = session.scalars(
+        select(ApiToken)
+        .where(ApiToken.user_id == user_id, ApiToken.revoked_at.is_(None))
+        .order_by(ApiToken.id)
+        .with_for_update()
+    ).all()
+    for token in live:
+        token.revoked_at = now
+        record(
+            session, actor, f"{TOKEN}.revoked", TOKEN, token.uid,
+            before={"name": token.name}, reason="the person was removed",
+        )  # fmt: skip
+    return len(live)
+
+
 def tokens_of_tenant(session: Session) -> Sequence[ApiToken]:
     """Return the organisation's tokens, the newest first; long revoked ones are left out."""
     newest = select(ApiToken).order_by(ApiToken.revoked_at.is_not(None), ApiToken.id.desc())
@@ -139,6 +156,8 @@ def find_caller(session: Session, text: str, now: datetime) -> Caller | None:
             ApiToken.uid == uid,
             ApiToken.revoked_at.is_(None),
             or_(ApiToken.expires_at.is_(None), ApiToken.expires_at > now),
+            # Who left and came back has another place: what was made under the old one is over.
+            ApiToken.created_at >= Membership.created_at,
             User.status == "active",
         )
     ).one_or_none()

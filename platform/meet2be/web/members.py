@@ -12,6 +12,7 @@ from meet2be.accounts.services import names_of
 from meet2be.errors import Meet2BeError
 from meet2be.language import LANGUAGES, _, language_of, said
 from meet2be.mailings.services import sender_of
+from meet2be.organisations import leaving
 from meet2be.tenancy.limits import limit_of
 from meet2be.tenancy.models import ROLES, Tenant
 from meet2be.web.actors import actor
@@ -116,7 +117,7 @@ def remove(uid: str) -> ResponseReturnValue:
     """Take a member's place away."""
     session = tenant_session()
     try:
-        person = members.remove(session, uid, authority())
+        person = leaving.remove(session, uid, authority())
         session.commit()
     except UnknownMember:
         abort(404)
