@@ -55,7 +55,8 @@ def _over(counter: Counter) -> list[tuple[int, str, str]]:
 
 
 def _mark(session: Session, uid: str, counter: Counter) -> int:
-    export = session.scalar(select(Export).where(Export.uid == uid, Export.state == "ready"))
+    ready = select(Export).where(Export.uid == uid, Export.state == "ready")
+    export = session.scalar(ready.with_for_update())
     if export is None:
         return 0
     export.state = "expired"

@@ -149,8 +149,9 @@ def give_up(counter: Counter, tenant_id: int, uid: str, code: str, why: Message)
     """End an export that cannot be made, and tell whoever wanted it; once, and not a cancelled."""
     now = counter.clock.now()
     with counter.database.tenant_session(tenant_id) as session:
-        export = session.scalar(select(Export).where(Export.uid == uid))
-        if export is None or export.state not in OPEN_STATES:
+        mine = select(Export).where(Export.uid == uid, Export.state.in_(OPEN_STATES))
+        export = session.scalar(mine.with_for_update())
+        if export is None:
             return
         export.state, export.finished_at = "failed", now
         export.error_code, export.error = code, telling.kept(why)

@@ -106,7 +106,7 @@ def change(
     session: Session, uid: str, spec: ExportSpec, plan: Plan, actor: Actor, now: datetime
 ) -> ExportSchedule:
     """Change what a schedule makes and when; raises ``UnknownExport``. The caller commits."""
-    schedule = find(session, uid)
+    schedule = find(session, uid, lock=True)
     _fill(session, schedule, spec, plan, now)
     record(
         session, actor, "export_schedule.changed", "export_schedule", uid,
@@ -115,9 +115,15 @@ def change(
     return schedule
 
 
-def find(session: Session, uid: str) -> ExportSchedule:
-    """Return a schedule of the organisation; raises ``UnknownExport``."""
-    schedule = session.scalar(select(ExportSchedule).where(ExportSchedule.uid == uid))
+def find(session: Session, uid: str, *, lock: bool = False) -> ExportSchedule:
+    """Return a schedule of the organisation, with ``lock`` as nobody else changes it meanwhile.
+
+    Raises ``UnknownExport``.
+    """
+    wanted = select(ExportSchedule).where(ExportSchedule.uid == uid)
+    if lock:
+        wanted = wanted.with_for_update().execution_options(populate_existing=True)
+    schedule = session.scalar(wanted)
     if schedule is None:
         raise UnknownExport(uid)
     return schedule
@@ -125,7 +131,7 @@ def find(session: Session, uid: str) -> ExportSchedule:
 
 def switch(session: Session, uid: str, actor: Actor, now: datetime, *, on: bool) -> ExportSchedule:
     """Pause a schedule, or let it go on with its next tick; errors before are forgotten then."""
-    schedule = find(session, uid)
+    schedule = find(session, uid, lock=True)
     schedule.enabled = on
     schedule.next_at = next_tick(schedule, now) if on else None
     if on:

@@ -27,7 +27,10 @@ def undo_attendees(session: Session, rows: Sequence[Written]) -> list[Outcome]:
     """Remove the created and restore the updated; an order goes as a whole or stays."""
     outcomes = {row.row_no: Outcome(row.row_no, "undone") for row in rows}
     wanted = [row.entity_id for row in rows]
-    found = session.scalars(select(Attendee).where(Attendee.id.in_(wanted)))
+    # Nobody changes them between this look and their removal.
+    found = session.scalars(
+        select(Attendee).where(Attendee.id.in_(wanted)).order_by(Attendee.id).with_for_update()
+    )
     people = {attendee.id: attendee for attendee in found}
     kept: dict[int, Message] = {}
     for row in rows:
@@ -90,11 +93,13 @@ def _changed_orders(
     """Return the orders that were touched, or that hold people who did not come with the list."""
     ours = Counter(attendee.order_id for _, attendee in created)
     held = Counter(session.scalars(select(Attendee.order_id).where(Attendee.order_id.in_(orders))))
-    touched = set(
-        session.scalars(
-            select(Order.id).where(Order.id.in_(orders), Order.updated_at != Order.created_at)
-        )
+    looked_at = session.execute(
+        select(Order.id, Order.created_at, Order.updated_at)
+        .where(Order.id.in_(orders))
+        .order_by(Order.id)
+        .with_for_update()
     )
+    touched = {order for order, created_at, updated_at in looked_at if updated_at != created_at}
     paid_since = set(
         session.scalars(
             select(Payment.order_id).where(

@@ -128,7 +128,10 @@ class PeopleRows:
         """Take back the places that nobody has used or changed since."""
         outcomes = {row.row_no: Outcome(row.row_no, "undone") for row in rows}
         found = session.scalars(
-            select(Membership).where(Membership.id.in_([row.entity_id for row in rows]))
+            select(Membership)
+            .where(Membership.id.in_([row.entity_id for row in rows]))
+            .order_by(Membership.id)
+            .with_for_update()
         )
         places = {place.id: place for place in found}
         seen = set(
