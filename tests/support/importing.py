@@ -123,8 +123,12 @@ class Importing:
 
     def undo(self, uid: str) -> str:
         """Take the import back, all of it; return its state then."""
-        self._do(uid, verbs.undo)
+        self.begin_undo(uid)
         return self.work(uid, "undo")
+
+    def begin_undo(self, uid: str) -> None:
+        """Begin to take the import back."""
+        self._do(uid, verbs.undo)
 
     def work(self, uid: str, step: Step, chunks: Sequence[int] | None = None) -> str:
         """Do a step of all chunks, or of some without ending it; return the import's state."""

@@ -17,7 +17,7 @@ from meet2be.imports.limits import UNDO_FOR
 from meet2be.imports.models import Import, ImportChunk
 from meet2be.imports.queries import CHUNKS, ROWS, count_rows, find_import, totals
 from meet2be.imports.steps import STATE_OF
-from meet2be.imports.telling import tell_end, tell_first_failure
+from meet2be.imports.telling import tell_end, tell_first_failure, tell_half_undone
 from meet2be.language import Message
 
 CHUNKS_AT_ONCE = 200
@@ -174,6 +174,7 @@ def _end_undo(session: Session, found: Import, now: datetime) -> None:
         # What could not be taken back can be tried again while the time lasts.
         found.state = "done_with_errors"
         found.undo_until = (found.finished_at or now) + UNDO_FOR
+        tell_half_undone(session, found, now)
         return
     found.state = "undone"
     tell_end(session, found, rows, now)

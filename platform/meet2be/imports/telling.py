@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.db import clock_of
+from meet2be.imports.errors import unpacked
 from meet2be.imports.models import Import
 from meet2be.imports.outcomes import Outcome
 from meet2be.language import Message
@@ -94,6 +95,24 @@ def tell_first_failure(session: Session, found: Import, now: datetime) -> None:
             {"file": found.filename},
         ),
         dedupe_key=f"import.part:{found.uid}:{found.turn}",
+        link=f"/imports/{found.uid}",
+        related_type="import",
+        related_id=found.id,
+    )
+    _notify(session, found, notice, now)
+
+
+def tell_half_undone(session: Session, found: Import, now: datetime) -> None:
+    """Tell the person that an undo ended before all was taken back, and why where one knows."""
+    more = Message("Undo the import once more; what is taken back already stays so.")
+    notice = Notice(
+        kind=FAILED,
+        severity="error",
+        title=Message(
+            "The import of '%(file)s' could not be undone as a whole", {"file": found.filename}
+        ),
+        body=more if found.error is None else unpacked(found.error),
+        dedupe_key=f"import.undo:{found.uid}:{found.turn}",
         link=f"/imports/{found.uid}",
         related_type="import",
         related_id=found.id,

@@ -1,0 +1,52 @@
+"""What an undo must not take, and what it says when it cannot take something back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select, update
+
+from meet2be.attendees.models import Attendee
+from meet2be.db import Database
+from meet2be.imports.closing import end_step
+from meet2be.imports.errors import words_for
+from meet2be.imports.steps import chunk_failed
+from meet2be.notifications.models import Notification
+from onqueue.testing.clock import FakeClock
+from support.importing import PEOPLE, Importing, importing
+from support.meanwhile import while_begun
+
+ADA = "Ada,ada@example.org,\r\n"
+
+
+@pytest.mark.postgres
+def test_an_undo_waits_for_who_changes_an_attendee_and_leaves_that_one(
+    postgres_database: Database, clock: FakeClock, tmp_path: Path
+) -> None:
+    rig = importing(postgres_database, clock, tmp_path)
+    uid = rig.imported(PEOPLE + ADA + "Bob,bob@example.org,\r\n")
+    clock.advance(60)
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        session.execute(
+            update(Attendee).where(Attendee.name == "Bob").values(company="Changed"),
+            execution_options={"synchronize_session": False},
+        )
+        assert while_begun(rig.database, session, lambda: rig.undo(uid)) == "undone"
+    assert rig.states(uid) == {2: "undone", 3: "kept"}
+    assert [each.name for each in rig.attendees()] == ["Bob"]
+
+
+def test_an_undo_that_fails_in_part_tells_the_person(rig: Importing) -> None:
+    uid = rig.imported(PEOPLE + ADA)
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        before = session.scalars(select(Notification.id)).all()
+    rig.begin_undo(uid)
+    turn = rig.row(uid).turn
+    chunk_failed(rig.desk, rig.tenant.id, uid, turn, 1, words_for(OSError("x")))
+    assert end_step(rig.desk, rig.tenant.id, uid, turn, "undo")
+    assert rig.row(uid).state == "done_with_errors"
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        told = session.scalars(select(Notification).where(Notification.id.not_in(before))).one()
+    assert told.title == "The import of 'list.csv' could not be undone as a whole"
+    assert rig.undo(uid) == "undone"
