@@ -39,8 +39,8 @@ class CancellingQueue(Protocol):
 class OpenRows(Protocol):
     """An outbox that can forget a job before its outcome."""
 
-    def discard(self, ids: Sequence[JobId]) -> int:
-        """Delete rows that have no outcome; return how many."""
+    def discard(self, ids: Sequence[JobId], connection_name: str | None = None) -> int:
+        """Delete rows (of one connection) that have no outcome; return how many."""
         ...
 
 
@@ -76,7 +76,8 @@ def cancel(
     outbox: object = chosen.outbox
     if found not in {"removed", "unknown"} or not isinstance(outbox, OpenRows):
         return found  # one that runs closes its row itself, with its outcome
-    if not outbox.discard([job_id]):
+    # A job that was not found here may be another connection's, and keeps its guard there.
+    if not outbox.discard([job_id], None if found == "removed" else queue.name):
         return found
     # As long as there was a row, somebody may have pushed it: now nobody can any more.
     again = queue.cancel(job_id, span)

@@ -145,12 +145,17 @@ class SqlOutbox:
         with self.engine.begin() as connection:
             return connection.execute(statement).rowcount
 
-    def discard(self, ids: Sequence[JobId]) -> int:
-        """Delete open rows whose jobs an operator removed on purpose; return how many."""
+    def discard(self, ids: Sequence[JobId], connection_name: str | None = None) -> int:
+        """Delete open rows whose jobs an operator removed on purpose; return how many.
+
+        With a name only those of that connection.
+        """
         removed = 0
         for chunk in _chunks(ids):
             with self.engine.begin() as connection:
                 statement = delete(job_outbox).where(_row.id.in_(chunk), _row.state.in_(_OPEN))
+                if connection_name is not None:
+                    statement = statement.where(_row.connection == connection_name)
                 removed += connection.execute(statement).rowcount
         return removed
 

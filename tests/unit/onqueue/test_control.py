@@ -20,9 +20,11 @@ class Waiting:
     def connection(self, _name: str | None) -> Any:
         return self
 
-    def discard(self, ids: list[str]) -> int:
+    name = row_of = "redis"
+
+    def discard(self, ids: list[str], connection_name: str | None) -> int:
         self.asked.append("discard")
-        return min(self._rows, len(ids))
+        return min(self._rows, len(ids)) if connection_name in {None, self.row_of} else 0
 
     def cancel(self, _job_id: str, _grace: float) -> Cancelling:
         self.asked.append("cancel")
@@ -54,3 +56,10 @@ def test_a_job_that_was_pushed_before_its_row_was_gone_is_cancelled_once_more(
     manager: Any = Waiting(1, found, again)
     assert cancel("a", manager=manager) == again
     assert manager.asked == ["cancel", "discard", "cancel"]
+
+
+def test_a_job_that_is_looked_for_on_the_wrong_connection_keeps_its_row() -> None:
+    manager: Any = Waiting(1, "unknown", "unknown")
+    manager.row_of = "redis-long"
+    assert cancel("a", manager=manager) == "unknown"
+    assert manager.asked == ["cancel", "discard"]

@@ -111,6 +111,12 @@ def test_discard_removes_open_rows_only(outbox: SqlOutbox) -> None:
     assert outbox.counts() == {"done": 1}
 
 
+def test_discard_may_be_held_to_one_connection(outbox: SqlOutbox) -> None:
+    outbox.add_many(None, [record(1, connection="redis"), record(2, connection="redis-long")])
+    assert outbox.discard(job_ids(2), "redis") == 1
+    assert [outbox.state(one) for one in job_ids(2)] == [None, "pending"]
+
+
 def test_two_who_claim_get_different_rows(outbox: SqlOutbox) -> None:
     outbox.add_many(None, records(5))
     first = outbox.claim(3, older_than=0, hold=30)
