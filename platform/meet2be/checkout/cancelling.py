@@ -28,6 +28,15 @@ from meet2be.refunding.opening import Share, left_of, open_shares
 
 _METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
 
+# Which steps can be tried again while an order stands like this; once it is over, none.
+_RETRIABLE = {
+    "pending": rows.BEFORE_SOLD,
+    "expired": rows.BEFORE_SOLD,
+    "paid": rows.AFTER_SOLD,
+}
+# A payment that was under way then is looked up all the same.
+_LOOKED_UP = ("process_payment",)
+
 
 def find_order(session: Session, uid: str, *, lock: bool = False) -> Order:
     """Return the tenant's order; raises ``UnknownOrder``."""
@@ -190,4 +199,4 @@ def may_retry(order: Order, step: OrderStep, now: datetime) -> bool:
     is_over = step.lease_until is None or step.lease_until <= now
     waits = step.state == "doing" and (rows.is_put_off(step) or is_over)
     failed = step.state == "failed" and step.step != "process_payment"
-    return (order.status == "paid" or step.step == "process_payment") and (waits or failed)
+    return step.step in _RETRIABLE.get(order.status, _LOOKED_UP) and (waits or failed)

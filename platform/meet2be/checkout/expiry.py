@@ -12,6 +12,7 @@ from meet2be import facts
 from meet2be.checkout import stock
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.placing import announced
+from meet2be.checkout.steps import steps_of
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import STEPS, Order, OrderStep
 from meet2be.webhooks.publishing import publish
@@ -33,12 +34,15 @@ def expire(session: Session, order: Order, now: datetime) -> None:
 
 
 def expire_due_tx(desk: CheckoutDesk) -> int:
-    """Expire the orders whose time is over, each in its own commit; return how many."""
+    """Expire the orders whose time is over, each in its own commit; return how many.
+
+    One whose money is in keeps its tickets: what stands between it and them is ours to mend.
+    """
     now = desk.clock.now()
     with desk.db.system_session("find orders whose time is over", read_only=True) as session:
         due = session.execute(
             select(Order.tenant_id, Order.id)
-            .where(Order.status == "pending", Order.expires_at <= now)
+            .where(Order.status == "pending", Order.expires_at <= now, ~_is_paid_for())
             .order_by(Order.expires_at)
             .limit(AT_ONCE)
         ).all()
@@ -47,6 +51,7 @@ def expire_due_tx(desk: CheckoutDesk) -> int:
         with desk.db.tenant_session(tenant_id) as session:
             order = session.get_one(Order, order_id, with_for_update=True)
             is_due = order.expires_at is not None and order.expires_at <= now
+            is_due = is_due and steps_of(session, order.id)["process_payment"].state != "done"
             if order.status == "pending" and is_due:
                 expire(session, order, now)
                 expired += 1
@@ -87,6 +92,12 @@ def resume_stale_tx(desk: CheckoutDesk) -> int:
             facts.note(session, OrderCanGoOn(uid))
             session.commit()
     return len(stale)
+
+
+def _is_paid_for() -> Any:
+    step = aliased(OrderStep)
+    is_paid = (step.step == "process_payment", step.state == "done")
+    return exists().where(step.order_id == Order.id, *is_paid)
 
 
 def _place(step: Any) -> Any:

@@ -20,6 +20,8 @@ from meet2be.orders.models import STEPS, Order, OrderStep
 
 OVER = ("done", "dropped")
 LONGEST_ERROR = 500
+BEFORE_SOLD = ("validate_order", "process_payment", "update_inventory")
+AFTER_SOLD = tuple(step for step in STEPS if step not in BEFORE_SOLD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,6 +158,11 @@ def _page(uid: str, problem: str = "") -> str:
         "orders/show.html",
         it=it,
         problem=problem,
+        can_retry={
+            name
+            for name, step in it.steps.items()
+            if verbs.may_retry(it.order, step, services().clock.now())
+        },
         step_words=STEP_WORDS,
         state_words=STATE_WORDS,
         words=ORDER_WORDS,
