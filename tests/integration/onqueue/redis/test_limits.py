@@ -387,7 +387,7 @@ def test_places_in_a_window_are_no_places_in_a_moving_one(broker: Rig) -> None:
     broker.push(2)
     first, second = consumer.turn(2, []).jobs
     assert admit(consumer, first, WIDE) is None
-    assert consumer.limits().ahead
+    assert consumer._limits.ahead
     assert admit(consumer, second, moving) is None
     assert broker.client.llen(f"{{onqueue:redis}}:quota:m:{moving.key}") == 1
 
