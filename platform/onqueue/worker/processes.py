@@ -6,7 +6,7 @@ import ctypes
 import os
 import signal
 import sys
-from contextlib import suppress
+import threading
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -65,15 +65,45 @@ class Forks:
 forks: Final = Forks()
 
 
-def be_patient() -> None:
-    """Have this thread, when it wakes up, wait for its processor rather than push another off.
+_BEGINNINGS: Final = frozenset(
+    ("subprocess.Popen", "os.posix_spawn", "os.fork", "os.forkpty", "os.system", "os.exec")
+)
+"""The audit events before a process of somebody's begins."""
+
+
+class Patience:
+    """Has threads, when they wake up, wait for their processor rather than push another off.
 
     Threads of an interpreter wake each other a moment before they let go of it, so that whoever
     was woken would only go back to sleep: with many threads that takes a tenth of their time.
-    What a job starts is as it would be otherwise.
+    The kernel hands this on to all that a thread starts, so a thread that is about to start a
+    process is as others again, from then on.
     """
-    with suppress(OSError, AttributeError):  # a sandbox may forbid it, another system not have it
-        os.sched_setscheduler(0, os.SCHED_BATCH | os.SCHED_RESET_ON_FORK, os.sched_param(0))
+
+    def __init__(self) -> None:
+        """Know of no thread."""
+        self._own = threading.local()
+        self._guard = threading.Lock()
+        self._is_listening = False
+
+    def __call__(self) -> None:
+        """Begin with the calling thread."""
+        try:
+            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+        except (OSError, AttributeError):  # a sandbox may forbid it, another system not have it
+            return
+        self._own.is_patient = True
+        with self._guard:
+            if not self._is_listening:
+                self._is_listening = True
+                sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, _arguments: tuple[object, ...]) -> None:
+        if event in _BEGINNINGS and self._own.__dict__.pop("is_patient", False):
+            os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
+
+
+be_patient: Final = Patience()
 
 
 def memory_of(pid: int) -> float:
