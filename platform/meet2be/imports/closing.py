@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -15,12 +14,11 @@ from meet2be.imports.errors import packed
 from meet2be.imports.facts import Step, WelcomesDue
 from meet2be.imports.limits import UNDO_FOR
 from meet2be.imports.models import Import, ImportChunk
-from meet2be.imports.queries import CHUNKS, ROWS, count_rows, find_import, totals
+from meet2be.imports.queries import find_import, totals
+from meet2be.imports.repeats import mark_repeats
 from meet2be.imports.steps import STATE_OF
 from meet2be.imports.telling import tell_end, tell_first_failure, tell_half_undone
 from meet2be.language import Message
-
-CHUNKS_AT_ONCE = 200
 
 
 def stop_import(desk: ImportDesk, tenant_id: int, uid: str, turn: int, why: Message) -> None:
@@ -52,6 +50,8 @@ def first_failure(desk: ImportDesk, tenant_id: int, uid: str, turn: int) -> None
 
 def end_step(desk: ImportDesk, tenant_id: int, uid: str, turn: int, step: Step) -> bool:
     """Bring the import to the state that follows the step; False when that was done before."""
+    if step == "check":
+        mark_repeats(desk, tenant_id, uid, turn)
     with desk.database.tenant_session(tenant_id) as session:
         found = find_import(session, uid)
         if found is None or found.turn != turn:
@@ -80,72 +80,12 @@ def _end_check(session: Session, found: Import, now: datetime) -> None:
     if found.error is not None:
         _fail(session, found, now)
         return
-    for changed in _in_parts(_mark_repeated(session, found)):
-        _count_anew(session, found, changed)
     found.state = "validated"
 
 
 def _fail(session: Session, found: Import, now: datetime) -> None:
     found.state, found.finished_at = "failed", now
     tell_end(session, found, Counter(), now)
-
-
-def _mark_repeated(session: Session, found: Import) -> list[int]:
-    """Let the first row about somebody win, across all chunks; return the others' chunks."""
-    mine = ROWS.c.import_id == found.id
-    firsts = (
-        select(ROWS.c.claim, func.min(ROWS.c.row_no).label("first"))
-        .where(
-            ROWS.c.tenant_id == found.tenant_id,
-            mine,
-            ROWS.c.claim.is_not(None),
-            ROWS.c.state.in_(("valid", "skipped", "dup_existing", "dup_in_file")),
-        )
-        .group_by(ROWS.c.claim)
-        .having(func.count() > 1)
-        .subquery()
-    )
-    connection = session.connection()
-    repeated = connection.execute(
-        select(ROWS.c.row_no, ROWS.c.chunk_no, ROWS.c.label, firsts.c.first)
-        .join(firsts, firsts.c.claim == ROWS.c.claim)
-        .where(
-            ROWS.c.tenant_id == found.tenant_id,
-            mine,
-            ROWS.c.row_no > firsts.c.first,
-            ROWS.c.state == "valid",
-        )
-    )
-    chunks: set[int] = set()
-    for part in repeated.partitions(1_000):
-        for row_no, chunk_no, label, first in part:
-            why = packed(Message("repeats row %(row)s: the same address.", {"row": first}))
-            error = {"column": "", "value": label[:80], "severity": "refused", "why": why}
-            connection.execute(
-                update(ROWS)
-                .where(ROWS.c.tenant_id == found.tenant_id, mine, ROWS.c.row_no == row_no)
-                .values(state="dup_in_file", repeats=first, errors=[error], entity_id=None)
-            )
-            chunks.add(chunk_no)
-    return sorted(chunks)
-
-
-def _count_anew(session: Session, found: Import, chunks: list[int]) -> None:
-    for number, counts in count_rows(session, found.id, chunks).items():
-        session.connection().execute(
-            update(CHUNKS)
-            .where(
-                CHUNKS.c.tenant_id == found.tenant_id,
-                CHUNKS.c.import_id == found.id,
-                CHUNKS.c.n == number,
-            )
-            .values(counts=dict(counts))
-        )
-
-
-def _in_parts(numbers: list[int]) -> Iterable[list[int]]:
-    for start in range(0, len(numbers), CHUNKS_AT_ONCE):
-        yield numbers[start : start + CHUNKS_AT_ONCE]
 
 
 def _end_write(session: Session, found: Import, now: datetime) -> None:
