@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -16,6 +17,7 @@ from meet2be.imports.limits import KEPT_FOR
 from meet2be.imports.listing import MOVING
 from meet2be.imports.models import Import, ImportChunk, ImportRow
 
+_log = logging.getLogger("meet2be.imports")
 AT_ONCE: Final = 100
 STUCK_AFTER: Final = timedelta(minutes=45)
 """Longer than any job of an import takes: nobody works on one that stood still for so long."""
@@ -39,10 +41,16 @@ def wake_imports(desk: ImportDesk) -> int:
             .where(Import.state.in_(MOVING), Import.updated_at < before, ~lately)
             .limit(AT_ONCE)
         ).all()
+    woken = 0
     for tenant_id, uid, turn in stuck:
-        if not _end_if_cancelling(desk, tenant_id, uid, turn):
-            _begin_again(desk, tenant_id, uid, turn)
-    return len(stuck)
+        try:
+            if not _end_if_cancelling(desk, tenant_id, uid, turn):
+                _begin_again(desk, tenant_id, uid, turn)
+        except Exception:  # the others are not to wait for this one
+            _log.exception("the import '%s' could not be begun again", uid)
+        else:
+            woken += 1
+    return woken
 
 
 def _end_if_cancelling(desk: ImportDesk, tenant_id: int, uid: str, turn: int) -> bool:
@@ -71,28 +79,41 @@ def tidy_imports(desk: ImportDesk) -> int:
 
     What an import came to stays in its entry and in the audit log. One that is at work is left.
     """
-    now, tidied = desk.clock.now(), 0
+    now, tidied, last = desk.clock.now(), 0, 0
     while True:
         with desk.database.system_session("tidy: what old imports left", read_only=True) as look:
             found = look.execute(
-                select(Import.tenant_id, Import.id)
+                select(Import.tenant_id, Import.id, Import.storage_key)
                 .where(
                     Import.storage_key.is_not(None),
                     Import.state.not_in(MOVING),
                     Import.updated_at < now - KEPT_FOR,
+                    Import.id > last,  # one that cannot be tidied keeps no other from it
                 )
+                .order_by(Import.id)
                 .limit(AT_ONCE)
             ).all()
-        for tenant_id, import_id in found:
-            with desk.database.tenant_session(tenant_id) as session:
-                _tidy(desk, session, import_id, now)
-                session.commit()
-            tidied += 1
+        for tenant_id, import_id, key in found:
+            tidied += _tidied(desk, tenant_id, import_id, str(key), now)
+            last = import_id
         if len(found) < AT_ONCE:
             return tidied
 
 
-def _tidy(desk: ImportDesk, session: Session, import_id: int, now: datetime) -> None:
+def _tidied(desk: ImportDesk, tenant_id: int, import_id: int, key: str, now: datetime) -> bool:
+    try:
+        # Before anything is written: stores are slow, and SQLite lets one write at a time.
+        desk.store.delete(key)
+        with desk.database.tenant_session(tenant_id) as session:
+            _tidy(session, import_id, now)
+            session.commit()
+    except Exception:  # the next run tries again
+        _log.exception("the old import %s could not be tidied", import_id)
+        return False
+    return True
+
+
+def _tidy(session: Session, import_id: int, now: datetime) -> None:
     found = session.get_one(Import, import_id, with_for_update=True)
     if found.storage_key is None or found.state in MOVING:
         return
@@ -101,7 +122,6 @@ def _tidy(desk: ImportDesk, session: Session, import_id: int, now: datetime) -> 
             delete(model).where(model.import_id == import_id),
             execution_options={"synchronize_session": False},
         )
-    desk.store.delete(found.storage_key)
     found.storage_key = None
     if found.undo_until is not None:
         found.undo_until = min(found.undo_until, now)
