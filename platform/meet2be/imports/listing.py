@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass, field
@@ -13,8 +14,10 @@ from sqlalchemy.orm import Session
 from meet2be.accounts.services import names_of
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.events.models import Event
-from meet2be.imports.models import ROW_STATES, Import, ImportRow
+from meet2be.imports.errors import unpacked
+from meet2be.imports.models import ROW_STATES, Import, ImportChunk, ImportRow
 from meet2be.imports.queries import UPDATES, is_problem, totals
+from meet2be.language import Message
 
 NEWEST_FIRST = Order((Import.id,), descending=True)
 BY_NUMBER = Order((ImportRow.row_no,))
@@ -92,6 +95,17 @@ def progress_of(session: Session, found: Import) -> Progress:
     """Return how far an import is."""
     rows, chunks, _ = totals(session, found.id)
     return Progress(found.state, found.rows_read, found.rows_total, rows, chunks)
+
+
+def failures_of(session: Session, found: Import) -> list[tuple[int, Message]]:
+    """Return why parts of an import were given up: how many for each reason."""
+    reasons = session.scalars(
+        select(ImportChunk.error).where(
+            ImportChunk.import_id == found.id, ImportChunk.state == "failed"
+        )
+    )
+    counted = Counter(json.dumps(reason, sort_keys=True) for reason in reasons if reason)
+    return [(number, unpacked(json.loads(reason))) for reason, number in counted.most_common(5)]
 
 
 def rows_page(session: Session, found: Import, state: str, part: Slice) -> Page:

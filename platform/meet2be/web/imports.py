@@ -313,6 +313,7 @@ def _page(found: Import, problem: str = "", code: int = 200) -> ResponseReturnVa
             can_undo=verbs.can_undo(session, found),
             earlier=verbs.same_file(session, found) if found.state == "validated" else None,
             error=unpacked(found.error) if found.error else None,
+            failures=listing.failures_of(session, found),
             problem=problem,
             reasons=report.reasons,
             row_words=report.row_words,
