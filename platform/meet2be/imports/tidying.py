@@ -46,7 +46,7 @@ def wake_imports(desk: ImportDesk) -> int:
         try:
             if not _end_if_cancelling(desk, tenant_id, uid, turn):
                 _begin_again(desk, tenant_id, uid, turn)
-        except Exception:  # the others are not to wait for this one
+        except Exception:  # noqa: BLE001 -- the others are not to wait for this one
             _log.exception("the import '%s' could not be begun again", uid)
         else:
             woken += 1
@@ -107,7 +107,7 @@ def _tidied(desk: ImportDesk, tenant_id: int, import_id: int, key: str, now: dat
         with desk.database.tenant_session(tenant_id) as session:
             _tidy(session, import_id, now)
             session.commit()
-    except Exception:  # the next run tries again
+    except Exception:  # noqa: BLE001 -- the next run tries again
         _log.exception("the old import %s could not be tidied", import_id)
         return False
     return True
