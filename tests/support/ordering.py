@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -14,7 +15,7 @@ from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.refund_sending import send_refund
 from meet2be.checkout.steps import Outcome, Wait
 from meet2be.checkout.warehouse import notify_warehouse
-from meet2be.events.models import TicketType
+from meet2be.events.models import Event, TicketType
 from meet2be.integrations.guarded_http import Answer, HookCallFailed
 from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.models import Refund
@@ -49,10 +50,17 @@ class Warehouse:
 
 @dataclass
 class Shop:
-    """The event's box office."""
+    """The event's box office; the event is still to come, whatever the provider's clock shows."""
 
     of: Conference
     warehouse: Warehouse = field(default_factory=Warehouse)
+
+    def __post_init__(self) -> None:
+        begins = self.of.clock.now() + timedelta(days=90)
+        with self.of.database.tenant_session(self.of.tenant.id) as session:
+            event = session.get_one(Event, self.of.event.id)
+            event.starts_at, event.ends_at = begins, begins + timedelta(days=2)
+            session.commit()
 
     @property
     def desk(self) -> CheckoutDesk:

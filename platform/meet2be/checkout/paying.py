@@ -236,9 +236,12 @@ def _book(
     step = rows.steps_of(session, order.id)[STEP]
     payment = session.get_one(Payment, asking.payment_id, with_for_update=True)
     taken = Taken(order, step, rows.event_of(session, order))
+    if isinstance(answer, Charged):
+        return _charged(session, taken, asking, payment, answer.payment, now)
+    if step.state != "doing" or step.attempts != asking.attempt or payment.status != "created":
+        # Somebody else has asked or was told meanwhile: what they know is newer than this.
+        return _by_what_is_known(session, taken, now)
     match answer:
-        case Charged(found):
-            return _charged(session, taken, payment, found, now)
         case Refused(code, text):
             payment.status = "failed"
             return _refused(session, taken, code, text, now)
@@ -254,8 +257,21 @@ def _book(
             assert_never(answer)
 
 
+def _by_what_is_known(session: Session, taken: Taken, now: datetime) -> Outcome:
+    paid = [each for each in _payments(session, taken.order) if each.status == "succeeded"]
+    if paid:
+        return _money_is_in(session, taken, paid, now)
+    lease = taken.step.lease_until if taken.step.state == "doing" else None
+    return "stop" if lease is None else Wait(max(1.0, (lease - now).total_seconds()))
+
+
 def _charged(
-    session: Session, taken: Taken, payment: Payment, found: ProviderPayment, now: datetime
+    session: Session,
+    taken: Taken,
+    asking: _Asking,
+    payment: Payment,
+    found: ProviderPayment,
+    now: datetime,
 ) -> Outcome:
     payment.provider_ref = found.id
     if found.status == "succeeded" and payment.status in {"created", "pending", "failed"}:
@@ -265,22 +281,20 @@ def _charged(
     elif found.status == "failed" and payment.status in {"created", "pending"}:
         payment.status = "failed"
     session.flush()
-    if payment.status == "succeeded":
-        paid = [each for each in _payments(session, taken.order) if each.status == "succeeded"]
-        return _money_is_in(session, taken, paid, now)
+    is_mine = taken.step.state == "doing" and taken.step.attempts == asking.attempt
+    if payment.status == "succeeded" or not is_mine:
+        return _by_what_is_known(session, taken, now)
     if payment.status == "failed":
         return _refused(session, taken, found.provider_status, found.provider_status, now)
-    if taken.step.state in {"doing", "todo"}:
-        taken.step.state, taken.step.lease_until = "waiting", None
-        action = {"action_url": found.action_url, "waits_for": found.provider_status}
-        taken.step.result = {**taken.step.result, **action}
+    taken.step.state, taken.step.lease_until = "waiting", None
+    action = {"action_url": found.action_url, "waits_for": found.provider_status}
+    taken.step.result = {**taken.step.result, **action}
     return "stop"
 
 
 def _refused(session: Session, taken: Taken, code: str, text: str, now: datetime) -> Outcome:
     """Leave the order as it is: its buyer may pay in another way while its tickets are held."""
-    if taken.step.state not in rows.OVER:
-        rows.fail(taken.step, now, f"{code}: {text}")
+    rows.fail(taken.step, now, f"{code}: {text}")
     if taken.order.status == "pending":
         taken.order.problem = code[:128]
     taken.order.payment_method = None
