@@ -15,11 +15,11 @@ from sqlalchemy.orm import Session
 
 from meet2be.accounts.errors import LoginThrottled
 from meet2be.accounts.members import end_sessions
-from meet2be.accounts.models import AccountToken, User
+from meet2be.accounts.models import User
 from meet2be.accounts.passwords import hash_password
 from meet2be.accounts.services import Browser, normalise_email
 from meet2be.accounts.throttle import note_attempt, seconds_to_wait
-from meet2be.accounts.tokens import TokenRefused, issue, look_up, redeem
+from meet2be.accounts.tokens import TokenRefused, end_all, issue, look_up, redeem
 from meet2be.audit.services import Actor, record
 from meet2be.db.columns import new_uid
 from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, Sender, post
@@ -60,7 +60,8 @@ def ask(
 
 def whose(session: Session, secret: str, purpose: str, now: datetime) -> User:
     """Return whose password a link lets choose, without using it up; raises ``TokenRefused``."""
-    return _person(session, look_up(session, secret, purpose, now))
+    token = look_up(session, secret, purpose, now)
+    return _person(session.get_one(User, token.user_id), purpose)
 
 
 def choose(
@@ -73,16 +74,20 @@ def choose(
     sender: Sender,
     base_url: str,
 ) -> tuple[User, int | None]:
-    """Use a link up, set the password, and log all browsers of the person out.
+    """Use a link up, set the password, and end all other links and log-ins of the person.
 
     Returns the person and which organisation welcomed them. The caller commits. Raises
     ``WeakPassword`` (the link stays good) and ``TokenRefused``.
     """
-    user = whose(session, secret, purpose, now)
+    token = look_up(session, secret, purpose, now)
+    # Of two links of a person that are opened at once, the second sees what the first did.
+    found = session.get_one(User, token.user_id, with_for_update=True, populate_existing=True)
+    user = _person(found, purpose)
     user.password_hash = hash_password(password)
     token = redeem(session, secret, purpose, now)
     user.status = "active"
     end_sessions(session, user.id, now)
+    end_all(session, user.id, now)
     actor = Actor("user", str(user.id), ip=browser.ip, user_agent=browser.user_agent)
     action = "password.reset" if purpose == RESET else "password.chosen"
     record(session, actor, action, "user", user.uid, tenant_id=token.tenant_id)
@@ -99,9 +104,10 @@ def tell_changed(
     _mail(session, user, "password_changed", context, sender, now)
 
 
-def _person(session: Session, token: AccountToken) -> User:
-    user = session.get_one(User, token.user_id)
-    if user.status not in {"active", "invited"}:
+def _person(user: User, purpose: str) -> User:
+    """Return the person of a link; a welcome is for whoever has no password yet."""
+    is_late = purpose == WELCOME and user.password_hash is not None
+    if is_late or user.status not in {"active", "invited"}:
         raise TokenRefused
     return user
 

@@ -94,6 +94,19 @@ def redeem(session: Session, secret: str, purpose: str, now: datetime) -> Accoun
     return token
 
 
+def end_all(session: Session, user_id: int, now: datetime) -> None:
+    """End every link of a person that is open, of all kinds; the caller commits.
+
+    They count as used rather than late: a request that began before is refused as well.
+    """
+    session.execute(
+        update(AccountToken)
+        .where(AccountToken.user_id == user_id, AccountToken.used_at.is_(None))
+        .values(used_at=now)
+        .execution_options(synchronize_session=False)
+    )
+
+
 def prune(session: Session, before: datetime) -> None:
     """Forget tokens whose time was over before a moment; the caller commits."""
     session.execute(
