@@ -29,6 +29,10 @@ class Inviting:
     def member(self, role: str, **fields: object) -> User:
         return make_user(self.database, self.tenant, role, **fields)
 
+    def elsewhere(self) -> "Inviting":
+        """Return another organisation."""
+        return inviting(self.database, self.clock)
+
     def invite(self, by: User, by_role: str, email: str, role: str) -> str:
         """Invite somebody and return the link's secret."""
         host = invitations.Host(authority(by, by_role), by.name, SENDER, "http://localhost")

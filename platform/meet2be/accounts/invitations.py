@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.members import Authority, MemberError, role_words, seats_taken
 from meet2be.accounts.models import User
-from meet2be.accounts.passwords import hash_password
+from meet2be.accounts.newcomers import make_person
 from meet2be.accounts.services import normalise_email
 from meet2be.accounts.standing import still_counts
 from meet2be.accounts.tokens import TokenRefused
@@ -174,25 +174,19 @@ def find_by_secret(session: Session, secret: str, now: datetime) -> tuple[Invita
     return row[0], row[1]
 
 
-def known_person(session: Session, email_norm: str) -> User | None:
-    """Return the person of an address who has a password to log in with, None for others."""
-    user = session.scalar(select(User).where(User.email_norm == email_norm))
-    return user if user is not None and user.password_hash is not None else None
-
-
 def accept_as_new(
     session: Session, secret: str, name: str, password: str, locale: str, now: datetime
 ) -> tuple[User, int]:
     """Make the person with that name and password a member; returns them and the tenant's number.
 
-    The caller commits. Raises ``TokenRefused`` (also where the address has an account with a
-    password: that one logs in), ``WeakPassword``, and ``BadName``.
+    The caller commits, and rolls back after an error: the link is used up first, so that of two
+    clicks the second finds it so. Raises ``TokenRefused``, ``WeakPassword``, ``BadName``, and
+    ``AccountJustMade`` where the address has an account with a password: that one logs in.
     """
     invitation, _tenant = find_by_secret(session, secret, now)
-    if known_person(session, invitation.email_norm) is not None:
-        raise TokenRefused
-    user = make_person(session, invitation.email, name, password, locale)
-    return user, _accept(session, invitation, user, now)
+    _claim(session, invitation, now)
+    user = make_person(session, invitation.email, name, password, locale, now)
+    return user, _join(session, invitation, user)
 
 
 def accept_as(session: Session, secret: str, user: User, now: datetime) -> int:
@@ -201,42 +195,14 @@ def accept_as(session: Session, secret: str, user: User, now: datetime) -> int:
     The caller commits. Raises ``TokenRefused`` when the link was mailed to somebody else.
     """
     invitation, _tenant = find_by_secret(session, secret, now)
-    if invitation.email_norm != user.email_norm:
+    if invitation.email_norm != user.email_norm or user.status != "active":
         raise TokenRefused
-    return _accept(session, invitation, user, now)
+    _claim(session, invitation, now)
+    return _join(session, invitation, user)
 
 
-class BadName(MemberError):
-    """A name that is empty."""
-
-    def __init__(self) -> None:
-        super().__init__(Message("Please tell your name"))
-
-
-def make_person(session: Session, email: str, name: str, password: str, locale: str) -> User:
-    """Return the person of an address, with this name and password, who can log in from now on.
-
-    Somebody may have brought the address with a list before: then it is that person.
-    """
-    name = " ".join(name.split())[:200]
-    if not name:
-        raise BadName
-    norm, password_hash = normalise_email(email), hash_password(password)
-    user = session.scalar(select(User).where(User.email_norm == norm).with_for_update())
-    if user is None:
-        user = User(email=email, email_norm=norm, name=name, locale=locale)
-        session.add(user)
-    elif user.status not in {"invited", "active"}:
-        raise TokenRefused
-    user.name, user.locale, user.status = name, locale, "active"
-    user.password_hash = password_hash
-    session.flush()
-    return user
-
-
-def _accept(session: Session, invitation: Invitation, user: User, now: datetime) -> int:
-    if user.status != "active":
-        raise TokenRefused
+def _claim(session: Session, invitation: Invitation, now: datetime) -> None:
+    """Use an invitation up; of two at the same time one gets it. Raises ``TokenRefused``."""
     taken = session.execute(
         update(Invitation)
         .where(
@@ -244,18 +210,25 @@ def _accept(session: Session, invitation: Invitation, user: User, now: datetime)
             Invitation.accepted_at.is_(None),
             Invitation.withdrawn_at.is_(None),
         )
-        .values(accepted_at=now, accepted_by=user.id)
+        .values(accepted_at=now)
         .returning(Invitation.id)
         .execution_options(synchronize_session=False)
     ).all()
     if not taken:
         raise TokenRefused
+
+
+def _join(session: Session, invitation: Invitation, user: User) -> int:
+    """Give somebody the place that a claimed invitation promises; returns the tenant's number."""
     tenant_id = invitation.tenant_id
-    already = select(Membership.id).where(
-        Membership.tenant_id == tenant_id, Membership.user_id == user.id
-    )
-    if session.scalar(already) is None:
-        session.add(Membership(tenant_id=tenant_id, user_id=user.id, role=invitation.role))
+    invitation.accepted_by = user.id
+    session.flush()
+    try:
+        with session.begin_nested():
+            session.add(Membership(tenant_id=tenant_id, user_id=user.id, role=invitation.role))
+            session.flush()
+    except IntegrityError:
+        return tenant_id  # by another way, such as a list: the role they have there stays
     record(
         session, Actor("user", str(user.id)), "member.joined", "user", user.uid,
         after={"role": invitation.role}, reason="accepted an invitation", tenant_id=tenant_id,

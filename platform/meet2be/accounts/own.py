@@ -9,12 +9,13 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.errors import LoginRefused
-from meet2be.accounts.invitations import BadName
 from meet2be.accounts.members import MemberError, end_sessions
 from meet2be.accounts.models import User, WebSession
+from meet2be.accounts.newcomers import BadName
 from meet2be.accounts.passwords import hash_password
 from meet2be.accounts.resets import tell_changed
 from meet2be.accounts.services import Browser, SessionLifetime, prove
+from meet2be.accounts.tokens import end_all
 from meet2be.audit.services import Actor, record
 from meet2be.language import LANGUAGES, Message, language_of
 from meet2be.mailings.services import Sender
@@ -77,8 +78,8 @@ def change_password(
 ) -> int:
     """Give a person a new password and log their other browsers out; returns how many.
 
-    The caller commits. Raises ``LoginRefused`` or ``LoginThrottled`` when the present one is wrong,
-    and ``WeakPassword``.
+    Links that were mailed to choose one end. The caller commits. Raises ``LoginRefused`` or
+    ``LoginThrottled`` when the present one is wrong, and ``WeakPassword``.
     """
     email = session.scalars(select(User.email).where(User.id == user_id)).one()
     user = prove(session, email, present, browser, now)
@@ -86,6 +87,7 @@ def change_password(
         raise LoginRefused
     user.password_hash = hash_password(wanted)
     ended = end_sessions(session, user_id, now, but=session_id)
+    end_all(session, user_id, now)
     actor = Actor("user", str(user_id), ip=browser.ip, user_agent=browser.user_agent)
     record(session, actor, "password.changed", "user", user.uid)
     tell_changed(session, user, browser, now, sender, base_url)

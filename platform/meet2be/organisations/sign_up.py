@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 from meet2be.accounts.errors import LoginThrottled
 from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.models import User
+from meet2be.accounts.newcomers import make_person
 from meet2be.accounts.services import Browser, normalise_email
 from meet2be.accounts.throttle import note_attempt, seconds_to_wait
 from meet2be.accounts.tokens import TokenRefused
@@ -115,6 +116,26 @@ def confirm(session: Session, secret: str, user: User, browser: Browser, now: da
     found = find_by_secret(session, secret, now)
     if found.email_norm != user.email_norm or user.status != "active":
         raise TokenRefused
+    _claim(session, found, now)
+    return _opened(session, found, user, browser)
+
+
+def confirm_as_new(
+    session: Session, secret: str, name: str, password: str, browser: Browser, now: datetime
+) -> tuple[User, Tenant]:
+    """Make the organisation and its owner, with that name and password.
+
+    The caller commits, and rolls back after an error: the link is used up first, so that of two
+    clicks the second finds it so. Raises what `confirm` and `make_person` raise.
+    """
+    found = find_by_secret(session, secret, now)
+    _claim(session, found, now)
+    user = make_person(session, found.email, name, password, found.locale, now)
+    return user, _opened(session, found, user, browser)
+
+
+def _claim(session: Session, found: SignUp, now: datetime) -> None:
+    """Use a wish up; of two at the same time one gets it. Raises ``TokenRefused``."""
     used = session.execute(
         update(SignUp)
         .where(SignUp.id == found.id, SignUp.confirmed_at.is_(None))
@@ -124,6 +145,9 @@ def confirm(session: Session, secret: str, user: User, browser: Browser, now: da
     ).all()
     if not used:
         raise TokenRefused
+
+
+def _opened(session: Session, found: SignUp, user: User, browser: Browser) -> Tenant:
     tenant = Tenant(
         uid=new_uid(), slug=found.slug, name=found.tenant_name, locale=found.locale,
         timezone=found.timezone, currency=found.currency, confirm_limit_minor=CONFIRM_LIMIT,

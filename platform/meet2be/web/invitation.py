@@ -10,6 +10,7 @@ from meet2be.accounts import invitations
 from meet2be.accounts.errors import LoginError, WeakPassword
 from meet2be.accounts.members import MemberError
 from meet2be.accounts.models import User
+from meet2be.accounts.newcomers import known_person
 from meet2be.accounts.own import locale_for
 from meet2be.accounts.passwords import SHORTEST
 from meet2be.accounts.services import open_session, prove, switch_tenant
@@ -59,7 +60,7 @@ def _join(session: Session, secret: str, found: Invitation) -> ResponseReturnVal
         switch_tenant(session, g.identity, tenant_uid)
         return redirect(url_for("events.index"), 303)
     password = form.get("password", "")
-    if invitations.known_person(session, found.email_norm) is not None:
+    if known_person(session, found.email_norm) is not None:
         user = prove(session, found.email, password, browser(), now)
         tenant_id = invitations.accept_as(session, secret, user, now)
     else:
@@ -86,7 +87,7 @@ def _page(secret: str, problem: str = "", status: int = 200) -> ResponseReturnVa
             found, tenant = invitations.find_by_secret(session, secret, platform.clock.now())
         except TokenRefused as error:
             return gone(error)
-        known = invitations.known_person(session, found.email_norm)
+        known = known_person(session, found.email_norm)
         inviter = session.get(User, found.invited_by) if found.invited_by is not None else None
         me = session.get(User, g.identity.user_id) if g.identity is not None else None
     if me is None:

@@ -7,9 +7,9 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.errors import LoginError, LoginThrottled, WeakPassword
-from meet2be.accounts.invitations import known_person, make_person
 from meet2be.accounts.members import MemberError
 from meet2be.accounts.models import User
+from meet2be.accounts.newcomers import known_person
 from meet2be.accounts.own import locale_for, zones
 from meet2be.accounts.passwords import SHORTEST
 from meet2be.accounts.services import open_session, prove
@@ -17,7 +17,7 @@ from meet2be.accounts.tokens import TokenRefused
 from meet2be.language import LANGUAGES, _, said, speak, spoken
 from meet2be.organisations import sign_up
 from meet2be.organisations.details import COMMON_CURRENCIES, ProfileRefused
-from meet2be.tenancy.models import SignUp
+from meet2be.tenancy.models import SignUp, Tenant
 from meet2be.web.cancelling import Problems
 from meet2be.web.passwords import gone
 from meet2be.web.security import browser, lifetime, public, remember, services
@@ -80,8 +80,7 @@ def do_confirm(secret: str) -> ResponseReturnValue:
         try:
             found = sign_up.find_by_secret(session, secret, now)
             speak(found.locale)
-            user = _owner(session, found)
-            tenant = sign_up.confirm(session, secret, user, browser(), now)
+            user, tenant = _opened(session, secret, found)
             cookie = open_session(session, user.id, tenant.id, browser(), now, lifetime())
             session.commit()
         except TokenRefused as error:
@@ -93,16 +92,20 @@ def do_confirm(secret: str) -> ResponseReturnValue:
     return remember(redirect(url_for("events.index"), 303), cookie)
 
 
-def _owner(session: Session, found: SignUp) -> User:
-    given = request.form
+def _opened(session: Session, secret: str, found: SignUp) -> tuple[User, Tenant]:
+    """Open it for whoever is logged in, for a known person, or for somebody new."""
+    given, now = request.form, services().clock.now()
     password = given.get("password", "")
     if g.identity is not None:
-        return session.get_one(User, g.identity.user_id)
-    if known_person(session, found.email_norm) is not None:
-        return prove(session, found.email, password, browser(), services().clock.now())
-    if password != given.get("again", ""):
-        raise MemberError(_("The two passwords differ"))
-    return make_person(session, found.email, given.get("name", ""), password, found.locale)
+        user = session.get_one(User, g.identity.user_id)
+    elif known_person(session, found.email_norm) is not None:
+        user = prove(session, found.email, password, browser(), now)
+    else:
+        if password != given.get("again", ""):
+            raise MemberError(_("The two passwords differ"))
+        name = given.get("name", "")
+        return sign_up.confirm_as_new(session, secret, name, password, browser(), now)
+    return user, sign_up.confirm(session, secret, user, browser(), now)
 
 
 def _form(problems: Problems) -> str:
