@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from sqlalchemy import select
+
 from meet2be.accounts import invitations, members
 from meet2be.accounts.members import Authority
 from meet2be.accounts.models import User
@@ -9,7 +11,7 @@ from meet2be.audit.services import Actor
 from meet2be.db import Database
 from meet2be.mailings.services import Sender
 from meet2be.organisations import leaving
-from meet2be.tenancy.models import Tenant
+from meet2be.tenancy.models import Invitation, Tenant
 from onqueue.testing.clock import FakeClock
 from support.factories import make_tenant, make_user
 from support.mailed import link_in
@@ -35,11 +37,16 @@ class Inviting:
 
     def invite(self, by: User, by_role: str, email: str, role: str) -> str:
         """Invite somebody and return the link's secret."""
-        host = invitations.Host(authority(by, by_role), by.name, SENDER, "http://localhost")
         with self.database.tenant_session(self.tenant.id) as session:
-            invitations.invite(session, email, role, "en-GB", host, self.clock.now())
+            invitations.invite(session, email, role, "en-GB", host(by, by_role), self.clock.now())
             session.commit()
         return link_in(self.database, "invitation").rpartition("/")[2]
+
+    def resend(self, by: User, by_role: str, email: str) -> None:
+        with self.database.tenant_session(self.tenant.id) as session:
+            uid = session.scalars(select(Invitation.uid).where(Invitation.email == email)).one()
+            invitations.resend(session, uid, host(by, by_role), self.clock.now())
+            session.commit()
 
     def join(self, secret: str, name: str = "Nora Neu") -> User:
         """Accept as somebody new; raises what the service does."""
@@ -64,6 +71,11 @@ class Inviting:
 def authority(person: User, role: str) -> Authority:
     """Return what a person of a role may give."""
     return Authority(Actor("user", str(person.id)), role)
+
+
+def host(person: User, role: str) -> invitations.Host:
+    """Return somebody who invites."""
+    return invitations.Host(authority(person, role), person.name, SENDER, "http://localhost")
 
 
 def inviting(database: Database, clock: FakeClock) -> Inviting:

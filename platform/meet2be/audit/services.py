@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meet2be.audit.models import AuditEntry
@@ -41,6 +43,14 @@ def person_of(by: By) -> int | None:
         is_person = by.kind in {"user", "operator"} and (by.id or "").isdecimal()
         return int(by.id or 0) if is_person else None
     return by
+
+
+def count_since(session: Session, actions: Collection[str], since: datetime) -> int:
+    """Return how often these were done after a moment, in the session's tenant."""
+    wanted = select(func.count(AuditEntry.id)).where(
+        AuditEntry.action.in_(actions), AuditEntry.at > since
+    )
+    return session.scalar(wanted) or 0
 
 
 def record(

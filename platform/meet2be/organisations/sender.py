@@ -15,7 +15,7 @@ from typing import Final
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
-from meet2be.audit.services import Actor, record
+from meet2be.audit.services import Actor, count_since, record
 from meet2be.db.columns import new_uid
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
@@ -26,8 +26,10 @@ from meet2be.tenancy.models import SenderCheck, Tenant
 DIGITS: Final = 8
 TRIES: Final = 5
 VALID: Final = timedelta(hours=1)
+ASKED: Final = "sender.asked"
 PAUSE: Final = timedelta(minutes=2)
-"""Between two codes: they go to an address that may be anybody's."""
+MOST_A_DAY: Final = 20
+"""Codes go to an address that may be anybody's: a pause between two, and so many in all."""
 
 
 class SenderRefused(Meet2BeError):
@@ -49,21 +51,18 @@ def ask(
     name, email = " ".join(name.split())[:200], one_address(email)
     if not name:
         raise SenderRefused(Message("A sender needs a name that readers see"))
-    tenant = session.scalars(select(Tenant)).one()
+    # Locked: two that ask at the same time are one after the other.
+    tenant = session.scalars(select(Tenant).with_for_update()).one()
+    _check_pace(session, now)
     check = waiting_check(session)
-    if check is not None and check.updated_at > now - PAUSE:
-        raise SenderRefused(
-            Message("A code was mailed just now: wait two minutes before you ask for another")
-        )
     if check is None:
         check = SenderCheck(email=email, name=name, code_hash="", expires_at=now)
         session.add(check)
     code = "".join(secrets.choice("0123456789") for _ in range(DIGITS))
     check.email, check.name, check.tries = email, name, 0
     check.code_hash, check.expires_at = _hashed(tenant, email, code), now + VALID
-    check.updated_at = now
     check.asked_by = int(actor.id) if actor.id and actor.id.isdecimal() else None
-    record(session, actor, "sender.asked", "tenant", tenant.uid, after={"email": email})
+    record(session, actor, ASKED, "tenant", tenant.uid, after={"email": email})
     draft = MailDraft(
         tenant_id=tenant.id,
         kind="sender_check",
@@ -135,6 +134,18 @@ def take_back(session: Session, actor: Actor) -> bool:
     )  # fmt: skip
     tenant.sender_name = tenant.sender_email = tenant.sender_verified_at = None
     return True
+
+
+def _check_pace(session: Session, now: datetime) -> None:
+    """Raise ``SenderRefused`` for too many codes; the audit log says when each was mailed."""
+    if count_since(session, (ASKED,), now - PAUSE):
+        raise SenderRefused(
+            Message("A code was mailed just now: wait two minutes before you ask for another")
+        )
+    if count_since(session, (ASKED,), now - timedelta(days=1)) >= MOST_A_DAY:
+        raise SenderRefused(
+            Message("%(most)s codes were mailed today: go on tomorrow", {"most": MOST_A_DAY})
+        )
 
 
 def _hashed(tenant: Tenant, email: str, code: str) -> str:

@@ -3,6 +3,8 @@
 import pytest
 from sqlalchemy import select, update
 
+from meet2be.accounts import invitations
+from meet2be.accounts.invitations import TooManyInvitations
 from meet2be.accounts.tokens import TokenRefused
 from meet2be.audit.models import AuditEntry
 from meet2be.db import Database
@@ -66,3 +68,17 @@ def test_a_link_is_asked_again_whether_who_invited_still_could(aurora: Inviting)
     with pytest.raises(TokenRefused):
         aurora.join(by_admin)
     assert aurora.join(by_operator).status == "active"
+
+
+def test_mails_are_counted_not_invitations(
+    aurora: Inviting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(invitations, "MOST_A_DAY", 3)
+    owner = aurora.member("owner")
+    aurora.invite(owner, "owner", "kim@example.org", "viewer")
+    aurora.resend(owner, "owner", "kim@example.org")
+    aurora.resend(owner, "owner", "kim@example.org")
+    with pytest.raises(TooManyInvitations):
+        aurora.resend(owner, "owner", "kim@example.org")
+    aurora.clock.advance(86_401)
+    aurora.resend(owner, "owner", "kim@example.org")

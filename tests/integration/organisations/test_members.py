@@ -1,9 +1,9 @@
 """Who joins an organisation, who leaves it, and what nobody may give."""
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from meet2be.audit.models import AuditEntry
-from meet2be.tenancy.models import Membership
+from meet2be.tenancy.models import Invitation, Membership
 from support.factories import make_tenant
 from support.house import NEW, House
 from support.mailed import link_in, mails_of
@@ -139,4 +139,20 @@ def test_a_full_organisation_is_refused_in_words(house: House) -> None:
     assert house.invite("kim@example.org").status_code == 303
     answer = house.invite("lou@example.org")
     assert answer.status_code == 422
+    assert "limit is reached (Members: 3)" in answer.text
+
+
+def test_an_invitation_that_was_too_late_takes_a_seat_again(house: House) -> None:
+    operator = house.web.operator()
+    operator.post(f"/operator/tenants/{house.tenant.uid}/limits", members="3")
+    house.invite("kim@example.org")
+    page = house.admin.page("/settings/members")
+    uid = page.split("/settings/members/invitations/")[1].split("/")[0]
+    with house.database.tenant_session(house.tenant.id) as session:
+        session.execute(update(Invitation).values(expires_at=house.clock.now()))
+        session.commit()
+    house.clock.advance(1)
+    assert house.invite("lou@example.org").status_code == 303
+    answer = house.admin.post(f"/settings/members/invitations/{uid}/resend")
+    assert answer.status_code == 409
     assert "limit is reached (Members: 3)" in answer.text

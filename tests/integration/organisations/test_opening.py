@@ -126,6 +126,10 @@ def test_five_wrong_codes_end_it_and_codes_are_not_mailed_one_after_the_other(
     given = {"name": "Aurora", "email": "tickets@aurora.example"}
     house.admin.post("/settings/sender", **given)
     assert house.admin.post("/settings/sender", **given).status_code == 422
+    assert house.admin.post("/settings/sender/remove").status_code == 303
+    assert house.admin.post("/settings/sender", **given).status_code == 422
+    house.clock.advance(121)
+    assert house.admin.post("/settings/sender", **given).status_code == 303
     found = re.search(r"\d{8}", mails_of(house.database, "sender_check")[-1].subject or "")
     assert found is not None
     for _ in range(5):
