@@ -42,7 +42,7 @@ def is_wanted(delivery: MailDelivery, mail_id: int) -> bool:
 def wait_for_slot_tx(delivery: MailDelivery, mail_id: int, wait: float) -> None:
     """Write onto a mail that it waits for its reader's limit, and until when."""
     with delivery.session() as session:
-        mail = session.get(Mail, mail_id)
+        mail = session.get(Mail, mail_id, with_for_update=True)
         if mail is not None and mail.status in {"queued", "limited"}:
             _limit(session, mail, wait, delivery.clock.now())
             session.commit()
@@ -92,7 +92,8 @@ def let_through_tx(
         return rows
     now = delivery.clock.now()
     with delivery.session() as session:
-        for mail in session.scalars(select(Mail).where(Mail.id.in_(late)).order_by(Mail.id)):
+        still = select(Mail).where(Mail.id.in_(late), Mail.status == "queued").order_by(Mail.id)
+        for mail in session.scalars(still.with_for_update()):
             _limit(session, mail, late[mail.id], now)
             _note(session, mail)
         session.commit()
@@ -168,7 +169,7 @@ def post_again_tx(delivery: MailDelivery, mail_id: int) -> bool:
 def give_up_tx(delivery: MailDelivery, mail_id: int, reason: str) -> None:
     """Mark a mail as failed that nobody will try any more, also one that waits."""
     with delivery.session() as session:
-        mail = session.get(Mail, mail_id)
+        mail = session.get(Mail, mail_id, with_for_update=True)
         if mail is not None and mail.status in {"queued", "limited"}:
             outcome = Outcome("failed", reason)
             delivery.recorder.record(session, mail, outcome, delivery.clock.now())

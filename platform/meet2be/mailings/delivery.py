@@ -214,21 +214,21 @@ class _Delivering:
         try:
             answer = self.delivery.transport.transmit(mail.envelope, after)
             given = answer if isinstance(answer, GivenName) else None
-            outcome = Outcome("sent", answer, provider_id=given)
+            outcome = Outcome("sent", answer, provider_id=given, claim=self.token)
         except DeliveryUncertain as error:
-            outcome = Outcome("uncertain", error.text)
+            outcome = Outcome("uncertain", error.text, claim=self.token)
         except DeliveryRefused as error:
-            outcome = Outcome("failed", error.text, error.code)
+            outcome = Outcome("failed", error.text, error.code, claim=self.token)
         except TransportBroken as error:  # as some say it only when they are given the message
-            self._put_off(mail.row, error)
+            self._put_off(mail.row, error, self.token)
             raise
         except DeliveryDeferred as error:
-            self._put_off(mail.row, error)
+            self._put_off(mail.row, error, self.token)
             return
         self._unsettled.append((mail.row, outcome))
 
-    def _put_off(self, row: Row[Any], error: DeliveryDeferred) -> None:
-        outcome = Outcome("queued", error.text, error.code, logged="deferred")
+    def _put_off(self, row: Row[Any], error: DeliveryDeferred, claim: str | None = None) -> None:
+        outcome = Outcome("queued", error.text, error.code, logged="deferred", claim=claim)
         self._unsettled.append((row, outcome))
         self.left.append(row.id)
 
@@ -276,7 +276,10 @@ def expire_lost_claims(
 ) -> int:
     """Turn claims whose time is over into ``uncertain``; returns how many. The caller commits."""
     lost = session.scalars(
-        select(Mail).where(Mail.status == "sending", Mail.lease_until <= now).limit(limit)
+        select(Mail)
+        .where(Mail.status == "sending", Mail.lease_until <= now)
+        .limit(limit)
+        .with_for_update(skip_locked=True)  # the relay's step and the schedule's may meet
     ).all()
     for mail in lost:
         recorder.record(session, mail, _of_lost_claim(mail), now)

@@ -38,13 +38,18 @@ class Listener(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one try ended; ``logged`` is the log's word where it differs from the status."""
+    """How one try ended; ``logged`` is the log's word where it differs from the status.
+
+    ``claim`` is the token under which the mail was claimed for this try; without one the outcome
+    is of a mail that still is as it was read.
+    """
 
     status: str
     detail: str
     code: int | None = None
     logged: str | None = None
     provider_id: str | None = None
+    claim: str | None = None
 
 
 class OutcomeRecorder:
@@ -56,14 +61,18 @@ class OutcomeRecorder:
         self.listeners = dict(listeners or {})
         self.transport = transport
 
-    def record(self, session: Session, mail: Any, outcome: Outcome, now: datetime) -> None:
+    def record(self, session: Session, mail: Any, outcome: Outcome, now: datetime) -> bool:
         """Put ``outcome`` on ``mail`` (a ``Mail`` or a row of it) and all that follows from it.
 
+        False, and nothing is written, when somebody else has taken or settled the mail meanwhile.
         The caller commits.
         """
-        self.write(session.connection(), mail, outcome, now)
+        session.flush()
+        is_written = self.write(session.connection(), mail, outcome, now)
         if isinstance(mail, Mail):
             session.refresh(mail)
+        if not is_written:
+            return False
         if _is_no_such_mailbox(outcome):
             suppress(
                 session,
@@ -77,14 +86,17 @@ class OutcomeRecorder:
             announce(session, mail, "failed", now, code=str(outcome.code or ""))
         if outcome.status == "uncertain":
             _tell_admins(session, mail, now)
+        return True
 
-    def write(self, connection: Connection, mail: Any, outcome: Outcome, now: datetime) -> None:
+    def write(self, connection: Connection, mail: Any, outcome: Outcome, now: datetime) -> bool:
         """Do so for an outcome that does not go far, on a plain connection."""
         detail = outcome.detail[:LONGEST_DETAIL]
         is_sent = outcome.status == "sent"
         values = {
             "mail": mail.id,
             "mail_tenant": mail.tenant_id,
+            "was": mail.status if outcome.claim is None else "sending",
+            "holder": mail.lease_token if outcome.claim is None else outcome.claim,
             "new_status": outcome.status,
             "error": None if is_sent else detail,
             "sent": now if is_sent else None,
@@ -97,11 +109,13 @@ class OutcomeRecorder:
             "transport": self.transport,
             "provider_id": outcome.provider_id,
         }
-        sql.SETTLE_MAIL.run(connection, values)
+        if not sql.SETTLE_MAIL.run(connection, values):
+            return False
         sql.LOG_ATTEMPT.run(connection, values)
         listener = self.listeners.get(mail.related_type or "")
         if listener is not None and mail.related_id is not None:
             listener(connection, mail.tenant_id, mail.related_id, outcome.status, now)
+        return True
 
 
 def goes_far(outcome: Outcome) -> bool:

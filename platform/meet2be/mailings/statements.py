@@ -104,6 +104,14 @@ SETTLE_MAIL = Prepared(
     .where(
         _mail.id == bindparam("mail"),
         _mail.tenant_id.is_not_distinct_from(bindparam("mail_tenant")),
+        # What left has left, whoever tells it; all else is told by those whose turn it still is.
+        or_(
+            bindparam("new_status") == "sent",
+            and_(
+                _mail.status == bindparam("was"),
+                _mail.lease_token.is_not_distinct_from(bindparam("holder")),
+            ),
+        ),
     )
     .values(
         # A provider's news may be faster than our own record of what it took.
