@@ -88,12 +88,7 @@ def _sell(session: Session, taken: Taken, now: datetime) -> str | None:
             gone = stock.sell(session, order)
     except SoldOut:
         return "sold_out"
-    payment = session.scalar(
-        select(Payment)
-        .where(Payment.order_id == order.id, Payment.status == "succeeded")
-        .order_by(Payment.id)
-        .limit(1)
-    )
+    payment = _chosen(session, order)
     invoice = _invoice(session, order, now)
     if payment is not None and invoice is not None:
         payment.invoice_id = invoice.id
@@ -107,6 +102,12 @@ def _sell(session: Session, taken: Taken, now: datetime) -> str | None:
         publish(session, _sold_out(order, ticket, now))
     facts.note(session, EventDataStale(taken.event.uid))
     return None
+
+
+def _chosen(session: Session, order: Order) -> Payment | None:
+    """Return the payment that the payment step took for the order's own."""
+    uid = rows.steps_of(session, order.id)["process_payment"].result.get("payment")
+    return session.scalar(select(Payment).where(Payment.order_id == order.id, Payment.uid == uid))
 
 
 def _invoice(session: Session, order: Order, now: datetime) -> Invoice | None:

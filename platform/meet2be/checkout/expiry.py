@@ -80,7 +80,7 @@ def resume_stale_tx(desk: CheckoutDesk) -> int:
                 OrderStep.updated_at < now - STALE,
                 OrderStep.updated_at > now - GIVEN_UP,
                 or_(OrderStep.lease_until.is_(None), OrderStep.lease_until <= now),
-                Order.status.in_(("pending", "paid", "expired")),
+                or_(Order.status.in_(("pending", "paid", "expired")), OrderStep.state == "doing"),
                 is_first,
             )
             .order_by(OrderStep.updated_at, OrderStep.id)

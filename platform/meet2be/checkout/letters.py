@@ -54,6 +54,16 @@ def apology(
     return _draft(session, desk, order, event, "order_apology", key, context)
 
 
+def money_back(
+    session: Session, desk: CheckoutDesk, order: Order, why: str, amount: int, payment: str
+) -> MailDraft:
+    """Return the mail that says a payment (its uid) goes back: paid twice, or after the end."""
+    event = session.get_one(Event, order.event_id)
+    context = {"amount_minor": amount, "currency": order.currency, "why": why}
+    key = f"order-money-back:{payment}"
+    return _draft(session, desk, order, event, "order_money_back", key, context)
+
+
 def tickets_refunded(
     session: Session,
     desk: CheckoutDesk,

@@ -19,8 +19,8 @@ from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.expiry import expire
 from meet2be.checkout.steps import Outcome, Taken, Wait
 from meet2be.checkout.telling import needs_attention
-from meet2be.checkout.unwinding import pay_back_all, pay_back_extra, unwind
-from meet2be.orders.models import Order
+from meet2be.checkout.unwinding import extras, pay_back_extras, unwind
+from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.errors import ProviderUnavailable
 from meet2be.payments.ledger import look_after, may_repeat
 from meet2be.payments.models import Payment
@@ -42,14 +42,16 @@ LEASE = timedelta(seconds=90)
 # Stripe's search knows a payment within a minute; a stored error is believed after two.
 STORED_WAIT = 120.0
 MOST_LOOKS = 12
+# A call takes a minute at most, and the search another one to know of it.
+BELIEVED_AFTER = 180.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Asking:
     """What is asked of the provider, frozen before it is asked.
 
-    `look_only`: nothing may be begun, as the key answers a stored error for ever, or the order is
-    over.
+    `look_only`: nothing may be begun, as the key answers a stored error for ever, or the order
+    `is_over`.
     """
 
     order: ChargeOrder
@@ -59,6 +61,7 @@ class _Asking:
     begun_at: datetime
     is_repeat: bool
     look_only: bool
+    is_over: bool
 
 
 def process_payment(
@@ -83,10 +86,10 @@ def _claim(session: Session, desk: CheckoutDesk, order_uid: str) -> _Asking | Ou
     taken = rows.take(session, order_uid, STEP, now, also=("waiting", "failed"))
     if not isinstance(taken, Taken):
         if not isinstance(taken, Wait):
-            _pay_back_needless(session, order_uid, now)
+            _pay_back_needless(session, desk, order_uid, now)
         return taken
     known = _payments(session, taken.order)
-    settled = _settle_by_ledger(session, taken, known, now)
+    settled = _settle_by_ledger(session, desk, taken, known, now)
     if settled is not None or taken.step.state == "failed":
         return settled or "stop"
     if taken.step.state == "waiting" and taken.order.status != "pending":
@@ -97,16 +100,16 @@ def _claim(session: Session, desk: CheckoutDesk, order_uid: str) -> _Asking | Ou
     if taken.order.total_minor == 0:
         rows.finish(taken.step, now, {"free": True})
         return "go"
-    return _prepare(session, desk, taken, known, now, look_only=why is not None)
+    return _prepare(session, desk, taken, known, now, is_over=why is not None)
 
 
 def _settle_by_ledger(
-    session: Session, taken: Taken, known: Sequence[Payment], now: datetime
+    session: Session, desk: CheckoutDesk, taken: Taken, known: Sequence[Payment], now: datetime
 ) -> Outcome | None:
     """Let what a message of the provider has told decide, None when it has told nothing."""
     paid = [payment for payment in known if payment.status == "succeeded"]
     if paid:
-        return _money_is_in(session, taken, paid, now)
+        return _money_is_in(session, desk, taken, paid, now)
     last = known[-1] if known else None
     if taken.step.state == "waiting" and last is not None and last.status == "failed":
         rows.fail(taken.step, now, "payment_failed")
@@ -115,31 +118,30 @@ def _settle_by_ledger(
     return "stop" if is_waiting else None
 
 
-def _money_is_in(session: Session, taken: Taken, paid: Sequence[Payment], now: datetime) -> Outcome:
-    first, order = paid[0], taken.order
-    result = {"payment": first.uid, "late": order.status == "expired"}
-    if order.status in {"cancelled", "failed"}:
-        pay_back_all(session, order, now, order.problem or order.status)
-        rows.finish(taken.step, now, result)
+def _money_is_in(
+    session: Session, desk: CheckoutDesk, taken: Taken, paid: Sequence[Payment], now: datetime
+) -> Outcome:
+    order, chosen = taken.order, taken.step.result.get("payment")
+    wrong = extras(order, paid, chosen)
+    pay_back_extras(session, desk, order, wrong, now)
+    kept = next((each for each in paid if each not in wrong), None)
+    if kept is None:
+        rows.finish(taken.step, now, {"payment": paid[0].uid, "late": True})
         taken.step.state = "compensated"
         return "stop"
-    for extra in paid[1:]:
-        pay_back_extra(session, extra, now)
-    rows.finish(taken.step, now, result)
+    rows.finish(taken.step, now, {"payment": kept.uid, "late": order.status == "expired"})
     order.payment_method, order.problem = None, None
     return "go"
 
 
-def _pay_back_needless(session: Session, order_uid: str, now: datetime) -> None:
+def _pay_back_needless(session: Session, desk: CheckoutDesk, order_uid: str, now: datetime) -> None:
     """Pay back what came in for an order that is paid, or over: of two tabs, the second."""
     order = session.scalar(select(Order).where(Order.uid == order_uid))
     if order is None:
         return
-    if order.status in {"cancelled", "failed"}:
-        pay_back_all(session, order, now, order.problem or order.status)
-        return
-    for extra in [each for each in _payments(session, order) if each.status == "succeeded"][1:]:
-        pay_back_extra(session, extra, now)
+    step = rows.steps_of(session, order.id)[STEP]
+    paid = [each for each in _payments(session, order) if each.status == "succeeded"]
+    pay_back_extras(session, desk, order, extras(order, paid, step.result.get("payment")), now)
 
 
 def _give_up(
@@ -149,6 +151,8 @@ def _give_up(
     if taken.step.state == "waiting":
         return "stop"
     rows.fail(taken.step, now, why)
+    if taken.order.status in {"cancelled", "failed"}:
+        taken.step.state = "dropped"
     if taken.order.status != "pending":
         return "stop"
     if why == "expired":
@@ -165,7 +169,7 @@ def _prepare(
     known: Sequence[Payment],
     now: datetime,
     *,
-    look_only: bool,
+    is_over: bool,
 ) -> _Asking:
     order, step = taken.order, taken.step
     tenant = session.get_one(Tenant, order.tenant_id)
@@ -177,6 +181,9 @@ def _prepare(
         session.flush()
         step.result = {**step.result, "stored": False, "looks": 0}
     rows.begin(step, now, LEASE)
+    look_only = is_over or bool(step.result.get("stored"))
+    if not look_only:
+        step.result = {**step.result, "asked_at": now.timestamp()}
     return _Asking(
         ChargeOrder(
             key=payment.key or "",
@@ -192,7 +199,8 @@ def _prepare(
         step.attempts,
         payment.created_at,
         is_repeat,
-        look_only or bool(step.result.get("stored")),
+        look_only,
+        is_over,
     )
 
 
@@ -237,10 +245,22 @@ def _book(
     payment = session.get_one(Payment, asking.payment_id, with_for_update=True)
     taken = Taken(order, step, rows.event_of(session, order))
     if isinstance(answer, Charged):
-        return _charged(session, taken, asking, payment, answer.payment, now)
+        return _charged(session, desk, taken, asking, payment, answer.payment)
     if step.state != "doing" or step.attempts != asking.attempt or payment.status != "created":
         # Somebody else has asked or was told meanwhile: what they know is newer than this.
-        return _by_what_is_known(session, taken, now)
+        return _by_what_is_known(session, desk, taken, now)
+    return _not_taken(session, taken, asking, payment, answer, now)
+
+
+def _not_taken(
+    session: Session,
+    taken: Taken,
+    asking: _Asking,
+    payment: Payment,
+    answer: Refused | Busy | Uncertain | None,
+    now: datetime,
+) -> Outcome:
+    step = taken.step
     match answer:
         case Refused(code, text):
             payment.status = "failed"
@@ -250,6 +270,9 @@ def _book(
         case Uncertain(code, text, _, replayed):
             return _unknown(session, taken, f"{code}: {text}", now, stored=replayed)
         case None:
+            seconds = _until_believed(step, now)
+            if asking.is_over and seconds:
+                return rows.put_off(step, now, "looked_up_too_early", seconds)
             # It was never made, so another one may be begun, under a key of its own.
             payment.status = "failed"
             return rows.put_off(step, now, "not_made", 1.0)
@@ -257,22 +280,29 @@ def _book(
             assert_never(answer)
 
 
-def _by_what_is_known(session: Session, taken: Taken, now: datetime) -> Outcome:
+def _until_believed(step: OrderStep, now: datetime) -> float:
+    """Return for how many seconds a payment may still turn up that the search does not find."""
+    asked = step.result.get("asked_at")
+    return 0.0 if asked is None else max(0.0, float(asked) + BELIEVED_AFTER - now.timestamp())
+
+
+def _by_what_is_known(session: Session, desk: CheckoutDesk, taken: Taken, now: datetime) -> Outcome:
     paid = [each for each in _payments(session, taken.order) if each.status == "succeeded"]
     if paid:
-        return _money_is_in(session, taken, paid, now)
+        return _money_is_in(session, desk, taken, paid, now)
     lease = taken.step.lease_until if taken.step.state == "doing" else None
     return "stop" if lease is None else Wait(max(1.0, (lease - now).total_seconds()))
 
 
 def _charged(
     session: Session,
+    desk: CheckoutDesk,
     taken: Taken,
     asking: _Asking,
     payment: Payment,
     found: ProviderPayment,
-    now: datetime,
 ) -> Outcome:
+    now = desk.clock.now()
     payment.provider_ref = found.id
     if found.status == "succeeded" and payment.status in {"created", "pending", "failed"}:
         payment.status, payment.paid_at = "succeeded", found.created_at
@@ -283,7 +313,7 @@ def _charged(
     session.flush()
     is_mine = taken.step.state == "doing" and taken.step.attempts == asking.attempt
     if payment.status == "succeeded" or not is_mine:
-        return _by_what_is_known(session, taken, now)
+        return _by_what_is_known(session, desk, taken, now)
     if payment.status == "failed":
         return _refused(session, taken, found.provider_status, found.provider_status, now)
     taken.step.state, taken.step.lease_until = "waiting", None

@@ -6,6 +6,7 @@ back through the refund ledger; the buyer is told why.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,14 +18,14 @@ from meet2be.attendees.models import Attendee
 from meet2be.audit.services import SYSTEM, Actor, record
 from meet2be.checkout import stock
 from meet2be.checkout.desk import CheckoutDesk
-from meet2be.checkout.letters import apology
+from meet2be.checkout.letters import apology, money_back
 from meet2be.checkout.placing import announced
 from meet2be.checkout.steps import steps_of
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.mailings.services import post
 from meet2be.orders.models import Order, OrderStep, Shipment
-from meet2be.payments.models import Payment
+from meet2be.payments.models import Payment, Refund
 from meet2be.refunding.opening import Share, left_of, open_shares
 from meet2be.webhooks.publishing import publish
 
@@ -96,10 +97,38 @@ def pay_back_all(
     return opened
 
 
-def pay_back_extra(session: Session, payment: Payment, now: datetime) -> None:
-    """Open the refund of a payment that an order did not need: it was paid before."""
-    share = Share(left_of(session, payment.id))
-    open_shares(session, payment, [share], now, source="chain", reason="paid_twice")
+def extras(order: Order, paid: Sequence[Payment], chosen: str | None) -> list[Payment]:
+    """Return which of an order's successful payments it has no use for.
+
+    Once it is sold, those that its invoice does not stand on; before, all but the `chosen` one
+    (its uid), or the first. Of an order that is over and was never sold, all.
+    """
+    if order.paid_at is not None:
+        return [each for each in paid if each.invoice_id is None]
+    if order.status in {"cancelled", "failed"}:
+        return list(paid)
+    kept = next((each for each in paid if each.uid == chosen), paid[0] if paid else None)
+    return [each for each in paid if each is not kept]
+
+
+def pay_back_extras(
+    session: Session, desk: CheckoutDesk, order: Order, wrong: Sequence[Payment], now: datetime
+) -> None:
+    """Pay back what an order has no use for, each payment once, and tell its buyer.
+
+    One that has a refund already, whatever became of it, is a person's to decide.
+    """
+    is_over = order.status in {"cancelled", "failed"} and order.paid_at is None
+    reason = (order.problem or order.status) if is_over else "paid_twice"
+    for payment in wrong:
+        known = select(Refund.id).where(Refund.payment_id == payment.id).limit(1)
+        amount = left_of(session, payment.id)
+        if not amount or session.scalar(known) is not None:
+            continue
+        share = Share(amount)
+        open_shares(session, payment, [share], now, source="chain", reason=reason)
+        if order.buyer_email:
+            post(session, money_back(session, desk, order, reason, amount, payment.uid), now)
 
 
 def cancel_ticket(session: Session, attendee: Attendee, now: datetime) -> bool:
@@ -116,6 +145,9 @@ def cancel_ticket(session: Session, attendee: Attendee, now: datetime) -> bool:
 def _undo(
     session: Session, order: Order, step: OrderStep, now: datetime, *, paid_back: bool
 ) -> None:
+    if step.step == "process_payment" and step.state == "doing":
+        # It may have been taken: the order's chain, or who tends it, looks it up.
+        return
     if step.state in {"todo", "doing", "waiting"}:
         step.state, step.lease_until = "dropped", None
         return

@@ -85,6 +85,12 @@ _KINDS: Final = (
         survives_suspension=True,
     ),
     MailKind(
+        "order_money_back",
+        N_("A payment that an order has no use for goes back"),
+        {**_TICKET, **_REFUND, "why": "paid_twice", "link": "https://meet2be.example/sample"},
+        survives_suspension=True,
+    ),
+    MailKind(
         "order_refund",
         N_("Tickets of an order are paid back"),
         {
