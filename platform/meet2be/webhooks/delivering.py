@@ -24,6 +24,7 @@ from meet2be.webhooks.headers import (
     USER_AGENT,
     kept_of_answer,
     kept_of_request,
+    secrets_of,
     unpacked,
     without_secrets,
 )
@@ -50,6 +51,7 @@ class Task:
     keys: tuple[bytes, ...]
     secret_uids: tuple[str, ...]
     own_headers: Mapping[str, str]
+    secrets: Sequence[str]
 
     @property
     def attempt(self) -> int:
@@ -160,11 +162,13 @@ class WebhookDeliveries:
         found = secrets.get(row.endpoint_id, [])
         sealed = row.custom_headers
         own = unpacked(self._opened(sealed, f"headers:{row.endpoint_uid}")) if sealed else {}
+        signing = [self._opened(text, f"secret:{uid}") for uid, text in found]
         return Task(
             row,
-            tuple(key_of(self._opened(text, f"secret:{uid}")) for uid, text in found),
+            tuple(key_of(text) for text in signing),
             tuple(uid for uid, _ in found),
             own,
+            secrets_of(signing, own),
         )
 
     @staticmethod
@@ -189,6 +193,7 @@ class WebhookDeliveries:
             found = self.http.post(row.url, {**task.own_headers, **headers}, body)
         except HookCallFailed as error:
             found = error
+        found = without_secrets(found, task.secrets)
         seconds = self.clock.monotonic() - began
         self.speeds.note(row.endpoint_id, seconds)
         verdict = judge(
@@ -308,8 +313,6 @@ def _stand(row: Any, wanted: _Wanted) -> Aside | None:
 def _add(booking: _Booking, sent: _Sent, now: datetime) -> None:
     row, verdict, found = sent.task.row, sent.verdict, sent.found
     answer = found if isinstance(found, Answer) else Answer(0, {}, b"", truncated=False, address="")
-    secrets = [value for value in sent.task.own_headers.values() if len(value) >= 6]
-    excerpt = answer.body[:KEPT_OF_BODY].decode("utf-8", "replace")
     again = verdict.outcome == "again"
     next_at = now + timedelta(seconds=verdict.delay) if again else None
     booking.attempts.append({
@@ -320,11 +323,11 @@ def _add(booking: _Booking, sent: _Sent, now: datetime) -> None:
             {**sent.headers, **sent.task.own_headers}, sent.task.own_headers
         ),
         "status_code": answer.status or None,
-        "headers": kept_of_answer(answer.headers, secrets),
-        "body_excerpt": without_secrets(excerpt, secrets),
+        "headers": kept_of_answer(answer.headers),
+        "body_excerpt": answer.body[:KEPT_OF_BODY].decode("utf-8", "replace"),
         "truncated": answer.truncated or len(answer.body) > KEPT_OF_BODY,
         "outcome": verdict.outcome, "error_class": verdict.code if verdict.is_failure else None,
-        "error_text": without_secrets(verdict.text, secrets) if verdict.is_failure else None,
+        "error_text": verdict.text if verdict.is_failure else None,
         "retry_at": next_at, "secret_ids": list(sent.task.secret_uids),
     })  # fmt: skip
     booking.deliveries.append({

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Final
 
+from meet2be.integrations.guarded_http import Answer, HookCallFailed
 from meet2be.language import Message
 from meet2be.webhooks.errors import RefusedEndpointError
+from meet2be.webhooks.signing import PREFIX
 
 MOST_HEADERS: Final = 10
 LONGEST_VALUE: Final = 1000
@@ -25,6 +28,10 @@ _RESERVED_PREFIXES: Final = ("webhook-", "svix-", "meet2be-", "proxy-", "x-forwa
 _SHOWN_PART: Final = 500
 _MOST_KEPT: Final = 60
 _SECRET_ANSWERS: Final = frozenset(("set-cookie", "authorization", "www-authenticate"))
+_SHORTEST: Final = 6
+"""Characters; shorter values stand in answers by chance."""
+_LONG_WORD: Final = 8
+_INSTEAD_OF_NUL: Final = "\ufffd".encode()
 
 
 def checked(text: str) -> dict[str, str]:
@@ -77,18 +84,49 @@ def kept_of_request(headers: Mapping[str, str], own: Iterable[str]) -> dict[str,
     }
 
 
-def kept_of_answer(headers: Mapping[str, str], secrets: Iterable[str]) -> dict[str, str]:
-    """Return what the log keeps of the headers that came back."""
+def kept_of_answer(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return what the log keeps of the headers of an answer `without_secrets`."""
     return {
-        name[:100]: HIDDEN
-        if name in _SECRET_ANSWERS
-        else without_secrets(value, secrets)[:_SHOWN_PART]
+        name[:100]: HIDDEN if name in _SECRET_ANSWERS else value[:_SHOWN_PART]
         for name, value in list(headers.items())[:_MOST_KEPT]
     }
 
 
-def without_secrets(text: str, secrets: Iterable[str]) -> str:
-    """Return the text with secrets starred out, and without NUL, which PostgreSQL cannot keep."""
+def secrets_of(signing: Iterable[str], own: Mapping[str, str]) -> list[str]:
+    """Return what a receiver might send back of what only it and we know, the longest first.
+
+    Of an endpoint's own headers also the words: receivers quote a token without its ``Bearer``.
+    """
+    found = {text.removeprefix(PREFIX) for text in signing}
+    for value in own.values():
+        found.add(value)
+        found.update(word for word in value.split() if len(word) >= _LONG_WORD)
+    return sorted((text for text in found if len(text) >= _SHORTEST), key=len, reverse=True)
+
+
+def without_secrets(
+    found: Answer | HookCallFailed, secrets: Iterable[str]
+) -> Answer | HookCallFailed:
+    """Return what came of a call with secrets starred out, and without NUL.
+
+    PostgreSQL cannot keep NUL. All that is stored or said of an answer is made from this.
+    """
+    texts = list(secrets)
+    if isinstance(found, HookCallFailed):
+        return HookCallFailed(found.code, _cleaned(str(found), texts), found.address)
+    body = found.body.replace(b"\0", _INSTEAD_OF_NUL)
+    for text in texts:
+        body = body.replace(text.encode(), HIDDEN.encode())
+    return replace(
+        found,
+        headers={
+            _cleaned(name, texts): _cleaned(value, texts) for name, value in found.headers.items()
+        },
+        body=body,
+    )
+
+
+def _cleaned(text: str, secrets: Iterable[str]) -> str:
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
     return text.replace("\0", "\ufffd")

@@ -106,7 +106,7 @@ def _of_status(answer: Answer, *, retry_refusals: bool) -> tuple[str, str, bool]
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:
-    """Return the seconds a Retry-After asks for, as a number or as a date; None without one."""
+    """Return the seconds a Retry-After asks for, as a number or as a date; None for neither."""
     if value is None:
         return None
     value = value.strip()
@@ -114,7 +114,7 @@ def retry_after(value: str | None, now: datetime) -> float | None:
         return float(value[:9])
     try:
         moment = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the latter for years and zones beyond all calendars
         return None
     if moment.tzinfo is None:
         return None

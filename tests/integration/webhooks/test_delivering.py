@@ -106,6 +106,28 @@ def test_what_the_receiver_cannot_do_now_comes_again_six_times_in_all(
         verified(stage.secret, request)
 
 
+def test_what_a_receiver_sends_back_of_secrets_is_kept_nowhere(
+    database: Database, clock: FakeClock
+) -> None:
+    """W24: also in what is said of the endpoint; PostgreSQL would refuse the NUL."""
+    with receiving() as receiver:
+        stage = staged(database, clock, receiver.url(), headers="Authorization: Bearer tok-56789")
+        bare = stage.secret.removeprefix("whsec_")
+        receiver.answer = status(
+            302, f"Location: https://a.example/?key=tok-56789&sign={bare}", "X-Odd: a\0b",
+            body=stage.secret.encode() + b" " + b"x" * 16_370 + b"tok-56789",
+        )  # fmt: skip
+        delivery = stage.announced()
+        stage.deliver(delivery)
+    (attempt,) = stage.attempts(delivery)
+    said = stage.health().last_failure
+    kept = f"{attempt.headers} {attempt.body_excerpt} {attempt.error_text} {said}"
+    assert "•••" in kept
+    for secret in ("tok-5", bare, "\0"):
+        assert secret not in kept
+    assert attempt.headers["x-odd"] == "a\ufffdb"
+
+
 @pytest.mark.parametrize(
     ("answer", "code", "outcome"),
     [
