@@ -76,7 +76,7 @@ def cancel_welcomes(session: Session, user_ids: Collection[int], reason: str) ->
             Mail.user_id.in_(user_ids),
             Mail.status.in_(("queued", "limited", "held")),
         )
-        .values(status="cancelled", last_error=reason[:500])
+        .values(status="cancelled", last_error=reason[:500], body_text=None, body_html=None)
         .execution_options(synchronize_session=False)
     )
     gone = select(Mail.user_id).where(

@@ -32,6 +32,8 @@ def cancel(
     if mail.status not in CANCELLABLE:
         raise MailNotInState(uid, mail.status, Message("withdrawn"))
     before = mail.status
+    if mail.sensitive:
+        mail.body_text = mail.body_html = None  # nobody may send it once more
     mail.status, mail.last_error, mail.next_at = "cancelled", WITHDRAWN, None
     listener = recorder.listeners.get(mail.related_type or "")
     if listener is not None and mail.related_id is not None:

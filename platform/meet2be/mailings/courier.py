@@ -7,7 +7,7 @@ is about other people's money or access; one beyond its reader's limit waits for
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Row, select, update
@@ -28,7 +28,6 @@ from onqueue.limits import Limit
 TakeEach = Callable[[Sequence[Limit]], Sequence[float | None]]
 SUSPENDED: Final = "the organisation is suspended"
 ERASED: Final = "the person was erased"
-RETENTION: Final = timedelta(days=90)
 _TO_BE_SENT: Final = ("queued", "limited", "sending")
 
 
@@ -223,27 +222,3 @@ def _reasons(
         elif is_suspended and not kind_of(row.kind).survives_suspension:
             reasons[row.id] = ("held", SUSPENDED)
     return reasons
-
-
-def erase_old_bodies(session: Session, now: datetime, limit: int = 5_000) -> int:
-    """Erase the texts of mails older than 90 days; their log stays. Returns how many.
-
-    For system sessions; the caller commits and comes again while it returns ``limit``.
-    """
-    old = (
-        select(Mail.id)
-        .where(
-            Mail.created_at < now - RETENTION,
-            Mail.body_text.is_not(None),
-            Mail.status.not_in(("queued", "limited", "held", "sending", "uncertain")),
-        )
-        .limit(limit)
-    )
-    gone = session.execute(
-        update(Mail)
-        .where(Mail.id.in_(old))
-        .values(body_text=None, body_html=None, data=None)
-        .returning(Mail.id)
-        .execution_options(synchronize_session=False)
-    ).all()
-    return len(gone)

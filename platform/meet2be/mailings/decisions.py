@@ -8,13 +8,14 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from meet2be import facts
 from meet2be.audit.services import Actor, record
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
-from meet2be.mailings.facts import MailsQueued
+from meet2be.mailings.errors import BodyGone
+from meet2be.mailings.later import WRITTEN_LATE
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import Outcome, OutcomeRecorder
+from meet2be.mailings.services import note_posted
 
 Decision = Literal["sent", "again"]
 DECISIONS: tuple[Decision, ...] = ("sent", "again")
@@ -62,7 +63,8 @@ def decide_uncertain(
 ) -> Mail:
     """Mark an uncertain mail as sent, or queue it once more (it may then arrive twice).
 
-    The caller commits. Raises ``ReasonNeeded``, ``UnknownMail`` or ``MailIsDecided``.
+    The caller commits. Raises ``ReasonNeeded``, ``UnknownMail`` or ``MailIsDecided``, and
+    ``BodyGone`` where no text is left that could be sent again.
     """
     if not reason.strip():
         raise ReasonNeeded
@@ -71,6 +73,8 @@ def decide_uncertain(
         raise UnknownMail(uid)
     if mail.status != "uncertain":
         raise MailIsDecided(uid, mail.status)
+    if decision == "again" and mail.body_text is None and mail.kind not in WRITTEN_LATE:
+        raise BodyGone(uid)
     status, logged = ("sent", "sent") if decision == "sent" else ("queued", "deferred")
     words = f"decided by a person: {reason.strip()}"
     recorder.record(session, mail, Outcome(status, words, logged=logged), now)
@@ -85,5 +89,5 @@ def decide_uncertain(
         reason=reason.strip()[:2000],
     )
     if decision == "again":
-        facts.note(session, MailsQueued((mail.id,)))
+        note_posted(session, mail.id, mail.tenant_id, mail.user_id, mail.to_norm, mail.kind)
     return mail

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from datetime import datetime, timedelta
+from typing import Final
 
-from meet2be.mailings.courier import erase_old_bodies, release_held
+from sqlalchemy import Select, and_, delete, or_, select, update
+from sqlalchemy.orm import Session
+
+from meet2be.mailings.courier import release_held
 from meet2be.mailings.delivery import MailDeliveries, expire_lost_claims
-from meet2be.mailings.models import Mail
+from meet2be.mailings.models import Mail, MailNews, MailSuppression
 from meet2be.tenancy.models import Tenant
 
 A_TIME = 1_000
+RETENTION: Final = timedelta(days=90)
+SECRETS: Final = timedelta(days=1)
+"""For how long the text of a mail that bears a secret is kept once nobody sends it any more."""
+PAUSES: Final = timedelta(days=30)
+"""For how long an entry stands in the list of suppressed addresses after it has ended."""
+_WILL_LEAVE: Final = ("queued", "limited", "held", "sending")
 
 
 def tidy_tx(deliveries: MailDeliveries) -> None:
-    """End lost claims, queue held mails of active organisations, erase texts after 90 days."""
+    """End lost claims, queue held mails of active organisations, forget what is old."""
     database, now = deliveries.database, deliveries.clock.now()
     with database.system_session("end claims of mails whose sender died") as session:
         while expire_lost_claims(session, deliveries.recorder, now, A_TIME) == A_TIME:
@@ -27,7 +37,50 @@ def tidy_tx(deliveries: MailDeliveries) -> None:
         for tenant in session.scalars(active).all():
             release_held(session, tenant)
         session.commit()
-    with database.system_session("erase the texts of old mails") as session:
-        while erase_old_bodies(session, now, A_TIME) == A_TIME:
+    with database.system_session("forget what is old of mails") as session:
+        for forget in (_erase_old_texts, _forget_old_news, _forget_ended_pauses):
+            while forget(session, now) == A_TIME:
+                session.commit()
             session.commit()
-        session.commit()
+
+
+def _erase_old_texts(session: Session, now: datetime) -> int:
+    """Erase the texts of old mails, and of those with a secret soon; their log stays."""
+    is_old = Mail.created_at < now - RETENTION
+    is_used_up = and_(Mail.sensitive.is_(True), Mail.created_at < now - SECRETS)
+    old = (
+        select(Mail.id)
+        .where(
+            Mail.body_text.is_not(None), or_(is_old, is_used_up), Mail.status.not_in(_WILL_LEAVE)
+        )
+        .limit(A_TIME)
+    )
+    gone = session.execute(
+        update(Mail)
+        .where(Mail.id.in_(old), Mail.status.not_in(_WILL_LEAVE))
+        .values(body_text=None, body_html=None, data=None)
+        .returning(Mail.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(gone)
+
+
+def _forget_old_news(session: Session, now: datetime) -> int:
+    """Forget what providers told: what followed from it stands on the mail and in the list."""
+    old = select(MailNews.id).where(MailNews.created_at < now - RETENTION).limit(A_TIME)
+    return _deleted(session, MailNews, old)
+
+
+def _forget_ended_pauses(session: Session, now: datetime) -> int:
+    ended = select(MailSuppression.id).where(MailSuppression.expires_at < now - PAUSES)
+    return _deleted(session, MailSuppression, ended.limit(A_TIME))
+
+
+def _deleted(session: Session, rows: type[MailNews | MailSuppression], wanted: Select[int]) -> int:
+    gone = session.execute(
+        delete(rows)
+        .where(rows.id.in_(wanted))
+        .returning(rows.id)
+        .execution_options(synchronize_session=False)
+    ).all()
+    return len(gone)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import formataddr
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import update
 from sqlalchemy.orm import Session
@@ -21,6 +21,8 @@ from meet2be.mailings.own_texts import fill_in
 from meet2be.mailings.rendering import render
 from meet2be.mailings.services import AT_LEAST_ONCE, AT_MOST_ONCE, Sender, normalise
 
+WRITTEN_LATE: Final = frozenset({"welcome"})
+"""Kinds of such mails; each has a job of its own that writes the text."""
 _OVER = ("held", "sent", "failed", "uncertain", "cancelled", "suppressed", "bounced", "complained")
 
 

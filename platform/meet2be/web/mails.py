@@ -84,7 +84,7 @@ def mark(uid: str) -> ResponseReturnValue:
         abort(404)
     except ReasonNeeded as error:
         return _page(uid, f"{said(error)}.", reason, decision), 422
-    except MailIsDecided as error:
+    except (MailIsDecided, BodyGone) as error:
         return _page(uid, f"{said(error)}."), 409
     words = _("Marked as sent.") if decision == "sent" else _("The mail is queued once more.")
     flash(words, "success")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import email
 from collections.abc import Iterator
+from datetime import timedelta
 from email import policy
 
 import pytest
@@ -14,9 +15,15 @@ from meet2be import facts
 from meet2be.accounts import welcome
 from meet2be.accounts.models import AccountToken, User
 from meet2be.accounts.tokens import TokenRefused, look_up, redeem
+from meet2be.audit.services import SYSTEM
 from meet2be.integrations.mail import Envelope, TransportBroken
+from meet2be.mailings.actions import cancel
+from meet2be.mailings.decisions import decide_uncertain
+from meet2be.mailings.errors import BodyGone
 from meet2be.mailings.housekeeping import tidy_tx
-from meet2be.mailings.models import Mail
+from meet2be.mailings.models import Mail, MailNews, MailSuppression
+from meet2be.mailings.news import News, take_in
+from meet2be.mailings.suppressions import suppress
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Tenant
 from simulators.control import MailSinkControl
@@ -227,6 +234,49 @@ def test_welcomes_that_make_no_sense_any_more_are_skipped_with_a_reason(
     }
 
 
+def test_a_welcome_nobody_knows_the_fate_of_leaves_once_more_with_a_new_link(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D6, F2. Its text is forgotten, so its own job writes it another."""
+    control.rule("drop_after_data", times=1)
+    user = make_user(
+        room.database, set_tenant(room, "active"), status="invited", email="new@firma.example"
+    )
+    (mail,) = welcomed(room, user.id)
+    room.work()
+    assert (room.mail(mail).status, room.mail(mail).body_text) == ("uncertain", None)
+    with room.database.tenant_session(1) as session, hang_jobs(room):
+        uid, now = session.get_one(Mail, mail).uid, room.clock.now()
+        recorder = room.deliveries.recorder
+        decide_uncertain(session, recorder, uid, "again", "never came", SYSTEM, now)
+        session.commit()
+    room.work()
+    assert room.mail(mail).status == "sent"
+    one, two = (text_of(control.body(each.number)) for each in control.messages())
+    assert "/welcome/" in one
+    assert "/welcome/" in two
+    assert one != two
+
+
+def test_a_welcome_that_is_withdrawn_keeps_no_link(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """F2, F4. By hand, or with its import."""
+    control.rule("defer")
+    tenant = set_tenant(room, "active")
+    people = [make_user(room.database, tenant, status="invited") for _ in range(2)]
+    mails = welcomed(room, *(user.id for user in people))
+    room.work()
+    assert all(room.mail(mail).body_text for mail in mails)
+    with room.database.tenant_session(1) as session:
+        welcome.cancel_welcomes(session, [people[0].id], "the import was taken back")
+        uid = session.get_one(Mail, mails[1]).uid
+        cancel(session, room.deliveries.recorder, uid, SYSTEM, room.clock.now())
+        session.commit()
+    assert [room.mail(mail).body_text for mail in mails] == [None, None]
+    assert [room.mail(mail).status for mail in mails] == ["cancelled"] * 2
+
+
 def test_texts_are_erased_after_ninety_days_and_the_log_stays(
     room: MailRoom, control: MailSinkControl
 ) -> None:
@@ -239,3 +289,36 @@ def test_texts_are_erased_after_ninety_days_and_the_log_stays(
     assert room.mail(mail).body_text is None
     assert room.log(mail) == ["sent"]
     assert room.mail(waiting).body_text is not None
+    with room.database.tenant_session(1) as session:
+        session.get_one(Mail, waiting).status = "uncertain"
+        session.commit()
+    tidy_tx(room.deliveries)
+    recorder, uid, now = room.deliveries.recorder, room.mail(waiting).uid, room.clock.now()
+    with room.database.tenant_session(1) as session, pytest.raises(BodyGone):
+        decide_uncertain(session, recorder, uid, "again", "lost", SYSTEM, now)
+
+
+def test_what_is_of_no_use_any_more_is_forgotten(room: MailRoom, control: MailSinkControl) -> None:
+    """D21, D25. A secret after a day, what providers told, and pauses that are over."""
+    secret, now = room.post("k1", sensitive=True), room.clock.now()
+    plain = room.post("k2")
+    room.work()
+    with room.database.system_session("test: what a provider tells") as session:
+        for kind, days in (("short", 14), ("long", 100)):
+            suppress(session, 1, kind, "hard_bounce", valid=timedelta(days=days), now=now)
+        suppress(session, 1, "gone", "hard_bounce", now=now)
+        told = News("generic", "n1", "delivered", "ada@firma.example", now)
+        assert take_in(session, told, now) == "unknown mail"
+        session.commit()
+    room.clock.advance(86_400 + 1)
+    tidy_tx(room.deliveries)
+    assert (room.mail(secret).body_text, room.mail(plain).body_text is None) == (None, False)
+    assert (left(room, MailNews), left(room, MailSuppression)) == (1, 3)
+    room.clock.advance(90 * 86_400)
+    tidy_tx(room.deliveries)
+    assert (left(room, MailNews), left(room, MailSuppression)) == (0, 2)
+
+
+def left(room: MailRoom, rows: type[MailNews | MailSuppression]) -> int:
+    with room.database.system_session("test: look", read_only=True) as session:
+        return len(session.scalars(select(rows)).all())
