@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
-from meet2be.exports.running import Counter, give_up, run_export, words_for
+from meet2be.exports.errors import words_for
+from meet2be.exports.running import Counter, give_up, run_export
 from meet2be.queueing import tenant_of
 from onqueue import Job
 
@@ -38,6 +39,3 @@ class _Control:
 
     def ensure_lease(self) -> None:
         self.job.ensure_lease()
-
-    def should_stop(self) -> bool:
-        return bool(self.job.should_stop)

@@ -36,9 +36,6 @@ class Control:
         if self.at is not None:
             self.at()
 
-    def should_stop(self) -> bool:
-        return False
-
 
 @dataclass
 class Exporting:

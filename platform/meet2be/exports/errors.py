@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from meet2be.errors import Meet2BeError
+from meet2be.integrations.storage import StoreFailed
 from meet2be.language import N_, Message
+
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 
 class ExportError(Meet2BeError):
@@ -65,6 +69,12 @@ class ExportStopped(ExportError):
         super().__init__("the export was cancelled or is another worker's now")
 
 
+def format_gone(key: str) -> ExportNotPossible:
+    """Return the refusal of a format that there was when the export was wished."""
+    words = Message(N_("There is no format '%(key)s' any more."), {"key": key})
+    return ExportNotPossible("format_unavailable", words)
+
+
 def too_many_rows(label: str, rows: int, most: int) -> ExportNotPossible:
     """Return the refusal of a format that takes fewer rows, with what to choose instead."""
     advice = N_(
@@ -73,3 +83,17 @@ def too_many_rows(label: str, rows: int, most: int) -> ExportNotPossible:
     )
     values: dict[str, Any] = {"label": Message(label), "most": f"{most:,}", "rows": f"{rows:,}"}
     return ExportNotPossible("too_many_rows", Message(advice, values))
+
+
+def words_for(error: BaseException) -> tuple[str, Message]:
+    """Return a code and a sentence for what ended the last try of an export."""
+    if isinstance(error, ExportNotPossible):
+        return error.code, error.message
+    if isinstance(error, StoreFailed):
+        return "store_failed", error.reason
+    if isinstance(error, OSError) and error.errno in _FULL:
+        return "disk_full", Message(N_("The disk on which the file was made is full."))
+    return "unexpected", Message(
+        N_("Something went wrong on our side (%(what)s). We have kept the details; try again."),
+        {"what": type(error).__name__},
+    )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -15,7 +16,13 @@ from sqlalchemy.orm import Session
 from meet2be.audit.services import SYSTEM, Actor, record
 from meet2be.db import Database
 from meet2be.events.models import Event
-from meet2be.exports.errors import BadExport, ExportError, UnknownExport
+from meet2be.exports.errors import (
+    BadExport,
+    ExportError,
+    TooManyExports,
+    UnknownExport,
+    words_for,
+)
 from meet2be.exports.models import REPEATS, Export, ExportSchedule
 from meet2be.exports.permission import who_may_export
 from meet2be.exports.recurrence import Rule
@@ -23,9 +30,13 @@ from meet2be.exports.services import Asked, Planned, request_export
 from meet2be.exports.spec import ExportSpec
 from meet2be.exports.telling import count_error, said_again
 from meet2be.language import N_, Message
+from meet2be.tenancy.models import Tenant
 from onqueue.contracts import Clock
 
 MOST_RECIPIENTS: Final = 20
+PUT_OFF: Final = timedelta(hours=1)
+"""After an error that nobody foresaw."""
+_log = logging.getLogger("meet2be.exports")
 _TIME = re.compile(r"([01]\d|2[0-3]):([0-5]\d)\Z")
 
 
@@ -163,21 +174,34 @@ def run_now(session: Session, uid: str, actor: Actor, now: datetime) -> Asked:
 def run_due(database: Database, clock: Clock) -> int:
     """Ask for the exports of all schedules that are due, and return how many those are.
 
-    A tick that was missed, or several, is made up once: the next one lies after now.
+    A tick that was missed, or several, is made up once: the next one lies after now. Those of an
+    organisation that is suspended, or has too many exports under way, stay due.
     """
     now = clock.now()
     with database.system_session("exports: schedules that are due", read_only=True) as session:
         due = session.execute(
             select(ExportSchedule.tenant_id, ExportSchedule.uid)
-            .where(ExportSchedule.enabled.is_(True), ExportSchedule.next_at <= now)
+            .join(Tenant, Tenant.id == ExportSchedule.tenant_id)
+            .where(
+                ExportSchedule.enabled.is_(True),
+                ExportSchedule.next_at <= now,
+                Tenant.status == "active",
+            )
             .order_by(ExportSchedule.next_at)
             .limit(500)
         ).all()
+    asked = 0
     for tenant_id, uid in due:
-        with database.tenant_session(tenant_id) as session:
-            _tick(session, uid, now)
-            session.commit()
-    return len(due)
+        try:
+            with database.tenant_session(tenant_id) as session:
+                asked += _tick(session, uid, now)
+                session.commit()
+        except Exception as error:  # noqa: BLE001 -- the other schedules are not to wait for this
+            _log.exception("the schedule '%s' of exports could not be run", uid)
+            with database.tenant_session(tenant_id) as session:
+                _put_off(session, uid, now, error)
+                session.commit()
+    return asked
 
 
 def next_tick(schedule: ExportSchedule, now: datetime) -> datetime:
@@ -191,19 +215,35 @@ def last_error(schedule: ExportSchedule) -> Message | None:
     return said_again(schedule.last_error)
 
 
-def _tick(session: Session, uid: str, now: datetime) -> None:
+def _put_off(session: Session, uid: str, now: datetime, error: Exception) -> None:
+    """Count an error that nobody foresaw, and try again later."""
+    schedule = session.scalar(
+        select(ExportSchedule).where(ExportSchedule.uid == uid).with_for_update()
+    )
+    if schedule is not None:
+        schedule.next_at = now + PUT_OFF
+        count_error(session, schedule, words_for(error)[1], now)
+
+
+def _tick(session: Session, uid: str, now: datetime) -> bool:
     schedule = session.scalar(
         select(ExportSchedule).where(ExportSchedule.uid == uid).with_for_update()
     )
     if schedule is None or not schedule.enabled or (schedule.next_at or now) > now:
-        return  # another scheduler's doing, or a person's
+        return False  # another scheduler's doing, or a person's
     planned_at = schedule.next_at or now
-    schedule.last_at, schedule.next_at = now, next_tick(schedule, now)
+    following = next_tick(schedule, now)
     try:
         _ask(session, schedule, SYSTEM, now, planned_at=planned_at)
+    except TooManyExports:
+        return False  # it stays due
     except ExportError as error:
         why = error.args[0] if isinstance(error.args[0], Message) else Message(str(error))
         count_error(session, schedule, why, now)
+    schedule.last_at = now
+    if schedule.enabled:
+        schedule.next_at = following
+    return True
 
 
 def _ask(

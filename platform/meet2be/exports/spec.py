@@ -58,9 +58,12 @@ class ExportSpec:
         columns = tuple(key for key in values.get("columns", ()) if key in COLUMNS)
         return cls(**{**values, "columns": columns or USUAL})
 
-    def hash_for(self, event_id: int, user_id: int) -> str:
-        """Return what is equal for equal wishes of one person: a second click joins the first."""
-        whole = json.dumps([event_id, user_id, self.as_json()], sort_keys=True)
+    def hash_for(self, event_id: int, user_id: int, schedule_id: int | None = None) -> str:
+        """Return what is equal for equal wishes of one person: a second click joins the first.
+
+        Those of a schedule join only its own: each tells its own recipients.
+        """
+        whole = json.dumps([event_id, user_id, schedule_id, self.as_json()], sort_keys=True)
         return hashlib.sha256(whole.encode()).hexdigest()
 
 

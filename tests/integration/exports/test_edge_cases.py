@@ -311,7 +311,8 @@ def test_23_a_store_that_refuses_is_told_in_words_or_tried_again(
 
 
 def test_23_a_full_disk_is_told_in_words_and_no_temporary_file_stays(desk: Exporting) -> None:
-    from meet2be.exports.running import give_up, words_for
+    from meet2be.exports.errors import words_for
+    from meet2be.exports.running import give_up
 
     uid = desk.ask().export.uid
     give_up(desk.counter, desk.tenant.id, uid, *words_for(OSError(errno.ENOSPC, "full")))
