@@ -13,6 +13,8 @@ from meet2be.language import N_, Message
 from meet2be.tenancy.models import Membership, Tenant
 
 ROLES: Final = ("owner", "admin", "organiser")
+HELD: Final = "tenant_suspended"
+"""The code of an export that waits for its organisation to be active again."""
 # By name: only meet2be.accounts reads people's own tables.
 _PEOPLE = table("users", column("id"), column("status"), column("is_operator"), column("locale"))
 
@@ -22,7 +24,7 @@ def check_may_export(session: Session, user_id: int) -> None:
     tenant = session.scalars(select(Tenant)).one()
     if tenant.status != "active":
         raise ExportNotPossible(
-            "tenant_suspended",
+            HELD,
             Message(N_("Your organisation is suspended, so no file can be made or fetched.")),
         )
     if user_id not in who_may_export(session, [user_id]):
@@ -30,6 +32,11 @@ def check_may_export(session: Session, user_id: int) -> None:
             "not_allowed",
             Message(N_("Whoever asked for this export may not export attendees any more.")),
         )
+
+
+def is_held(session: Session) -> bool:
+    """Tell whether exports of the session's organisation wait because it is suspended."""
+    return session.scalars(select(Tenant.status)).one() == "suspended"
 
 
 def who_may_export(session: Session, user_ids: Iterable[int]) -> frozenset[int]:

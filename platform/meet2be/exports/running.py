@@ -25,12 +25,13 @@ from meet2be.db import Database
 from meet2be.events.models import Event
 from meet2be.exports import telling
 from meet2be.exports.columns import COLUMNS
-from meet2be.exports.errors import ExportNotPossible, ExportStopped, too_many_rows
+from meet2be.exports.errors import ExportNotPossible, ExportStopped, format_gone, too_many_rows
 from meet2be.exports.exporters import exporters
 from meet2be.exports.formats import Exporter, Table
 from meet2be.exports.models import OPEN_STATES, Export
-from meet2be.exports.permission import check_may_export
+from meet2be.exports.permission import HELD, check_may_export, is_held
 from meet2be.exports.reading import Chunk, count_rows, read_chunks, snapshot
+from meet2be.exports.remains import leave, remove_file
 from meet2be.exports.services import KEPT_FOR
 from meet2be.exports.spec import DELIMITERS, ExportSpec
 from meet2be.exports.workshop import workplace
@@ -43,7 +44,7 @@ LARGEST_FILE: Final = 2 * 1024**3
 TELL_EVERY: Final = 0.5
 """Seconds between two looks at the export's row: progress is written, a cancellation noticed."""
 BLOCK: Final = 1024 * 1024
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+WAITS: Final = Message(N_("Your organisation is suspended. The export goes on when that ends."))
 _log = logging.getLogger("meet2be.exports")
 
 
@@ -52,9 +53,6 @@ class Control(Protocol):
 
     def ensure_lease(self) -> None:
         """Raise when another worker has the job by now."""
-
-    def should_stop(self) -> bool:
-        """Tell whether the worker is to end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,23 +153,10 @@ def give_up(counter: Counter, tenant_id: int, uid: str, code: str, why: Message)
             return
         export.state, export.finished_at = "failed", now
         export.error_code, export.error = code, telling.kept(why)
+        leave(session, export, now)
         session.flush()
         telling.tell_failed(session, export, code, why, now)
         session.commit()
-
-
-def words_for(error: BaseException) -> tuple[str, Message]:
-    """Return a code and a sentence for what ended the last try of an export."""
-    if isinstance(error, ExportNotPossible):
-        return error.code, error.message
-    if isinstance(error, StoreFailed):
-        return "store_failed", error.reason
-    if isinstance(error, OSError) and error.errno in _FULL:
-        return "disk_full", Message(N_("The disk on which the file was made is full."))
-    return "unexpected", Message(
-        N_("Something went wrong on our side (%(what)s). We have kept the details; try again."),
-        {"what": type(error).__name__},
-    )
 
 
 def _begin(counter: Counter, tenant_id: int, uid: str, control: Control) -> _Work | None:
@@ -181,18 +166,21 @@ def _begin(counter: Counter, tenant_id: int, uid: str, control: Control) -> _Wor
         export = session.scalar(select(Export).where(Export.uid == uid).with_for_update())
         if export is None or export.state not in OPEN_STATES:
             return None
+        if is_held(session):
+            export.state, export.done, export.error_code = "queued", 0, HELD
+            export.error = telling.kept(WAITS)
+            session.commit()
+            return None
         check_may_export(session, export.requested_by)
         event = session.scalar(select(Event).where(Event.id == export.event_id))
         if event is None:
             raise ExportNotPossible("event_gone", Message(N_("The event was deleted.")))
         if export.format not in exporters():
-            raise ExportNotPossible(
-                "format_unavailable",
-                Message(N_("There is no format '%(key)s' any more."), {"key": export.format}),
-            )
+            raise format_gone(export.format)
         export.fence += 1
         export.state, export.done = "running", 0
         export.started_at = export.started_at or now
+        export.error_code = export.error = None
         session.commit()
         session.expunge_all()
     return _Work(counter, control, tenant_id, export, event, ExportSpec.from_json(export.spec))
@@ -237,7 +225,7 @@ def _store(work: _Work, path: Path, total: int) -> None:
     try:
         _make_ready(work, total, size, digest.hexdigest())
     except ExportStopped:
-        counter.store.delete(export.storage_key)
+        remove_file(counter.store, export.storage_key)  # else the sweep does it
         raise
 
 

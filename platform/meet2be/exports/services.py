@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, cast
 
-from sqlalchemy import CursorResult, func, select, update
+from sqlalchemy import CursorResult, and_, case, func, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be import facts
 from meet2be.audit.services import Actor, record
-from meet2be.db import tenant_of
+from meet2be.db import clock_of, tenant_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
 from meet2be.exports.errors import (
@@ -22,13 +22,15 @@ from meet2be.exports.errors import (
     NotDownloadable,
     TooManyExports,
     UnknownExport,
+    format_gone,
     too_many_rows,
 )
 from meet2be.exports.exporters import exporters
 from meet2be.exports.facts import ExportRequested
 from meet2be.exports.models import OPEN_STATES, Export, ExportPreset
-from meet2be.exports.permission import check_may_export
+from meet2be.exports.permission import HELD, check_may_export
 from meet2be.exports.reading import count_rows
+from meet2be.exports.remains import COUNTED_FOR, counted_rows, leave, rows_left
 from meet2be.exports.spec import ExportSpec
 from meet2be.integrations.storage import clean_filename, tenant_key
 from meet2be.language import N_, Message
@@ -36,8 +38,6 @@ from meet2be.tenancy.limits import LimitReached, check_limit
 from meet2be.tenancy.models import Tenant
 
 KEPT_FOR: Final = timedelta(days=7)
-COUNTED_FOR: Final = timedelta(days=30)
-"""How long rows count against the tenant's limit of exported rows."""
 MOST_AT_ONCE: Final = 10
 """Exports of one organisation that wait or run; more would only keep others waiting."""
 MOST_PRESETS: Final = 50
@@ -75,7 +75,7 @@ def request_export(
     ``TooManyExports``.
     """
     check_may_export(session, user_id)
-    request_hash = spec.hash_for(event.id, user_id)
+    request_hash = spec.hash_for(event.id, user_id, planned.schedule_id if planned else None)
     if (same := _under_way(session, request_hash)) is not None:
         return Asked(same, joined=True)
     rows = check_possible(session, event, spec)
@@ -89,6 +89,7 @@ def request_export(
     if (under_way or 0) >= MOST_AT_ONCE:
         raise TooManyExports(MOST_AT_ONCE)
     export = _row(session, event, spec, user_id, request_hash, planned, now)
+    export.total = rows
     try:
         with session.begin_nested():
             session.add(export)
@@ -104,14 +105,21 @@ def request_export(
 
 
 def exported_rows(session: Session, now: datetime) -> int:
-    """Return how many rows the tenant's exports had in the last 30 days."""
-    wanted = select(func.sum(Export.done)).where(Export.created_at > now - COUNTED_FOR)
-    return int(session.scalar(wanted) or 0)
+    """Return how many rows the tenant's exports had, or are to have, in the last 30 days.
+
+    Those that were deleted count as well.
+    """
+    is_open = Export.state.in_(OPEN_STATES)
+    rows = case((and_(is_open, Export.total > Export.done), Export.total), else_=Export.done)
+    wanted = select(func.sum(rows)).where(Export.created_at > now - COUNTED_FOR)
+    return int(session.scalar(wanted) or 0) + rows_left(session, now)
 
 
 def check_possible(session: Session, event: Event, spec: ExportSpec) -> int:
     """Return how many rows there will be; raises ``ExportNotPossible`` with what to do instead."""
-    exporter = exporters()[spec.format]
+    exporter = exporters().get(spec.format)
+    if exporter is None:
+        raise format_gone(spec.format)
     if (trouble := exporter.trouble()) is not None:
         raise ExportNotPossible("format_unavailable", trouble)
     if len(spec.columns) > exporter.most_columns:
@@ -144,6 +152,7 @@ def cancel(session: Session, uid: str, actor: Actor, now: datetime) -> bool:
     export = find(session, uid)
     changed = _move(session, export, OPEN_STATES, state="cancelled", finished_at=now)
     if changed:
+        leave(session, export, now)
         record(session, actor, "export.cancelled", "export", uid)
     return changed
 
@@ -156,11 +165,31 @@ def ask_again(session: Session, uid: str, user_id: int, actor: Actor, now: datet
 
 
 def delete(session: Session, uid: str, actor: Actor) -> str:
-    """Remove an export from the list and return its file's key, to delete after the commit."""
-    export = find(session, uid)
+    """Remove an export from the list and return its file's key, to delete after the commit.
+
+    The sweep removes the file, too: a store may refuse, and a worker may be writing it.
+    """
+    export = session.scalar(select(Export).where(Export.uid == uid).with_for_update())
+    if export is None:
+        raise UnknownExport(uid)
+    leave(session, export, clock_of(session).now(), rows=counted_rows(export))
     session.delete(export)
     record(session, actor, "export.deleted", "export", uid, before={"filename": export.filename})
     return export.storage_key
+
+
+def resume_held(session: Session) -> int:
+    """Let the exports go on that waited for the organisation to be active; return how many."""
+    held = session.scalars(
+        select(Export)
+        .where(Export.state == "queued", Export.error_code == HELD)
+        .order_by(Export.id)
+        .with_for_update()
+    ).all()
+    for export in held:
+        export.error_code = export.error = None
+        facts.note(session, ExportRequested(tenant_of(session) or export.tenant_id, export.uid))
+    return len(held)
 
 
 def fetched(session: Session, export: Export, actor: Actor, now: datetime) -> None:
@@ -177,7 +206,7 @@ def fetched(session: Session, export: Export, actor: Actor, now: datetime) -> No
     tenant = session.scalars(select(Tenant)).one()
     if tenant.status != "active":
         raise ExportNotPossible(
-            "tenant_suspended",
+            HELD,
             Message(N_("Your organisation is suspended, so no file can be made or fetched.")),
         )
     statement = update(Export).where(Export.id == export.id)

@@ -1,8 +1,9 @@
 """Suspending an organisation, and lifting that: what was held back goes on by itself.
 
 While it lasts: pages and API change nothing, cancel runs pause (refunds that were sent are followed
-to their end), imports stop, exports are refused, webhooks wait, mail is held except refunds and
-security. All in sessions of the tenant itself; the caller commits.
+to their end), imports stop, exports that were asked for wait, further ones are refused, webhooks
+wait, mail is held except refunds and security. All in sessions of the tenant itself; the caller
+commits.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from meet2be.audit.services import Actor, record
 from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.services import resume
 from meet2be.errors import Meet2BeError
+from meet2be.exports.services import resume_held
 from meet2be.imports.errors import packed
 from meet2be.imports.models import Import
 from meet2be.imports.preparing import SUSPENDED
@@ -78,6 +80,7 @@ def lift(session: Session, reason: str, actor: Actor, now: datetime) -> bool:
     waited = {
         "cancel_runs": _resume_runs(session, actor),
         "imports": _resume_imports(session, actor),
+        "exports": resume_held(session),
         "mails": release_held(session, tenant),
     }
     record(

@@ -20,6 +20,7 @@ from meet2be.exports.columns import COLUMNS
 from meet2be.exports.errors import BadExport, ExportError, UnknownExport
 from meet2be.exports.exporters import exporters
 from meet2be.exports.models import OPEN_STATES, Export
+from meet2be.exports.remains import remove_file
 from meet2be.exports.running import direct_link
 from meet2be.exports.telling import said_again
 from meet2be.integrations.storage import ObjectMissing, StoreFailed, attachment
@@ -193,10 +194,7 @@ def delete(uid: str) -> ResponseReturnValue:
         session.commit()
     except UnknownExport:
         abort(404)
-    try:
-        services().store.delete(key)
-    except StoreFailed as error:
-        flash(said(error), "warning")
+    remove_file(services().store, key)  # else the sweep does it
     flash(_("Deleted."), "success")
     return redirect(address("exports.index"), 303)
 

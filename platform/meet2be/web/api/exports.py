@@ -14,6 +14,7 @@ from meet2be.exports import services as verbs
 from meet2be.exports.columns import COLUMNS
 from meet2be.exports.exporters import exporters
 from meet2be.exports.models import Export
+from meet2be.exports.remains import remove_file
 from meet2be.exports.spec import read_spec, usual_spec
 from meet2be.exports.telling import said_again
 from meet2be.language import said
@@ -183,7 +184,7 @@ def delete_export(call: Call, export_uid: str) -> None:
     """Delete an export and its file."""
     key = verbs.delete(call.writing, export_uid, call.actor)
     call.writing.commit()
-    call.services.store.delete(key)
+    remove_file(call.services.store, key)  # else the sweep does it
 
 
 def _after(call: Call, uid: str) -> ExportTold:
