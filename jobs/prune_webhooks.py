@@ -1,7 +1,7 @@
 """Delete what the log of webhooks need not keep any more."""
 
 from meet2be.db import Database
-from meet2be.webhooks.replaying import KEPT, PRUNED, prune
+from meet2be.webhooks.replaying import KEPT, prune
 from onqueue import Job
 from onqueue.contracts import Clock
 
@@ -16,11 +16,11 @@ class PruneWebhooks(Job):
     timeout = 600
 
     def handle(self, database: Database, clock: Clock) -> None:
-        """Delete what is older, a commit a slice."""
+        """Delete what is older, a commit a slice, until nothing is."""
         before = clock.now() - KEPT
         for _ in range(MOST_SLICES):
             with database.system_session("prune webhooks after 90 days") as session:
                 gone = prune(session, before)
                 session.commit()
-            if gone < PRUNED or self.should_stop:
+            if not gone or self.should_stop:
                 return

@@ -30,7 +30,7 @@ ON_ITS_WAY = ("pending", "held", "waiting", "sending")
 ATTEMPT_OUTCOMES = ("succeeded", "again", "failed")
 LONGEST_URL = 2000
 
-_ON_ITS_WAY = text("status IN ('pending', 'held', 'waiting', 'sending')")
+IS_ON_ITS_WAY = text("status IN ('pending', 'held', 'waiting', 'sending')")
 
 
 class WebhookEndpoint(Numbered, Named, TenantOwned, Stamped, Base):
@@ -127,7 +127,7 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
         UniqueConstraint("endpoint_id", "webhook_event_id", "replay_no"),
         Index(
             "uq_webhook_deliveries_on_its_way", "tenant_id", "unique_key", unique=True,
-            sqlite_where=_ON_ITS_WAY, postgresql_where=_ON_ITS_WAY,
+            sqlite_where=IS_ON_ITS_WAY, postgresql_where=IS_ON_ITS_WAY,
         ),
         Index(None, "tenant_id", "status", "id"),
         Index(None, "tenant_id", "endpoint_id", "id"),

@@ -27,6 +27,7 @@ from meet2be.webhooks.endpoints import Workbench, endpoint_of
 from meet2be.webhooks.errors import DeliveryNotFoundError, NotNowError
 from meet2be.webhooks.facts import DeliveriesReady, Ready, ReplayAsked
 from meet2be.webhooks.models import (
+    IS_ON_ITS_WAY,
     ON_ITS_WAY,
     WebhookAttempt,
     WebhookDelivery,
@@ -70,9 +71,12 @@ class Filters:
         return statement
 
 
-def delivery_of(session: Session, uid: str) -> WebhookDelivery:
+def delivery_of(session: Session, uid: str, *, lock: bool = False) -> WebhookDelivery:
     """Return a delivery; raises ``DeliveryNotFoundError``."""
-    found = session.scalar(select(WebhookDelivery).where(WebhookDelivery.uid == uid))
+    statement = select(WebhookDelivery).where(WebhookDelivery.uid == uid)
+    if lock:
+        statement = statement.with_for_update().execution_options(populate_existing=True)
+    found = session.scalar(statement)
     if found is None:
         raise DeliveryNotFoundError
     return found
@@ -157,13 +161,14 @@ def resume_slice(session: Session, endpoint_id: int) -> bool:
         .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.status == "held")
         .order_by(WebhookDelivery.id)
         .limit(A_SLICE)
+        .with_for_update(skip_locked=True)
     ).all()
     if not rows:
         return False
     session.execute(
         update(WebhookDelivery)
         .where(WebhookDelivery.id.in_([row.id for row in rows]))
-        .values(status="pending")
+        .values(status="pending", updated_at=clock_of(session).now())
         .execution_options(synchronize_session=False)
     )
     ready = tuple(Ready(row.id, endpoint_id, row.unique_key) for row in rows)
@@ -175,20 +180,28 @@ def dispatch_lost(session: Session, now: datetime) -> int:
     """Let jobs send what should have been sent long ago, of all tenants; returns how many.
 
     Their jobs were lost with the broker, or stand in a long line: a job that is still there keeps
-    its lock, and the new one is dropped. The caller commits.
+    its lock, and the new one is dropped. What is held back of an endpoint that was switched on
+    long ago was missed by its job, or held while it was switched on. The caller commits.
     """
     row, overdue = WebhookDelivery, now - OVERDUE
+    switched_on = select(WebhookEndpoint.id).where(
+        WebhookEndpoint.status == "enabled", WebhookEndpoint.enabled_at < overdue
+    )
     found = session.execute(
         select(row.id, row.tenant_id, row.endpoint_id, row.unique_key)
         .where(
+            IS_ON_ITS_WAY,  # in the words of the index that holds only these
+            row.updated_at < overdue,
             or_(
-                and_(row.status == "pending", row.updated_at < overdue),
-                and_(row.status == "waiting", row.next_at < overdue, row.updated_at < overdue),
+                row.status == "pending",
+                and_(row.status == "waiting", row.next_at < overdue),
                 and_(row.status == "sending", row.lease_until < overdue),
-            )
+                and_(row.status == "held", row.endpoint_id.in_(switched_on)),
+            ),
         )
         .order_by(row.id)
         .limit(A_SLICE)
+        .with_for_update(skip_locked=True)
     ).all()
     if found:
         session.execute(
@@ -205,7 +218,7 @@ def dispatch_lost(session: Session, now: datetime) -> int:
 
 def cancel_delivery(session: Session, bench: Workbench, uid: str) -> None:
     """Cancel a delivery that waits; raises ``NotNowError`` for one that does not."""
-    delivery = delivery_of(session, uid)
+    delivery = delivery_of(session, uid, lock=True)
     if delivery.status not in {"pending", "held", "waiting"}:
         raise NotNowError(Message("Only what waits can be cancelled."))
     delivery.status, delivery.final_reason = "cancelled", "by_hand"
@@ -226,7 +239,8 @@ def send_test(session: Session, bench: Workbench, endpoint_uid: str) -> str:
     session.add(event)
     session.flush()
     (told,) = spreading.told_of(session, [event.id], is_test=True)
-    row = {**spreading.row_of(told, endpoint, is_test=True), "created_by": bench.user_id}
+    now = clock_of(session).now()
+    row = {**spreading.row_of(told, endpoint, now, is_test=True), "created_by": bench.user_id}
     spreading.insert(session, [row])
     record(session, bench.actor, "webhook_endpoint.tested", "webhook_endpoint", endpoint.uid)
     return str(row["uid"])
@@ -235,7 +249,7 @@ def send_test(session: Session, bench: Workbench, endpoint_uid: str) -> str:
 def prune(session: Session, before: datetime) -> int:
     """Delete attempts, settled deliveries and announcements older than that, of all tenants.
 
-    Returns how many attempts went. A slice at a time; the caller commits and comes again.
+    Returns how many rows went. A slice at a time; the caller commits and comes again until none do.
     """
     old = session.scalars(
         select(WebhookAttempt.id).where(WebhookAttempt.started_at < before).limit(PRUNED)
@@ -243,7 +257,14 @@ def prune(session: Session, before: datetime) -> int:
     _delete(session, WebhookAttempt, old)
     bare = ~exists().where(WebhookAttempt.delivery_id == WebhookDelivery.id)
     settled = session.scalars(
-        select(WebhookDelivery.id).where(WebhookDelivery.settled_at < before, bare).limit(PRUNED)
+        select(WebhookDelivery.id)
+        .where(
+            WebhookDelivery.status.not_in(ON_ITS_WAY),
+            # What began cancelled did not always say when it was settled.
+            func.coalesce(WebhookDelivery.settled_at, WebhookDelivery.updated_at) < before,
+            bare,
+        )
+        .limit(PRUNED)
     ).all()
     _delete(session, WebhookDelivery, settled)
     unused = ~exists().where(WebhookDelivery.webhook_event_id == WebhookEvent.id)
@@ -251,7 +272,7 @@ def prune(session: Session, before: datetime) -> int:
         select(WebhookEvent.id).where(WebhookEvent.occurred_at < before, unused).limit(PRUNED)
     ).all()
     _delete(session, WebhookEvent, told)
-    return len(old)
+    return len(old) + len(settled) + len(told)
 
 
 def _delete(session: Session, rows: Any, ids: Sequence[int]) -> None:
@@ -311,5 +332,6 @@ def _again(
         "unique_key": unique_key(endpoint.url, row.body.encode(), number),
         "status": "pending" if endpoint.status == "enabled" else "held",
         "final_reason": None,
+        "settled_at": None,
         "created_by": user_id,
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -17,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from meet2be import facts
+from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
 from meet2be.webhooks.bodies import body_of, unique_key
@@ -58,9 +60,9 @@ def spread(session: Session, event_ids: Sequence[int]) -> int:
     ).all()
     if not endpoints:
         return 0
-    chosen = _chosen_events(session)
+    chosen, now = _chosen_events(session), clock_of(session).now()
     rows = (
-        row_of(told, endpoint)
+        row_of(told, endpoint, now)
         for told in told_of(session, event_ids)
         for endpoint in endpoints
         if _wants(endpoint, told.row, chosen)
@@ -112,7 +114,9 @@ def told_of(session: Session, event_ids: Sequence[int], *, is_test: bool = False
         )
 
 
-def row_of(told: Told, endpoint: WebhookEndpoint, *, is_test: bool = False) -> dict[str, Any]:
+def row_of(
+    told: Told, endpoint: WebhookEndpoint, now: datetime, *, is_test: bool = False
+) -> dict[str, Any]:
     """Return a delivery's row as it begins at this endpoint."""
     status = {"enabled": "pending", "paused": "held"}.get(endpoint.status, "cancelled")
     return {
@@ -128,6 +132,7 @@ def row_of(told: Told, endpoint: WebhookEndpoint, *, is_test: bool = False) -> d
         "unique_key": unique_key(endpoint.url, told.body),
         "status": status,
         "final_reason": DISABLED if status == "cancelled" else None,
+        "settled_at": now if status == "cancelled" else None,
         "created_by": None,
     }
 
