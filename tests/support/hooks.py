@@ -114,10 +114,17 @@ class Stage:
 
     def change(self, **values: object) -> None:
         """Change the endpoint's row."""
+        self._change(WebhookEndpoint, self.endpoint.id, values)
+
+    def change_delivery(self, delivery: WebhookDelivery, **values: object) -> None:
+        """Change a delivery's row."""
+        self._change(WebhookDelivery, delivery.id, values)
+
+    def _change(self, rows: Any, number: int, values: dict[str, object]) -> None:
         with self.database.tenant_session(self.tenant_id) as session:
             session.execute(
-                update(WebhookEndpoint)
-                .where(WebhookEndpoint.id == self.endpoint.id)
+                update(rows)
+                .where(rows.id == number)
                 .values(**values)
                 .execution_options(synchronize_session=False)
             )

@@ -128,7 +128,7 @@ class WebhookDeliveries:
         with self._transaction() as connection:
             for row in self._read(connection, [delivery_id]).values():
                 if row.tenant_id == tenant_id and row.status in ON_ITS_WAY:
-                    self._put_aside(connection, [(row.id, "failed", reason)])
+                    self._put_aside(connection, [(row, "failed", reason)])
 
     # ---- claiming ----
 
@@ -136,7 +136,7 @@ class WebhookDeliveries:
         now = self.clock.now()
         with self._transaction() as connection:
             rows = self._read(connection, [each.delivery_id for each in wanted])
-            stands = [_stand(rows.get(each.delivery_id), each) for each in wanted]
+            stands = [_stand(rows.get(each.delivery_id), each, now) for each in wanted]
             going = [
                 rows[each.delivery_id]
                 for each, stand in zip(wanted, stands, strict=True)
@@ -148,7 +148,7 @@ class WebhookDeliveries:
                 values = {"deliveries": ids, "now": now, "until": now + LEASE}
                 connection.execute(sql.CLAIM, values)
             asides = [
-                (each.delivery_id, *_ASIDE_STATES[stand.why])
+                (rows[each.delivery_id], *_ASIDE_STATES[stand.why])
                 for each, stand in zip(wanted, stands, strict=True)
                 if stand is not None and stand.why in _ASIDE_STATES
             ]
@@ -258,7 +258,7 @@ class WebhookDeliveries:
         return {row.id: row for row in found}
 
     def _put_aside(
-        self, connection: Connection, asides: Sequence[tuple[int, str, str | None]]
+        self, connection: Connection, asides: Sequence[tuple[Any, str, str | None]]
     ) -> None:
         now = self.clock.now()
         if asides:
@@ -266,10 +266,11 @@ class WebhookDeliveries:
                 sql.PUT_ASIDE,
                 [
                     {
-                        "delivery": delivery, "v_status": status, "v_reason": reason,
+                        "delivery": row.id, "v_was": row.status, "before": row.attempts,
+                        "v_status": status, "v_reason": reason,
                         "v_settled_at": now if reason else None, "now": now,
                     }
-                    for delivery, status, reason in asides
+                    for row, status, reason in asides
                 ],
             )  # fmt: skip
 
@@ -299,13 +300,16 @@ _ASIDE_STATES: Final[Mapping[str, tuple[str, str | None]]] = {
 }
 
 
-def _stand(row: Any, wanted: _Wanted) -> Aside | None:
+def _stand(row: Any, wanted: _Wanted, now: datetime) -> Aside | None:
     """Return why a delivery is not sent now; None when it is."""
     if row is None or row.tenant_id != wanted.tenant_id:
         return Aside("unknown")
     if row.status not in ON_ITS_WAY:
         return Aside(f"over: {row.final_reason or row.status}", is_failed=row.status == "failed")
     if row.endpoint_status != "enabled":
+        if row.status == "sending" and row.lease_until > now:
+            # Whoever sends it may still be at it, and books what came of it.
+            return Aside("under way", (row.lease_until - now).total_seconds() + 1)
         return Aside(row.endpoint_status.partition("_")[0])
     return None if row.tenant_status == "active" else Aside("suspended", SUSPENDED_WAIT)
 

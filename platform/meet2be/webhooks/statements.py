@@ -12,6 +12,7 @@ from sqlalchemy import Table, and_, bindparam, insert, or_, select, update
 
 from meet2be.tenancy.models import Tenant
 from meet2be.webhooks.models import (
+    ON_ITS_WAY,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -31,7 +32,7 @@ _d, _p, _e, _s = DELIVERIES.c, ENDPOINTS.c, EVENTS.c, SECRETS.c
 READ_DELIVERIES = (
     select(
         _d.id, _d.tenant_id, _d.endpoint_id, _d.status, _d.attempts, _d.body, _d.replay_no,
-        _d.is_test, _d.final_reason, _e.uid.label("event_uid"), _e.depth,
+        _d.is_test, _d.final_reason, _d.lease_until, _e.uid.label("event_uid"), _e.depth,
         _p.status.label("endpoint_status"), _p.uid.label("endpoint_uid"), _p.url,
         _p.custom_headers, _p.retry_refusals, _p.jitter,
         TENANTS.c.status.label("tenant_status"),
@@ -40,6 +41,8 @@ READ_DELIVERIES = (
     .join(EVENTS, and_(_e.tenant_id == _d.tenant_id, _e.id == _d.webhook_event_id))
     .join(TENANTS, TENANTS.c.id == _d.tenant_id)
     .where(_d.id.in_(bindparam("deliveries", expanding=True)))
+    .order_by(_d.id)
+    .with_for_update(of=DELIVERIES)
 )  # fmt: skip
 READ_SECRETS = (
     select(_s.endpoint_id, _s.uid, _s.secret_enc)
@@ -51,9 +54,11 @@ READ_SECRETS = (
     )
     .order_by(_s.id.desc())
 )
+# The conditions of these two hold for what was read under its lock; they stand here so that no
+# way of calling them lets a late worker write over what another one has settled, or sends.
 CLAIM = (
     update(DELIVERIES)
-    .where(_d.id.in_(bindparam("deliveries", expanding=True)))
+    .where(_d.id.in_(bindparam("deliveries", expanding=True)), _d.status.in_(ON_ITS_WAY))
     .values(
         status="sending", lease_until=bindparam("until"), next_at=None,
         updated_at=bindparam("now"),
@@ -61,7 +66,10 @@ CLAIM = (
 )  # fmt: skip
 PUT_ASIDE = (
     update(DELIVERIES)
-    .where(_d.id == bindparam("delivery"))
+    .where(
+        _d.id == bindparam("delivery"), _d.status == bindparam("v_was"),
+        _d.attempts == bindparam("before"),
+    )
     .values(
         status=bindparam("v_status"), final_reason=bindparam("v_reason"),
         settled_at=bindparam("v_settled_at"), next_at=None, lease_until=None,

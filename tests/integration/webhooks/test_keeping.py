@@ -1,9 +1,24 @@
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
+import pytest
+
+from jobs.prune_webhooks import PruneWebhooks
 from meet2be import facts
 from meet2be.db import Database
+from meet2be.webhooks import replaying
+from meet2be.webhooks import statements as sql
+from meet2be.webhooks.delivering import LEASE, Aside
+from meet2be.webhooks.errors import NotNowError
 from meet2be.webhooks.facts import DeliveriesReady
-from meet2be.webhooks.replaying import KEPT, OVERDUE, dispatch_lost, prune
+from meet2be.webhooks.replaying import (
+    KEPT,
+    OVERDUE,
+    cancel_delivery,
+    dispatch_lost,
+    prune,
+    resume_slice,
+)
 from onqueue.testing.clock import FakeClock
 from support.hooks import deliveries_of, staged
 from support.receivers import receiving
@@ -34,6 +49,115 @@ def test_the_log_is_kept_for_ninety_days(database: Database, clock: FakeClock) -
     with database.system_session("tests: prune") as session:
         assert prune(session, clock.now() - KEPT) == 0
         clock.advance((KEPT + timedelta(minutes=1)).total_seconds())
-        assert prune(session, clock.now() - KEPT) == 1
+        assert prune(session, clock.now() - KEPT) == 2, "the attempt and its delivery"
         session.commit()
     assert deliveries_of(database, stage.tenant_id) == []
+
+
+def test_what_began_cancelled_is_pruned_and_what_waits_is_not(
+    sqlite_database: Database, clock: FakeClock
+) -> None:
+    """W24: rows without an attempt, of today and of before they said when they were settled."""
+    stage = staged(sqlite_database, clock, "http://127.0.0.1:9/hook")
+    stage.change(status="disabled_admin")
+    today, before = stage.announced(1), stage.announced(2)
+    assert (today.status, today.settled_at) == ("cancelled", clock.now())
+    stage.change_delivery(before, settled_at=None)
+    stage.change(status="enabled")
+    waiting = stage.announced(3)
+    clock.advance((KEPT + timedelta(minutes=1)).total_seconds())
+    with sqlite_database.system_session("tests: prune") as session:
+        assert prune(session, clock.now() - KEPT) == 2, "both that began cancelled"
+        session.commit()
+    assert [each.id for each in deliveries_of(sqlite_database, stage.tenant_id)] == [waiting.id]
+
+
+def test_pruning_goes_on_while_deliveries_are_left_that_have_no_attempts(
+    sqlite_database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "PRUNED", 1)
+    stage = staged(sqlite_database, clock, "http://127.0.0.1:9/hook")
+    stage.change(status="disabled_admin")
+    for number in range(1, 4):
+        stage.announced(number)
+    clock.advance((KEPT + timedelta(minutes=1)).total_seconds())
+    job = PruneWebhooks()
+    job.with_fake_queue_interactions()
+    job.handle(sqlite_database, clock)
+    assert deliveries_of(sqlite_database, stage.tenant_id) == []
+
+
+def test_what_is_still_held_back_long_after_the_endpoint_was_switched_on_gets_a_job(
+    database: Database, clock: FakeClock
+) -> None:
+    """W16: the job that should have let it go died, or it was held while that ran."""
+    stage = staged(database, clock, "http://127.0.0.1:9/hook")
+    stage.change(status="paused")
+    held = stage.announced()
+    assert held.status == "held"
+    clock.advance(OVERDUE.total_seconds() + 1)
+    with database.system_session("tests: relay") as session:
+        assert dispatch_lost(session, clock.now()) == 0, "it is held back on purpose"
+        session.rollback()
+        stage.change(status="enabled", enabled_at=clock.now())
+        assert dispatch_lost(session, clock.now()) == 0, "its own job is on it"
+        session.rollback()
+        clock.advance(OVERDUE.total_seconds() + 1)
+        assert dispatch_lost(session, clock.now()) == 1
+        (fact,) = facts.take(session)
+        session.commit()
+        assert dispatch_lost(session, clock.now()) == 0
+    assert isinstance(fact, DeliveriesReady)
+    assert fact.deliveries[0].delivery == held.id
+
+
+def test_what_is_cancelled_while_it_is_claimed_waits_for_the_claim(
+    postgres_database: Database, clock: FakeClock
+) -> None:
+    stage = staged(postgres_database, clock, "http://127.0.0.1:9/hook")
+    first, second = stage.announced(1), stage.announced(2)
+    for each in (first, second):
+        stage.change_delivery(each, status="held")
+
+    def cancel() -> None:
+        with postgres_database.tenant_session(stage.tenant_id) as session:
+            cancel_delivery(session, stage.bench, first.uid)
+
+    with (
+        ThreadPoolExecutor(1) as pool,
+        postgres_database.system_connection("tests: claim") as connection,
+        postgres_database.tenant_session(stage.tenant_id) as session,
+    ):
+        ids = {"deliveries": [first.id]}
+        assert len(connection.execute(sql.READ_DELIVERIES, ids).all()) == 1
+        cancelling = pool.submit(cancel)
+        resume_slice(session, stage.endpoint.id)
+        session.commit()
+        assert stage.row(second).status == "pending", "what others hold is passed over"
+        assert not cancelling.done()
+        until = clock.now() + LEASE
+        connection.execute(sql.CLAIM, {**ids, "now": clock.now(), "until": until})
+        connection.commit()
+        with pytest.raises(NotNowError):
+            cancelling.result(10)
+    assert stage.row(first).status == "sending"
+
+
+def test_a_late_worker_writes_over_nothing(sqlite_database: Database, clock: FakeClock) -> None:
+    """W17."""
+    stage = staged(sqlite_database, clock, "http://127.0.0.1:9/hook")
+    delivery = stage.announced()
+    now = clock.now()
+    aside = {
+        "delivery": delivery.id, "v_was": "pending", "before": 0, "v_status": "held",
+        "v_reason": None, "v_settled_at": None, "now": now,
+    }  # fmt: skip
+    claim = {"deliveries": [delivery.id], "now": now, "until": now + LEASE}
+    stage.change_delivery(delivery, status="sending", lease_until=now + LEASE)
+    with sqlite_database.system_connection("tests: late") as connection:
+        assert connection.execute(sql.PUT_ASIDE, aside).rowcount == 0
+    stage.change(status="paused")
+    assert stage.deliver(delivery) == Aside("under way", LEASE.total_seconds() + 1)
+    stage.change_delivery(delivery, status="cancelled")
+    with sqlite_database.system_connection("tests: late") as connection:
+        assert connection.execute(sql.CLAIM, claim).rowcount == 0
