@@ -1,4 +1,4 @@
-"""What organisers say of events and kinds of tickets; what operators note on providers' messages."""
+"""What organisers say of events and kinds of tickets, and operators of providers' messages."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def _sold_out(order: Order, ticket: TicketType, now: datetime) -> Announcement:
     return Announcement(
         type="ticket_type.sold_out",
         subject_type="ticket_type",
-        subject_uid=str(ticket.id),
+        subject_uid=ticket.uid,
         event_id=order.event_id,
         data={"quota": ticket.quota, "sold": ticket.sold},
         dedupe_key=f"ticket_type.sold_out:{ticket.id}:{order.uid}",

@@ -14,6 +14,7 @@ from meet2be.audit.models import AuditEntry
 from meet2be.checkout.steps import steps_of
 from meet2be.db.keyset import Order as By
 from meet2be.db.keyset import Page, Slice, fetch_page
+from meet2be.events.listing import ticket_types
 from meet2be.events.models import Event, TicketType
 from meet2be.mailings.addresses import normal_form
 from meet2be.mailings.models import Mail
@@ -121,14 +122,17 @@ class Box:
     tickets: Sequence[TicketType]
 
 
-def box_of(session: Session, tenant: Tenant, slug: str) -> Box | None:
-    """Return an event that is on sale, with its tickets; None for any other."""
+def box_of(session: Session, tenant: Tenant, slug: str, hidden: str = "") -> Box | None:
+    """Return an event that is on sale, with its tickets; None for any other.
+
+    Closed kinds are left out, and hidden ones but for the one that `hidden` names.
+    """
     event = session.scalar(select(Event).where(Event.slug == slug))
     if event is None or event.status != "live" or tenant.status != "active":
         return None
-    mine = select(TicketType).where(TicketType.event_id == event.id)
-    by = (TicketType.price_minor.desc(), TicketType.name)
-    return Box(tenant, event, session.scalars(mine.order_by(*by)).all())
+    kinds = ticket_types(session, event.id)
+    shown = [each for each in kinds if not each.is_hidden or each.uid == hidden]
+    return Box(tenant, event, [each for each in shown if each.closed_at is None])
 
 
 @dataclass(frozen=True, slots=True)

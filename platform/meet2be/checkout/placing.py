@@ -19,6 +19,7 @@ from meet2be.checkout.errors import BadWish, NotOnSale
 from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
 from meet2be.db.columns import CROCKFORD
 from meet2be.events.models import Event, TicketType
+from meet2be.events.selling import sale_state, tax_within
 from meet2be.language import Message
 from meet2be.mailings.addresses import normal_form, one_address
 from meet2be.mailings.errors import BadAddress
@@ -92,7 +93,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     event = session.scalar(select(Event).where(Event.uid == event_uid))
     if event is None or event.status != "live" or is_suspended(session, event.tenant_id):
         raise NotOnSale
-    types = _types(session, event, wish)
+    types = _types(session, event, wish, now)
     name, email = _name("name", wish.name), _email("email", wish.email)
     shipped = sum(len(wish.tickets[each.id]) for each in types if each.is_shipped)
     address = _address(wish.address) if shipped else None
@@ -126,6 +127,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         line.order_id = order.id
     session.add_all(lines)
     session.flush()
+    stock.check_room(session, event.id, sum(line.quantity for line in lines))
     stock.hold(session, order, lines, now + HOLD)
     session.add_all(_steps(tenant, order, ships=shipped > 0))
     facts.note(session, OrderCanGoOn(order.uid))
@@ -159,7 +161,7 @@ def _steps(tenant: Tenant, order: Order, *, ships: bool) -> list[OrderStep]:
     ]
 
 
-def _types(session: Session, event: Event, wish: Wish) -> list[TicketType]:
+def _types(session: Session, event: Event, wish: Wish, now: datetime) -> list[TicketType]:
     wanted = {number: holders for number, holders in wish.tickets.items() if holders}
     if not wanted:
         raise BadWish("tickets", Message("Choose at least one ticket."))
@@ -171,7 +173,7 @@ def _types(session: Session, event: Event, wish: Wish) -> list[TicketType]:
         .where(TicketType.event_id == event.id, TicketType.id.in_(wanted))
         .order_by(TicketType.id)
     ).all()
-    if len(found) != len(wanted):
+    if len(found) != len(wanted) or any(sale_state(event, x, now) != "open" for x in found):
         raise BadWish("tickets", Message("One of these tickets is not on sale any more."))
     return list(found)
 
@@ -184,11 +186,13 @@ def _line(ticket: TicketType, holders: Sequence[Holder], buyer: str) -> OrderLin
         }
         for holder in holders
     ]
+    total = ticket.price_minor * len(people)
     return OrderLine(
         ticket_type_id=ticket.id,
         quantity=len(people),
         unit_minor=ticket.price_minor,
-        total_minor=ticket.price_minor * len(people),
+        tax_minor=tax_within(total, ticket.tax_bp),
+        total_minor=total,
         holders=people,
     )
 

@@ -1,7 +1,7 @@
 """Stock: each move is a guarded UPDATE and a row that makes it happen once.
 
-The database's CHECK refuses what the guard would let through. Order of locks: the order's row, then
-ticket types by number.
+The database's CHECK refuses what the guard would let through. Order of locks: the order's row, the
+event's where its places are limited, then ticket types by number.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, select, update
+from sqlalchemy import ColumnElement, CursorResult, func, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.checkout.errors import SoldOut
-from meet2be.events.models import TicketType
+from meet2be.events.models import Event, TicketType
 from meet2be.orders.models import Order, OrderLine, StockMove
 
 
@@ -22,6 +22,22 @@ def lines_of(session: Session, order_id: int) -> Sequence[OrderLine]:
     """Return an order's lines in the order in which their stock is locked."""
     mine = select(OrderLine).where(OrderLine.order_id == order_id)
     return session.scalars(mine.order_by(OrderLine.ticket_type_id)).all()
+
+
+def check_room(session: Session, event_id: int, number: int) -> None:
+    """Raise ``SoldOut`` when an event has not so many places left over all of its kinds.
+
+    Where places are limited the event's row is held, so that two orders count one after the other.
+    """
+    event = session.get_one(Event, event_id)
+    if event.capacity is None:
+        return
+    locked = select(Event).where(Event.id == event_id).with_for_update()
+    event = session.scalars(locked.execution_options(populate_existing=True)).one()
+    mine = TicketType.event_id == event_id
+    gone = session.scalar(select(func.sum(TicketType.held + TicketType.sold)).where(mine)) or 0
+    if event.capacity is not None and gone + number > event.capacity:
+        raise SoldOut(event.title)
 
 
 def hold(session: Session, order: Order, lines: Sequence[OrderLine], until: datetime) -> None:
@@ -57,6 +73,7 @@ def sell(session: Session, order: Order) -> list[TicketType]:
         else:
             change = {"sold": TicketType.sold + line.quantity}
             guard = TicketType.held + TicketType.sold + line.quantity <= TicketType.quota
+            check_room(session, order.event_id, line.quantity)
         ticket = session.get_one(TicketType, line.ticket_type_id)
         if not _change(session, line.ticket_type_id, guard, **change):
             raise SoldOut(ticket.name)

@@ -60,8 +60,8 @@ def sold_tickets(session: Session, event_ids: list[int]) -> dict[int, int]:
 
 
 def ticket_types(session: Session, event_id: int) -> list[TicketType]:
-    """Return the event's kinds of tickets, the dearest first."""
-    by = (TicketType.price_minor.desc(), TicketType.name)
+    """Return the event's kinds of tickets as the organiser sorted them, else the dearest first."""
+    by = (TicketType.position, TicketType.price_minor.desc(), TicketType.name)
     mine = select(TicketType).where(TicketType.event_id == event_id)
     return list(session.scalars(mine.order_by(*by)))
 

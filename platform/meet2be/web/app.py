@@ -21,6 +21,7 @@ from meet2be.web import (
     cancelling,
     checkout,
     errors,
+    event_editing,
     events,
     export_schedules,
     exports,
@@ -44,6 +45,7 @@ from meet2be.web import (
     signup,
     suppressions,
     templates_pages,
+    ticket_types,
     webhooks,
 )
 from meet2be.web.api import application as api
@@ -55,7 +57,8 @@ FORM_PARTS = 200
 
 PAGES = (
     auth, languages, account, passwords, invitation, signup, operators, members, settings,
-    events, attendees, export_schedules, exports, imports, cancelling, cancellations,
+    events, event_editing, ticket_types, attendees, export_schedules, exports, imports,
+    cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, api_tokens, audit,
     webhooks, checkout, orders, figures,
 )  # fmt: skip

@@ -26,6 +26,7 @@ from meet2be.checkout.errors import (
 from meet2be.checkout.listing import Box, box_of, buyers_view
 from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.shipping import ADDRESS_FIELDS
+from meet2be.events.selling import sale_begins, sale_state
 from meet2be.language import N_, spoken
 from meet2be.tenancy.models import Tenant
 from meet2be.web.events import event_or_404
@@ -57,7 +58,7 @@ def show(tenant: str, event: str) -> ResponseReturnValue:
     """Show what is on sale; with numbers of tickets in the address, the order's form."""
     found = _tenant_or_404(tenant)
     with services().database.tenant_session(found.id, read_only=True) as session:
-        box = box_of(session, found, event)
+        box = box_of(session, found, event, request.values.get("ticket", "")[:26])
         if box is None:
             return render_template("checkout/closed.html"), 404
         return _form(box, request.args) if _numbers(box, request.args) else _offer(box)
@@ -69,7 +70,7 @@ def order(tenant: str, event: str) -> ResponseReturnValue:
     """Place the order and go to its own page; a second press of the button leads there too."""
     found = _tenant_or_404(tenant)
     with services().database.tenant_session(found.id, read_only=True) as session:
-        box = box_of(session, found, event)
+        box = box_of(session, found, event, request.values.get("ticket", "")[:26])
         if box is None:
             return render_template("checkout/closed.html"), 404
         given = request.form
@@ -167,16 +168,24 @@ def _wish(box: Box, given: Mapping[str, str]) -> Wish:
 
 
 def _offer(box: Box) -> str:
+    now = services().clock.now()
+    begins = {each.id: sale_begins(box.event, each) for each in box.tickets}
     rows = [
         {
             "ticket": ticket,
             "price": _money(ticket.price_minor, box.event.currency),
             "left": max(0, ticket.quota - ticket.held - ticket.sold),
+            "state": sale_state(box.event, ticket, now),
+            "begins": _moment(begins[ticket.id], box.event.timezone),
         }
         for ticket in box.tickets
     ]
     return render_template(
-        "checkout/offer.html", **_frame(box.tenant, box.event), rows=rows, most=MOST_OF_A_KIND
+        "checkout/offer.html",
+        **_frame(box.tenant, box.event),
+        rows=rows,
+        most=MOST_OF_A_KIND,
+        hidden=request.args.get("ticket", "")[:26],
     )
 
 
@@ -196,6 +205,7 @@ def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = No
         client_key=given.get("client_key") or secrets.token_urlsafe(24),
         cards=TEST_CARDS if _takes_cards(box) else (),
         problem=problem,
+        hidden=request.values.get("ticket", "")[:26],
         field="address" if isinstance(problem, NoPostage) else field,
     )
 

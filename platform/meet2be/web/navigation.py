@@ -31,7 +31,11 @@ class Link:
 
 
 AREAS = (
-    Area("events.index", N_("Events"), ("events", "attendees", "figures")),
+    Area(
+        "events.index",
+        N_("Events"),
+        ("events", "event_editing", "ticket_types", "attendees", "figures"),
+    ),
     Area("orders.index", N_("Orders"), ("orders",)),
     Area("exports.index", N_("Exports"), ("exports", "export_schedules"), WORK),
     Area("imports.index", N_("Imports"), ("imports",), WORK),

@@ -98,7 +98,7 @@ THINGS = (
     NC_("thing", "sender check"), NC_("thing", "refund"), NC_("thing", "mail template"),
     NC_("thing", "export preset"), NC_("thing", "cancel run"), NC_("thing", "event"),
     NC_("thing", "job"), NC_("thing", "api token"), NC_("thing", "membership"),
-    NC_("thing", "failed job"),
+    NC_("thing", "failed job"), NC_("thing", "ticket type"), NC_("thing", "provider event"),
 )  # fmt: skip
 # What becomes of an attendee in a preview: in short, in a sentence, and the badge's colour.
 OUTCOMES = {

@@ -43,6 +43,7 @@ class Group:
 _EVENT = "e7k3m9q2x5w8r4t6y1p0s2d4fg"
 _REFUND = {"amount_minor": 11900, "currency": "EUR", "order": "Q7WK2", "payment": "p4f8"}
 _ORDER = {"code": "Q7WK2", "total_minor": 23800, "currency": "EUR", "attendees": 2}
+_KIND = {"price_minor": 39900, "currency": "EUR", "quota": 200, "sold": 140, "closed": False}
 _MAIL = {"kind": "event_cancelled", "related_type": "cancel_item"}
 _EXPORT = {"format": "xlsx", "rows": 5000, "bytes": 412_345}
 _IMPORT = {"kind": "attendees", "rows": 5000, "created": 4990, "updated": 7, "failed": 3}
@@ -52,6 +53,14 @@ GROUPS: Final = (
         "event",
         N_("Events"),
         (
+            EventType("event.created", N_("An event was made"), "event", {"status": "draft"}),
+            EventType(
+                "event.updated",
+                N_("An event was changed"),
+                "event",
+                {"status": "live", "changed": ["place", "title"]},
+            ),
+            EventType("event.published", N_("An event was published"), "event", {"status": "live"}),
             EventType(
                 "event.cancelling",
                 N_("The cancellation of an event has begun"),
@@ -100,6 +109,25 @@ GROUPS: Final = (
         "ticket_type",
         N_("Tickets"),
         (
+            EventType("ticket_type.created", N_("A kind of ticket was made"), "ticket_type", _KIND),
+            EventType(
+                "ticket_type.updated",
+                N_("A kind of ticket was changed"),
+                "ticket_type",
+                {**_KIND, "changed": ["price_minor"]},
+            ),
+            EventType(
+                "ticket_type.closed",
+                N_("A kind of ticket is not sold any more"),
+                "ticket_type",
+                {**_KIND, "closed": True},
+            ),
+            EventType(
+                "ticket_type.reopened",
+                N_("A kind of ticket is sold again"),
+                "ticket_type",
+                _KIND,
+            ),
             EventType(
                 "ticket_type.sold_out",
                 N_("The last ticket of a kind is sold"),

@@ -18,7 +18,7 @@ from meet2be.attendees.models import Attendee
 from meet2be.cancellations.models import CancelItem
 from meet2be.db import Database
 from meet2be.db.columns import new_uid
-from meet2be.events.models import Event
+from meet2be.events.models import Event, TicketType
 from meet2be.exports.models import Export, ExportPreset, ExportSchedule
 from meet2be.imports.models import Import
 from meet2be.mailings.models import Mail
@@ -63,6 +63,19 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/events/<uid>"): READ,
     ("GET", "/events/<event_uid>/attendees"): READ,
     ("GET", "/attendees/<uid>"): READ,
+    ("GET", "/events/new"): Access(200, "organiser"),
+    ("POST", "/events/new"): Access(422, "organiser"),
+    ("GET", "/events/<uid>/edit"): Access(200, "organiser"),
+    ("POST", "/events/<uid>/edit"): Access(422, "organiser"),
+    ("POST", "/events/<uid>/publish"): Access(303, "organiser"),
+    ("GET", "/events/<uid>/tickets"): READ,
+    ("GET", "/events/<uid>/tickets/new"): Access(200, "organiser"),
+    ("POST", "/events/<uid>/tickets/new"): Access(422, "organiser"),
+    ("GET", "/ticket-types/<uid>"): Access(200, "organiser"),
+    ("POST", "/ticket-types/<uid>"): Access(422, "organiser"),
+    ("POST", "/ticket-types/<uid>/close"): Access(303, "organiser"),
+    ("POST", "/ticket-types/<uid>/reopen"): Access(303, "organiser"),
+    ("POST", "/ticket-types/<uid>/move"): Access(303, "organiser"),
     ("GET", "/events/<uid>/cancel"): Access(409, "organiser"),
     ("POST", "/events/<uid>/cancel"): Access(409, "organiser"),
     ("GET", "/events/<uid>/figures"): READ,
@@ -218,7 +231,7 @@ MATRIX: dict[tuple[str, str], Access] = {
 }
 # Pages about one thing, and which of the stage's things it is.
 THINGS = {"events": "event", "attendees": "attendee", "cancellations": "run", "refunds": "refund",
-          "mail": "mail", "imports": "imported", "orders": "order"}  # fmt: skip
+          "mail": "mail", "imports": "imported", "orders": "order", "ticket-types": "ticket"}  # fmt: skip
 SHARED = {"static"}
 # Programs show tokens: their matrix is in api/test_api_matrix.py.
 FOR_PROGRAMS = {"api"}
@@ -239,6 +252,7 @@ class Things:
     imported: str
     order: str = UNKNOWN
     token: str = UNKNOWN
+    ticket: str = UNKNOWN
     # Things that a button takes away: made anew each time, by the beginning of the rule.
     more: dict[str, Callable[[], str]] = field(default_factory=dict)
 
@@ -265,8 +279,15 @@ def things_of(made: Conference) -> Things:
         an_import(made),
         made.orders[0].order.uid,
         a_token(made),
+        a_ticket(made),
         export_things(made, made.admin),
     )
+
+
+def a_ticket(made: Conference) -> str:
+    """Return a kind of ticket of the organisation."""
+    with made.database.tenant_session(made.tenant.id, read_only=True) as session:
+        return session.scalars(select(TicketType.uid).limit(1)).one()
 
 
 def a_token(made: Conference) -> str:
@@ -341,7 +362,8 @@ def taint(made: Conference) -> None:
     """Write a word nobody else has into every text a page could show."""
     with made.database.tenant_session(made.tenant.id) as session:
         for model, columns in (
-            (Event, ("title",)),
+            (Event, ("title", "description", "place")),
+            (TicketType, ("name",)),
             (Import, ("filename",)),
             (Attendee, ("name", "company", "notes", "email", "email_norm")),
             (Order, ("buyer_name", "buyer_email")),

@@ -1,0 +1,1 @@
+"""What organisers put on: events and their kinds of tickets, made, changed and published."""

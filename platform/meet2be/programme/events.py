@@ -1,0 +1,231 @@
+"""Making events, changing what is said of them, and publishing them.
+
+The verbs work in the tenant's own session and commit nothing. Each holds the event's row, so that
+two people at once change it one after the other.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import exists, func, select
+from sqlalchemy.orm import Session
+
+from meet2be.accounts.own import zones
+from meet2be.attendees.models import Attendee
+from meet2be.audit.services import Actor
+from meet2be.db import clock_of
+from meet2be.events.models import Event, TicketType
+from meet2be.language import Message
+from meet2be.money import MoneyError, decimals_of
+from meet2be.orders.models import Order
+from meet2be.programme.errors import EntryRefused, NotInState, UnknownEntry
+from meet2be.programme.telling import changes, tell
+from meet2be.programme.texts import line, needed_line, paragraphs
+
+LONGEST_TITLE: Final = 200
+LONGEST_DESCRIPTION: Final = 10_000
+LONGEST_SLUG: Final = 60
+MOST_PLACES: Final = 10_000_000
+OPEN: Final = ("draft", "live")
+"""States in which an event can still be changed."""
+_SLUG: Final = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*")
+_LETTERS: Final = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss", "ø": "o", "æ": "ae"})
+
+
+@dataclass(frozen=True, slots=True)
+class EventDraft:
+    """An event as somebody wants it.
+
+    ``slug`` is its name in addresses, empty for one made from the title. ``capacity`` None: as many
+    places as its kinds of tickets have. Empty ends of the sale stand open.
+    """
+
+    title: str
+    starts_at: datetime
+    ends_at: datetime
+    timezone: str
+    currency: str
+    slug: str = ""
+    description: str | None = None
+    place: str | None = None
+    capacity: int | None = None
+    on_sale_from: datetime | None = None
+    on_sale_until: datetime | None = None
+    test_mode: bool = False
+
+
+def draft_of(event: Event) -> EventDraft:
+    """Return an event as the draft that changes nothing."""
+    return EventDraft(**{name: getattr(event, name) for name in EventDraft.__slots__})
+
+
+def create_event(session: Session, draft: EventDraft, actor: Actor) -> Event:
+    """Return a new event, a draft that nobody else sees; raises ``EntryRefused``."""
+    wanted = _checked(draft)
+    wanted = replace(wanted, slug=_free_slug(session, wanted))
+    event = Event(**asdict(wanted), status="draft", version=1)
+    session.add(event)
+    session.flush()
+    tell(session, event, "created", actor, after=asdict(wanted), data={"status": "draft"})
+    return event
+
+
+def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) -> Event:
+    """Change an event and return it.
+
+    Raises ``UnknownEntry``, ``EntryRefused``, and ``NotInState`` for one that is cancelled.
+    """
+    event = locked_event(session, uid)
+    check_open(event)
+    wanted = _checked(draft)
+    wanted = replace(wanted, slug=wanted.slug or event.slug)
+    before, after = changes(event, asdict(wanted))
+    if "slug" in after:
+        _check_slug(session, event, wanted.slug)
+    if "currency" in after:
+        _check_currency(session, event, wanted.currency)
+    if "test_mode" in after and is_sold(session, event):
+        why = Message("Orders were placed already, so this stays as it is.")
+        raise EntryRefused("test_mode", why)
+    if wanted.capacity is not None and "capacity" in after:
+        _check_capacity(session, event, wanted.capacity)
+    for name, value in after.items():
+        setattr(event, name, value)
+    if after:
+        tell(session, event, "updated", actor, before=before, after=after,
+             data={"status": event.status, "changed": sorted(after)})  # fmt: skip
+    return event
+
+
+def publish_event(session: Session, uid: str, actor: Actor) -> Event:
+    """Put an event on its public page; raises ``UnknownEntry`` and ``NotInState``."""
+    event = locked_event(session, uid)
+    if event.status != "draft":
+        raise NotInState(Message("Only a draft can be published."))
+    if event.ends_at <= clock_of(session).now():
+        raise NotInState(Message("This event is over already. Set its times first."))
+    open_kinds = exists().where(TicketType.event_id == event.id, TicketType.closed_at.is_(None))
+    if not session.scalar(select(open_kinds)):
+        raise NotInState(
+            Message("Make a kind of ticket first, so that there is something to sell.")
+        )
+    event.status, event.version = "live", event.version + 1
+    tell(session, event, "published", actor, before={"status": "draft"}, after={"status": "live"},
+         data={"status": "live"})  # fmt: skip
+    return event
+
+
+def locked_event(session: Session, uid: str) -> Event:
+    """Return an event whose row is held; raises ``UnknownEntry``."""
+    event = session.scalar(select(Event).where(Event.uid == uid).with_for_update())
+    if event is None:
+        raise UnknownEntry(uid)
+    return event
+
+
+def check_open(event: Event) -> None:
+    """Raise ``NotInState`` unless the event can still be changed."""
+    if event.status not in OPEN:
+        raise NotInState(Message("A cancelled or archived event cannot be changed any more."))
+
+
+def is_sold(session: Session, event: Event) -> bool:
+    """Tell whether somebody ordered, or has, a ticket for the event."""
+    ordered = exists().where(Order.event_id == event.id)
+    held = exists().where(Attendee.event_id == event.id)
+    return bool(session.scalar(select(ordered)) or session.scalar(select(held)))
+
+
+def _checked(draft: EventDraft) -> EventDraft:
+    """Return a draft in its normal form; raises ``EntryRefused``."""
+    if draft.timezone not in zones():
+        raise EntryRefused("timezone", Message("Choose a time zone of the list."))
+    try:
+        decimals_of(draft.currency)
+    except MoneyError as error:
+        why = Message("Give a currency by its three letters, such as EUR.")
+        raise EntryRefused("currency", why) from error
+    if draft.ends_at <= draft.starts_at:
+        raise EntryRefused("ends_at", Message("The event must end after it begins."))
+    check_window(draft.on_sale_from, draft.on_sale_until)
+    if draft.capacity is not None and not 0 < draft.capacity <= MOST_PLACES:
+        raise EntryRefused("capacity", Message("Give a number of places from 1 on, or nothing."))
+    slug = draft.slug.strip().lower()
+    if slug and not (_SLUG.fullmatch(slug) and len(slug) <= LONGEST_SLUG):
+        why = Message("Use small letters, figures and hyphens, at most 60 of them.")
+        raise EntryRefused("slug", why)
+    return replace(
+        draft,
+        slug=slug,
+        title=needed_line("title", draft.title, LONGEST_TITLE),
+        place=line("place", draft.place or "", LONGEST_TITLE) or None,
+        description=paragraphs("description", draft.description or "", LONGEST_DESCRIPTION) or None,
+    )
+
+
+def check_window(since: datetime | None, until: datetime | None) -> None:
+    """Raise ``EntryRefused`` for a sale that ends before it begins."""
+    if since is not None and until is not None and until <= since:
+        raise EntryRefused("on_sale_until", Message("The sale must end after it begins."))
+
+
+def _check_slug(session: Session, event: Event, slug: str) -> None:
+    if event.status != "draft":
+        why = Message("The event is published under “%(name)s”: links to it stay as they are.",
+                      {"name": event.slug})  # fmt: skip
+        raise EntryRefused("slug", why)
+    if _is_taken(session, slug):
+        raise EntryRefused("slug", Message("Another event has this name already."))
+
+
+def _check_currency(session: Session, event: Event, currency: str) -> None:
+    if is_sold(session, event):
+        why = Message("Tickets were ordered in %(currency)s, so the currency stays.",
+                      {"currency": event.currency})  # fmt: skip
+        raise EntryRefused("currency", why)
+    priced = exists().where(TicketType.event_id == event.id, TicketType.price_minor > 0)
+    if decimals_of(currency) != decimals_of(event.currency) and session.scalar(select(priced)):
+        why = Message("The prices are written in %(currency)s, which has other decimals. Set them"
+                      " to 0 first.", {"currency": event.currency})  # fmt: skip
+        raise EntryRefused("currency", why)
+
+
+def _check_capacity(session: Session, event: Event, capacity: int) -> None:
+    # Held first: whoever places an order of a limited event holds the event's row too.
+    mine = TicketType.event_id == event.id
+    gone = session.scalar(select(func.sum(TicketType.held + TicketType.sold)).where(mine)) or 0
+    if capacity < gone:
+        why = Message("%(number)s tickets are sold or set aside already, so there cannot be fewer"
+                      " places.", {"number": int(gone)})  # fmt: skip
+        raise EntryRefused("capacity", why)
+
+
+def _free_slug(session: Session, draft: EventDraft) -> str:
+    """Return the name in addresses: the one that was given, or one made from the title."""
+    if draft.slug:
+        if _is_taken(session, draft.slug):
+            raise EntryRefused("slug", Message("Another event has this name already."))
+        return draft.slug
+    base = _slug_of(draft.title)
+    alike = select(Event.slug).where(Event.slug.startswith(base, autoescape=True))
+    taken = set(session.scalars(alike))
+    number = 2
+    found = base
+    while found in taken:
+        found, number = f"{base}-{number}", number + 1
+    return found
+
+
+def _slug_of(title: str) -> str:
+    letters = unicodedata.normalize("NFKD", title.lower().translate(_LETTERS))
+    words = re.findall(r"[a-z0-9]+", letters.encode("ascii", "ignore").decode())
+    return "-".join(words)[: LONGEST_SLUG - 6].strip("-") or "event"
+
+
+def _is_taken(session: Session, slug: str) -> bool:
+    return bool(session.scalar(select(exists().where(Event.slug == slug))))
