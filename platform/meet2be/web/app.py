@@ -84,6 +84,7 @@ def create_app(services: Services) -> Flask:
     app.extensions["meet2be"] = services
     if web.proxy_hops:
         hops = web.proxy_hops
+    security.begin(app)
         proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
         app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask documents it so
     app.wsgi_app = AfterResponse(app.wsgi_app)  # type: ignore[method-assign]

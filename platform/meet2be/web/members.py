@@ -130,7 +130,8 @@ def remove(uid: str) -> ResponseReturnValue:
 
 def authority() -> Authority:
     """Return what the person of this request may give; operators may give any role."""
-    return Authority(actor(), identity().role or "owner")
+    person = identity()
+    return Authority(actor(), "owner" if person.is_operator else person.role or "viewer")
 
 
 def _host() -> invitations.Host:

@@ -85,9 +85,15 @@ class UndeclaredPermissionError(RuntimeError):
 
 def page_of_ours(address: str) -> str | None:
     """Return an address that was given to go on to, None unless it is a page of ours."""
-    parts = urlsplit(address)
-    is_ours = address.startswith("/") and not address.startswith(("//", "/\\"))
-    return address if is_ours and not parts.scheme and not parts.netloc else None
+    if not address.startswith("/") or address.startswith(("//", "/\\")):
+        return None
+    if not address.isprintable():
+        return None  # browsers drop control characters, and no header may hold them
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return None
+    return address if not parts.scheme and not parts.netloc else None
 
 
 def services() -> Services:
@@ -181,9 +187,17 @@ def remember(response: AnyResponse, secret: str) -> AnyResponse:
     return response
 
 
-def install(app: Flask) -> None:
-    """Register everything of this module; raises ``UndeclaredPermissionError``."""
+def begin(app: Flask) -> None:
+    """Find out who asks, and in which language, before anything can be refused.
+
+    Before the check of forms: the page that refuses one speaks the language of its reader, not the
+    one that this thread spoke last.
+    """
     app.before_request(_find_identity)
+
+
+def install(app: Flask) -> None:
+    """Register the rest of this module; raises ``UndeclaredPermissionError``."""
     app.after_request(_add_headers)
     app.teardown_request(_close_sessions)
     app.context_processor(lambda: {"may": may, "me": g.get("identity")})
