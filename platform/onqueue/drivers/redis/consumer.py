@@ -101,6 +101,7 @@ class RedisConsumer:
         self._connection = config.name
         self._tied = TiedScripts(broker.scripts)
         self._errands = self._transfers = self._is_unsure = False
+        self._is_shared = False  # by threads, so that a start does not tell of other jobs
         head = "*4\r\n$4\r\nLREM\r\n"
         self._done_head = head + self._of.unfinished.decode() + "$1\r\n1\r\n$32\r\n"
         self._start_head = head + self._of.unstarted.decode() + "$1\r\n1\r\n$32\r\n"
@@ -137,7 +138,13 @@ class RedisConsumer:
         watch = self._watch
         watch.is_on = watch.is_on and not want
         call = self._scripts.turn(
-            self._of, self._queues, want, done, force=self._force, fair=watch.most
+            self._of,
+            self._queues,
+            want,
+            done,
+            force=self._force,
+            fair=watch.most,
+            in_order=not self._is_shared,
         )
         is_repeated = self._is_unsure
         try:
@@ -241,20 +248,18 @@ class RedisConsumer:
         """
         return min(len(self._given), self._most)
 
-    def mark(self, done: JobId | None, started: JobId) -> bool:
+    def mark(self, done: JobId | None, started: JobId) -> bool:  # noqa: ARG002 - see below
         """Write down that one job is done and the next has started; nobody waits for it.
 
         True when what has not started should go back, for the sake of a lane that came meanwhile.
 
-        Both are removals, which even a full server takes, and harmless to repeat: they are told
-        again when the line breaks before the next answered trip.
+        One line tells both, as jobs are run in their order: those before it have ended. It is a
+        removal, which even a full server takes, and harmless to repeat: it is told again when the
+        line breaks before the next answered trip.
         """
         self._given.discard(started)
-        text = f"{self._start_head}{started}\r\n"
-        if done is not None:
-            text = f"{self._done_head}{done}\r\n{text}"
         try:
-            self._line.tell(text.encode())
+            self._line.tell(f"{self._start_head}{started}\r\n".encode())
         except RedisError:
             with self._broker.translating():
                 raise
@@ -420,6 +425,7 @@ class RedisConsumer:
         only the marks of each thread go their own way.
         """
         self._waiting.guard = guard
+        self._is_shared = True
         self._watch.stay_short()
 
     def marks(self) -> Marks:

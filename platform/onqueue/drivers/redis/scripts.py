@@ -239,10 +239,12 @@ class Scripts:
         *,
         force: bool = False,
         fair: int = FAIR_TRIP,
+        in_order: bool = False,
     ) -> Call:
         """Confirm finished jobs and reserve the next; `force` is blind to pauses.
 
-        Of a few lanes it brings at most `fair` jobs.
+        Of a few lanes it brings at most `fair` jobs. They are run one after the other when
+        `in_order`, so that the start of one tells that those before have ended.
         """
         keys = self.keys
         paused = keys.never_paused if force else keys.paused
@@ -250,7 +252,7 @@ class Scripts:
         timers = [queue.timers for queue in queues]
         rings = [*(queue.ring for queue in queues), *(queue.shares for queue in queues)]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
-        args += (self.desk, bulk(b"%d" % fair))
+        args += (self.desk, bulk(b"%d" % fair), flag(in_order))
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(

@@ -1,11 +1,16 @@
 """A burial knows of each job whether it is done, was running or never started."""
 
+from contextlib import nullcontext
 from itertools import product
 
 import pytest
 
 from onqueue.contracts import Burial, Guilt
+from onqueue.drivers.redis.consumer import RedisConsumer
+from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.wire import packed
 from support.redis_rig import Rig, message
+from support.waiting import eventually
 
 # how far a child came with three jobs: how many had started, and whether the last one was done
 PROGRESS = [(0, False), *product((1, 2, 3), (False, True))]
@@ -37,6 +42,20 @@ def test_what_is_done_ends_what_ran_spends_and_what_waited_goes_back(
     assert [job.attempts for job in back] == [spent] * len(flying) + [0] * (4 - started)
     assert {job.deaths for job in back if job.id in flying} <= {int(kind == "death")}
     assert broker.queue.knows(ids) == set(ids[len(done) :])
+
+
+def test_of_many_jobs_run_in_order_only_the_last_that_started_was_in_flight(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    ids = broker.push(128)
+    consumer.turn(128, [])
+    for at in range(120):
+        consumer.mark(ids[at - 1] if at else None, ids[at])
+    broker.arrive(consumer)
+    buried = broker.leases.bury(consumer.holder, Burial("death"))
+    assert [job.id for job in buried] == [ids[119]]
+    assert broker.queue.knows(ids) == set(ids[119:])
+    assert [job.id for job in other.turn(128, []).jobs] == ids[119:]
+    assert [key for key in broker.dump() if consumer.holder.encode() in key] == []
 
 
 def test_nothing_is_left_of_a_buried_holder(broker: Rig) -> None:
@@ -92,13 +111,22 @@ def test_a_delay_postpones_only_what_was_running(broker: Rig) -> None:
     assert (late.id, late.attempts, late.doom) == (ids[0], 1, "timeout")
 
 
+def _unstarted(broker: Rig, consumer: RedisConsumer) -> list[str]:
+    [ids] = broker.queue._broker.ask(
+        packed(b"LRANGE", consumer._of.unstarted, bulk(b"0"), bulk(b"-1"))
+    )
+    return [job_id.decode() for job_id in ids]
+
+
 def test_only_the_guilty_pay_for_a_kill_each_with_a_fate_of_its_own(broker: Rig) -> None:
     consumer, other = broker.consumer(), broker.consumer()
+    consumer.share(nullcontext())
     ids = broker.push(4)
     consumer.turn(4, [])
+    marks = consumer.marks()
     for job_id in ids[:3]:
-        consumer.mark(None, job_id)
-    broker.arrive(consumer)
+        marks.mark(None, job_id)
+    eventually(lambda: _unstarted(broker, consumer) == ids[3:])
     guilty = (Guilt(ids[0], delay=60.0), Guilt(ids[1], doom="timeout"))
     buried = broker.leases.bury(consumer.holder, Burial("timeout", guilty=guilty))
     assert {job.id for job in buried} == set(ids[:3])

@@ -1,6 +1,7 @@
 """The marks of one of several threads: on the broker at once, and again after a broken line."""
 
 import socket
+from contextlib import nullcontext
 
 from onqueue.contracts import Burial
 from onqueue.drivers.redis.marks import MOST_UNANSWERED, send_at_once
@@ -11,6 +12,7 @@ from support.waiting import eventually
 def test_what_was_marked_is_known_when_the_child_dies_right_after(broker: Rig) -> None:
     """K1."""
     consumer = broker.consumer()
+    consumer.share(nullcontext())
     ids = broker.push(3)
     consumer.turn(3, [])
     first, second = consumer.marks(), consumer.marks()

@@ -1,3 +1,14 @@
+-- Most of what is done was marked as such before.
+local function strike_off(list, ids)
+  local there = {}
+  if #ids > 3 then
+    for _, id in ipairs(redis.call('LRANGE', list, 0, -1)) do there[id] = true end
+  end
+  for _, id in ipairs(ids) do
+    if #ids < 4 or there[id] then redis.call('LREM', list, 1, id) end
+  end
+end
+
 local function confirm(held, unstarted, unfinished, payloads, state, desk, from)
   if from > #ARGV then return {} end
   local known, mine, refused = redis.call('HMGET', held, unpack(ARGV, from)), {}, {}
@@ -12,10 +23,8 @@ local function confirm(held, unstarted, unfinished, payloads, state, desk, from)
   if redis.call('EXISTS', held) == 0 then
     redis.call('DEL', unstarted, unfinished)
   else
-    for _, id in ipairs(mine) do
-      redis.call('LREM', unstarted, 1, id)
-      redis.call('LREM', unfinished, 1, id)
-    end
+    strike_off(unstarted, mine)
+    strike_off(unfinished, mine)
   end
   return refused
 end

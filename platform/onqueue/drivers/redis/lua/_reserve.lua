@@ -1,4 +1,6 @@
-local function reserve(queue, picked, held, unstarted, unfinished, payloads, state, desk)
+-- Whoever runs one job after the other has started them in their order, so that the order of the trip tells what has ended
+-- before the last start; with threads each end is marked.
+local function reserve(queue, picked, held, unstarted, unfinished, payloads, state, desk, in_order)
   local bodies = redis.call('HMGET', payloads, unpack(picked))
   local ids, texts, lengths, fields, lost = {}, {}, {}, {}, {}
   for at, id in ipairs(picked) do
@@ -11,11 +13,11 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
       lost[#lost + 1] = id
     end
   end
-  local states, marks, brought = '', '', {'', table.concat(texts)}
+  local all, states, marks, brought = table.concat(ids), '', '', {'', table.concat(texts)}
   if #ids > 0 then
     redis.call('HSET', held, unpack(fields))
     redis.call('RPUSH', unstarted, unpack(ids))
-    redis.call('RPUSH', unfinished, unpack(ids))
+    if in_order then redis.call('RPUSH', unfinished, '>' .. all) else redis.call('RPUSH', unfinished, unpack(ids)) end
     if redis.call('EXISTS', state) == 1 then
       local known = redis.call('HMGET', state, unpack(ids))
       for at = 1, #ids do known[at] = known[at] or '' end
@@ -26,5 +28,5 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
       marks = look(desk, ids, held, brought)
     end
   end
-  return table.concat(ids), table.concat(lengths, ','), states, table.concat(lost), marks, brought
+  return all, table.concat(lengths, ','), states, table.concat(lost), marks, brought
 end

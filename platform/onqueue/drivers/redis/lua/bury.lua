@@ -17,7 +17,7 @@
 -- ARGV[8..] names           of the queues
 -- Returns -1 when the holder is not condemned, else {1 when something is left, id, queue, state, payload of each in flight}
 -- Flags allow-oom
--- Includes _clock _wake _ready _postpone _remains _desk _ended
+-- Includes _clock _wake _ready _postpone _remains _flying _desk _ended
 if (redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= '-1' then return -1 end
 local keys_of = {}
 for at = 8, #ARGV do
@@ -25,9 +25,8 @@ for at = 8, #ARGV do
   keys_of[ARGV[at]] = {ready = KEYS[from], delayed = KEYS[from + 1], wake = KEYS[from + 2]}
 end
 local budget = give_back_unstarted({held = KEYS[2], unstarted = KEYS[3], unfinished = KEYS[4]}, keys_of, KEYS[7], 100)
-local flying, guilty, done, result = {}, {}, {}, {0}
+local flying, guilty, done, result = budget > 0 and in_flight(KEYS[4], KEYS[2]) or {}, {}, {}, {0}
 for id, delay, doom in string.gmatch(ARGV[6], '(%S+) (%d+) (%S*)\n') do guilty[id] = {ARGV[3], delay, doom} end
-for _, id in ipairs(redis.call('LRANGE', KEYS[4], 0, -1)) do flying[id] = true end
 local rest = redis.call('HGETALL', KEYS[2])
 for at = 1, math.min(#rest, budget * 2), 2 do
   local id, queue = rest[at], rest[at + 1]

@@ -28,7 +28,7 @@ for at = 3, 4 do
   local last = redis.call('LRANGE', KEYS[at], -#given, -1)
   if table.concat(last) == table.concat(given) then
     redis.call('LTRIM', KEYS[at], 0, -#given - 1)
-  else
+  elseif string.sub(last[1] or '', 1, 1) ~= '>' then
     for _, id in ipairs(given) do redis.call('LREM', KEYS[at], 1, id) end
   end
 end

@@ -14,7 +14,8 @@
 -- ARGV[4] count       number of queues
 -- ARGV[5] desk        names and keys of what ties may change
 -- ARGV[6] fair        how many jobs of a few lanes it may bring
--- ARGV[7..] rest      names of the queues, then the ids of finished jobs
+-- ARGV[7] order       1 when they are run one after the other, 0 with threads
+-- ARGV[8..] rest      names of the queues, then the ids of finished jobs
 -- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
@@ -22,7 +23,7 @@
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
 local desk = desk_if(KEYS[8], ARGV[5])
-local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 7 + count))
+local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 8 + count))
 local want = tonumber(ARGV[3])
 if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '|-|', ''} end
 local now = now_ms(ARGV[2])
@@ -32,7 +33,7 @@ local queue, picked, next_due = pick(9, count, want, pauses and KEYS[7], now, ga
 local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
   ids, lengths, states, lost, marks, brought =
-    reserve(ARGV[6 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk)
+    reserve(ARGV[7 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1')
   local ready, token = KEYS[6 + queue * 3], KEYS[8 + queue * 3]
   -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
   if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready, KEYS[12 + count * 4 + queue]) > 0) then
