@@ -114,6 +114,10 @@ class CrewBench(Bench):
         self.shared.ask_to_stop()
         self.wakeup.knock()
 
+    def at_work(self) -> int:
+        """Return how many threads have not ended."""
+        return sum(one.name.startswith("onqueue-runner-") for one in threading.enumerate())
+
     @staticmethod
     def _runs(slot: Slot, job_id: str) -> bool:
         running = slot.running()

@@ -261,6 +261,9 @@ class Crew:
         was_idle, self._is_fetching = self._is_idle, True
         try:
             turn = self._settlement.turn(want)
+        except BrokerUnavailable:  # which reaches this only when the worker is to stop
+            self._look_for_reason()
+            return
         finally:
             self._is_fetching = False
         self._next_due = turn.next_due

@@ -108,6 +108,8 @@ class Loop:
             self._confirm()
         except LeaseLost:
             return Exit.LEASE_LOST, None
+        except BrokerUnavailable as error:
+            log.warning("doomed jobs are left to the next worker: %s", error)
         return Exit.RECYCLED, None
 
     # ---- between jobs ----
@@ -128,7 +130,10 @@ class Loop:
             events.tell(events.looping, self._looping)
         limit = self._options.job_limit
         left = limit - self._jobs_before - self._shared.finished if limit else None
-        turn = self._settlement.turn(self._prefetch.want(left))
+        try:
+            turn = self._settlement.turn(self._prefetch.want(left))
+        except BrokerUnavailable:  # which reaches this only when the worker is to stop
+            return []
         if turn.jobs:
             self._shared.hold([reserved.id for reserved in turn.jobs])
             return turn.jobs

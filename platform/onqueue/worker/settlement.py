@@ -1,4 +1,7 @@
-"""Where a run's outcome becomes true: the only place that acks, releases, fails, and then tells."""
+"""Where a run's outcome becomes true: the only place that acks, releases, fails, and then tells.
+
+Longer than other files, so that there is no second place.
+"""
 
 from __future__ import annotations
 
@@ -94,7 +97,8 @@ class Settlement:
     def turn(self, want: int) -> Turn:
         """Confirm what is done, tell about it, and return the next jobs; raises `LeaseLost`.
 
-        A copy of the process that a job forked unseen by Python makes no trip: it ends here.
+        Raises `BrokerUnavailable` when there is nothing to confirm and the worker is to stop. A
+        copy of the process that a job forked unseen by Python makes no trip: it ends here.
         """
         if os.getpid() != self._pid:
             end_copy()
@@ -325,16 +329,20 @@ class Settlement:
         """Repeat a call to the broker while it is away, as long as the lease can be trusted.
 
         Raises `LeaseLost` then: whatever the call did, it no longer counts. With nothing at
-        stake, a worker that is to stop gives up at once.
+        stake, a worker that is to stop gives up at once: `BrokerUnavailable`.
         """
         delay = _FIRST_RETRY
         while True:
             try:
                 return call()
-            except BrokerUnavailable:
-                idle = not at_stake and self._lifeline.should_stop()
-                if idle or not self._lifeline.holds_lease():
-                    raise LeaseLost(self._lifeline.holder) from None
+            except BrokerUnavailable as error:
+                if not self._lifeline.holds_lease():
+                    holder = self._lifeline.holder
+                    told = "broker away until the lease of holder %s could not be trusted: %s"
+                    log.error(told, holder, error)  # noqa: TRY400 - a trace tells no more
+                    raise LeaseLost(holder) from None
+                if not at_stake and self._lifeline.should_stop():
+                    raise
                 self._clock.sleep(delay)
                 delay = min(_LONGEST_RETRY, delay * 2)
 

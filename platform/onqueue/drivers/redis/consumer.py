@@ -98,6 +98,8 @@ class RedisConsumer:
         self._given: set[JobId] = set()  # handed out, not told to have started
         self._out: set[JobId] = set()  # handed out, their ends not confirmed
         self._most_out = MOST_REMEMBERED
+        self._unanswered: dict[JobId, ReservedJob] = {}  # nobody knows whether they ended
+        self._ended: list[ReservedJob] = []  # of these, those that came again since
         self._connection = config.name
         self._tied = TiedScripts(broker.scripts)
         self._errands = self._transfers = self._is_unsure = False
@@ -196,6 +198,9 @@ class RedisConsumer:
         brought = [job.id for job in jobs]
         self._given.update(brought)
         self._out.update(brought)
+        if self._unanswered:
+            unanswered = [self._unanswered.pop(job_id, None) for job_id in brought]
+            self._ended += [job for job in unanswered if job is not None]
         if slotted:
             self._limits.came(_split(slotted))
         return Turn(jobs, next_due, _split(refused), transfers, self._pauses)
@@ -355,17 +360,15 @@ class RedisConsumer:
             raise LeaseLost(self.holder, job.id)
 
     def _settle(self, job: ReservedJob, call: Call) -> int:
-        """Run a call that ends a reservation; what an unanswered first try did counts as done."""
-        with self._broker.translating():
-            try:
-                code = int(self._line.run(call))
-            except Disconnected:
-                self._line.drop()
-                code = int(self._line.run(call))
-                code = Code.DONE if code == Code.NOT_HELD else code
-            except GONE:
-                self._line.drop()
-                raise
+        """Run a call that ends a reservation; what an unanswered try did counts as done.
+
+        However long ago that was: a job that came again meanwhile had ended before.
+        """
+        for at, ended in enumerate(self._ended):
+            if ended is job:
+                del self._ended[at]
+                return Code.DONE
+        code = self._ask_to_end(job, call)
         if code == Code.DONE_AND_MORE:
             self._errands = self._transfers = True
             code = Code.DONE
@@ -378,6 +381,26 @@ class RedisConsumer:
             if self._limits.taken:
                 self._limits.free_of([job.id])
         return code
+
+    def _ask_to_end(self, job: ReservedJob, call: Call) -> int:
+        """Return the answer; where nobody knows what an earlier try did, that it did it."""
+        is_repeated = self._unanswered.get(job.id) is job
+        with self._broker.translating():
+            try:
+                try:
+                    code = int(self._line.run(call))
+                except Disconnected:
+                    self._line.drop()
+                    is_repeated = True
+                    code = int(self._line.run(call))
+            except GONE:
+                self._line.drop()
+                self._unanswered[job.id] = job
+                raise
+        if not is_repeated:
+            return code
+        self._unanswered.pop(job.id, None)
+        return Code.DONE_AND_MORE if code == Code.NOT_HELD else code
 
     def _run_errands(self) -> None:
         """Go on with what a script left over, a little before each trip: jobs wait meanwhile."""

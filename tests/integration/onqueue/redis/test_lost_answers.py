@@ -106,6 +106,48 @@ def test_an_ending_whose_answer_is_lost_is_told_as_done(
     assert consumer.ack(job) is False
 
 
+@pytest.mark.parametrize("fate", ["ack", "fail", "release"])
+def test_an_ending_whose_answer_died_with_the_broker_is_told_as_done_when_it_is_back(
+    broker: Rig, proxy: LosingProxy, fate: str
+) -> None:
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+
+    def end() -> bool:
+        if fate == "release":
+            return consumer.release(job, 60.0, attempts=1, exceptions=0)
+        ended: bool = getattr(consumer, fate)(job)
+        return ended
+
+    proxy.lose_answer_to(hash_of(broker, "release" if fate == "release" else "finish"))
+    away = proxy.path.rename(f"{proxy.path}-away")
+    for _ in range(2):
+        with pytest.raises(BrokerUnavailable):
+            end()
+    away.rename(proxy.path)
+    assert end() is True
+    assert end() is False, "it has ended, and nobody knows it for a repetition any more"
+
+
+def test_a_release_whose_answer_died_is_not_done_to_the_run_that_came_of_it(
+    broker: Rig, proxy: LosingProxy
+) -> None:
+    """Another thread of the same worker has the job by the time the first asks again."""
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+    proxy.lose_answer_to(hash_of(broker, "release"))
+    away = proxy.path.rename(f"{proxy.path}-away")
+    with pytest.raises(BrokerUnavailable):
+        consumer.release(job, 0.0, attempts=1, exceptions=1)
+    away.rename(proxy.path)
+    (again,) = consumer.turn(1, []).jobs
+    assert (again.id, again.attempts, again.exceptions) == (job.id, 1, 1)
+    consumer.mark(None, again.id)
+    assert consumer.release(job, 0.0, attempts=1, exceptions=1) is True
+    assert consumer.release(again, 60.0, attempts=2, exceptions=1) is True
+    assert broker.queue.size("default").delayed == 1
+
+
 def test_a_turn_whose_answer_is_lost_brings_its_jobs_and_burns_no_attempt(
     broker: Rig, proxy: LosingProxy
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from onqueue import Job
 from onqueue.clock import SystemClock
-from onqueue.errors import JobTimedOut, LeaseLost
+from onqueue.errors import BrokerUnavailable, JobTimedOut, LeaseLost
 from onqueue.worker.cutting import ThreadCutter
 from onqueue.worker.shared import Cut, Exit
 from onqueue.worker.stopping import StopReason
@@ -253,6 +253,32 @@ def test_a_lost_lease_in_one_thread_ends_the_child_at_once(bench: CrewBench) -> 
     bench.at_end = GATE.set
     assert bench.run() == (Exit.LEASE_LOST, None)
     assert bench.failed.records == []
+
+
+def test_a_stop_while_the_broker_is_away_lets_what_runs_end(bench: CrewBench) -> None:
+    """A thread that looks for more work finds no broker; the job in another is not its business."""
+    job_id = bench.put(AtGate("runs on"))
+    turn = bench.consumer.turn
+    tries: list[int] = []
+
+    def away(want: int, done: Any) -> Any:
+        if RUNS and not GATE.is_set():
+            tries.append(want)
+            _clock.sleep(0.001)
+            raise BrokerUnavailable("redis", "nowhere", "the test sent it away")
+        return turn(want, done)
+
+    def stop() -> None:
+        eventually(lambda: tries != [])
+        bench.stop()
+        eventually(lambda: bench.at_work() == 1)
+        GATE.set()
+
+    bench.consumer.turn = away  # type: ignore[method-assign]
+    thread = beside(stop)
+    assert bench.run(stop_when_empty=False) == (Exit.STOPPED, StopReason.INTERRUPTED)
+    thread.join(5)
+    assert (RUNS[-1], bench.consumer.settled(job_id)) == ("end runs on", ("done",))
 
 
 def test_after_what_leaves_a_process_unsound_it_is_replaced(bench: CrewBench) -> None:

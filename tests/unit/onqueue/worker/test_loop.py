@@ -499,6 +499,37 @@ def test_a_broker_that_is_away_for_a_while_gets_the_outcome_when_it_is_back(benc
     assert bench.clock.slept[:3] == [0.05, 0.1, 0.2]
 
 
+def test_a_stop_while_the_broker_is_away_is_no_lost_lease(bench: Bench) -> None:
+    bench.put(Work())
+    bench.consumer.away_for = 1_000
+    answer = bench.consumer._answer
+
+    def stop() -> None:
+        if bench.consumer.away_for == 990:
+            bench.shared.ask_to_stop()
+        answer()
+
+    bench.consumer._answer = stop  # type: ignore[method-assign]
+    assert bench.run(stop_when_empty=False) == (Exit.STOPPED, StopReason.INTERRUPTED)
+    assert (RUNS, bench.consumer.away_for) == ([], 989)
+
+
+def test_a_broker_that_stays_away_until_the_lease_is_over_is_told_as_the_cause(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench.put(Raise())
+    mark = bench.consumer.mark
+
+    def go_away(done: str | None, started: str) -> None:
+        mark(done, started)
+        bench.consumer.away_for = 1_000
+        bench.shared.vouch(bench.clock.monotonic() + 3)
+
+    bench.consumer.mark = go_away  # type: ignore[method-assign]
+    assert bench.run() == (Exit.LEASE_LOST, None)
+    assert "broker away until the lease of holder h1 could not be trusted" in caplog.text
+
+
 # ---- stores that are away ----
 
 
