@@ -118,7 +118,7 @@ def _read_payments(session: Session, event: Event, figures: Figures) -> None:
     rows = session.execute(
         select(
             Payment.amount_minor, Payment.currency, Payment.paid_at, Payment.created_at,
-            Order.shipping_minor,
+            Payment.order_id, Order.shipping_minor,
         )
         .join(Order, Order.id == Payment.order_id)
         .where(
@@ -127,11 +127,15 @@ def _read_payments(session: Session, event: Event, figures: Figures) -> None:
         )
         .execution_options(yield_per=ROWS_A_TIME)
     )  # fmt: skip
+    seen: set[int] = set()
     for row in rows:
         whole = figures.whole[row.currency]
         whole.gross_minor += row.amount_minor
-        whole.fees_minor += row.shipping_minor or 0
-        whole.orders += 1
+        if row.order_id not in seen:
+            # An order that was paid twice is one order with one parcel all the same.
+            seen.add(row.order_id)
+            whole.fees_minor += row.shipping_minor or 0
+            whole.orders += 1
         figures.on(row.paid_at or row.created_at, row.currency).gross_minor += row.amount_minor
 
 

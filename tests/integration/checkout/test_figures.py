@@ -57,6 +57,21 @@ def test_computing_again_changes_nothing_and_the_newest_look_wins(any_shop: Shop
     assert len(shop.of.rows(EventStatsTicket)) == 1
 
 
+def test_an_order_that_was_paid_twice_is_one_order_with_one_parcel(shop: Shop) -> None:
+    made = shop.of.sell(Ticket())
+    assert made.payment is not None
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        session.get_one(Order, made.order.id).shipping_minor = 390
+        session.add(
+            Payment(order_id=made.order.id, provider="stripe", amount_minor=39_900,
+                    currency="EUR", status="succeeded")
+        )  # fmt: skip
+        session.commit()
+    compute(shop)
+    (whole,) = shop.of.rows(EventStats)
+    assert (whole.orders, whole.fees_minor, whole.gross_minor) == (1, 390, 2 * 39_900)
+
+
 def test_days_are_the_events_own_even_with_23_and_25_hours(any_shop: Shop) -> None:
     """F7: 29 March 2026 has 23 hours in Berlin, 25 October has 25."""
     shop = any_shop
