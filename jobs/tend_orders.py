@@ -1,7 +1,8 @@
-"""Release the tickets of orders that were not paid in time, and wake orders that stand still."""
+"""Release the tickets of orders that were not paid in time; wake what stands still."""
 
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.expiry import expire_due_tx, resume_stale_tx
+from meet2be.checkout.refund_sending import resume_refunds_tx
 from onqueue import Job
 
 
@@ -14,6 +15,7 @@ class TendOrders(Job):
     tries = 1
 
     def handle(self, desk: CheckoutDesk) -> None:
-        """Do both."""
+        """Do all of it."""
         expire_due_tx(desk)
         resume_stale_tx(desk)
+        resume_refunds_tx(desk)

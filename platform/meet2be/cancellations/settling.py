@@ -68,12 +68,13 @@ def _tell_circuits(
         by_name[tasks[ruling.refund_id].circuit].append(ruling.verdict)
     opened = None
     for name in sorted(by_name):
-        found = circuit.record(connection, name, _outcomes(by_name[name]), now)
+        found = circuit.record(connection, name, outcomes_of(by_name[name]), now)
         opened = opened or found
     return opened
 
 
-def _outcomes(verdicts: Sequence[Verdict]) -> circuit.Outcomes:
+def outcomes_of(verdicts: Sequence[Verdict]) -> circuit.Outcomes:
+    """Return what verdicts tell about the provider's account: whether it answers and serves us."""
     letters, reason, trouble = "", "", False
     for verdict in verdicts:
         match verdict:

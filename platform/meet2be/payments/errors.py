@@ -13,6 +13,7 @@ STATES = (
 )  # fmt: skip
 VERBS = (
     NC_("verb", "decided by a person"), NC_("verb", "looked up"),
+    NC_("verb", "tried again"), NC_("verb", "marked as paid"),
     NC_("infinitive", "mark a refund as paid by hand"),
     NC_("infinitive", "settle an uncertain refund"),
 )  # fmt: skip

@@ -23,6 +23,8 @@ NOT_MADE = "not_made"
 ALREADY_REFUNDED = "already_refunded"
 # Refused because of our own account (key revoked, disconnected): the refund itself is fine.
 ACCOUNT_TROUBLE = "account_trouble"
+# Refused as our account has too little money: https://docs.stripe.com/error-codes.
+NO_FUNDS = "balance_insufficient"
 
 # Keys are not used any more shortly before the provider may forget them.
 KEY_MARGIN = timedelta(minutes=10)

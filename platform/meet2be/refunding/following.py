@@ -25,7 +25,7 @@ from meet2be.invoices.services import (
 from meet2be.language import Message
 from meet2be.notifications.services import Notice, notify_admins
 from meet2be.orders.models import Order
-from meet2be.payments.ledger import ACCOUNT_TROUBLE, NOT_MADE
+from meet2be.payments.ledger import ACCOUNT_TROUBLE, NO_FUNDS, NOT_MADE
 from meet2be.payments.models import Refund
 from meet2be.payments.services import Booked
 from meet2be.payments.statements import SET_CREDIT_NOTE
@@ -33,7 +33,8 @@ from meet2be.tenancy.models import Tenant
 from meet2be.webhooks.publishing import Announcement, publish
 
 _TOLD = ("succeeded", "failed", "pending", "uncertain")
-_AGAIN = (NOT_MADE, ACCOUNT_TROUBLE)
+# Another one is begun in their place; whoever begins it tells when it does not.
+_AGAIN = (NOT_MADE, ACCOUNT_TROUBLE, NO_FUNDS)
 
 
 def follow_single(session: Session, booked: Sequence[Booked], now: datetime) -> None:
@@ -114,19 +115,54 @@ def _announce(
 
 def _tell(session: Session, order: Order, refund: Refund, booked: Booked, now: datetime) -> None:
     """Tell the organisers of a refund that needs a person."""
-    values = {"order": order.code, "why": booked.text or booked.code or "–"}
+    tell_failure(session, order, refund, booked.text or booked.code or "–", now)
+
+
+def tell_failure(session: Session, order: Order, refund: Refund, why: str, now: datetime) -> None:
+    """Tell the organisers that a refund has failed for good, once."""
+    values = {"order": order.code, "why": why}
+    title = Message("The refund of order %(order)s has failed", values)
+    body = Message(
+        "The payment provider did not make it: %(why)s Pay it back in another way, or try"
+        " again from its page.",
+        values,
+    )
+    _notify(session, refund, title, body, f"order-refund-failed:{refund.uid}", now)
+
+
+def tell_unknown(session: Session, order: Order, refund: Refund, now: datetime) -> None:
+    """Tell the organisers that nobody finds out whether a refund was made, once."""
+    title = Message("Nobody knows whether order %(order)s was paid back", {"order": order.code})
+    body = Message(
+        "The payment provider gives no usable answer. Look at its own pages, then decide on the"
+        " refund's page."
+    )
+    _notify(session, refund, title, body, f"order-refund-unknown:{refund.uid}", now)
+
+
+def tell_delay(session: Session, order: Order, refund: Refund, why: str, now: datetime) -> None:
+    """Tell the organisers that refunds wait for their account at the provider, once a day."""
+    values = {"order": order.code, "why": why}
+    title = Message("Refunds wait for your account at the payment provider", values)
+    body = Message(
+        "The refund of order %(order)s was refused: %(why)s It is tried again by itself, less"
+        " and less often. Look at the account's balance and its keys.",
+        values,
+    )
+    _notify(session, refund, title, body, f"refunds-wait:{refund.tenant_id}:{now:%Y-%m-%d}", now)
+
+
+def _notify(
+    session: Session, refund: Refund, title: Message, body: Message, key: str, now: datetime
+) -> None:
     notice = Notice(
         kind="order.needs_attention",
         severity="error",
-        title=Message("The refund of order %(order)s has failed", values),
-        body=Message(
-            "The payment provider did not make it: %(why)s Pay it back in another way, or try"
-            " again from the order's page.",
-            values,
-        ),
-        link=f"/orders/{order.uid}",
+        title=title,
+        body=body,
+        link=f"/refunds/{refund.uid}",
         related_type="refund",
         related_id=refund.id,
-        dedupe_key=f"order-refund-failed:{refund.uid}",
+        dedupe_key=key,
     )
     notify_admins(session, refund.tenant_id, notice, now)

@@ -18,14 +18,20 @@ from meet2be.tenancy.models import Tenant
 
 NOBODY = "waits to be sent"
 """Whose token a refund bears that no job has begun to send."""
+LATER = "waits for its time"
+"""The same for one that is not to be sent before its lease is over."""
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A part of a payment to be paid back, in minor units; of one attendee, or of nobody's."""
+    """A part of a payment to be paid back, in minor units; of one attendee, or of nobody's.
+
+    `replaces` is the refund that came to nothing and that this one is begun in place of.
+    """
 
     amount_minor: int
     attendee_id: int | None = None
+    replaces: int | None = None
 
 
 def open_shares(
@@ -38,10 +44,12 @@ def open_shares(
     reason: str,
     by: int | None = None,
     invoice_id: int | None = None,
+    not_before: datetime | None = None,
 ) -> list[int]:
     """Open one refund a share and have them sent once this is committed; return their numbers.
 
-    Locks the payment. Raises ``LedgerConflict`` when it has less left than the shares add up to.
+    With `not_before` they are reserved now and sent then. Locks the payment. Raises
+    ``LedgerConflict`` when it has less left than the shares add up to.
     """
     wanted = [share for share in shares if share.amount_minor > 0]
     if not wanted:
@@ -67,12 +75,14 @@ def open_shares(
         for place, share in enumerate(wanted)
     ]
     opened = open_refunds(connection, (tenant.id, tenant.uid), new, now, NOBODY)
+    when = {} if not_before is None else {"lease_token": LATER, "lease_until": not_before}
     for refund, share in zip(opened, wanted, strict=True):
-        if share.attendee_id is not None:
+        more = {"attendee_id": share.attendee_id, "replaces_id": share.replaces, **when}
+        if any(value is not None for value in more.values()):
             session.execute(
                 update(Refund)
                 .where(Refund.id == refund.id)
-                .values(attendee_id=share.attendee_id)
+                .values(more)
                 .execution_options(synchronize_session=False)
             )
     ids = [refund.id for refund in opened]

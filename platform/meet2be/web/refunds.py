@@ -18,6 +18,7 @@ from meet2be.payments import listing
 from meet2be.payments.errors import PaymentsError, ReasonMissing, UnknownRefund
 from meet2be.payments.listing import RefundDetails
 from meet2be.payments.models import REFUND_MODES, REFUND_STATUSES
+from meet2be.refunding import again
 from meet2be.web.actors import actor
 from meet2be.web.paging import listing as listed
 from meet2be.web.paging import wanted_slice
@@ -82,11 +83,14 @@ def lookup(uid: str) -> ResponseReturnValue:
 @requires(CANCEL)
 def retry(uid: str) -> ResponseReturnValue:
     """Refund anew what this refund was for, under a new key."""
-    refund = _details_or_404(uid).refund
+    refund, by = _details_or_404(uid).refund, actor()
 
     def act(session: Session) -> None:
+        if refund.run_id is None:
+            again.retry(session, uid, by, services().clock.now())
+            return
         items = [item.id for item in failed_items_of_refund(session, refund.id)]
-        run_uid = run_uid_of(session, refund.run_id) if refund.run_id is not None else None
+        run_uid = run_uid_of(session, refund.run_id)
         if run_uid is None or not items:
             raise CancellationError(Message("Nothing of this refund waits to be tried again"))
         verbs.retry_failed(session, run_uid, actor(), items)
@@ -107,6 +111,9 @@ def mark_paid(uid: str) -> ResponseReturnValue:
     was_made = request.form.get("made", "yes") != "no"
 
     def act(session: Session) -> None:
+        if refund.status == "failed" and refund.run_id is None:
+            again.mark_paid(session, uid, by, reason, services().clock.now())
+            return
         items = failed_items_of_refund(session, refund.id)
         run_uid = run_uid_of(session, refund.run_id) if refund.run_id is not None else None
         if refund.status == "uncertain" or run_uid is None or not items:
@@ -154,7 +161,8 @@ def _page(uid: str, problem: str = "") -> str:
         it=details,
         run_uid=None if run_id is None else run_uid_of(session, run_id),
         items=items_of_refund(session, details.refund.id),
-        can_retry=bool(failed_items_of_refund(session, details.refund.id)),
+        can_retry=bool(failed_items_of_refund(session, details.refund.id))
+        or again.may_decide(session, details.refund),
         problem=problem,
         reason=request.form.get("reason", ""),
     )
