@@ -8,11 +8,11 @@ from typing import Any, Protocol
 from meet2be.integrations.mail import TransportBroken
 from meet2be.mailings import courier
 from meet2be.mailings.delivery import MailDeliveries, MailDelivery
-from meet2be.mailings.limits import LIMITER, hourly
+from meet2be.mailings.limits import LIMITER, SendingLimits, hourly
 from meet2be.queueing import tenant_of
 from onqueue import Job
 from onqueue.errors import RetryUntilPassed
-from onqueue.limits import Limit, RateLimiter
+from onqueue.limits import Limit, RateLimiter, take_each
 from onqueue.middleware import Middleware, RateLimited, ThrottlesExceptions
 
 CIRCUIT = 300.0
@@ -27,12 +27,15 @@ class SendsOne(Protocol):
     person: str
 
 
-def _limit_of(job: Any) -> Limit:
-    """Count a mail once, however often the server puts it off."""
-    return Limit.none() if job.attempts > 1 else hourly(job.person)
+def _limits_of(job: Any) -> list[Limit]:
+    """Count a mail once, however often the server puts it off; the server counts each try."""
+    limits = job.running("mail").service(MailDeliveries).limits
+    if job.attempts > 1:
+        return [limits.per_second()]
+    return [hourly(job.person), limits.daily(tenant_of(job)), limits.per_second()]
 
 
-RateLimiter.define(LIMITER, _limit_of)
+RateLimiter.define(LIMITER, _limits_of)
 
 
 def delivery_of(job: Job) -> MailDelivery:
@@ -45,6 +48,23 @@ def circuit() -> ThrottlesExceptions:
     """Return what keeps jobs from a mail server that takes nothing from us, across job classes."""
     breaker = ThrottlesExceptions(1, CIRCUIT).backoff(CIRCUIT)
     return breaker.when(TransportBroken).by("mail-transport")
+
+
+class Pace:
+    """Lets so many mails of a job leave as the mail server takes in this second."""
+
+    def __init__(self, limits: SendingLimits) -> None:
+        self.limits = limits
+        self.wait: float | None = None
+        """Seconds until those may leave that were left; None: none was left."""
+
+    def those_in_time(self, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows that are not sent, or may be sent now."""
+        queued = [row for row in rows if row.status == "queued"]
+        waits = take_each(LIMITER, [self.limits.per_second()] * len(queued))
+        late = {row.id: wait for row, wait in zip(queued, waits, strict=True) if wait is not None}
+        self.wait = max(late.values(), default=None)
+        return [row for row in rows if row.id not in late]
 
 
 def given_up(job: Any, error: BaseException) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from jobs.mail_middleware import BACKOFF, circuit
+from jobs.mail_middleware import BACKOFF, Pace, circuit
 from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
 from meet2be.mailings import courier
 from meet2be.mailings.delivery import MailDeliveries, MailDelivery
@@ -22,7 +22,8 @@ costs what three mails do. A worker that is to stop leaves the rest of its job t
 class SendMails(Job):
     """Delivers mails at most once each; "try later" answers are tried again for a day.
 
-    What is beyond its reader's limit an hour is left to a ``SendTransactionalEmail``, which waits.
+    What is beyond its reader's limit an hour, or its organisation's a day, is left to a
+    ``SendTransactionalEmail``, which waits. For the mail server's limit a second it waits itself.
     """
 
     connection = "redis"
@@ -41,32 +42,34 @@ class SendMails(Job):
     def handle(self, deliveries: MailDeliveries) -> None:
         """Send them; those the mail server puts off come again later."""
         delivery = deliveries.of_tenant(tenant_of(self))
+        pace = Pace(deliveries.limits)
         try:
             left = delivery.deliver(
                 self.mails,
                 self.job_id,
                 self.ensure_lease,
                 self._is_to_stop,
-                lambda rows: self._may_leave(delivery, rows),
+                lambda rows: self._may_leave(delivery, pace, rows),
             )
         except TransportBroken as error:
             courier.tell_broken_tx(delivery, error.text)
             raise
-        if left and self.should_stop:
-            self.snooze(0)
-        elif left:
+        if left and not self.should_stop:
             raise DeliveryDeferred(f"{len(left)} of {len(self.mails)} recipients", 0, "try later")
+        if left or pace.wait is not None:
+            self.snooze(pace.wait or 0)
 
     def failed(self, error: BaseException) -> None:
         """Say on the mails that nobody tries them any more."""
         deliveries = self.running("failed").service(MailDeliveries)
         deliveries.of_tenant(tenant_of(self)).give_up(self.mails, str(error))
 
-    def _may_leave(self, delivery: MailDelivery, rows: Sequence[Any]) -> Sequence[Any]:
-        rows = courier.hold_back_tx(delivery, rows)
+    def _may_leave(self, delivery: MailDelivery, pace: Pace, rows: Sequence[Any]) -> Sequence[Any]:
+        rows = pace.those_in_time(courier.hold_back_tx(delivery, rows))
         if self.attempts > 1:
             return rows  # these were counted when they were tried first
-        return courier.let_through_tx(delivery, rows, lambda limits: take_each(LIMITER, limits))
+        daily = pace.limits.daily(delivery.tenant_id)
+        return courier.let_through_tx(delivery, rows, daily, lambda each: take_each(LIMITER, each))
 
     def _is_to_stop(self) -> bool:
         return self.should_stop

@@ -73,7 +73,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     transport = make_transport(settings)
     carrier = "smtp" if settings.mail.ses is None else "ses"
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled}, carrier)
-    deliveries = MailDeliveries(database, transport, recorder, clock)
+    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate)
     desk = Desk(
         database,
         payments,
@@ -91,7 +91,6 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         undo_triggers()
         transport.close()
         payments.close()
-        webhooks.http.close()
         database.close()
 
     services = Services(

@@ -8,6 +8,7 @@ from meet2be.config_values import EnvironmentReader
 from meet2be.config_variables import (
     MAIL_FROM,
     MAIL_HOOK_SECRET,
+    MAIL_RATE,
     MAIL_SNS_TOPICS,
     MAIL_TRANSPORT,
     SES_ACCESS_KEY_ID,
@@ -47,6 +48,8 @@ class MailSettings:
     ses: SesAccount | None = None
     sns_topics: tuple[str, ...] = ()
     hook_secret: str | None = field(default=None, repr=False)
+    rate: int = 0
+    """Mails in a second, all workers together; 0: as many as the server takes."""
 
 
 def mail_settings(reader: EnvironmentReader) -> MailSettings:
@@ -67,6 +70,7 @@ def mail_settings(reader: EnvironmentReader) -> MailSettings:
         ses=_ses(reader),
         sns_topics=reader.read(MAIL_SNS_TOPICS),
         hook_secret=reader.read(MAIL_HOOK_SECRET),
+        rate=reader.read(MAIL_RATE),
     )
 
 

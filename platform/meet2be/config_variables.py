@@ -200,6 +200,13 @@ MAIL_TRANSPORT = Variable(
     default="smtp",
     about="What carries mail: the SMTP server above, or Amazon SES by its own calls.",
 )
+MAIL_RATE = Variable(
+    "MAIL_RATE",
+    whole_number(0, 100_000),
+    default=0,
+    shown_default="0: as many as the server takes",
+    about="How many mails leave in a second at most, all workers together.",
+)
 SES_REGION = Variable(
     "SES_REGION", text(), default="eu-central-1", about="The region of Amazon SES."
 )
@@ -345,7 +352,7 @@ VARIABLES: tuple[Variable[Any], ...] = (
     STRIPE_API_KEY, STRIPE_API_BASE, STRIPE_WEBHOOK_SECRET,
     PROVIDER_CONNECT_TIMEOUT, PROVIDER_TOTAL_TIMEOUT, CANCEL_CONCURRENCY,
     SMTP_HOST, SMTP_PORT, SMTP_USERNAME, SMTP_PASSWORD, SMTP_STARTTLS, MAIL_FROM,
-    MAIL_TRANSPORT, SES_REGION, SES_ENDPOINT, SES_ACCESS_KEY_ID, SES_SECRET_ACCESS_KEY,
+    MAIL_TRANSPORT, MAIL_RATE, SES_REGION, SES_ENDPOINT, SES_ACCESS_KEY_ID, SES_SECRET_ACCESS_KEY,
     SES_CONFIGURATION_SET, MAIL_SNS_TOPICS, MAIL_HOOK_SECRET,
     STORAGE, S3_BUCKET, S3_REGION, S3_ENDPOINT, S3_ACCESS_KEY_ID, S3_SECRET_ACCESS_KEY,
     S3_DIRECT_LINKS,

@@ -80,13 +80,17 @@ def hold_back_tx(delivery: MailDelivery, rows: Sequence[Row[Any]]) -> Sequence[R
 
 
 def let_through_tx(
-    delivery: MailDelivery, rows: Sequence[Row[Any]], take_each: TakeEach
+    delivery: MailDelivery, rows: Sequence[Row[Any]], daily: Limit, take_each: TakeEach
 ) -> Sequence[Row[Any]]:
-    """Return the rows within their readers' limits; each of the others gets a job that waits."""
+    """Return the rows within their readers' limits and within ``daily``, their organisation's.
+
+    Each of the others gets a job that waits.
+    """
     queued = [row for row in rows if row.status == "queued"]
     people = [person_key(row.tenant_id, row.user_id, row.to_norm) for row in queued]
-    waits = take_each([hourly(person) for person in people])
-    late = {row.id: wait for row, wait in zip(queued, waits, strict=True) if wait is not None}
+    late = _late(queued, take_each([hourly(person) for person in people]))
+    in_time = [row for row in queued if row.id not in late]
+    late |= _late(in_time, take_each([daily] * len(in_time)))
     if not late:
         return rows
     now = delivery.clock.now()
@@ -97,6 +101,10 @@ def let_through_tx(
             _note(session, mail)
         session.commit()
     return [row for row in rows if row.id not in late]
+
+
+def _late(rows: Sequence[Row[Any]], waits: Sequence[float | None]) -> dict[int, float]:
+    return {row.id: wait for row, wait in zip(rows, waits, strict=True) if wait is not None}
 
 
 def release_held(session: Session, tenant: Tenant) -> int:

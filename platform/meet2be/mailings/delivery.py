@@ -27,6 +27,7 @@ from meet2be.integrations.mail import (
     TransportBroken,
 )
 from meet2be.mailings import statements as sql
+from meet2be.mailings.limits import SendingLimits
 from meet2be.mailings.message import Letter, seal
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder, goes_far
@@ -259,12 +260,19 @@ class MailDeliveries:
     """Hands out the delivery of one tenant's mail; the transport is shared by a process."""
 
     def __init__(
-        self, database: Database, transport: MailTransport, recorder: OutcomeRecorder, clock: Clock
+        self,
+        database: Database,
+        transport: MailTransport,
+        recorder: OutcomeRecorder,
+        clock: Clock,
+        rate: int = 0,
     ) -> None:
+        """Let ``rate`` mails leave in a second, all workers together; 0 is no limit."""
         self.database = database
         self.transport = transport
         self.recorder = recorder
         self.clock = clock
+        self.limits = SendingLimits(database, clock, rate)
 
     def of_tenant(self, tenant_id: int | None) -> MailDelivery:
         """Return the delivery in the scope of one tenant; None is the platform's own mail."""

@@ -1,25 +1,32 @@
-"""How many mails one person gets in an hour, and when the next one may leave.
+"""How many mails leave: to one person in an hour, from an organisation in a day, in a second.
 
-Counted by the broker in a rolling window, per organisation and person, else per address; a broker
-that lost its memory counts from nothing. When a waiting mail leaves is told to people from the
-outbox itself: the places of that window are the moments at which mails left.
+Counted by the broker, per person in a rolling window; a broker that lost its memory counts from
+nothing. When a mail that waits for its reader's limit leaves is told to people from the outbox
+itself: the places of that window are the moments at which mails left.
 """
 
 from __future__ import annotations
 
 import hashlib
 from datetime import datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import ColumnElement, and_, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.mailings.models import Mail
+from meet2be.tenancy.limits import limit_of
 from onqueue.limits import Limit
+
+if TYPE_CHECKING:
+    from meet2be.db import Database
+    from onqueue.contracts import Clock
 
 LIMITER: Final = "mails-of-a-person"
 MOST_AN_HOUR: Final = 10
 WINDOW: Final = timedelta(hours=1)
+BELIEVED: Final = timedelta(minutes=1)
+"""For how long a process believes what it read of an organisation's limit."""
 
 
 def person_key(tenant_id: int | None, user_id: int | None, to_norm: str) -> str:
@@ -33,15 +40,53 @@ def hourly(person: str) -> Limit:
     return Limit.per_hour(MOST_AN_HOUR).rolling().by(person)
 
 
+class SendingLimits:
+    """The limits that are the same for many mails: of an organisation, and of the mail server."""
+
+    def __init__(self, database: Database, clock: Clock, rate: int = 0) -> None:
+        """Let ``rate`` mails leave in a second, all workers together; 0 is no limit."""
+        self.rate = rate
+        self._database = database
+        self._clock = clock
+        self._known: dict[int, tuple[int, datetime]] = {}
+
+    def per_second(self) -> Limit:
+        """Return the limit of the mail server, which all organisations share."""
+        return Limit.per_second(self.rate).by("transport") if self.rate else Limit.none()
+
+    def daily(self, tenant_id: int | None) -> Limit:
+        """Return an organisation's limit; the platform's own mail (None) has none.
+
+        Nobody's is less than one: who shall send nothing is suspended.
+        """
+        if tenant_id is None:
+            return Limit.none()
+        return Limit.per_day(max(1, self._most(tenant_id))).by(f"tenant:{tenant_id}")
+
+    def _most(self, tenant_id: int) -> int:
+        now = self._clock.now()
+        most, until = self._known.get(tenant_id, (0, now))
+        if until <= now:
+            with self._database.tenant_session(tenant_id, read_only=True) as session:
+                most = limit_of(session, "mails_a_day")
+            self._known[tenant_id] = most, now + BELIEVED
+        return most
+
+
 def free_slot_at(session: Session, mail: Mail, now: datetime, wait: float) -> datetime:
-    """Return when a mail that waits may leave: not before ``wait`` seconds, and in its turn."""
+    """Return when a mail that waits may leave: not before ``wait`` seconds, and in its turn.
+
+    For longer than an hour it waits for its organisation's limit, where nobody knows its turn.
+    """
+    if wait > WINDOW.total_seconds():
+        return now + timedelta(seconds=wait)
     theirs = _same_person(mail)
     waiting = select(func.count()).select_from(Mail)
     in_front = session.scalar(waiting.where(theirs, Mail.status == "limited", Mail.id < mail.id))
     latest = select(Mail.sent_at).where(theirs, Mail.sent_at > now - WINDOW)
     sent = session.scalars(latest.order_by(Mail.sent_at.desc()).limit(MOST_AN_HOUR)).all()
     places = sorted(moment for moment in sent if moment is not None)
-    told = now + timedelta(seconds=min(wait, WINDOW.total_seconds()))
+    told = now + timedelta(seconds=wait)
     rounds, place = divmod(in_front or 0, MOST_AN_HOUR)
     if (not in_front and wait) or len(places) < MOST_AN_HOUR:
         return told

@@ -10,11 +10,13 @@ from meet2be.accounts.own import locale_for, zones
 from meet2be.errors import Meet2BeError
 from meet2be.integrations.dns_advice import advice_for
 from meet2be.language import LANGUAGES, _, language_of
+from meet2be.mailings.limits import MOST_AN_HOUR
 from meet2be.mailings.services import sender_of
 from meet2be.money import MoneyError, parse_minor
 from meet2be.organisations import details, sender
 from meet2be.organisations.details import COMMON_CURRENCIES, Profile, ProfileRefused
 from meet2be.organisations.usage import usage
+from meet2be.tenancy.limits import limit_of
 from meet2be.tenancy.models import Tenant
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
@@ -108,8 +110,14 @@ def remove_sender() -> ResponseReturnValue:
 @requires(ADMINISTER)
 def limits() -> ResponseReturnValue:
     """Show how much of what the organisation uses."""
-    used = usage(tenant_session(read_only=True), services().clock.now())
-    return render_template("settings/limits.html", used=used)
+    session = tenant_session(read_only=True)
+    return render_template(
+        "settings/limits.html",
+        used=usage(session, services().clock.now()),
+        an_hour=MOST_AN_HOUR,
+        a_day=limit_of(session, "mails_a_day"),
+        a_second=services().deliveries.limits.rate,
+    )
 
 
 def _tenant() -> Tenant:

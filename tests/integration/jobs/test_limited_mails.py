@@ -7,6 +7,8 @@ from datetime import timedelta
 from meet2be import facts
 from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.services import PRIORITY_BULK, PRIORITY_SECURITY, MailDraft, enqueue_many
+from meet2be.tenancy.limits import set_limits
+from meet2be.tenancy.models import Tenant
 from simulators.control import MailSinkControl
 from support.mail_jobs import REFUND, SENDER, MailRoom, hang_jobs
 
@@ -120,18 +122,16 @@ def test_a_broker_that_lost_its_memory_sends_nothing_twice(
     assert len(control.messages()) == 1
 
 
-def test_a_wave_to_one_person_leaves_what_is_beyond_to_jobs_that_wait(
-    room: MailRoom, control: MailSinkControl
-) -> None:
-    """A19. None fails, none is lost, others are not held up."""
+def wave(room: MailRoom, *names: str) -> None:
+    """Write mails in one commit, as a cancellation does, and push their jobs."""
     with room.database.tenant_session(1) as session:
         drafts = [
             MailDraft(
                 tenant_id=1, kind="refund_made", template="refund_made", locale="en-GB",
-                to_addr="same@firma.example" if number < 12 else "other@firma.example",
-                dedupe_key=f"k{number}", context=REFUND, sender=SENDER, priority=PRIORITY_BULK,
+                to_addr=f"{name}@firma.example", dedupe_key=f"wave{number}", context=REFUND,
+                sender=SENDER, priority=PRIORITY_BULK,
             )
-            for number in range(13)
+            for number, name in enumerate(names)
         ]  # fmt: skip
         written = enqueue_many(session, drafts, room.clock.now())
         facts.note(session, MailsQueued(tuple(each.mail_id for each in written)))
@@ -139,6 +139,13 @@ def test_a_wave_to_one_person_leaves_what_is_beyond_to_jobs_that_wait(
         session.commit()
     assert len(jobs) == 1
     room.push(jobs)
+
+
+def test_a_wave_to_one_person_leaves_what_is_beyond_to_jobs_that_wait(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """A19. None fails, none is lost, others are not held up."""
+    wave(room, *["same"] * 12, "other")
     with hang_jobs(room):
         room.work()
     assert room.states() == ["sent"] * 10 + ["limited"] * 2 + ["sent"]
@@ -146,3 +153,56 @@ def test_a_wave_to_one_person_leaves_what_is_beyond_to_jobs_that_wait(
     room.work()
     assert room.states() == ["sent"] * 13
     assert len(control.messages()) == 13
+
+
+def give_a_day(room: MailRoom, most: int) -> None:
+    with room.database.system_session("test: an operator gives a limit") as session:
+        set_limits(session.get_one(Tenant, 1), {"mails_a_day": most})
+        session.commit()
+
+
+def test_what_is_beyond_an_organisations_day_waits_for_the_next(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D1. Codes are counted and leave; other organisations have days of their own."""
+    give_a_day(room, 4)
+    room.post("k0")
+    room.post("code", kind="confirmation_code", template="confirmation_code", context=CODE)
+    wave(room, "a", "b", "c")
+    with hang_jobs(room):
+        room.work()
+    late = room.post("k1", to_addr="late@firma.example")
+    code = room.post("more", kind="confirmation_code", template="confirmation_code", context=CODE)
+    elsewhere = room.post("k2", tenant_id=2)
+    room.work()
+    assert room.states() == ["sent"] * 4 + ["limited", "limited", "sent", "sent"]
+    assert room.mail(code).status == room.mail(elsewhere, 2).status == "sent"
+    waiting = room.mail(late)
+    assert waiting.next_at is not None
+    assert abs((waiting.next_at - room.clock.now()).total_seconds() - 24 * HOUR) < 5
+    room.pass_time(24 * HOUR + 5)
+    with hang_jobs(room):
+        room.work()
+        room.work()
+    assert room.states() == ["sent"] * 8
+
+
+def test_a_mail_server_gets_no_more_in_a_second_than_it_takes(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D1. Neither of a wave nor of single mails; none is tried twice for it."""
+    room.deliveries.limits.rate = 3
+    wave(room, *"abcdefg")
+    sent = []
+    for _second in range(3):
+        room.work()
+        sent.append(len(control.messages()))
+        room.pass_time(1.1)
+    assert sent == [3, 6, 7]
+    singles = [room.post(f"k{number}", to_addr=f"p{number}@firma.example") for number in range(4)]
+    room.work()
+    assert [room.mail(mail).status for mail in singles] == ["sent"] * 3 + ["limited"]
+    room.pass_time(1.1)
+    room.work()
+    assert room.mail(singles[-1]).status == "sent"
+    assert len(control.messages()) == 11

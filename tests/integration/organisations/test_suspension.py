@@ -121,13 +121,16 @@ def test_limits_are_given_by_operators_and_shown_with_what_is_used(house: House)
     path = f"/operator/tenants/{house.tenant.uid}/limits"
     operator = house.web.operator()
     assert operator.post(path, members="2", events="x").status_code == 422
-    assert operator.post(path, members="2").status_code == 303
-    assert "reached" in house.admin.page("/settings/limits")
+    assert operator.post(path, members="2", mails_a_day="4321").status_code == 303
+    page = house.admin.page("/settings/limits")
+    assert "reached" in page
+    assert "<dd>4,321</dd>" in page
+    assert "as many as the mail server takes" in page
     with house.database.tenant_session(house.tenant.id) as session:
         check_limit(session, "members", used=1)
         with pytest.raises(LimitReached, match="Members: 2"):
             check_limit(session, "members", used=2)
-    assert operator.post(path, members="").status_code == 303
+    assert operator.post(path, members="", mails_a_day="").status_code == 303
     assert house.fresh_tenant().settings == {"limits": {}}
 
 
