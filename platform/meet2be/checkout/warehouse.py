@@ -27,6 +27,8 @@ from meet2be.tenancy.models import Tenant
 
 STEP = "notify_warehouse"
 URL = "warehouse_url"
+ADDRESS = "warehouse_address"
+"""From where parcels come: the fields of `shipping.ADDRESS_FIELDS`; told beside where they go."""
 LEASE = timedelta(seconds=30)
 BACKOFF = (30.0, 120.0, 600.0, 3600.0, 3 * 3600.0, 6 * 3600.0)
 """Seconds between tries; beyond them the step has failed and a person may try it again."""
@@ -86,7 +88,10 @@ def _body(session: Session, order: Order, key: str) -> bytes:
     }
     if shipment is not None:
         address = order.shipping_address
-        told["parcel"] = {"number": shipment.parcel_no, "label": shipment.label, "to": address}
+        origin = session.get_one(Tenant, order.tenant_id).settings.get(ADDRESS)
+        told["parcel"] = {
+            "number": shipment.parcel_no, "label": shipment.label, "to": address, "from": origin,
+        }  # fmt: skip
     return json.dumps(told, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -20,6 +20,7 @@ from meet2be.web import (
     cancellations,
     cancelling,
     checkout,
+    delivery,
     errors,
     event_editing,
     events,
@@ -56,7 +57,7 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, languages, account, passwords, invitation, signup, operators, members, settings,
+    auth, languages, account, passwords, invitation, signup, operators, members, settings, delivery,
     events, event_editing, ticket_types, attendees, export_schedules, exports, imports,
     cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, api_tokens, audit,
@@ -84,10 +85,10 @@ def create_app(services: Services) -> Flask:
     app.extensions["meet2be"] = services
     if web.proxy_hops:
         hops = web.proxy_hops
-    security.begin(app)
         proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)
         app.wsgi_app = proxied  # type: ignore[method-assign]  # Flask documents it so
     app.wsgi_app = AfterResponse(app.wsgi_app)  # type: ignore[method-assign]
+    security.begin(app)
     csrf = CSRFProtect(app)
     csrf.exempt(mail_hooks.blueprint)  # as do theirs; readers click inside mail programs
     csrf.exempt(hooks.blueprint)  # the provider signs its calls instead

@@ -44,7 +44,12 @@ AREAS = (
     Area("mails.index", N_("Mail"), ("mails", "mail_templates", "suppressions")),
     Area("webhooks.index", N_("Webhooks"), ("webhooks",), ADMINISTER),
     Area("notifications.index", N_("Notifications"), ("notifications", "alerts")),
-    Area("settings.index", N_("Settings"), ("settings", "members", "api_tokens"), ADMINISTER),
+    Area(
+        "settings.index",
+        N_("Settings"),
+        ("settings", "members", "api_tokens", "delivery"),
+        ADMINISTER,
+    ),
     Area("audit.index", N_("Audit log"), ("audit",), CANCEL),
 )
 
@@ -54,9 +59,14 @@ SETTINGS = (
     Area("members.index", N_("Members"), (), ADMINISTER),
     Area("api_tokens.index", N_("API tokens"), (), ADMINISTER),
     Area("settings.sender_page", N_("Sender"), (), ADMINISTER),
+    Area("mail_templates.index", N_("Templates"), (), ADMINISTER),
+    Area("suppressions.index", N_("Suppressions"), (), ADMINISTER),
+    Area("webhooks.index", N_("Webhooks"), (), ADMINISTER),
+    Area("delivery.warehouse", N_("Warehouse"), (), ADMINISTER),
+    Area("delivery.postage", N_("Postage"), (), ADMINISTER),
     Area("settings.limits", N_("Limits and usage"), (), ADMINISTER),
 )
-"""The pages of the settings; one is here by its endpoint."""
+"""The pages of the settings; one is here by its endpoint. Those of other areas are led to."""
 
 
 def settings_pages() -> list[Link]:
