@@ -200,7 +200,7 @@ class Importing:
 
 def importing(database: Database, clock: Clock, folder: Path, role: str = "admin") -> Importing:
     """Return an organisation that can import."""
-    tenant = make_tenant(database)
+    tenant = make_tenant(database, settings={"limits": {"members": 10_000}})
     store = LocalStore(folder / "files")
     return Importing(
         database,

@@ -15,7 +15,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.hashing import hash_of, new_secret
-from meet2be.accounts.members import Authority, MemberError, role_words, seats_taken
+from meet2be.accounts.members import Authority, MemberError, role_words, seats_left
 from meet2be.accounts.models import User
 from meet2be.accounts.newcomers import make_person
 from meet2be.accounts.services import normalise_email
@@ -26,7 +26,7 @@ from meet2be.db.columns import new_uid
 from meet2be.language import Message
 from meet2be.mailings.addresses import one_address
 from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, Sender, post
-from meet2be.tenancy.limits import check_limit
+from meet2be.tenancy.limits import LIMITS, LimitReached, limit_of
 from meet2be.tenancy.models import Invitation, Membership, Tenant
 from meet2be.tenancy.services import check_active
 
@@ -101,7 +101,7 @@ def invite(
     email = email.strip()
     one_address(email)
     norm = normalise_email(email)
-    check_limit(session, "members", seats_taken(session))
+    _take_seat(session)
     _check_pace(session, now)
     if session.scalar(
         select(Membership.id)
@@ -140,7 +140,7 @@ def resend(session: Session, uid: str, host: Host, now: datetime) -> Invitation:
     invitation = _open(session, uid)
     host.by.check(invitation.role)
     if invitation.expires_at <= now:
-        check_limit(session, "members", seats_taken(session))
+        _take_seat(session)
     _check_pace(session, now)
     secret = _renew(invitation, now)
     record(session, host.by.actor, INVITED_AGAIN, "invitation", uid)
@@ -252,6 +252,12 @@ def _renew(invitation: Invitation, now: datetime) -> str:
     invitation.token_hash = hash_of(secret)
     invitation.sent_at, invitation.expires_at = now, now + VALID
     return secret
+
+
+def _take_seat(session: Session) -> None:
+    """Raise ``LimitReached`` when no seat is left; nobody else gets it until the commit."""
+    if seats_left(session) < 1:
+        raise LimitReached(LIMITS["members"], limit_of(session, "members"))
 
 
 def _check_pace(session: Session, now: datetime) -> None:

@@ -22,7 +22,8 @@ from meet2be.errors import Meet2BeError
 from meet2be.language import N_, Message
 from meet2be.mailings.addresses import normal_form
 from meet2be.notifications.services import Notice, notify_admins
-from meet2be.tenancy.models import ROLES, Invitation, Membership
+from meet2be.tenancy.limits import limit_of
+from meet2be.tenancy.models import ROLES, Invitation, Membership, Tenant
 
 ROLE_WORDS: Final = {
     "owner": N_("Owner"),
@@ -139,13 +140,23 @@ def seats_taken(session: Session) -> int:
     return members + (session.scalar(waiting) or 0)
 
 
+def seats_left(session: Session) -> int:
+    """Return how many more members there may be; below zero where the limit was lowered since.
+
+    Until the commit nobody else takes one: seats are given one after the other. What only refers
+    to the organisation goes on meanwhile.
+    """
+    session.execute(select(Tenant.id).with_for_update(key_share=True))
+    return limit_of(session, "members") - seats_taken(session)
+
+
 def change_role(session: Session, user_uid: str, role: str, by: Authority) -> Member:
     """Give a member another role and return who it is.
 
     Open invitations to them, and by them to what they may not give any more, are withdrawn. Raises
     ``UnknownMember``, ``RoleTooHigh``, ``LastOwner``.
     """
-    owners = _locked_owners(session)
+    owners = lock_owners(session)
     found = find_member(session, user_uid)
     before = found.membership.role
     by.check(before, role)
@@ -168,7 +179,7 @@ def remove(session: Session, user_uid: str, by: Authority) -> User:
     Open invitations to and by them are withdrawn. Raises ``UnknownMember``, ``RoleTooHigh``,
     ``LastOwner``.
     """
-    owners = _locked_owners(session)
+    owners = lock_owners(session)
     found = find_member(session, user_uid)
     by.check(found.membership.role)
     _keep_an_owner(found.membership, owners)
@@ -208,7 +219,7 @@ def end_sessions(
     return len(ended)
 
 
-def _locked_owners(session: Session) -> set[int]:
+def lock_owners(session: Session) -> set[int]:
     """Lock the owners' places and return their numbers.
 
     Always first and always in this order: two owners who remove each other wait for one another

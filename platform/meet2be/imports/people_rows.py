@@ -16,6 +16,7 @@ from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.members import lock_owners, seats_left, seats_taken
 from meet2be.accounts.models import User, WebSession
 from meet2be.attendees.addresses import normal_address, read_address
 from meet2be.db import clock_of
@@ -25,6 +26,7 @@ from meet2be.imports.fields import FIELDS, Mapped
 from meet2be.imports.outcomes import Outcome, SourceRow, Written, claim_of
 from meet2be.language import Message
 from meet2be.mailings.models import Mail
+from meet2be.tenancy.limits import limit_of
 from meet2be.tenancy.models import ROLES, Membership
 
 RANKS: Final[Mapping[str, int]] = {role: rank for rank, role in enumerate(reversed(ROLES))}
@@ -90,9 +92,16 @@ class PeopleRows:
         """Return what would become of the rows, writing nothing."""
         outcomes, people = self._read(rows, "invalid")
         here = self._members(session, people)
+        new: dict[str, _Person] = {}
         for person in people:
             if person.email_norm in here:
                 self._meet(outcomes[person.number], person, here[person.email_norm])
+            else:
+                new.setdefault(person.email_norm, person)
+        left = limit_of(session, "members") - seats_taken(session)
+        for person in list(new.values())[max(0, left) :]:
+            why = self._no_seat(session)
+            outcomes[person.number].note(self._words["email"], person.email, why, "warning")
         return list(outcomes.values())
 
     def write(self, session: Session, rows: Sequence[SourceRow]) -> list[Outcome]:
@@ -143,21 +152,28 @@ class PeopleRows:
             )
         )
         created: list[tuple[Written, Membership]] = []
+        owners = lock_owners(session)
         for row in rows:
             place = places.get(row.entity_id)
             if place is None:
                 continue
             outcome = outcomes[row.row_no]
+            if owners == {place.id}:
+                why = Message("is the last owner by now, so the place stays.")
+                outcome.refuse("kept", "", "", why)
+                continue
             if place.updated_at != row.entity_at:
                 why = Message("has got another role since, so the place stays.")
                 outcome.refuse("kept", "", "", why)
             elif row.state == "updated" and row.before is not None:
                 place.role = str(row.before["role"])
+                owners.discard(place.id)
             elif place.user_id in seen:
                 why = Message("has logged in since, so the place stays.")
                 outcome.refuse("kept", "", "", why)
             else:
                 created.append((row, place))
+                owners.discard(place.id)
         session.flush()
         self._remove(session, created)
         return list(outcomes.values())
@@ -274,6 +290,7 @@ class PeopleRows:
                 outcomes[person.number].refuse(
                     "dup_in_file", self._words["email"], person.email, why
                 )
+        self._seat(session, unique, outcomes)
         accounts = self._accounts(session, unique)
         made = self._new_accounts(
             session, [each for norm, each in unique.items() if norm not in accounts], now
@@ -300,6 +317,27 @@ class PeopleRows:
             outcome.state, outcome.entity_id = "created", places[accounts[norm]]
             outcome.entity_at = now
             outcome.before = {"user": accounts[norm], "is_new": norm in made}
+
+    def _seat(
+        self, session: Session, unique: dict[str, _Person], outcomes: Mapping[int, Outcome]
+    ) -> None:
+        """Refuse those for whom no seat is left; the first of the list get what there is.
+
+        They count as failed: once there are more seats, another try takes them.
+        """
+        if not unique:
+            return
+        for person in list(unique.values())[max(0, seats_left(session)) :]:
+            why = self._no_seat(session)
+            outcomes[person.number].refuse("failed", self._words["email"], person.email, why)
+            del unique[person.email_norm]
+
+    def _no_seat(self, session: Session) -> Message:
+        return Message(
+            "finds no seat: your organisation may have %(most)s members, open invitations included."
+            " Ask the platform's operators for more, then try again what failed.",
+            {"most": f"{limit_of(session, 'members'):,}"},
+        )
 
     def _accounts(self, session: Session, unique: Mapping[str, _Person]) -> dict[str, int]:
         found = session.execute(select(User.email_norm, User.id).where(User.email_norm.in_(unique)))
