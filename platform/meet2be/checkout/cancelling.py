@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -16,6 +15,7 @@ from meet2be.checkout import steps as rows
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.errors import BadWish, OrderNotInState, UnknownOrder
 from meet2be.checkout.letters import confirmation, tickets_refunded
+from meet2be.checkout.placing import METHOD_FORM
 from meet2be.checkout.unwinding import cancel_ticket, unwind
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
@@ -25,8 +25,6 @@ from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.models import Payment, Refund
 from meet2be.refunding.opening import Share, left_of, open_shares
-
-_METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
 
 # Which steps can be tried again while an order stands like this; once it is over, none.
 _RETRIABLE = {
@@ -53,7 +51,7 @@ def pay_again(session: Session, desk: CheckoutDesk, buyer_key: str, method: str)
     Raises ``UnknownOrder``, ``BadWish``, and ``OrderNotInState`` once it is paid or its time is
     over. The caller commits.
     """
-    if not _METHOD_FORM.fullmatch(method):
+    if not METHOD_FORM.fullmatch(method):
         raise BadWish("method", Message("Choose how to pay."))
     order = session.scalar(select(Order).where(Order.buyer_key == buyer_key).with_for_update())
     if order is None:

@@ -95,6 +95,7 @@ def _sell(session: Session, taken: Taken, now: datetime) -> str | None:
     attendees = _attendees(session, order, invoice, payment, now)
     late = order.status == "expired"
     order.status, order.paid_at, order.expires_at, order.problem = "paid", now, None, None
+    order.placed_from = None
     rows.finish(taken.step, now, {"attendees": len(attendees), "late": late})
     publish(session, announced(order, "paid", now, attendees=len(attendees)))
     publish_many(session, (_joined(order, each, now) for each in attendees))

@@ -14,8 +14,18 @@ from onqueue.contracts import Clock
 
 HOLD = timedelta(minutes=15)
 """How long the tickets of an order are kept for its buyer."""
+PAGE_GRACE = timedelta(minutes=2)
+"""So much longer than the provider's page is open: who pays in its last second has the tickets."""
+PAGE_MARGIN = timedelta(minutes=3)
+"""Between the order and its page: so late the page may be made and still be open long enough."""
+LONGEST_HOLD = timedelta(hours=2)
+"""Nobody keeps tickets for longer by trying to pay again and again."""
 MOST_TICKETS = 20
 """Tickets in one order."""
+MOST_OPEN_OF_ADDRESS = 5
+"""Orders that hold tickets for one e-mail address at a time, in one organisation."""
+MOST_OPEN_FROM = 15
+"""The same for one connection's address, which a whole office may share."""
 
 
 class Poster(Protocol):

@@ -73,5 +73,31 @@ class OrderNotInState(CheckoutError):
         super().__init__(why)
 
 
-class StepBroken(CheckoutError):
-    """A step of an order met something that another try may change."""
+class SumChanged(CheckoutError):
+    """The order comes to another sum than its buyer was shown; nothing was placed."""
+
+    def __init__(self, total: str) -> None:
+        """Keep the new sum, written out."""
+        self.total = total
+        super().__init__(
+            Message(
+                "With today's prices and postage your order comes to %(total)s. Look at it, then"
+                " order again: nothing was ordered yet.",
+                {"total": total},
+            )
+        )
+
+
+class TooManyOpen(CheckoutError):
+    """This buyer holds tickets in as many open orders as anybody may."""
+
+    def __init__(self, most: int) -> None:
+        """Keep the limit."""
+        self.most = most
+        super().__init__(
+            Message(
+                "You have %(most)s open orders that are not paid yet. Pay one of them, or wait"
+                " until their tickets are free again, and try once more then.",
+                {"most": most},
+            )
+        )

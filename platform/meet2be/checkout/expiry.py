@@ -30,6 +30,7 @@ def expire(session: Session, order: Order, now: datetime) -> None:
     if order.status != "pending":
         return
     order.status, order.problem = "expired", order.problem or "expired"
+    order.placed_from = None
     publish(session, announced(order, "expired", now))
 
 

@@ -8,14 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be import facts
 from meet2be.checkout import stock
-from meet2be.checkout.desk import HOLD, MOST_TICKETS, CheckoutDesk
-from meet2be.checkout.errors import BadWish, NotOnSale
+from meet2be.checkout.desk import (
+    HOLD,
+    MOST_OPEN_FROM,
+    MOST_OPEN_OF_ADDRESS,
+    MOST_TICKETS,
+    CheckoutDesk,
+)
+from meet2be.checkout.errors import BadWish, NotOnSale, SumChanged, TooManyOpen
 from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
 from meet2be.db.columns import CROCKFORD
 from meet2be.events.models import Event, TicketType
@@ -23,6 +29,7 @@ from meet2be.events.selling import sale_state, tax_within
 from meet2be.language import Message
 from meet2be.mailings.addresses import normal_form, one_address
 from meet2be.mailings.errors import BadAddress
+from meet2be.money import format_minor
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import STEPS, Order, OrderLine, OrderStep
 from meet2be.tenancy.models import Tenant
@@ -32,7 +39,7 @@ from meet2be.webhooks.publishing import Announcement, publish
 LONGEST_NAME = 200
 SHIPPING_STEPS = ("calculate_shipping", "create_shipping_label")
 _KEY_FORM = re.compile(r"[0-9A-Za-z_-]{16,64}")
-_METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
+METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
@@ -49,6 +56,8 @@ class Wish:
     """What a buyer asks for: `tickets` maps a kind's number to its holders.
 
     `method` is the payment provider's token for the card; card data never comes here.
+    `shown_minor` is the sum that the buyer was shown (None: none was); `placed_from` a mark made
+    of the address of their connection.
     """
 
     client_key: str
@@ -58,12 +67,15 @@ class Wish:
     tickets: Mapping[int, Sequence[Holder]]
     method: str = ""
     address: Mapping[str, str] = field(default_factory=dict)
+    shown_minor: int | None = None
+    placed_from: str = ""
 
 
 def place_tx(desk: CheckoutDesk, tenant_id: int, event_uid: str, wish: Wish) -> Order:
     """Return the order of a wish: a new one, or that of the first press of the same button.
 
-    Raises ``NotOnSale``, ``BadWish``, ``SoldOut``, ``NoPostage``, and then has changed nothing.
+    Raises ``NotOnSale``, ``BadWish``, ``SoldOut``, ``NoPostage``, ``SumChanged``,
+    ``TooManyOpen``, and then has changed nothing.
     """
     if not _KEY_FORM.fullmatch(wish.client_key):
         why = Message("Reload the page and send the form again.")
@@ -101,7 +113,9 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     fee = postage(tenant.settings, shipped, (address or {}).get("country", ""))
     lines = [_line(each, wish.tickets[each.id], wish.email) for each in types]
     total = sum(line.total_minor for line in lines) + fee
-    if total and not _METHOD_FORM.fullmatch(wish.method):
+    if wish.shown_minor not in {None, total}:
+        raise SumChanged(format_minor(total, event.currency, wish.locale.replace("-", "_")))
+    if total and not METHOD_FORM.fullmatch(wish.method):
         raise BadWish("method", Message("Choose how to pay."))
     order = Order(
         event_id=event.id,
@@ -120,6 +134,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         shipping_minor=fee if shipped else None,
         shipping_address=address,
         payment_method=wish.method or None,
+        placed_from=wish.placed_from[:64] or None,
     )
     session.add(order)
     session.flush()
@@ -129,10 +144,31 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     session.flush()
     stock.check_room(session, event.id, sum(line.quantity for line in lines))
     stock.hold(session, order, lines, now + HOLD)
+    _brake(session, order, now)
     session.add_all(_steps(tenant, order, ships=shipped > 0))
     facts.note(session, OrderCanGoOn(order.uid))
     publish(session, announced(order, "created", now, attendees=sum(x.quantity for x in lines)))
     return order
+
+
+def _brake(session: Session, order: Order, now: datetime) -> None:
+    """Raise ``TooManyOpen`` for a buyer who holds tickets in too many orders already.
+
+    Called when the stock's rows are locked, so that orders of the same tickets are counted one
+    after the other.
+    """
+    limits = (
+        (Order.buyer_email_norm == order.buyer_email_norm, MOST_OPEN_OF_ADDRESS),
+        (Order.placed_from == order.placed_from, MOST_OPEN_FROM),
+    )
+    for theirs, most in limits:
+        number = session.scalar(
+            select(func.count())
+            .select_from(Order)
+            .where(theirs, Order.id != order.id, Order.status == "pending", Order.expires_at > now)
+        )
+        if number is not None and number >= most:
+            raise TooManyOpen(most)
 
 
 def announced(order: Order, what: str, now: datetime, **data: object) -> Announcement:

@@ -53,6 +53,7 @@ def unwind(
         _undo(session, order, step, now, paid_back=paid_back > 0)
     stock.release(session, order)
     order.status, order.problem, order.payment_method = status, why, None
+    order.placed_from = None
     order.cancelled_at = now if status == "cancelled" else order.cancelled_at
     event = session.get_one(Event, order.event_id)
     if was == status:

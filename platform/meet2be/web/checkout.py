@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -25,7 +27,7 @@ from meet2be.checkout.errors import (
 )
 from meet2be.checkout.listing import Box, box_of, buyers_view
 from meet2be.checkout.placing import Holder, Wish, place_tx
-from meet2be.checkout.shipping import ADDRESS_FIELDS
+from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
 from meet2be.events.selling import sale_begins, sale_state
 from meet2be.language import N_, spoken
 from meet2be.tenancy.models import Tenant
@@ -149,6 +151,7 @@ def _numbers(box: Box, given: Mapping[str, str]) -> dict[int, int]:
 
 
 def _wish(box: Box, given: Mapping[str, str]) -> Wish:
+    shown = given.get("shown", "")
     tickets = {
         kind: [
             Holder(given.get(f"name{kind}-{place}", ""), given.get(f"email{kind}-{place}", ""))
@@ -164,7 +167,23 @@ def _wish(box: Box, given: Mapping[str, str]) -> Wish:
         tickets=tickets,
         method=given.get("method", ""),
         address={name: given.get(f"address_{name}", "") for name in ADDRESS_FIELDS},
+        shown_minor=int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 16 else None,
+        placed_from=_connection_mark(),
     )
+
+
+def _connection_mark() -> str:
+    """Return a mark of where a request comes from, which tells its address to nobody.
+
+    Of an IPv6 address the network counts: a house has as many addresses as it likes.
+    """
+    try:
+        address = ip_address(request.remote_addr or "")
+    except ValueError:
+        return ""
+    network = ip_network((address, 64), strict=False) if address.version == 6 else address
+    key = f"checkout:{services().settings.app_key}".encode()[:64]
+    return hashlib.blake2b(str(network).encode(), key=key, digest_size=16).hexdigest()
 
 
 def _offer(box: Box) -> str:
@@ -192,13 +211,16 @@ def _offer(box: Box) -> str:
 def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = None) -> str:
     numbers = _numbers(box, given)
     chosen = [(ticket, numbers[ticket.id]) for ticket in box.tickets if ticket.id in numbers]
-    total = sum(ticket.price_minor * number for ticket, number in chosen)
+    post = _postage(box, given, chosen)
+    total = sum(ticket.price_minor * number for ticket, number in chosen) + post
     field = problem.field if isinstance(problem, BadWish) else ""
     return render_template(
         "checkout/form.html",
         **_frame(box.tenant, box.event),
         chosen=chosen,
         total=_money(total, box.event.currency),
+        shown=total,
+        postage=_money(post, box.event.currency) if post else "",
         is_free=total == 0,
         ships=any(ticket.is_shipped for ticket, _ in chosen),
         given=given,
@@ -208,6 +230,16 @@ def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = No
         hidden=request.values.get("ticket", "")[:26],
         field="address" if isinstance(problem, NoPostage) else field,
     )
+
+
+def _postage(box: Box, given: Mapping[str, str], chosen: Sequence[tuple[Any, int]]) -> int:
+    """Return what the post takes as far as the form says where it goes, in minor units."""
+    shipped = sum(number for ticket, number in chosen if ticket.is_shipped)
+    country = given.get("address_country", "").strip().upper()
+    try:
+        return postage(box.tenant.settings, shipped, country) if country else 0
+    except NoPostage:
+        return 0
 
 
 def _status(

@@ -217,7 +217,10 @@ def test_late_payers_race_for_the_last_ticket(any_shop: Shop) -> None:
     """F19: all pay after their holds; one gets it, each other one its money back."""
     shop = any_shop
     ticket = shop.ticket(quota=6)
-    orders = [shop.run(shop.place(shop.wish(ticket, method=ASKS))) for _ in range(6)]
+    orders = [
+        shop.run(shop.place(shop.wish(ticket, method=ASKS, email=f"{name}@example.org")))
+        for name in "abcdef"
+    ]
     shop.of.pass_time(15 * 60 + 1)
     assert expire_due_tx(shop.desk) == 6
     with shop.of.database.tenant_session(shop.of.tenant.id) as session:

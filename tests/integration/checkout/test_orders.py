@@ -7,7 +7,8 @@ import pytest
 from sqlalchemy import func, select
 
 from meet2be.attendees.models import Attendee
-from meet2be.checkout.errors import BadWish, NotOnSale, SoldOut
+from meet2be.checkout import placing
+from meet2be.checkout.errors import BadWish, NotOnSale, SoldOut, TooManyOpen
 from meet2be.checkout.expiry import expire_due_tx
 from meet2be.checkout.placing import Holder
 from meet2be.events.models import Event
@@ -79,6 +80,27 @@ def test_what_cannot_be_ordered_is_refused_in_words(shop: Shop) -> None:
             shop.place(shop.wish(ticket, **fields))
     assert shop.of.rows(Order) == []
     assert shop.stock(ticket) == (0, 0)
+
+
+@pytest.mark.parametrize("by", ["address", "connection"])
+def test_nobody_holds_tickets_in_many_orders(
+    any_shop: Shop, by: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = any_shop
+    monkeypatch.setattr(placing, "MOST_OPEN_FROM", 3)
+    monkeypatch.setattr(placing, "MOST_OPEN_OF_ADDRESS", 3 if by == "address" else 99)
+    ticket = shop.ticket(quota=20)
+    for number in range(3):
+        shop.place(shop.wish(ticket, placed_from="here" if by == "connection" else str(number)))
+    with pytest.raises(TooManyOpen, match="3 open orders"):
+        shop.place(shop.wish(ticket, placed_from="here"))
+    assert shop.stock(ticket) == (3, 0)
+    other = {"address": {"email": "cy@example.org"}, "connection": {"placed_from": "there"}}[by]
+    shop.place(shop.wish(ticket, **other))
+    shop.of.pass_time(15 * 60 + 1)
+    assert expire_due_tx(shop.desk) == 4
+    assert {order.placed_from for order in shop.of.rows(Order)} == {None}
+    shop.place(shop.wish(ticket, placed_from="here"))
 
 
 def test_a_closed_event_sells_nothing(shop: Shop) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from meet2be.attendees.models import Attendee
 from meet2be.orders.models import Order
-from support.ordering import Shop
+from support.ordering import BERLIN, Shop
 from support.stage import Stage
 
 
@@ -69,6 +69,32 @@ def test_a_bad_form_says_what_to_mend_and_keeps_what_was_typed(stage: Stage, sho
     assert "no e-mail address" in answer.text
     assert 'value="Ada Arden"' in answer.text
     assert shop.of.rows(Order, Order.client_key.is_not(None)) == []
+
+
+def test_a_price_that_changed_is_shown_before_anything_is_ordered(stage: Stage, shop: Shop) -> None:
+    shop.settings(shipping_rates=[{"countries": ["DE"], "price_minor": 390}])
+    ticket, buyer = shop.ticket(is_shipped=True), stage.web.anybody()
+    form = buyer.page(f"{address(shop)}?n{ticket.id}=1")
+    fields = {
+        f"n{ticket.id}": "1", f"name{ticket.id}-1": "Ada Arden", "name": "Bea Buyer",
+        "email": "bea@example.org", "method": "pm_card_visa", "shown": hidden(form, "shown"),
+        "client_key": hidden(form, "client_key"), "csrf_token": hidden(form, "csrf_token"),
+        **{f"address_{name}": value for name, value in BERLIN.items()},
+    }  # fmt: skip
+    answer = buyer.client.post(address(shop), data=fields)
+    assert answer.status_code == 422
+    assert "your order comes to €45.90" in answer.text
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        session.get_one(type(ticket), ticket.id).price_minor = 5_000
+        session.commit()
+    answer = buyer.client.post(address(shop), data=fields | {"shown": hidden(answer.text, "shown")})
+    assert "your order comes to €53.90" in answer.text
+    assert shop.of.rows(Order, Order.client_key.is_not(None)) == []
+    answer = buyer.client.post(address(shop), data=fields | {"shown": hidden(answer.text, "shown")})
+    assert answer.status_code == 303
+    (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
+    assert order.total_minor == 5_390
+    assert order.placed_from is not None
 
 
 def test_what_is_not_on_sale_is_not_told_apart(stage: Stage, shop: Shop) -> None:
