@@ -98,6 +98,10 @@ class ProviderControl(_Control):
         path = f"/_sim/payments/{quote(payment_intent)}/settle"
         return self._json("POST", path, {"status": status})
 
+    def pay_page(self, session: str, card: str = "accepted") -> Json:
+        """Pay on the hosted page: `accepted`, `declined` (raises) or `bank` (takes its time)."""
+        return self._json("POST", f"/_sim/pages/{quote(session)}/pay", {"card": card})
+
     def dispute(self, payment_intent: str, reason: str = "fraudulent") -> Json:
         """Have the buyer dispute a payment and return the dispute."""
         path = f"/_sim/payments/{quote(payment_intent)}/dispute"

@@ -50,7 +50,9 @@ async def _serve(data: Path, options: argparse.Namespace) -> None:
     await runner.setup()
     site = web.TCPSite(runner, options.host, options.port, backlog=1024)
     await site.start()
-    publish(data, "port", runner.addresses[0][1])
+    port = runner.addresses[0][1]
+    ledger.public_url = f"http://{options.host}:{port}"
+    publish(data, "port", port)
     serving = asyncio.create_task(timetable.run())
     try:
         await until_stopped(end_with_stdin=options.end_with_stdin)

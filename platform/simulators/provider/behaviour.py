@@ -10,6 +10,7 @@ from simulators.rules import Rule, RuleBook, RuleError
 
 REFUND_CREATE = "refund.create"
 PAYMENT_CREATE = "payment_intent.create"
+SESSION_CREATE = "checkout_session.create"
 
 # Every kind of rule with the options it takes.
 KINDS: dict[str, frozenset[str]] = {

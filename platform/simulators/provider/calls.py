@@ -7,8 +7,13 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from simulators.provider import payments, refunds
-from simulators.provider.behaviour import PAYMENT_CREATE, REFUND_CREATE, stored_error
+from simulators.provider import payments, refunds, sessions
+from simulators.provider.behaviour import (
+    PAYMENT_CREATE,
+    REFUND_CREATE,
+    SESSION_CREATE,
+    stored_error,
+)
 from simulators.provider.errors import StripeError, missing, outage
 from simulators.provider.shapes import (
     PAYMENT_COLUMNS,
@@ -33,6 +38,9 @@ ROUTES: tuple[tuple[str, re.Pattern[str], str], ...] = (
     ("GET", re.compile(r"/v1/payment_intents/([^/]+)"), "payment_intent.retrieve"),
     ("GET", re.compile(r"/v1/payment_intents"), "payment_intent.list"),
     ("POST", re.compile(r"/v1/payment_intents"), "payment_intent.create"),
+    ("POST", re.compile(r"/v1/checkout/sessions"), SESSION_CREATE),
+    ("GET", re.compile(r"/v1/checkout/sessions/([^/]+)"), "checkout_session.retrieve"),
+    ("POST", re.compile(r"/v1/checkout/sessions/([^/]+)/expire"), "checkout_session.expire"),
     ("GET", re.compile(r"/v1/charges/([^/]+)"), "charge.retrieve"),
     ("GET", re.compile(r"/v1/balance"), "balance.retrieve"),
     ("GET", re.compile(r"/v1/events"), "event.list"),
@@ -99,7 +107,7 @@ def carry_out(ledger: Ledger, call: Call) -> Answer:
                 shape, deliveries = _done(ledger, call)
     except StripeError as error:
         return Answer(error.status, json.dumps(error.body()))
-    if call.kind in {REFUND_CREATE, PAYMENT_CREATE}:
+    if call.kind in {REFUND_CREATE, PAYMENT_CREATE, SESSION_CREATE}:
         subject = shape.get("payment_intent") or subject_of(ledger, call)
         status = stored_error(ledger.behaviour.book, "error_after", call.kind, subject)
         if status is not None:
@@ -120,6 +128,10 @@ def _done(ledger: Ledger, call: Call) -> tuple[Json, list[int]]:
     if call.kind == PAYMENT_CREATE:
         paid = payments.create(ledger, call.account, call.form)
         return paid.shape, paid.deliveries
+    if call.kind == SESSION_CREATE:
+        return sessions.create(ledger, call.account, call.form), []
+    if call.kind == "checkout_session.expire":
+        return sessions.expire(ledger, call.account, call.target)
     return _read_or_changed(ledger, call), []
 
 
@@ -148,6 +160,10 @@ def _intent(ledger: Ledger, account: str, target: str) -> Json:
 
 def _charge(ledger: Ledger, account: str, target: str) -> Json:
     return payments.get(ledger, target, account, "charge", "id").charge_object()
+
+
+def _session(ledger: Ledger, account: str, target: str) -> Json:
+    return sessions.find(ledger, target, account).shape(ledger)
 
 
 def _list_refunds(ledger: Ledger, account: str, form: Json) -> Json:
@@ -204,6 +220,7 @@ _RETRIEVES: dict[str, Callable[[Ledger, str, str], Json]] = {
     "refund.retrieve": _refund,
     "payment_intent.retrieve": _intent,
     "charge.retrieve": _charge,
+    "checkout_session.retrieve": _session,
     "balance.retrieve": _balance,
     "event.retrieve": _event,
 }

@@ -51,6 +51,26 @@ CREATE TABLE IF NOT EXISTS refunds (
 );
 CREATE INDEX IF NOT EXISTS refunds_payment ON refunds (payment);
 CREATE INDEX IF NOT EXISTS refunds_settle_at ON refunds (settle_at) WHERE settle_at IS NOT NULL;
+CREATE TABLE IF NOT EXISTS sessions (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    account TEXT NOT NULL,
+    status TEXT NOT NULL,
+    amount INTEGER NOT NULL CHECK (amount > 0),
+    currency TEXT NOT NULL,
+    title TEXT NOT NULL,
+    reference TEXT,
+    email TEXT,
+    metadata TEXT NOT NULL,
+    payment_metadata TEXT NOT NULL,
+    success_url TEXT NOT NULL,
+    cancel_url TEXT,
+    payment TEXT REFERENCES payments (id),
+    expires_at INTEGER NOT NULL,
+    created INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS sessions_payment ON sessions (payment);
+CREATE INDEX IF NOT EXISTS sessions_open ON sessions (expires_at) WHERE status = 'open';
 CREATE TABLE IF NOT EXISTS idempotency_keys (
     account TEXT NOT NULL,
     key TEXT NOT NULL,
@@ -99,6 +119,8 @@ class Ledger:
         """Open the ledger at `path`; clock, switches and counters are as they were left."""
         self.store = DurableStore(path, SCHEMA)
         self.clock = SimulatedClock(float(self._setting("clock_offset", 0)))
+        self.public_url = ""
+        """Where browsers find the hosted pages; known once it is served."""
         self.behaviour = Behaviour().changed_by(self._setting("behaviour", {}))
         self.calls: Counter[str] = Counter(self._setting("calls", {}))
         self._calls_written = self.calls.total()

@@ -17,6 +17,7 @@ from simulators.provider.calls import READS, Answer, Call, carry_out, route, sub
 from simulators.provider.errors import ConnectionCut, StripeError, outage
 from simulators.provider.forms import parse_form
 from simulators.provider.idempotency import IdempotencyKeys, fingerprint
+from simulators.provider.paying_page import PREFIX, PayingPage
 from simulators.provider.shapes import API_VERSION
 from simulators.provider.validation import checked
 
@@ -41,12 +42,15 @@ class Provider:
         self._sim = sim
         self._api_key = api_key
         self._keys = IdempotencyKeys(ledger)
+        self._page = PayingPage(ledger, timetable)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; the connection is cut where a switch says so."""
         if request.path.startswith("/_sim"):
             # Thousands of payments in one request are more than aiohttp takes by default.
             return await self._sim.handle(request.clone(client_max_size=MAX_BODY))
+        if request.path.startswith(PREFIX):
+            return await self._page.handle(request)
         request_id = f"req_{secrets.token_hex(7)}"
         headers = {"Request-Id": request_id, "Stripe-Version": _version(request)}
         if key := request.headers.get("Idempotency-Key"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from simulators.provider import payments, refunds
+from simulators.provider import payments, refunds, sessions
 from simulators.provider.behaviour import Behaviour
 from simulators.provider.errors import StripeError
 from simulators.provider.events import resend
@@ -36,6 +36,7 @@ class SimApi:
             ("POST", re.compile(r"/_sim/payments/([^/]+)/dispute"), self._dispute),
             ("POST", re.compile(r"/_sim/payments/([^/]+)/settle"), self._settle_payment),
             ("POST", re.compile(r"/_sim/payments/([^/]+)/refund"), self._dashboard_refund),
+            ("POST", re.compile(r"/_sim/pages/([^/]+)/pay"), self._pay_page),
             ("GET", re.compile(r"/_sim/behaviour"), self._behaviour),
             ("PUT", re.compile(r"/_sim/behaviour"), self._set_behaviour),
             ("DELETE", re.compile(r"/_sim/behaviour"), self._reset_behaviour),
@@ -90,7 +91,13 @@ class SimApi:
         return payments.open_dispute(self._ledger, identifier, reason)[0]
 
     def _settle_payment(self, identifier: str, body: Json) -> Json:
-        return payments.settle(self._ledger, identifier, str(body.get("status", "succeeded"))).shape
+        status = str(body.get("status", "succeeded"))
+        shape = payments.settle(self._ledger, identifier, status).shape
+        sessions.tell_settled(self._ledger, identifier, status)
+        return shape
+
+    def _pay_page(self, identifier: str, body: Json) -> Json:
+        return sessions.pay(self._ledger, identifier, str(body.get("card", "accepted")))
 
     def _dashboard_refund(self, identifier: str, body: Json) -> Json:
         return refunds.create_by_dashboard(self._ledger, identifier, body.get("amount")).shape
@@ -118,6 +125,7 @@ class SimApi:
         self._ledger.advance_clock(float(body["advance_seconds"]))
         while refunds.settle_due(self._ledger):
             continue
+        sessions.expire_due(self._ledger)
         return {"now": self._ledger.clock.now(), "ahead_seconds": self._ledger.clock.offset}
 
     def _settle(self, identifier: str, body: Json) -> Json:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
-from simulators.provider import refunds
+from simulators.provider import refunds, sessions
 
 if TYPE_CHECKING:
     from simulators.provider.ledger import Ledger
@@ -61,6 +61,7 @@ class Timetable:
         """Do what is due and return the seconds until the next thing is, None for never."""
         while refunds.settle_due(self._ledger):
             pass
+        sessions.expire_due(self._ledger)
         store, now = self._ledger.store, self._ledger.clock.now()
         waiting = store.rows(
             "SELECT seq, due FROM deliveries WHERE state = 'waiting' ORDER BY due, seq LIMIT ?",
@@ -73,6 +74,9 @@ class Timetable:
             self._in_flight[seq] = self._start(seq)
         settle = store.row("SELECT min(settle_at) FROM refunds WHERE settle_at IS NOT NULL")
         times = [due for seq, due in rest if due > now]
+        expiry = sessions.next_expiry(self._ledger)
+        if expiry is not None:
+            times.append(expiry)
         if settle is not None and settle[0] is not None:
             times.append(settle[0])
         return max(0.0, min(times) - now) if times else None
