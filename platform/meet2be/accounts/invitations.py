@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.announcements import INVITED, JOINED, announce
 from meet2be.accounts.hashing import hash_of, new_secret
 from meet2be.accounts.members import Authority, MemberError, role_words, seats_left
 from meet2be.accounts.models import User
@@ -31,7 +32,7 @@ from meet2be.tenancy.models import Invitation, Membership, Tenant
 from meet2be.tenancy.services import check_active
 
 VALID: Final = timedelta(days=14)
-INVITED, INVITED_AGAIN = "member.invited", "member.invited_again"
+INVITED_AGAIN: Final = "member.invited_again"
 MOST_A_DAY: Final = 100
 """Of one organisation: a mail to anybody is something that can be misused."""
 
@@ -126,6 +127,7 @@ def invite(
         session, host.by.actor, INVITED, "invitation", invitation.uid,
         after={"role": role, "email": email},
     )  # fmt: skip
+    announce(session, INVITED, invitation.uid, role=role)
     _mail(session, invitation, secret, host, now)
     return invitation
 
@@ -237,6 +239,7 @@ def _join(session: Session, invitation: Invitation, user: User) -> int:
         session, Actor("user", str(user.id)), "member.joined", "user", user.uid,
         after={"role": invitation.role}, reason="accepted an invitation", tenant_id=tenant_id,
     )  # fmt: skip
+    announce(session, JOINED, user.uid, tenant_id=tenant_id, role=invitation.role)
     return tenant_id
 
 

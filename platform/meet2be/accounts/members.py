@@ -13,6 +13,7 @@ from typing import Final
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.announcements import REMOVED, ROLE_CHANGED, announce
 from meet2be.accounts.models import User, WebSession
 from meet2be.accounts.standing import withdraw_around
 from meet2be.audit.services import Actor, record
@@ -165,6 +166,7 @@ def change_role(session: Session, user_uid: str, role: str, by: Authority) -> Me
     _keep_an_owner(found.membership, owners)
     found.membership.role = role
     withdraw_around(session, found.user, role, by.actor, clock_of(session).now())
+    announce(session, ROLE_CHANGED, found.user.uid, role=role, before=before)
     record(
         session, by.actor, "member.role_changed", "user", found.user.uid,
         before={"role": before}, after={"role": role},
@@ -189,6 +191,7 @@ def remove(session: Session, user_uid: str, by: Authority) -> User:
         before={"role": found.membership.role, "name": found.user.name},
     )  # fmt: skip
     _tell(session, found, Message("%(name)s has left", {"name": found.user.name}), None)
+    announce(session, REMOVED, found.user.uid, role=found.membership.role)
     session.delete(found.membership)
     withdraw_around(session, found.user, None, by.actor, now)
     end_sessions(session, found.user.id, now, tenant_id=tenant_id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from meet2be.accounts.announcements import JOINED, ROLE_CHANGED, announce_many
+from meet2be.accounts.models import User
 from meet2be.attendees.models import Attendee
 from meet2be.db import clock_of
 from meet2be.imports.errors import unpacked
@@ -17,6 +19,7 @@ from meet2be.imports.outcomes import Outcome
 from meet2be.language import Message
 from meet2be.notifications.services import Notice, notify
 from meet2be.orders.models import Order
+from meet2be.tenancy.models import Membership
 from meet2be.webhooks.publishing import Announcement, is_wanted, publish, publish_many
 
 DONE, FAILED, UNDONE = "import.done", "import.failed", "import.undone"
@@ -24,13 +27,47 @@ CREATED, UPDATED = "attendee.created", "attendee.updated"
 
 
 def announce_rows(session: Session, found: Import, outcomes: Sequence[Outcome]) -> None:
-    """Announce the attendees a chunk has written; costs one look where nobody listens."""
-    if found.kind != "attendees" or not is_wanted(session, CREATED, UPDATED):
-        return
-    types = {
-        outcome.entity_id: CREATED if outcome.state == "created" else UPDATED
+    """Announce whom a chunk has written; costs one look where nobody listens."""
+    written = {
+        outcome.entity_id: outcome
         for outcome in outcomes
         if outcome.state in {"created", "updated"} and outcome.entity_id is not None
+    }
+    if found.kind == "users":
+        announce_members(session, written)
+    elif is_wanted(session, CREATED, UPDATED):
+        announce_attendees(session, found, written)
+
+
+def announce_members(session: Session, written: Mapping[int, Outcome]) -> None:
+    """Announce who has a place since, or another role; by the numbers of their places."""
+    if not is_wanted(session, JOINED, ROLE_CHANGED):
+        return
+    people = session.execute(
+        select(Membership.id, Membership.role, User.uid)
+        .join(User, User.id == Membership.user_id)
+        .where(Membership.id.in_(written))
+    )
+    announce_many(
+        session,
+        (
+            (JOINED, uid, {"role": role})
+            if written[number].state == "created"
+            else (ROLE_CHANGED, uid, {"role": role, "before": _role_before(written[number])})
+            for number, role, uid in people
+        ),
+    )
+
+
+def _role_before(outcome: Outcome) -> str:
+    return str((outcome.before or {}).get("role", ""))
+
+
+def announce_attendees(session: Session, found: Import, written: Mapping[int, Outcome]) -> None:
+    """Announce the attendees that are new or changed, by their numbers."""
+    types = {
+        number: CREATED if outcome.state == "created" else UPDATED
+        for number, outcome in written.items()
     }
     people = session.execute(
         select(Attendee.id, Attendee.uid, Attendee.status, Order.code)

@@ -226,9 +226,17 @@ GROUPS: Final = (
         "member",
         N_("Members"),
         (
-            EventType("member.invited", N_("A person was invited"), "member", {"role": "admin"}),
+            EventType(
+                "member.invited", N_("A person was invited"), "invitation", {"role": "admin"}
+            ),
             EventType("member.joined", N_("A person joined"), "member", {"role": "organiser"}),
             EventType("member.removed", N_("A person was removed"), "member", {"role": "viewer"}),
+            EventType(
+                "member.role_changed",
+                N_("A person has another role"),
+                "member",
+                {"role": "admin", "before": "viewer"},
+            ),
         ),
     ),
 )
