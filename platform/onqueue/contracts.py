@@ -547,6 +547,10 @@ class Consumer(Protocol):
         """Block until a job may be ready, `wakeup_fd` is readable or the time is over."""
         ...
 
+    def leave(self) -> None:
+        """Give back what was set aside for jobs to come: this consumer takes none any more."""
+        ...
+
     def locks(self) -> Locks:
         """Return the locks of this holder."""
         ...

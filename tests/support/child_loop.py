@@ -133,6 +133,9 @@ class ConsumerDouble:
     def give_back(self, ids: Sequence[JobId]) -> None:
         self.told.append(("give back", *ids))
 
+    def leave(self) -> None:
+        """Nothing was set aside."""
+
     def wait(self, timeout: float, wakeup_fd: int) -> None:
         poller = select.poll()
         poller.register(wakeup_fd, select.POLLIN)

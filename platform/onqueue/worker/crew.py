@@ -116,10 +116,11 @@ class Crew:
         return (Exit.STOPPED, self._reason) if self._reason else (Exit.RECYCLED, None)
 
     def _finish(self) -> None:
-        """Confirm what is done; raises what a thread could not go on for."""
+        """Confirm what is done, and leave; raises what a thread could not go on for."""
         if self._error is not None:
             raise self._error
         self._confirm()
+        self._settlement.leave()
 
     # ---- the main thread ----
 

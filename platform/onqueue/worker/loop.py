@@ -90,6 +90,7 @@ class Loop:
                 if jobs:
                     self._work_off(jobs)
             self._confirm()
+            self._settlement.leave()
         except LeaseLost:
             return Exit.LEASE_LOST, None
         except BaseException:

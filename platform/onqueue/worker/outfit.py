@@ -19,7 +19,13 @@ from onqueue.worker.runner import Runner
 from onqueue.worker.settlement import Settlement
 from onqueue.worker.shared import Cut
 from onqueue.worker.shared_limits import SharedLimits
-from onqueue.worker.sharing import Shareable, SharedConsumer, SharedLocks, SharedSettlement
+from onqueue.worker.sharing import (
+    Foresighted,
+    Shareable,
+    SharedConsumer,
+    SharedLocks,
+    SharedSettlement,
+)
 from onqueue.worker.unix_signals import heed_not, reset_for_child
 from onqueue.worker.weights import Preferring, WeightedConsumer
 
@@ -138,6 +144,8 @@ class Outfit:
         queue = self._manager.workable(errand.connection)
         self._longest_wait = queue.config.block_for
         consumer = queue.consumer(errand.holder, errand.queues, force=errand.options.force)
+        if isinstance(consumer, Foresighted):
+            consumer.coming = self._shared.left
         weights = errand.options.weights
         if not weights:
             return consumer

@@ -134,6 +134,13 @@ class Settlement:
         """Return jobs that were never started to the front of their queues."""
         self._insist(lambda: self._consumer.give_back(ids))
 
+    def leave(self) -> None:
+        """Give back what was set aside for jobs to come; without a broker it ends by itself."""
+        try:
+            self._consumer.leave()
+        except BrokerUnavailable as error:
+            log.warning("what was set aside for jobs to come lasts its time: %s", error)
+
     def verdict_of_batch(self, attempt: Attempt) -> Decision | None:
         """Return what becomes of a member unrun, None when it is to run."""
         counting, reserved = self._counting, attempt.reserved

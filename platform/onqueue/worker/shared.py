@@ -278,6 +278,11 @@ class Shared:
         words = self._words
         return words[_POSITION] < words[_COUNT] and not words[_RECALLED]
 
+    def left(self) -> int:
+        """Return how many jobs the child holds that it may still start."""
+        words = self._words
+        return 0 if words[_RECALLED] else max(0, words[_COUNT] - words[_POSITION])
+
     @property
     def recalled(self) -> bool:
         """Whether the parent gave back what was held unstarted."""

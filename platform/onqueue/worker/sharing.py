@@ -33,6 +33,14 @@ class Shareable(Protocol):
         ...
 
 
+@runtime_checkable
+class Foresighted(Protocol):
+    """A consumer that sets something aside for jobs that were handed out and come yet."""
+
+    coming: Callable[[], int]
+    """Returns how many these are; the worker, which keeps them, knows."""
+
+
 class Marks(Protocol):
     """The marks of one thread."""
 

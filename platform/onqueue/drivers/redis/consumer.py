@@ -31,7 +31,7 @@ from onqueue.errors import ConfigurationError, LeaseLost
 from onqueue.plans import Tie
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from onqueue.config import ConnectionConfig
@@ -91,7 +91,9 @@ class RedisConsumer:
         self._line = broker.line()
         self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
         self._locks = RedisLocks(self._of, broker, self._line, holder)
-        self._limits = RedisLimits(self._of, broker, self._line, holder, self._coming)
+        self.coming: Callable[[], int] = self._coming
+        """How many jobs that were handed out come yet; who keeps them knows best."""
+        self._limits = RedisLimits(self._of, broker, self._line, holder, self._foreseen)
         self._watch = LaneWatch(broker, config.max_prefetch)
         self._pauses: frozenset[Pause] = frozenset()
         self._version_of_pauses = ""
@@ -132,7 +134,7 @@ class RedisConsumer:
                 self._forget_what_is_not_held()
             turn = self._turn(min(want, self._most), done)
         # Jobs that are held still come: a confirmation between them leaves them their places.
-        if limits.ahead and not turn.jobs and (want or not self._given):
+        if limits.ahead and not turn.jobs and (want or not self.coming()):
             limits.give_up()
         return turn
 
@@ -245,6 +247,9 @@ class RedisConsumer:
             self._out.difference_update(gone)
             self._given.difference_update(gone)
         self._most_out = max(MOST_REMEMBERED, 2 * len(self._out))
+
+    def _foreseen(self) -> int:
+        return self.coming()
 
     def _coming(self) -> int:
         """Return how many jobs that were handed out have not started; never more than can be.
@@ -454,6 +459,11 @@ class RedisConsumer:
     def marks(self) -> Marks:
         """Return what one of several threads marks its starts with."""
         return Marks(self._broker, self._done_head, self._start_head, self._given)
+
+    def leave(self) -> None:
+        """Give back what was set aside for jobs that will not come any more."""
+        if self._limits.ahead:
+            self._limits.give_up()
 
     def locks(self) -> Locks:
         """Return the locks of this holder."""

@@ -48,7 +48,7 @@ class LimitScripts:
         args = [of.holder, self._offset]
         for count, until, quotas in unused:
             args += map(bulk, (b"%d" % count, b"%d" % until, self._lines(quotas)))
-        return call("give_up", [self.keys.holders], args)
+        return call("give_up", [self.keys.holders, self.keys.lanes], args)
 
     def wait_turn(
         self, of: HolderKeys, queue: QueueKeys, job_id: bytes, quotas: Sequence[Quota]

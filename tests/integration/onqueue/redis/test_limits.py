@@ -403,6 +403,39 @@ def test_a_moving_window_is_kept_whole(broker: Rig) -> None:
     assert kept == [1, 2, 3]
 
 
+def test_who_waits_is_called_in_for_places_that_are_given_back(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    broker.push(7)
+    jobs, (late,) = consumer.turn(6, []).jobs, other.turn(1, []).jobs
+    assert admit(consumer, jobs[0], WIDE) is None
+    for _ in range(WIDE.most - hits(broker)):
+        other.limits().hit(WIDE)
+    assert meet(other, late, WIDE) is False
+    assert other.turn(1, []).jobs == []
+    consumer.leave()
+    (called,) = other.turn(1, []).jobs
+    assert (called.id, admit(other, called, WIDE)) == (late.id, None)
+
+
+def test_a_consumer_that_leaves_keeps_no_places(broker: Rig) -> None:
+    consumer = broker.consumer()
+    broker.push(6)
+    (job, *_) = consumer.turn(6, []).jobs
+    assert admit(consumer, job, WIDE) is None
+    assert hits(broker) == 10
+    consumer.leave()
+    assert hits(broker) == 1
+
+
+def test_places_are_set_aside_for_as_many_as_come_by_the_worker_s_count(broker: Rig) -> None:
+    consumer = broker.consumer()
+    consumer.coming = lambda: 1
+    broker.push(6)
+    (job, *_) = consumer.turn(6, []).jobs
+    assert admit(consumer, job, WIDE) is None
+    assert hits(broker) == 5, "four trips like this one, of one job each"
+
+
 def test_a_narrow_window_is_never_used_in_advance(broker: Rig) -> None:
     consumer, other = broker.consumer(), broker.consumer()
     broker.push(100)

@@ -38,6 +38,17 @@ def test_what_was_recalled_cannot_be_claimed() -> None:
     assert not shared.unstarted
 
 
+def test_how_many_come_yet_is_known_from_what_is_held() -> None:
+    shared, left = Shared(8), []
+    shared.hold(IDS)
+    left.append(shared.left())
+    shared.claim(0)
+    left.append(shared.left())
+    with shared.lock:
+        shared.recall()
+    assert [*left, shared.left()] == [5, 4, 0]
+
+
 def test_new_jobs_can_be_claimed_after_a_recall() -> None:
     shared = Shared(8)
     shared.hold(IDS[:2])

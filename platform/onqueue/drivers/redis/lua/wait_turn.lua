@@ -32,7 +32,8 @@ redis.call('HSET', KEYS[7], id, ARGV[4])
 redis.call('SADD', KEYS[12], id)
 redis.call('HSET', KEYS[8], lane, ARGV[5])
 for _, quota in ipairs(quotas) do
-  if quota.kind == 's' or quota.kind == 'p' then redis.call('SADD', quota.waiters, lane) end
+  -- Slots, the end of a pause and places of a rate that are given back call in who waits.
+  if quota.kind == 's' or quota.kind == 'p' or quota.kind == 'r' then redis.call('SADD', quota.waiters, lane) end
 end
 local desk = {holders = KEYS[1], payloads = KEYS[5]}
 alarm(lane, KEYS[10], KEYS[11], shut_until(quotas, redis.call('LINDEX', lane, 0), now, desk) or now)
