@@ -23,8 +23,8 @@ from meet2be.errors import Meet2BeError
 from meet2be.language import N_, Message
 from meet2be.mailings.addresses import normal_form
 from meet2be.notifications.services import Notice, notify_admins
-from meet2be.tenancy.limits import limit_of
-from meet2be.tenancy.models import ROLES, Invitation, Membership, Tenant
+from meet2be.tenancy.limits import hold_limits, limit_of
+from meet2be.tenancy.models import ROLES, Invitation, Membership
 
 ROLE_WORDS: Final = {
     "owner": N_("Owner"),
@@ -144,10 +144,9 @@ def seats_taken(session: Session) -> int:
 def seats_left(session: Session) -> int:
     """Return how many more members there may be; below zero where the limit was lowered since.
 
-    Until the commit nobody else takes one: seats are given one after the other. What only refers
-    to the organisation goes on meanwhile.
+    Until the commit nobody else takes one: seats are given one after the other.
     """
-    session.execute(select(Tenant.id).with_for_update(key_share=True))
+    hold_limits(session)
     return limit_of(session, "members") - seats_taken(session)
 
 

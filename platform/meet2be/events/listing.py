@@ -49,6 +49,12 @@ def position_of(session: Session, uid: str) -> tuple[object, ...] | None:
     return None if event is None else (event.starts_at, event.id)
 
 
+def count_events(session: Session) -> int:
+    """Return how many of the tenant's events count towards its limit: all but archived ones."""
+    wanted = select(func.count(Event.id)).where(Event.status != "archived")
+    return session.scalar(wanted) or 0
+
+
 def sold_tickets(session: Session, event_ids: list[int]) -> dict[int, int]:
     """Return by event how many tickets were sold, as the ticket types know it."""
     rows = session.execute(

@@ -11,7 +11,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.members import seats_taken
-from meet2be.events.models import Event
+from meet2be.events.listing import count_events
 from meet2be.exports.services import exported_rows
 from meet2be.mailings.models import Mail
 from meet2be.tenancy.limits import LIMITS, Limit, limits_in
@@ -46,11 +46,6 @@ def usage(session: Session, now: datetime) -> list[Use]:
     return [Use(limit, _COUNTS[key](session, now), most[key]) for key, limit in LIMITS.items()]
 
 
-def _events(session: Session, _now: datetime) -> int:
-    wanted = select(func.count(Event.id)).where(Event.status != "archived")
-    return session.scalar(wanted) or 0
-
-
 def _mails(session: Session, now: datetime) -> int:
     wanted = select(func.count(Mail.id)).where(Mail.queued_at > now - A_DAY)
     return session.scalar(wanted) or 0
@@ -63,7 +58,7 @@ def _endpoints(session: Session, _now: datetime) -> int:
 
 _COUNTS: Final[dict[str, Callable[[Session, datetime], int]]] = {
     "members": lambda session, _now: seats_taken(session),
-    "events": _events,
+    "events": lambda session, _now: count_events(session),
     "export_rows": exported_rows,
     "mails_a_day": _mails,
     "webhook_endpoints": _endpoints,

@@ -30,3 +30,7 @@ class EntryRefused(ProgrammeError):
 
 class NotInState(ProgrammeError):
     """The event, or the kind of ticket, is in a state that does not allow it."""
+
+
+class TooManyEvents(ProgrammeError):
+    """The organisation has as many events as it may."""

@@ -19,13 +19,15 @@ from meet2be.accounts.own import zones
 from meet2be.attendees.models import Attendee
 from meet2be.audit.services import Actor
 from meet2be.db import clock_of
+from meet2be.events.listing import count_events
 from meet2be.events.models import Event, TicketType
 from meet2be.language import Message
 from meet2be.money import MoneyError, decimals_of
 from meet2be.orders.models import Order
-from meet2be.programme.errors import EntryRefused, NotInState, UnknownEntry
+from meet2be.programme.errors import EntryRefused, NotInState, TooManyEvents, UnknownEntry
 from meet2be.programme.telling import changes, tell
 from meet2be.programme.texts import line, needed_line, paragraphs
+from meet2be.tenancy.limits import LimitReached, check_limit, hold_limits
 
 LONGEST_TITLE: Final = 200
 LONGEST_DESCRIPTION: Final = 10_000
@@ -65,14 +67,26 @@ def draft_of(event: Event) -> EventDraft:
 
 
 def create_event(session: Session, draft: EventDraft, actor: Actor) -> Event:
-    """Return a new event, a draft that nobody else sees; raises ``EntryRefused``."""
+    """Return a new event, a draft that nobody else sees.
+
+    Raises ``EntryRefused`` and ``TooManyEvents``.
+    """
     wanted = _checked(draft)
+    _check_number(session)
     wanted = replace(wanted, slug=_free_slug(session, wanted))
     event = Event(**asdict(wanted), status="draft", version=1)
     session.add(event)
     session.flush()
     tell(session, event, "created", actor, after=asdict(wanted), data={"status": "draft"})
     return event
+
+
+def _check_number(session: Session) -> None:
+    hold_limits(session)
+    try:
+        check_limit(session, "events", count_events(session))
+    except LimitReached as error:
+        raise TooManyEvents(error.message) from error
 
 
 def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) -> Event:

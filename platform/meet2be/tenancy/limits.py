@@ -69,6 +69,15 @@ def limits_in(tenant: Tenant) -> dict[str, int]:
     return {key: int(own.get(key, limit.usual)) for key, limit in LIMITS.items()}
 
 
+def hold_limits(session: Session) -> None:
+    """Let nobody else take of the session's tenant's limits until the commit.
+
+    Call it before counting: of two that want the last one, the second then counts the first. What
+    only refers to the tenant goes on meanwhile.
+    """
+    session.execute(select(Tenant.id).with_for_update(key_share=True))
+
+
 def check_limit(session: Session, key: str, used: int, more: int = 1) -> None:
     """Raise ``LimitReached`` when ``more`` cannot be had beside what is ``used``."""
     most = limit_of(session, key)

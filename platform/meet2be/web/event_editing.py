@@ -12,13 +12,20 @@ from meet2be.events.models import Event
 from meet2be.language import _, said
 from meet2be.organisations.details import COMMON_CURRENCIES
 from meet2be.programme import events as verbs
-from meet2be.programme.errors import EntryRefused, NotInState, ProgrammeError, UnknownEntry
+from meet2be.programme.errors import (
+    EntryRefused,
+    NotInState,
+    ProgrammeError,
+    TooManyEvents,
+    UnknownEntry,
+)
 from meet2be.programme.times import moment_at, written
 from meet2be.tenancy.models import Tenant
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
 from meet2be.web.events import event_or_404
 from meet2be.web.security import WORK, identity, requires, tenant_session
+from meet2be.web.wording import sentence
 
 blueprint = Blueprint("event_editing", __name__)
 MOMENTS = ("starts_at", "ends_at", "on_sale_from", "on_sale_until")
@@ -47,6 +54,10 @@ def create() -> ResponseReturnValue:
     except EntryRefused as error:
         session.rollback()
         problems.fields[error.field] = said(error)
+        return _form(None, problems), 422
+    except TooManyEvents as error:
+        session.rollback()
+        problems.general = sentence(error)
         return _form(None, problems), 422
     flash(_("“%(title)s” is a draft. Say which tickets there are.", title=event.title), "success")
     return redirect(url_for("ticket_types.index", uid=event.uid), 303)
