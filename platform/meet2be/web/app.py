@@ -37,6 +37,7 @@ from meet2be.web import (
     members,
     notifications,
     operators,
+    operators_messages,
     orders,
     passwords,
     presentation,
@@ -57,7 +58,8 @@ LARGEST_FORM = 512 * 1024
 FORM_PARTS = 200
 
 PAGES = (
-    auth, languages, account, passwords, invitation, signup, operators, members, settings, delivery,
+    auth, languages, account, passwords, invitation, signup, operators, operators_messages, members,
+    settings, delivery,
     events, event_editing, ticket_types, attendees, export_schedules, exports, imports,
     cancelling, cancellations,
     refunds, mails, templates_pages, suppressions, notifications, alerts, api_tokens, audit,

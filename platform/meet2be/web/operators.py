@@ -14,6 +14,7 @@ from meet2be.language import _, said
 from meet2be.organisations import listing, suspension
 from meet2be.organisations.listing import TenantFilter
 from meet2be.organisations.usage import usage
+from meet2be.payments.messages import open_messages
 from meet2be.tenancy.limits import LIMITS, set_limits
 from meet2be.tenancy.models import TENANT_STATUSES, Tenant
 from meet2be.web.actors import actor
@@ -40,6 +41,7 @@ def tenants() -> ResponseReturnValue:
         members = listing.members_of(session, [tenant.id for tenant in page.rows])
         return render_template(
             "operator/tenants.html",
+            open_messages=open_messages(session),
             page=listed(page, lambda tenant: tenant.uid),
             members=members,
             wanted=wanted,
