@@ -73,7 +73,8 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     transport = make_transport(settings)
     carrier = "smtp" if settings.mail.ses is None else "ses"
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled}, carrier)
-    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate)
+    store = make_store(settings)
+    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate, store)
     desk = Desk(
         database,
         payments,
@@ -81,7 +82,6 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         Sender("Meet2Be", settings.mail.sender),
         threads=settings.provider.cancel_concurrency,
     )
-    store = make_store(settings)
     exports = make_exports(settings, database, store, clock)
     webhooks = make_webhooks(settings, database, clock)
     checkout = CheckoutDesk(desk, webhooks.http, settings.web.base_url)

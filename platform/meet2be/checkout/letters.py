@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import select
@@ -10,7 +11,9 @@ from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.desk import CheckoutDesk
+from meet2be.events.calendar_file import CONTENT_TYPE, calendar_file
 from meet2be.events.models import Event, TicketType
+from meet2be.mailings.attachments import Attachment
 from meet2be.mailings.services import MailDraft, sender_of
 from meet2be.orders.models import Order
 from meet2be.tenancy.models import Tenant
@@ -42,7 +45,16 @@ def confirmation(
         "ships": order.shipping_address is not None,
     }
     key = f"order-confirmation:{order.uid}{turn}"
-    return _draft(session, desk, order, event, "order_confirmation", key, context)
+    draft = _draft(session, desk, order, event, "order_confirmation", key, context)
+    return replace(draft, attachments=(_for_calendars(session, desk, event),))
+
+
+def _for_calendars(session: Session, desk: CheckoutDesk, event: Event) -> Attachment:
+    """Return the event as a file; it names its public page, not the buyer's own."""
+    tenant = session.get_one(Tenant, event.tenant_id)
+    page = f"{desk.base_url}/t/{tenant.slug}/{event.slug}"
+    text = calendar_file(event, page, desk.clock.now())
+    return Attachment(f"{event.slug}.ics", CONTENT_TYPE, text)
 
 
 def apology(

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.audit.services import Actor, record
 from meet2be.language import Message
+from meet2be.mailings.attachments import Attachment
 from meet2be.mailings.errors import BodyGone, MailNotFound, MailNotInState
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import OutcomeRecorder
@@ -70,6 +71,7 @@ def resend(session: Session, uid: str, actor: Actor, now: datetime) -> Written:
         priority=mail.priority,
         headers=mail.headers,
         texts=Rendered(mail.subject or "", mail.body_text, mail.body_html or ""),
+        attachments=tuple(Attachment(**row) for row in mail.attachments),
     )
     written = post(session, draft, now)
     record(session, actor, "mail.resent", "mail", mail.uid, after={"copy": written.dedupe_key})

@@ -130,7 +130,9 @@ def cancel_mails_of(session: Session, user_id: int | None, to_norm: str) -> int:
     theirs = Mail.to_norm == to_norm if user_id is None else Mail.user_id == user_id
     gone = session.execute(
         waiting.where(theirs)
-        .values(status="cancelled", last_error=ERASED, body_text=None, body_html=None)
+        .values(
+            status="cancelled", last_error=ERASED, body_text=None, body_html=None, attachments=[]
+        )
         .returning(Mail.id)
         .execution_options(synchronize_session=False)
     ).all()

@@ -58,7 +58,7 @@ def _erase_old_texts(session: Session, now: datetime) -> int:
     gone = session.execute(
         update(Mail)
         .where(Mail.id.in_(old), Mail.status.not_in(_WILL_LEAVE))
-        .values(body_text=None, body_html=None, data=None)
+        .values(body_text=None, body_html=None, data=None, attachments=[])
         .returning(Mail.id)
         .execution_options(synchronize_session=False)
     ).all()

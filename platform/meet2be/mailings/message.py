@@ -9,18 +9,29 @@ from email.utils import format_datetime, formataddr, parseaddr
 from functools import lru_cache
 from hashlib import sha256
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import idna
 
 from meet2be.integrations.mail import Envelope
+from meet2be.integrations.storage import clean_filename
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
 
 LONGEST_LINE = 900
 """Characters; a line may have 998 (RFC 5322 §2.1.1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file that goes with a message."""
+
+    filename: str
+    content_type: str
+    content: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +47,7 @@ class Letter:
     sent_at: datetime
     reply_to: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    files: Sequence[File] = ()
 
 
 def ascii_domain(address: str) -> str:
@@ -64,16 +76,24 @@ def seal(letter: Letter) -> Envelope:
     message classes spend 1 to 4 ms on folding headers that are short, for each of thousands.
     """
     to_addr = one_line(ascii_domain(letter.to_addr))
-    boundary = f"=_{sha256(letter.message_id.encode()).hexdigest()[:32]}"
-    lines = [f"{name}: {value}" for name, value in _headers(letter, to_addr, boundary)]
-    lines += ["", f"--{boundary}", *_part(letter.text, "plain")]
+    name = sha256(letter.message_id.encode()).hexdigest()[:32]
+    texts, whole = f"=_{name}", f"=_with_files_{name}"
+    lines = [f"{header}: {value}" for header, value in _headers(letter, to_addr)]
+    if letter.files:
+        lines += [f'Content-Type: multipart/mixed; boundary="{whole}"', "", f"--{whole}"]
+    lines += [f'Content-Type: multipart/alternative; boundary="{texts}"']
+    lines += ["", f"--{texts}", *_part(letter.text, "plain")]
     if letter.html:
-        lines += [f"--{boundary}", *_part(letter.html, "html")]
-    lines += [f"--{boundary}--", ""]
+        lines += [f"--{texts}", *_part(letter.html, "html")]
+    lines += [f"--{texts}--", ""]
+    for file in letter.files:
+        lines += [f"--{whole}", *_file(file)]
+    if letter.files:
+        lines += [f"--{whole}--", ""]
     return Envelope(_sender(letter.from_addr)[1], to_addr, "\r\n".join(lines).encode())
 
 
-def _headers(letter: Letter, to_addr: str, boundary: str) -> Iterator[tuple[str, str]]:
+def _headers(letter: Letter, to_addr: str) -> Iterator[tuple[str, str]]:
     yield "From", _sender(letter.from_addr)[0]
     yield "To", to_addr  # outside ASCII it stands as it is (RFC 6532)
     yield "Subject", _words(letter.subject)
@@ -84,7 +104,6 @@ def _headers(letter: Letter, to_addr: str, boundary: str) -> Iterator[tuple[str,
     for name, value in letter.headers.items():
         yield name, _words(value)
     yield "MIME-Version", "1.0"
-    yield "Content-Type", f'multipart/alternative; boundary="{boundary}"'
 
 
 @lru_cache(maxsize=1024)
@@ -109,11 +128,29 @@ def _words(value: str) -> str:
 
 
 def _part(text: str, subtype: str) -> list[str]:
-    """Return a text as a part of the message, in base64 (RFC 2045 §6.8)."""
-    encoded = b2a_base64(text.encode(), newline=False).decode("ascii")
+    """Return a text as a part of the message."""
+    return [f"Content-Type: text/{subtype}; charset=utf-8", *_encoded(text.encode())]
+
+
+def _file(file: File) -> list[str]:
+    """Return a file as a part that programs offer to save (RFC 2183)."""
+    is_text = file.content_type.startswith("text/")
+    kind = f"{file.content_type}; charset=utf-8" if is_text else file.content_type
     return [
-        f"Content-Type: text/{subtype}; charset=utf-8",
-        "Content-Transfer-Encoding: base64",
-        "",
-        *(encoded[start : start + 76] for start in range(0, len(encoded), 76)),
+        f"Content-Type: {kind}",
+        f"Content-Disposition: attachment; {_filename(file.filename)}",
+        *_encoded(file.content),
     ]
+
+
+def _filename(name: str) -> str:
+    """Return the name in one form: of two, some programs take the one without accents."""
+    clean = clean_filename(name)
+    return f'filename="{clean}"' if clean.isascii() else f"filename*=UTF-8''{quote(clean, safe='')}"
+
+
+def _encoded(content: bytes) -> list[str]:
+    """Return the rest of a part: what it holds, in base64 (RFC 2045 §6.8)."""
+    encoded = b2a_base64(content, newline=False).decode("ascii")
+    lines = (encoded[start : start + 76] for start in range(0, len(encoded), 76))
+    return ["Content-Transfer-Encoding: base64", "", *lines]

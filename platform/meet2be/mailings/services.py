@@ -20,6 +20,7 @@ from meet2be.db.columns import new_uid
 from meet2be.language import Message
 from meet2be.mailings import statements as sql
 from meet2be.mailings.addresses import normal_form, one_address
+from meet2be.mailings.attachments import Attachment
 from meet2be.mailings.choosing import OwnTexts, own_texts_for
 from meet2be.mailings.errors import BadTemplate
 from meet2be.mailings.facts import MailPosted
@@ -85,6 +86,7 @@ class MailDraft:
     test_mode: bool = False
     texts: Rendered | None = None
     """Its finished texts, where no template makes them."""
+    attachments: tuple[Attachment, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,6 +292,7 @@ def _row(draft: MailDraft, blocked: _Blocked, own: OwnTexts, now: datetime) -> d
         "body_text": texts.text,
         "body_html": texts.html,
         "headers": dict(draft.headers),
+        "attachments": [each.row() for each in draft.attachments],
         "sensitive": draft.sensitive,
         "priority": draft.priority,
         "delivery": AT_MOST_ONCE if kind_of(draft.kind).is_at_most_once else AT_LEAST_ONCE,

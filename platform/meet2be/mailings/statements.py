@@ -42,6 +42,7 @@ READ_MAILS = (
         _mail.to_addr, _mail.to_norm, _mail.from_addr, _mail.reply_to, _mail.subject,
         _mail.body_text, _mail.body_html, _mail.headers, _mail.message_id, _mail.attempts,
         _mail.lease_token, _mail.lease_until, _mail.related_type, _mail.related_id, _mail.delivery,
+        _mail.attachments,
     )
     .where(_mail.id.in_(bindparam("mails", expanding=True)), _own)
     .order_by(_mail.priority, _mail.id)

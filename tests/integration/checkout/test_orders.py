@@ -39,7 +39,11 @@ def test_an_order_goes_through_all_its_steps(any_shop: Shop) -> None:
     assert len(shop.charges(order)) == 1
     (mail,) = shop.of.mails("order_confirmation")
     assert "Ada Arden" in (mail.body_text or "")
+    (file,) = mail.attachments
+    assert file["content_type"] == "text/calendar"
+    assert "BEGIN:VEVENT" in file["text"]
     assert order.buyer_key is not None and order.buyer_key in (mail.body_text or "")
+    assert order.buyer_key not in file["text"]  # calendars are shared
     assert shop.of.rows(OrderLine)[0].holders == []
 
 

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 
 import pytest
 
-from meet2be.mailings.message import Letter, ascii_domain, seal
+from meet2be.mailings.message import File, Letter, ascii_domain, seal
 
 
 def letter(**changes: object) -> Letter:
@@ -61,3 +61,23 @@ def test_an_address_outside_ascii_stands_as_it_is() -> None:
     sealed = seal(letter(to_addr="jürgen@bücher6.example"))
     assert sealed.to_addr == "jürgen@xn--bcher6-3ya.example"
     assert "\r\nTo: jürgen@xn--bcher6-3ya.example\r\n".encode() in sealed.content
+
+
+def test_files_go_with_a_message_under_names_in_any_script() -> None:
+    """D19. The text stays what programs show first."""
+    pdf = bytes(range(256)) * 20
+    files = (
+        File("Tägung 日本.pdf", "application/pdf", pdf),
+        File('a"b\r\nBcc: x@y.example.ics', "text/calendar", "Grüße".encode()),
+    )
+    mail = parsed(letter(files=files))
+    assert mail.get_content_type() == "multipart/mixed"
+    assert mail["Bcc"] is None
+    body = mail.get_body(("plain",))
+    assert body is not None
+    assert body.get_content().splitlines() == ["Grüße", ".eine Zeile mit Punkt"]
+    one, two = mail.iter_attachments()
+    assert (one.get_filename(), one.get_content()) == ("Tägung 日本.pdf", pdf)
+    assert (two.get_content_type(), two.get_content()) == ("text/calendar", "Grüße")
+    assert two["Bcc"] is None
+    assert max(len(line) for line in seal(letter(files=files)).content.split(b"\r\n")) < 998

@@ -1,0 +1,157 @@
+"""Files that go with mails, out of the store and out of the mail's own row."""
+
+from __future__ import annotations
+
+import email
+from email import policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from meet2be.db import Database
+from meet2be.integrations.mail import Envelope
+from meet2be.integrations.storage import BadKey, StoreFailed
+from meet2be.integrations.storage_local import LocalStore
+from meet2be.language import Message
+from meet2be.mailings.attachments import LONGEST_TEXT, MOST_BYTES, Attachment, BadAttachment
+from meet2be.mailings.delivery import MailDeliveries
+from meet2be.mailings.models import EmailLog, Mail
+from meet2be.mailings.outcomes import OutcomeRecorder
+from meet2be.mailings.services import MailDraft, enqueue
+from meet2be.tenancy.models import Tenant
+from support.factories import make_tenant
+from support.mail_jobs import REFUND, SENDER
+
+KEY = "tenants/t1/invoices/i1"
+PDF = Attachment("Rechnung.pdf", "application/pdf", key=KEY)
+DAY = Attachment("summit.ics", "text/calendar", "BEGIN:VCALENDAR\r\n")
+
+
+class Postman:
+    """Takes everything, and keeps it."""
+
+    def __init__(self) -> None:
+        self.taken: list[EmailMessage] = []
+
+    def prepare(self, envelope: Envelope, meanwhile: object = None) -> None:
+        """Let everybody in."""
+
+    def transmit(self, envelope: Envelope, following: Envelope | None = None) -> str:
+        self.taken.append(email.message_from_bytes(envelope.content, policy=policy.default))
+        return "kept"
+
+    def abandon(self) -> None:
+        """Have nothing in hand to put away."""
+
+    def close(self) -> None:
+        """Have no door to shut."""
+
+
+class StoreThatIsAway(LocalStore):
+    """A store that does not answer."""
+
+    def open(self, key: str) -> BinaryIO:
+        raise StoreFailed(Message("The store does not answer"), detail=f"no answer about {key}")
+
+
+@pytest.fixture
+def tenant(sqlite_database: Database) -> Tenant:
+    return make_tenant(sqlite_database)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
+
+
+def posted(database: Database, tenant: Tenant, *files: Attachment) -> int:
+    with database.tenant_session(tenant.id) as session:
+        draft = MailDraft(
+            tenant_id=tenant.id, kind="refund_made", template="refund_made", locale="en-GB",
+            to_addr="ada@firma.example", dedupe_key="-".join(each.filename for each in files),
+            context=REFUND, sender=SENDER, attachments=files,
+        )  # fmt: skip
+        written = enqueue(session, draft, database.clock.now())
+        session.commit()
+    return written.mail_id
+
+
+def delivered(
+    database: Database, tenant: Tenant, store: LocalStore, mails: list[int]
+) -> tuple[Postman, list[str], list[int]]:
+    """Return who carried the mails, their states, and those that are left."""
+    postman = Postman()
+    deliveries = MailDeliveries(database, postman, OutcomeRecorder(), database.clock, store=store)
+    left = deliveries.of_tenant(tenant.id).deliver(mails, "job-1")
+    with database.tenant_session(tenant.id, read_only=True) as session:
+        return postman, [session.get_one(Mail, mail).status for mail in mails], left
+
+
+def put(store: LocalStore, content: bytes) -> None:
+    with store.write(KEY, content_type="application/pdf") as file:
+        file.write(content)
+
+
+def test_a_mail_carries_a_file_of_the_store_and_one_of_its_own(
+    sqlite_database: Database, tenant: Tenant, store: LocalStore
+) -> None:
+    """D19."""
+    put(store, b"%PDF-1.7\r\n\x00\xff")
+    mails = [posted(sqlite_database, tenant, PDF, DAY)]
+    postman, states, _ = delivered(sqlite_database, tenant, store, mails)
+    assert states == ["sent"]
+    pdf, day = postman.taken[0].iter_attachments()
+    assert (pdf.get_filename(), pdf.get_content()) == ("Rechnung.pdf", b"%PDF-1.7\r\n\x00\xff")
+    assert (day.get_filename(), day.get_content_type()) == ("summit.ics", "text/calendar")
+
+
+@pytest.mark.parametrize(
+    ("content", "why"), [(None, "not kept any more"), (b"x" * (MOST_BYTES + 1), "more than")]
+)
+def test_a_file_that_is_gone_or_too_large_fails_its_mail_and_no_other(
+    sqlite_database: Database, tenant: Tenant, store: LocalStore, content: bytes | None, why: str
+) -> None:
+    """D19. Before anything of it has left."""
+    if content is not None:
+        put(store, content)
+    files: list[tuple[Attachment, ...]] = [(DAY,), (PDF,), ()]
+    mails = [posted(sqlite_database, tenant, *each) for each in files]
+    postman, states, left = delivered(sqlite_database, tenant, store, mails)
+    assert (states, left, len(postman.taken)) == (["sent", "failed", "sent"], [], 2)
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        failed = session.get_one(Mail, mails[1])
+        assert why in (failed.last_error or "")
+        assert failed.attempts == 0
+
+
+def test_mails_wait_for_a_store_that_is_away(
+    sqlite_database: Database, tenant: Tenant, tmp_path: Path
+) -> None:
+    """D19. Nothing is claimed, so nothing is uncertain."""
+    away = StoreThatIsAway(tmp_path / "store")
+    mails = [posted(sqlite_database, tenant, each) for each in (PDF, DAY)]
+    _, states, left = delivered(sqlite_database, tenant, away, mails)
+    assert (states, left) == (["queued", "sent"], mails[:1])
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        entry = session.query(EmailLog).filter(EmailLog.mail_id == mails[0]).one()
+        assert (entry.outcome, "no answer" in (entry.detail or "")) == ("deferred", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"content_type": "text/html", "text": "x"}, BadAttachment),
+        ({"content_type": "application/pdf"}, BadAttachment),
+        ({"content_type": "application/pdf", "text": "x", "key": KEY}, BadAttachment),
+        ({"content_type": "text/csv", "text": "ü" * LONGEST_TEXT}, BadAttachment),
+        ({"content_type": "application/pdf", "key": "tenants/../secret"}, BadKey),
+    ],
+)
+def test_what_may_not_be_attached_is_refused_before_a_mail_is_written(
+    fields: dict[str, str], error: type[Exception]
+) -> None:
+    """D19."""
+    with pytest.raises(error):
+        Attachment("a", **fields)
