@@ -1,7 +1,8 @@
 """``python -m workers relay``: hands over what was committed, and looks for what was lost.
 
 Each step is harmless when repeated and when several relays run: jobs whose push never happened,
-durable jobs the broker has lost, mails whose sender died, webhooks without a job.
+durable jobs the broker has lost, mails whose sender died, webhooks without a job. It also watches
+what no job of the schedule can watch: the schedule itself, and whether the brokers keep jobs.
 """
 
 from __future__ import annotations
@@ -23,9 +24,13 @@ from onqueue.outbox.loop import run_forever
 from onqueue.outbox.reconciler import Reconciler
 from onqueue.outbox.relay import Relay
 from onqueue.outbox.store import SqlOutbox
+from onqueue.schedule.troubles import watch_scheduler, watch_servers
 
 MAILS_EVERY = 10.0
 WEBHOOKS_EVERY = 60.0
+WATCH_EVERY = 30.0
+REMIND = 3_600.0
+"""Seconds after which a trouble that goes on is told again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +73,13 @@ def steps(services: Services) -> list[Relay | Reconciler | Every]:
         Reconciler(outbox, services.queues, clock),
         Every(MAILS_EVERY, lambda: _expire_mails(services)),
         Every(WEBHOOKS_EVERY, lambda: _send_lost_webhooks(services)),
+        Every(WATCH_EVERY, lambda: _watch(services)),
     ]
+
+
+def _watch(services: Services) -> None:
+    watch_servers(services.queues, remind=REMIND)
+    watch_scheduler(services.queues, remind=REMIND)
 
 
 def _send_lost_webhooks(services: Services) -> None:

@@ -367,6 +367,10 @@ class Inspection(Protocol):
         """Return the locks of middleware that stand."""
         ...
 
+    def danger(self) -> str:
+        """Return why jobs are not safe in the server, "" when they are as far as can be told."""
+        ...
+
     def alarm(self, name: str, *, on: bool, remind: float = 0.0) -> Alarm:
         """Set an alarm on or off; return what there is to tell, to one of all who ask at once."""
         ...

@@ -211,6 +211,24 @@ class QueueBusy:
     news: Literal["began", "goes on", "over"]
 
 
+TroubleKind: TypeAlias = Literal["server", "scheduler"]
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionTroubled:
+    """What a connection stands on is in trouble, is so still, or is well again.
+
+    `kind` is "server" (it may lose jobs: a wrong eviction policy, a replica, too old) or
+    "scheduler" (nobody leads the schedule); `why` is for people, "" when it is over. Of several
+    who watch one tells it.
+    """
+
+    connection: str
+    kind: TroubleKind
+    why: str
+    news: Literal["began", "goes on", "over"]
+
+
 @dataclass(frozen=True, slots=True)
 class WorkPaused:
     """A worker hears that its connection, a queue, a job class or a tenant is paused.
@@ -294,6 +312,7 @@ job_lease_lost = _signals.signal("job-lease-lost")
 job_attempted = _signals.signal("job-attempted")
 job_retry_requested = _signals.signal("job-retry-requested")
 queue_busy = _signals.signal("queue-busy")
+connection_troubled = _signals.signal("connection-troubled")
 work_paused = _signals.signal("work-paused")
 work_resumed = _signals.signal("work-resumed")
 looping = _signals.signal("looping")

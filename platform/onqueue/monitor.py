@@ -27,11 +27,12 @@ log = logging.getLogger("onqueue.monitor")
 LOOK_AT = 10
 """Ready jobs at the head of a queue among which the oldest is looked for."""
 
-_NEWS: dict[Alarm, Literal["began", "goes on", "over"]] = {
+NEWS: dict[Alarm, Literal["began", "goes on", "over"]] = {
     Alarm.BEGAN: "began",
     Alarm.GOES_ON: "goes on",
     Alarm.OVER: "over",
 }
+"""What an alarm's answer is called in an event."""
 
 
 @runtime_checkable
@@ -137,7 +138,7 @@ def _settle(
     news = inspection.alarm(f"{measure}:{queue}", on=value >= limit, remind=remind)
     if news == Alarm.NOTHING:
         return
-    event = events.QueueBusy(target.name, queue, measure, value, limit, _NEWS[news])
+    event = events.QueueBusy(target.name, queue, measure, value, limit, NEWS[news])
     level = logging.INFO if news == Alarm.OVER else logging.WARNING
     words = (event.connection, event.queue, measure, value, limit, event.news)
     log.log(level, "queue %s:%s, %s %g of %g: %s", *words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +11,7 @@ from onqueue.console.amounts import Amount
 from onqueue.console.output import print_json, print_table
 from onqueue.errors import BrokerUnavailable
 from onqueue.monitor import Limits, Seen, watch
+from onqueue.schedule.troubles import Trouble, watch_scheduler, watch_servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -65,6 +67,16 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         metavar="S",
         help="Look again after so many seconds, until interrupted.",
     )
+    @click.option(
+        "--server",
+        is_flag=True,
+        help="Tell, too, when the server of a queue's connection may lose jobs.",
+    )
+    @click.option(
+        "--scheduler",
+        is_flag=True,
+        help="Tell, too, when nobody has led the schedule for a minute.",
+    )
     @click.option("--exit-code", is_flag=True, help="End with 3 when a queue is busy.")
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def monitor(
@@ -76,10 +88,14 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         remind: float,
         every: float | None,
         *,
+        server: bool,
+        scheduler: bool,
         exit_code: bool,
         as_json: bool,
     ) -> None:
         """Send the event `queue_busy` once when a queue gets busy and once when that is over.
+
+        With --server and --scheduler likewise the event `connection_troubled`.
 
         QUEUES are names like redis:default,redis:exports; without a connection it is the
         manager's own, without a queue the connection's. What was told is kept in the broker:
@@ -90,27 +106,47 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         manager = get_manager()
         names = _named(manager, queues)
         limits = Limits(most, max_age, remind, max_failed, within)
+        look = _Look(manager, names, limits, server, scheduler, as_json)
         while every is not None:
-            _look_again(manager, names, limits, as_json=as_json)
+            look.patiently()
             manager.clock.sleep(every)
-        seen = watch(manager, names, limits)
-        _tell(seen, as_json=as_json)
-        if exit_code and any(one.is_busy for one in seen):
+        if look() and exit_code:
             click.get_current_context().exit(BUSY)
 
     return [monitor]
 
 
-def _look_again(
-    manager: QueueManager, names: Sequence[tuple[str, str]], limits: Limits, *, as_json: bool
-) -> None:
-    try:
-        seen = watch(manager, names, limits)
-    except BrokerUnavailable as error:
-        # It comes back, and whoever watches is needed most then.
-        click.echo(str(error), err=True)
-    else:
-        _tell(seen, as_json=as_json)
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What is looked at, how often ever."""
+
+    manager: QueueManager
+    names: Sequence[tuple[str, str]]
+    limits: Limits
+    server: bool
+    scheduler: bool
+    as_json: bool
+
+    def __call__(self) -> bool:
+        """Look once, and print what is there; True when something is to be told."""
+        manager, remind = self.manager, self.limits.remind
+        seen = watch(manager, self.names, self.limits)
+        troubles: list[Trouble | None] = []
+        if self.server:
+            connections = list(dict.fromkeys(connection for connection, _ in self.names))
+            troubles += watch_servers(manager, connections, remind=remind)
+        if self.scheduler:
+            troubles.append(watch_scheduler(manager, remind=remind))
+        found = [trouble for trouble in troubles if trouble is not None and trouble.why]
+        _tell(seen, found, as_json=self.as_json)
+        return bool(found) or any(one.is_busy for one in seen)
+
+    def patiently(self) -> None:
+        """Look once; a broker that is away comes back, and whoever watches is needed most then."""
+        try:
+            self()
+        except BrokerUnavailable as error:
+            click.echo(str(error), err=True)
 
 
 def _named(manager: QueueManager, given: Sequence[str]) -> list[tuple[str, str]]:
@@ -126,7 +162,7 @@ def _named(manager: QueueManager, given: Sequence[str]) -> list[tuple[str, str]]
     return found
 
 
-def _tell(seen: Sequence[Seen], *, as_json: bool) -> None:
+def _tell(seen: Sequence[Seen], troubles: Sequence[Trouble], *, as_json: bool) -> None:
     if as_json:
         print_json(
             [
@@ -140,6 +176,7 @@ def _tell(seen: Sequence[Seen], *, as_json: bool) -> None:
                 }
                 for one in seen
             ]
+            + [asdict(trouble) for trouble in troubles]
         )
         return
     rows = [
@@ -155,3 +192,5 @@ def _tell(seen: Sequence[Seen], *, as_json: bool) -> None:
     ]
     heads = ("CONNECTION", "QUEUE", "JOBS", "OLDEST (S)", "FAILED", "BUSY BY")
     print_table(heads, rows, numbers=(2, 3, 4))
+    for trouble in troubles:
+        click.echo(f"{trouble.connection}, {trouble.kind}: {trouble.why}")

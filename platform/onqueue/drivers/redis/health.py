@@ -21,9 +21,7 @@ def check_server(broker: Broker) -> None:
 
     What the log-in may not read is not judged; a server that writes nothing to disk is warned of.
     """
-    info, policy = broker.use(_look)
-    facts = {} if isinstance(info, ResponseError) else server_facts(info)
-    problem = _problem(facts, facts.get("maxmemory_policy") or _setting(policy))
+    facts, problem = _examine(broker)
     if problem:
         raise BrokerMisconfigured(broker.name, broker.address, problem)
     if facts and facts.get("aof_enabled") != "1":
@@ -33,6 +31,17 @@ def check_server(broker: Broker) -> None:
             broker.name,
             broker.address,
         )
+
+
+def danger_in(broker: Broker) -> str:
+    """Return why jobs would not be safe in the server, "" when they would."""
+    return _examine(broker)[1] or ""
+
+
+def _examine(broker: Broker) -> tuple[dict[str, str], str | None]:
+    info, policy = broker.use(_look)
+    facts = {} if isinstance(info, ResponseError) else server_facts(info)
+    return facts, _problem(facts, facts.get("maxmemory_policy") or _setting(policy))
 
 
 def _look(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT001 - see Broker.use

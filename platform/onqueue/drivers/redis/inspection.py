@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote
 
 from onqueue.contracts import Alarm, LockState, QueuedJob, ReservedJob
+from onqueue.drivers.redis.health import danger_in
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.returning import restore
 from onqueue.drivers.redis.wire import packed
@@ -72,6 +73,10 @@ class RedisInspection:
             ),
             key=lambda lock: lock.name,
         )
+
+    def danger(self) -> str:
+        """Return why jobs are not safe in the server, "" when they are as far as can be told."""
+        return danger_in(self._broker)
 
     def alarm(self, name: str, *, on: bool, remind: float = 0.0) -> Alarm:
         """Set an alarm on or off; return what there is to tell, to one of all who ask at once.
