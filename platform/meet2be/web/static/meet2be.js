@@ -26,6 +26,12 @@ document.addEventListener("htmx:confirm", (event) => {
 document.addEventListener("htmx:afterRequest", (event) => showConnection(!event.detail.successful));
 document.addEventListener("htmx:sendError", () => showConnection(true));
 
+// On a narrow screen the bars are longer than the window: where one is comes into sight.
+for (const here of document.querySelectorAll(".mainnav [aria-current], .tabs [aria-current]")) {
+  const bar = here.parentElement;
+  bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
+}
+
 const MENUS = "details.usermenu[open], details.ask[open]";
 
 document.addEventListener("click", (event) => {
