@@ -1,4 +1,7 @@
-"""The report of a run as CSV: a row an attendee, streamed, harmless in a spreadsheet."""
+"""The report of a run as CSV: a row an attendee, streamed, harmless in a spreadsheet.
+
+Its headings are in the reader's language; states and codes are the same in all of them.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from meet2be import money
 from meet2be.attendees.models import Attendee
 from meet2be.cancellations.models import CancelItem, CancelRun
 from meet2be.cancellations.planning import PlannedItem
+from meet2be.language import N_, _
 from meet2be.orders.models import Order
 from meet2be.payments.models import Refund
 
@@ -23,14 +27,15 @@ BOM = "\ufeff"
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 
 COLUMNS = (
-    "Order", "Ticket", "Name", "E-mail", "Currency", "Planned", "Kept", "Refund", "Cancelled",
-    "Mail", "Why not", "Error code", "Error", "Refund id", "Refund at provider", "Settled at (UTC)",
+    N_("Order"), N_("Ticket"), N_("Name"), N_("E-mail"), N_("Currency"), N_("Planned"), N_("Kept"),
+    N_("Refund"), N_("Cancelled"), N_("Mail"), N_("Why not"), N_("Error code"), N_("Error"),
+    N_("Refund id"), N_("Refund at provider"), N_("Settled at (UTC)"),
 )  # fmt: skip
 
 
 def report_rows(session: Session, run: CancelRun) -> Iterator[str]:
     """Yield the report's lines, the first one the header; memory does not grow with the run."""
-    yield BOM + _line(COLUMNS)
+    yield BOM + _line([_(words) for words in COLUMNS])
     statement = (
         select(
             Order.code, Attendee.ticket_code, CancelItem.name_snapshot, CancelItem.email_snapshot,
@@ -66,13 +71,15 @@ def _cells(row: Any) -> list[Any]:
     ]  # fmt: skip
 
 
-PREVIEW_COLUMNS = ("Name", "E-mail", "Currency", "Price", "Refunded before", "Refund", "Kept",
-                   "Outcome", "Checked in")  # fmt: skip
+PREVIEW_COLUMNS = (
+    N_("Name"), N_("E-mail"), N_("Currency"), N_("Price"), N_("Refunded before"), N_("Refund"),
+    N_("Kept"), N_("Outcome"), N_("Checked in"),
+)  # fmt: skip
 
 
 def preview_rows(items: Iterator[PlannedItem]) -> Iterator[str]:
     """Yield the lines of a preview's list, the first one the header."""
-    yield BOM + _line(PREVIEW_COLUMNS)
+    yield BOM + _line([_(words) for words in PREVIEW_COLUMNS])
     for item in items:
         line = item.line
         currency = line.payment.currency if line.payment else line.currency
@@ -80,7 +87,7 @@ def preview_rows(items: Iterator[PlannedItem]) -> Iterator[str]:
         yield _line(
             [line.name, line.email, currency,
              *(money.to_decimal(amount, currency) for amount in amounts),
-             item.outcome, "yes" if line.checked_in else "no"]
+             item.outcome, _("yes") if line.checked_in else _("no")]
         )  # fmt: skip
 
 

@@ -213,6 +213,10 @@ def test_the_report_has_a_line_for_everybody(stage: Stage) -> None:
     answer = stage.as_a("viewer").get(f"{stage.run_path}/report.csv")
     assert answer.mimetype == "text/csv"
     assert len(answer.get_data(as_text=True).splitlines()) == 9
+    german = stage.web.person(stage.conference.tenant, "viewer", locale="de-DE")
+    lines = german.get(f"{stage.run_path}/report.csv").get_data(as_text=True).splitlines()
+    assert lines[0].startswith("\ufeffBestellung,Ticket,Name,E-Mail,Währung,Geplant")
+    assert len(lines) == 9
 
 
 def test_a_refund_by_hand_is_written_down_with_how(stage: Stage) -> None:
