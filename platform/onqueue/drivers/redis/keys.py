@@ -7,6 +7,7 @@ tag, so that every script of a connection stays within one slot of a cluster.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
@@ -28,6 +29,9 @@ ON_THE_DESK = (
 
 LONGEST_LANE = 240
 """Bytes of a lock's name in its key; the rest of a longer one is told by its hash."""
+
+_NOT_PLAIN = re.compile("[^!-$&-~]+")
+"""All but what ASCII shows; a blank and a percent sign would be read as parts of the key."""
 
 
 def bulk(text: bytes) -> bytes:
@@ -254,18 +258,14 @@ class Keys:
 
 def lane_name(lock: str) -> bytes:
     """Return a lock's part of its key: any text can be a lock, so what breaks a key is quoted."""
-    raw = "".join(letter if _is_plain(letter) else _quoted(letter) for letter in lock).encode()
+    raw = _NOT_PLAIN.sub(_quoted, lock).encode()
     if len(raw) <= LONGEST_LANE:
         return raw
     return raw[:LONGEST_LANE] + b"~" + hashlib.sha256(raw).hexdigest().encode()
 
 
-def _is_plain(letter: str) -> bool:
-    return letter.isascii() and letter.isprintable() and letter not in " %"
-
-
-def _quoted(letter: str) -> str:
-    return quote(letter, safe="", errors="surrogatepass")
+def _quoted(letter: re.Match[str]) -> str:
+    return quote(letter[0], safe="", errors="surrogatepass")
 
 
 def _checked(name: str) -> bytes:
