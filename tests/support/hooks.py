@@ -11,8 +11,9 @@ from meet2be.db import Database
 from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_http import CallLimits, GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
-from meet2be.webhooks.delivering import Aside, WebhookDeliveries
+from meet2be.webhooks.delivering import WebhookDeliveries
 from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint, endpoint_of
+from meet2be.webhooks.ledger import Aside
 from meet2be.webhooks.models import (
     WebhookAttempt,
     WebhookDelivery,

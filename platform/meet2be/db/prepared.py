@@ -8,12 +8,12 @@ little else than that.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import repeat
 from typing import Any, cast
 
-from sqlalchemy import Connection, Delete, Insert, Update
+from sqlalchemy import Connection, Delete, Insert, Select, Update
 from sqlalchemy.engine import Dialect
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -133,15 +133,68 @@ class Prepared:
         return compiled
 
 
+class PreparedSelect:
+    """A SELECT whose rows come as plain tuples, in the order of its columns."""
+
+    def __init__(self, statement: Select[Any]) -> None:
+        """Take the statement."""
+        self._statement = statement
+        self._compiled: dict[
+            str, tuple[_Compiled, tuple[tuple[int, Callable[[Any], Any]], ...]]
+        ] = {}
+
+    def rows(self, connection: Connection, values: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        """Run it in the connection's transaction; raises what ``Prepared.run`` does."""
+        if not connection.in_transaction():
+            raise NoTransaction
+        dialect = connection.dialect
+        if dialect.name not in self._compiled:
+            self._compiled[dialect.name] = (
+                _compile(self._statement, dialect), _turns(self._statement, dialect),
+            )  # fmt: skip
+        compiled, turns = self._compiled[dialect.name]
+        with closing(connection.connection.cursor()) as cursor:
+            parameters = compiled.values(values)
+            with _translating(dialect, compiled.text, parameters):
+                cursor.execute(compiled.text, parameters)
+            return [_turned_row(row, turns) for row in cursor.fetchall()]
+
+
+def _turned_row(
+    row: tuple[Any, ...], turns: Iterable[tuple[int, Callable[[Any], Any]]]
+) -> tuple[Any, ...]:
+    values = list(row)
+    for place, turn in turns:
+        values[place] = turn(values[place])
+    return tuple(values)
+
+
+def _turns(
+    statement: Select[Any], dialect: Dialect
+) -> tuple[tuple[int, Callable[[Any], Any]], ...]:
+    """Return what the driver's values of some columns are turned by."""
+    found = (
+        (place, column.type.dialect_impl(dialect).result_processor(dialect, None))
+        for place, column in enumerate(statement.selected_columns)
+    )
+    return tuple((place, turn) for place, turn in found if turn is not None)
+
+
+@contextmanager
+def _translating(dialect: Dialect, text: str, parameters: Any) -> Iterator[None]:
+    try:
+        yield
+    except _errors_of(dialect) as error:
+        raise DBAPIError.instance(
+            text, parameters, error, _errors_of(dialect), dialect=dialect
+        ) from error
+
+
 def _execute(connection: Connection, text: str, parameters: Any, *, is_many: bool) -> int:
     dialect = connection.dialect
     with closing(connection.connection.cursor()) as cursor:
-        try:
+        with _translating(dialect, text, parameters):
             (cursor.executemany if is_many else cursor.execute)(text, parameters)
-        except _errors_of(dialect) as error:
-            raise DBAPIError.instance(
-                text, parameters, error, _errors_of(dialect), dialect=dialect
-            ) from error
         return cursor.rowcount
 
 
@@ -149,7 +202,7 @@ def _errors_of(dialect: Dialect) -> type[Exception]:
     return cast("type[Exception]", dialect.loaded_dbapi.Error)
 
 
-def _compile(statement: Insert | Update | Delete, dialect: Dialect) -> _Compiled:
+def _compile(statement: Insert | Update | Delete | Select[Any], dialect: Dialect) -> _Compiled:
     compiled = statement.compile(dialect=dialect)
     if compiled.insert_prefetch or compiled.update_prefetch:
         raise NotPreparable("values that are computed when it runs")

@@ -1,7 +1,8 @@
-"""Many threads' small writes in one transaction: whoever comes first writes for all that wait.
+"""Many threads' small writes in one transaction: one thread writes for all that wait.
 
 With many deliveries under way at once each would pay for a commit of its own. Here a thread hands
-in what it wants written; one of the waiting threads writes all that has come together.
+in what it wants written and waits; what has come together meanwhile is written in one go. The
+thread that writes is nobody's job, so that no job's time-out can end it half-way.
 """
 
 from __future__ import annotations
@@ -13,16 +14,19 @@ from typing import Final, Generic, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MOST: Final = 128
+IDLE: Final = 5.0
+"""Seconds without work after which the thread ends; the next item begins another one."""
 
 
 class _Entry(Generic[Item, Result]):
-    __slots__ = ("error", "is_done", "item", "result")
+    __slots__ = ("error", "item", "result", "written")
 
     def __init__(self, item: Item) -> None:
         self.item = item
         self.result: Result | None = None
         self.error: Exception | None = None
-        self.is_done = False
+        self.written = threading.Lock()  # the leanest thing that one thread opens for another
+        self.written.acquire()
 
 
 class Together(Generic[Item, Result]):
@@ -31,27 +35,42 @@ class Together(Generic[Item, Result]):
     def __init__(self, act: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
         """Let ``act`` return one result for each item, in order, or raise with nothing done."""
         self._act = act
-        self._lock = threading.Lock()
-        self._turn = threading.Lock()
+        self._handed_in = threading.Condition(threading.Lock())
         self._waiting: list[_Entry[Item, Result]] = []
+        self._is_working = False
 
     def do(self, item: Item) -> Result:
         """Return the item's result; raises what `act` raised for it."""
         entry: _Entry[Item, Result] = _Entry(item)
-        with self._lock:
+        with self._handed_in:
             self._waiting.append(entry)
-        with self._turn:
-            if not entry.is_done:
-                with self._lock:
-                    batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
-                self._write(batch)
-                if not entry.is_done:  # more were waiting than go into one batch
-                    self._write([entry])
-                    with self._lock:
-                        self._waiting.remove(entry)
+            if self._is_working:
+                self._handed_in.notify()
+            else:
+                # A daemon: whoever waits for it is a job, and the process ends when those have.
+                threading.Thread(target=self._work, name="together", daemon=True).start()
+                self._is_working = True
+        entry.written.acquire()
         if entry.error is not None:
             raise entry.error
         return entry.result  # type: ignore[return-value]
+
+    def _work(self) -> None:
+        while batch := self._next():
+            try:
+                self._write(batch)
+            finally:
+                for entry in batch:
+                    entry.written.release()
+
+    def _next(self) -> list[_Entry[Item, Result]]:
+        """Return what is to be written now; nothing when the thread shall end."""
+        with self._handed_in:
+            if not self._waiting:
+                self._handed_in.wait(IDLE)
+            batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
+            self._is_working = bool(batch)
+            return batch
 
     def _write(self, batch: Sequence[_Entry[Item, Result]]) -> None:
         try:
@@ -65,5 +84,3 @@ class Together(Generic[Item, Result]):
             else:  # one item must not take others with it
                 for entry in batch:
                     self._write([entry])
-        for entry in batch:
-            entry.is_done = True

@@ -10,7 +10,6 @@ from sqlalchemy import select
 from meet2be.db import Database
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Tenant
-from meet2be.webhooks.delivering import Aside
 from meet2be.webhooks.endpoints import (
     EndpointDraft,
     change_endpoint,
@@ -21,6 +20,7 @@ from meet2be.webhooks.endpoints import (
     switch_on,
 )
 from meet2be.webhooks.errors import NotNowError
+from meet2be.webhooks.ledger import Aside
 from meet2be.webhooks.models import WebhookSecret
 from meet2be.webhooks.replaying import (
     Filters,

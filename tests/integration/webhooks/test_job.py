@@ -4,8 +4,8 @@ import pytest
 
 from jobs import process_webhook
 from jobs.process_webhook import AT_ONCE, PLACES, SLOW_AT_ONCE, ProcessWebhook
-from meet2be.webhooks.delivering import Aside
 from meet2be.webhooks.errors import EndpointFailsError
+from meet2be.webhooks.ledger import Aside
 from meet2be.webhooks.speeds import Speeds
 from meet2be.webhooks.verdicts import Verdict
 from onqueue.limits import RateLimiter

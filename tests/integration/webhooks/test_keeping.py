@@ -8,9 +8,9 @@ from meet2be import facts
 from meet2be.db import Database
 from meet2be.webhooks import replaying
 from meet2be.webhooks import statements as sql
-from meet2be.webhooks.delivering import LEASE, Aside
 from meet2be.webhooks.errors import NotNowError
 from meet2be.webhooks.facts import DeliveriesReady
+from meet2be.webhooks.ledger import LEASE, Aside
 from meet2be.webhooks.replaying import (
     KEPT,
     OVERDUE,
@@ -128,15 +128,16 @@ def test_what_is_cancelled_while_it_is_claimed_waits_for_the_claim(
         postgres_database.system_connection("tests: claim") as connection,
         postgres_database.tenant_session(stage.tenant_id) as session,
     ):
-        ids = {"deliveries": [first.id]}
-        assert len(connection.execute(sql.READ_DELIVERIES, ids).all()) == 1
+        connection.begin()
+        rows, _ = sql.read_deliveries(connection, [first.id], clock.now())
+        assert set(rows) == {first.id}
         cancelling = pool.submit(cancel)
         resume_slice(session, stage.endpoint.id)
         session.commit()
         assert stage.row(second).status == "pending", "what others hold is passed over"
         assert not cancelling.done()
-        until = clock.now() + LEASE
-        connection.execute(sql.CLAIM, {**ids, "now": clock.now(), "until": until})
+        values = {"delivery": first.id, "now": clock.now(), "until": clock.now() + LEASE}
+        assert sql.CLAIM.run(connection, values) == 1
         connection.commit()
         with pytest.raises(NotNowError):
             cancelling.result(10)
@@ -152,12 +153,14 @@ def test_a_late_worker_writes_over_nothing(sqlite_database: Database, clock: Fak
         "delivery": delivery.id, "v_was": "pending", "before": 0, "v_status": "held",
         "v_reason": None, "v_settled_at": None, "now": now,
     }  # fmt: skip
-    claim = {"deliveries": [delivery.id], "now": now, "until": now + LEASE}
+    claim = {"delivery": delivery.id, "now": now, "until": now + LEASE}
     stage.change_delivery(delivery, status="sending", lease_until=now + LEASE)
     with sqlite_database.system_connection("tests: late") as connection:
-        assert connection.execute(sql.PUT_ASIDE, aside).rowcount == 0
+        connection.begin()
+        assert sql.PUT_ASIDE.run(connection, aside) == 0
     stage.change(status="paused")
     assert stage.deliver(delivery) == Aside("under way", LEASE.total_seconds() + 1)
     stage.change_delivery(delivery, status="cancelled")
     with sqlite_database.system_connection("tests: late") as connection:
-        assert connection.execute(sql.CLAIM, claim).rowcount == 0
+        connection.begin()
+        assert sql.CLAIM.run(connection, claim) == 0
