@@ -120,7 +120,7 @@ class OutcomeRecorder:
 
 def goes_far(outcome: Outcome) -> bool:
     """Tell whether an outcome has effects beyond the mail and what it is about."""
-    return outcome.status == "uncertain" or _is_no_such_mailbox(outcome)
+    return outcome.status in {"uncertain", "failed"}
 
 
 def _is_no_such_mailbox(outcome: Outcome) -> bool:

@@ -12,6 +12,7 @@ from meet2be.mailings.delivery import MailDelivery
 from meet2be.mailings.models import EmailLog, Mail, MailSuppression
 from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import MailDraft, Sender, enqueue_many
+from meet2be.webhooks.models import WebhookEndpoint, WebhookEvent
 from onqueue.testing import FakeClock
 from support.factories import make_tenant
 
@@ -28,6 +29,8 @@ class Postman:
         del meanwhile
         if envelope.to_addr.startswith("gone"):
             raise DeliveryRefused(envelope.to_addr, 550, "no such mailbox")
+        if envelope.to_addr.startswith("full"):
+            raise DeliveryRefused(envelope.to_addr, 552, "mailbox full")
         if envelope.to_addr.startswith("later"):
             raise DeliveryDeferred(envelope.to_addr, 451, "try later")
 
@@ -79,6 +82,26 @@ def test_each_outcome_stands_on_the_mail_and_in_the_log(
         assert {row.lease_token for row in rows} == {None}
         logged = session.scalars(select(EmailLog.outcome).order_by(EmailLog.mail_id)).all()
         assert logged == ["sent", "failed", "deferred", "sent"]
+        assert session.scalars(select(MailSuppression.email_norm)).all() == ["gone@firma.example"]
+
+
+def test_every_mail_that_failed_is_announced_whatever_the_reason(
+    sqlite_database: Database, clock: FakeClock
+) -> None:
+    """D23. Only an address without a mailbox is not written to again."""
+    tenant = make_tenant(sqlite_database)
+    names = ("ada", "gone", "full", "later")
+    drafts = [draft_of(tenant.id, name) for name in names]
+    with sqlite_database.tenant_session(tenant.id) as session:
+        url, types = "https://a.example", ["mail.failed"]
+        session.add(WebhookEndpoint(url=url, event_types=types, enabled_at=clock.now()))
+        mails = [each.mail_id for each in enqueue_many(session, drafts, clock.now())]
+        session.commit()
+    recorder = OutcomeRecorder()
+    MailDelivery(sqlite_database, Postman(), recorder, clock, tenant.id).deliver(mails, "job-1")
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        codes = [each.data["code"] for each in session.scalars(select(WebhookEvent))]
+        assert codes == ["550", "552"]
         assert session.scalars(select(MailSuppression.email_norm)).all() == ["gone@firma.example"]
 
 
