@@ -2,6 +2,7 @@
 
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.expiry import expire_due_tx, resume_stale_tx
+from meet2be.checkout.pages import wake_waiting_tx
 from meet2be.checkout.refund_sending import resume_refunds_tx
 from onqueue import Job
 
@@ -18,4 +19,5 @@ class TendOrders(Job):
         """Do all of it."""
         expire_due_tx(desk)
         resume_stale_tx(desk)
+        wake_waiting_tx(desk)
         resume_refunds_tx(desk)

@@ -51,6 +51,22 @@ def looked_at(page: Page, folder: Path, name: str) -> None:
         page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
 
 
+def paid_on_the_providers_page(page: Page, folder: Path) -> None:
+    """Try a card that is declined, turn back, come again and confirm with the bank."""
+    expect(page.get_by_role("heading", name="Pay 84.00 EUR")).to_be_visible()  # led there
+    looked_at(page, folder, "provider")
+    page.get_by_role("button", name="declined").click()
+    expect(page.get_by_role("alert")).to_contain_text("declined")
+    page.get_by_role("link", name="Back to the shop").click()
+    expect(page.get_by_text("Your tickets wait for your payment")).to_be_visible()
+    looked_at(page, folder, "turned-back")
+    page.get_by_role("link", name="Go to the payment page").click()
+    page.get_by_role("button", name="asks to confirm").click()
+    page.get_by_role("button", name="Yes, pay").click()
+    expect(page.get_by_text("We are waiting for your bank")).to_be_visible()
+    looked_at(page, folder, "waiting")
+
+
 def test_a_ticket_is_bought_and_the_organiser_sees_it(
     sqlite_database: Database,
     clock: FakeClock,
@@ -60,7 +76,7 @@ def test_a_ticket_is_bought_and_the_organiser_sees_it(
 ) -> None:
     complaints: list[str] = []
     with staged(sqlite_database, clock, provider, tmp_path) as stage, serving(stage.web.app) as url:
-        shop = Shop(stage.conference)
+        shop = Shop(stage.conference, base_url=url)
         shop.ticket(name="Early bird", quota=3)
         made = stage.conference
         context = browser.new_context(viewport={"width": NARROW, "height": 900}, locale="en-GB")
@@ -81,6 +97,8 @@ def test_a_ticket_is_bought_and_the_organiser_sees_it(
         expect(page.get_by_text("being completed")).to_be_visible()
         looked_at(page, tmp_path, "working")
         (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
+        shop.run(order)
+        paid_on_the_providers_page(page, tmp_path)
         shop.run(order)
         expect(page.get_by_text("Your order is complete")).to_be_visible()  # by itself
         looked_at(page, tmp_path, "complete")

@@ -1,6 +1,8 @@
 """A shop in tests: an event with tickets, a provider, buyers, and the steps of their orders."""
 
+import json
 import secrets
+import urllib.request
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,6 +23,7 @@ from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.models import Refund
 from meet2be.tenancy.models import Tenant
 from support.cancelling import Conference
+from support.simulators import API_KEY
 
 VISA = "pm_card_visa"
 BERLIN = {
@@ -54,6 +57,7 @@ class Shop:
 
     of: Conference
     warehouse: Warehouse = field(default_factory=Warehouse)
+    base_url: str = "https://shop.example"
 
     def __post_init__(self) -> None:
         begins = self.of.clock.now() + timedelta(days=90)
@@ -64,7 +68,7 @@ class Shop:
 
     @property
     def desk(self) -> CheckoutDesk:
-        return CheckoutDesk(self.of.desk, self.warehouse, "https://shop.example")
+        return CheckoutDesk(self.of.desk, self.warehouse, self.base_url)
 
     def ticket(
         self, price: int = 4_200, quota: int = 10, name: str = "At the door", **fields: Any
@@ -132,6 +136,30 @@ class Shop:
     def buy(self, wish: Wish) -> Order:
         """Place an order and run its chain."""
         return self.run(self.place(wish))
+
+    def act(self, verb: Callable[..., Any], *arguments: Any) -> Any:
+        """Call a verb on an order and commit."""
+        with self.of.database.tenant_session(self.of.tenant.id) as session:
+            result = verb(session, self.desk, *arguments)
+            session.commit()
+        return result
+
+    def tell(self, *types: str) -> list[str]:
+        """Have the provider's messages about payments come in; return what came of each."""
+        request = urllib.request.Request(  # noqa: S310 - our own simulator
+            f"{self.of.provider.url}/v1/events?limit=50",
+            headers={"Authorization": f"Bearer {API_KEY}"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+            found = json.loads(answer.read())["data"]
+        mine = {payment.uid for payment in self.of.payments()}
+        wanted = [
+            json.dumps(each).encode()
+            for each in reversed(found)
+            if each["type"] in types
+            and each["data"]["object"]["metadata"].get("m2b_payment") in mine
+        ]
+        return self.of.tell(*wanted)
 
     def send_refunds(self) -> list[Refund]:
         """Send what stands in the refund ledger, until nobody waits; return the ledger."""

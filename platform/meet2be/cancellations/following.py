@@ -24,6 +24,7 @@ from meet2be.payments import inbox
 from meet2be.payments.errors import RefundNotInState, UnknownRefund
 from meet2be.payments.ledger import matching
 from meet2be.payments.models import Payment, ProviderEvent, Refund
+from meet2be.payments.provider import PAGE_METHOD
 from meet2be.payments.provider import ProviderEvent as News
 from meet2be.payments.services import Booked, book, record_external
 from meet2be.payments.verdicts import Ruling, Told, Verdict
@@ -73,10 +74,10 @@ def _owner(
     refund = inbox.refund_of(session, provider, message)
     if refund is not None:
         return refund.tenant_id, refund.id, refund.payment_id
-    if message.payment_ref is None:
-        return None
-    by_id = (Payment.provider == provider, Payment.provider_ref == message.payment_ref)
-    payment = session.scalar(select(Payment).where(*by_id))
+    payment: Payment | None = None
+    if message.payment_ref is not None:
+        by_id = (Payment.provider == provider, Payment.provider_ref == message.payment_ref)
+        payment = session.scalar(select(Payment).where(*by_id))
     if payment is None and message.payment_mark:
         # It came before the answer to the call that made it: our mark says which one it is.
         by_mark = (Payment.provider == provider, Payment.uid == message.payment_mark)
@@ -164,6 +165,11 @@ def _payment_news(session: Session, payment_id: int, message: News, now: datetim
             payment.status, payment.paid_at = "succeeded", message.created_at
             payment.provider_ref = payment.provider_ref or message.payment_ref
             _tell_order(session, payment, now)
+        case "page", "created" | "pending" | "failed":
+            _look_now(session, payment, now)
+        case "payment_failed", "created" | "pending" if payment.method == PAGE_METHOD:
+            # One card was declined: the page is open for another one.
+            _look_now(session, payment, now)
         case "payment_failed", "created" | "pending":
             payment.status = "failed"
             payment.provider_ref = payment.provider_ref or message.payment_ref
@@ -171,6 +177,12 @@ def _payment_news(session: Session, payment_id: int, message: News, now: datetim
         case _:
             return inbox.OLD_NEWS
     return message.kind
+
+
+def _look_now(session: Session, payment: Payment, now: datetime) -> None:
+    """Have the provider asked what became of a page: its message is but a hint."""
+    payment.look_at = now
+    _tell_order(session, payment, now)
 
 
 def _tell_order(session: Session, payment: Payment, now: datetime) -> None:

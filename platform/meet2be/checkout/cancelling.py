@@ -12,9 +12,10 @@ from meet2be import facts
 from meet2be.attendees.models import Attendee
 from meet2be.audit.services import Actor, record
 from meet2be.checkout import steps as rows
-from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.desk import LONGEST_HOLD, CheckoutDesk
 from meet2be.checkout.errors import BadWish, OrderNotInState, UnknownOrder
 from meet2be.checkout.letters import confirmation, tickets_refunded
+from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import METHOD_FORM
 from meet2be.checkout.unwinding import cancel_ticket, unwind
 from meet2be.events.facts import EventDataStale
@@ -60,7 +61,10 @@ def pay_again(session: Session, desk: CheckoutDesk, buyer_key: str, method: str)
     is_in_time = order.expires_at is None or order.expires_at > desk.clock.now()
     if order.status != "pending" or not is_in_time or step.state not in {"failed", "waiting"}:
         raise OrderNotInState(order.code, Message("This order cannot be paid any more, or is."))
+    if order.created_at + LONGEST_HOLD <= desk.clock.now():
+        raise OrderNotInState(order.code, Message("This order cannot be paid any more, or is."))
     order.payment_method, order.problem = method, None
+    look_soon(session, order, desk.clock.now())
     step.state, step.error, step.result = "todo", None, {}
     facts.note(session, OrderCanGoOn(order.uid))
     return order

@@ -14,6 +14,8 @@ from onqueue.contracts import Clock
 
 HOLD = timedelta(minutes=15)
 """How long the tickets of an order are kept for its buyer."""
+PAGE_HOLD = timedelta(minutes=35)
+"""The same for who pays on the provider's own page, which is open for half an hour at least."""
 PAGE_GRACE = timedelta(minutes=2)
 """So much longer than the provider's page is open: who pays in its last second has the tickets."""
 PAGE_MARGIN = timedelta(minutes=3)

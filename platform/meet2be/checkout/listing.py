@@ -20,6 +20,7 @@ from meet2be.mailings.addresses import normal_form
 from meet2be.mailings.models import Mail
 from meet2be.orders.models import ORDER_STATUSES, Order, OrderLine, OrderStep, Shipment
 from meet2be.payments.models import Payment, Refund
+from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
 
 NEWEST_FIRST = By((Order.id,), descending=True)
@@ -152,12 +153,20 @@ class BuyersView:
         state = self.payment.state if self.payment is not None else "done"
         if self.order.status != "pending":
             return self.order.status
+        if self.payment is not None and state == "waiting" and self.is_on_page:
+            return "page"
         return {"failed": "declined", "waiting": "asked"}.get(state, "working")
+
+    @property
+    def is_on_page(self) -> bool:
+        """Tell whether it is paid, or was to be, on the provider's own page."""
+        result = self.payment.result if self.payment is not None else {}
+        return bool(result.get("waits_for") == PAGE_METHOD)
 
     @property
     def is_settled(self) -> bool:
         """Tell whether nothing changes by itself any more."""
-        return self.stage not in {"working", "asked"}
+        return self.stage not in {"working", "asked", "page"}
 
 
 def buyers_view(session: Session, slug: str, key: str) -> BuyersView | None:

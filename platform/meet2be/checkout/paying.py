@@ -17,9 +17,23 @@ from sqlalchemy.orm import Session
 from meet2be.checkout import steps as rows
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.expiry import expire
+from meet2be.checkout.money_in import (
+    is_at_its_end,
+    money_is_in,
+    pay_back_needless,
+    payments_of,
+)
+from meet2be.checkout.pages import (
+    FIRST_LOOK,
+    STEP,
+    hold_for_page,
+    look_at_payments,
+    look_soon,
+    page_order,
+)
 from meet2be.checkout.steps import Outcome, Taken, Wait
 from meet2be.checkout.telling import needs_attention
-from meet2be.checkout.unwinding import extras, pay_back_extras, unwind
+from meet2be.checkout.unwinding import unwind
 from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.errors import ProviderUnavailable
 from meet2be.payments.ledger import look_after, may_repeat
@@ -27,17 +41,21 @@ from meet2be.payments.models import Payment
 from meet2be.payments.provider import (
     META_PAYMENT,
     META_TENANT,
+    PAGE_METHOD,
     Busy,
     ChargeAnswer,
     Charged,
     ChargeOrder,
+    Opened,
+    PageAnswer,
+    PageOrder,
+    PaymentPage,
     ProviderPayment,
     Refused,
     Uncertain,
 )
 from meet2be.tenancy.models import Tenant
 
-STEP = "process_payment"
 LEASE = timedelta(seconds=90)
 # Stripe's search knows a payment within a minute; a stored error is believed after two.
 STORED_WAIT = 120.0
@@ -54,7 +72,7 @@ class _Asking:
     `is_over`.
     """
 
-    order: ChargeOrder
+    order: ChargeOrder | PageOrder
     payment_id: int
     mark: str
     attempt: int
@@ -67,7 +85,11 @@ class _Asking:
 def process_payment(
     desk: CheckoutDesk, tenant_id: int, order_uid: str, ensure_lease: Callable[[], None]
 ) -> Outcome:
-    """Take the order's money once and say what its chain does next."""
+    """Take the order's money once and say what its chain does next.
+
+    On the provider's own page the buyer pays, and the step waits for them.
+    """
+    look_at_payments(desk, tenant_id, order_uid, ensure_lease)
     with desk.db.tenant_session(tenant_id) as session:
         claimed = _claim(session, desk, order_uid)
         session.commit()
@@ -86,9 +108,9 @@ def _claim(session: Session, desk: CheckoutDesk, order_uid: str) -> _Asking | Ou
     taken = rows.take(session, order_uid, STEP, now, also=("waiting", "failed"))
     if not isinstance(taken, Taken):
         if not isinstance(taken, Wait):
-            _pay_back_needless(session, desk, order_uid, now)
+            pay_back_needless(session, desk, order_uid, now)
         return taken
-    known = _payments(session, taken.order)
+    known = payments_of(session, taken.order)
     settled = _settle_by_ledger(session, desk, taken, known, now)
     if settled is not None or taken.step.state == "failed":
         return settled or "stop"
@@ -109,39 +131,15 @@ def _settle_by_ledger(
     """Let what a message of the provider has told decide, None when it has told nothing."""
     paid = [payment for payment in known if payment.status == "succeeded"]
     if paid:
-        return _money_is_in(session, desk, taken, paid, now)
+        return money_is_in(session, desk, taken, paid, now)
     last = known[-1] if known else None
     if taken.step.state == "waiting" and last is not None and last.status == "failed":
         rows.fail(taken.step, now, "payment_failed")
+        if last.method == PAGE_METHOD and is_at_its_end(taken.order, now):
+            expire(session, taken.order, now)
         return "stop"
     is_waiting = taken.step.state == "waiting" and last is not None and last.status == "pending"
     return "stop" if is_waiting else None
-
-
-def _money_is_in(
-    session: Session, desk: CheckoutDesk, taken: Taken, paid: Sequence[Payment], now: datetime
-) -> Outcome:
-    order, chosen = taken.order, taken.step.result.get("payment")
-    wrong = extras(order, paid, chosen)
-    pay_back_extras(session, desk, order, wrong, now)
-    kept = next((each for each in paid if each not in wrong), None)
-    if kept is None:
-        rows.finish(taken.step, now, {"payment": paid[0].uid, "late": True})
-        taken.step.state = "compensated"
-        return "stop"
-    rows.finish(taken.step, now, {"payment": kept.uid, "late": order.status == "expired"})
-    order.payment_method, order.problem = None, None
-    return "go"
-
-
-def _pay_back_needless(session: Session, desk: CheckoutDesk, order_uid: str, now: datetime) -> None:
-    """Pay back what came in for an order that is paid, or over: of two tabs, the second."""
-    order = session.scalar(select(Order).where(Order.uid == order_uid))
-    if order is None:
-        return
-    step = rows.steps_of(session, order.id)[STEP]
-    paid = [each for each in _payments(session, order) if each.status == "succeeded"]
-    pay_back_extras(session, desk, order, extras(order, paid, step.result.get("payment")), now)
 
 
 def _give_up(
@@ -180,20 +178,19 @@ def _prepare(
         session.add(payment)
         session.flush()
         step.result = {**step.result, "stored": False, "looks": 0}
+        if payment.method == PAGE_METHOD:
+            hold_for_page(desk, order, now)
     rows.begin(step, now, LEASE)
     look_only = is_over or bool(step.result.get("stored"))
     if not look_only:
         step.result = {**step.result, "asked_at": now.timestamp()}
+    to_be_asked: ChargeOrder | PageOrder
+    if payment.method == PAGE_METHOD:
+        to_be_asked = page_order(session, desk, tenant, order, payment)
+    else:
+        to_be_asked = _charge_order(tenant, order, payment)
     return _Asking(
-        ChargeOrder(
-            key=payment.key or "",
-            amount_minor=payment.amount_minor,
-            currency=payment.currency,
-            method=order.payment_method or "",
-            account=payment.provider_account,
-            test_mode=payment.test_mode,
-            metadata={META_PAYMENT: payment.uid, META_TENANT: tenant.uid, "order": order.code},
-        ),
+        to_be_asked,
         payment.id,
         payment.uid,
         step.attempts,
@@ -204,10 +201,23 @@ def _prepare(
     )
 
 
+def _charge_order(tenant: Tenant, order: Order, payment: Payment) -> ChargeOrder:
+    return ChargeOrder(
+        key=payment.key or "",
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        method=order.payment_method or "",
+        account=payment.provider_account,
+        test_mode=payment.test_mode,
+        metadata={META_PAYMENT: payment.uid, META_TENANT: tenant.uid, "order": order.code},
+    )
+
+
 def _new_payment(desk: CheckoutDesk, tenant: Tenant, order: Order, number: int) -> Payment:
     return Payment(
         order_id=order.id,
         provider=desk.payments.name,
+        method=PAGE_METHOD if order.payment_method == PAGE_METHOD else "card",
         amount_minor=order.total_minor,
         currency=order.currency,
         status="created",
@@ -216,9 +226,16 @@ def _new_payment(desk: CheckoutDesk, tenant: Tenant, order: Order, number: int) 
     )
 
 
-def _ask(desk: CheckoutDesk, asking: _Asking) -> ChargeAnswer | None:
-    """Return the provider's answer; `None`: it has no such payment, and the key is worn out."""
+def _ask(desk: CheckoutDesk, asking: _Asking) -> ChargeAnswer | PageAnswer | None:
+    """Return the provider's answer; `None`: it has no such payment, and the key is worn out.
+
+    A page of which we do not know has no address that a buyer could have been led to.
+    """
     order = asking.order
+    if isinstance(order, PageOrder):
+        window = desk.payments.key_window
+        fresh = may_repeat(asking.begun_at, desk.clock.now(), window)
+        return desk.payments.open_page(order) if fresh and not asking.look_only else None
     if asking.is_repeat:
         try:
             found = desk.payments.charge_of(asking.mark, order.account, test_mode=order.test_mode)
@@ -237,7 +254,7 @@ def _book(
     desk: CheckoutDesk,
     order_uid: str,
     asking: _Asking,
-    answer: ChargeAnswer | None,
+    answer: ChargeAnswer | PageAnswer | None,
 ) -> Outcome:
     now = desk.clock.now()
     order = session.scalars(select(Order).where(Order.uid == order_uid).with_for_update()).one()
@@ -249,7 +266,25 @@ def _book(
     if step.state != "doing" or step.attempts != asking.attempt or payment.status != "created":
         # Somebody else has asked or was told meanwhile: what they know is newer than this.
         return _by_what_is_known(session, desk, taken, now)
+    if isinstance(answer, Opened):
+        return _opened(session, taken, payment, answer.page, now)
     return _not_taken(session, taken, asking, payment, answer, now)
+
+
+def _opened(
+    session: Session, taken: Taken, payment: Payment, page: PaymentPage, now: datetime
+) -> Outcome:
+    """Wait for the buyer on the page; of an order that is over meanwhile, have it closed."""
+    step = taken.step
+    payment.page_ref, payment.status = page.id, "pending"
+    payment.look_at = now + FIRST_LOOK
+    step.state, step.lease_until = "waiting", None
+    step.result = {**step.result, "action_url": page.url, "waits_for": PAGE_METHOD}
+    if taken.order.status != "pending":
+        step.state = "dropped"
+        session.flush()
+        look_soon(session, taken.order, now)
+    return "stop"
 
 
 def _not_taken(
@@ -271,7 +306,7 @@ def _not_taken(
             return _unknown(session, taken, f"{code}: {text}", now, stored=replayed)
         case None:
             seconds = _until_believed(step, now)
-            if asking.is_over and seconds:
+            if asking.is_over and seconds and payment.method != PAGE_METHOD:
                 return rows.put_off(step, now, "looked_up_too_early", seconds)
             # It was never made, so another one may be begun, under a key of its own.
             payment.status = "failed"
@@ -287,9 +322,9 @@ def _until_believed(step: OrderStep, now: datetime) -> float:
 
 
 def _by_what_is_known(session: Session, desk: CheckoutDesk, taken: Taken, now: datetime) -> Outcome:
-    paid = [each for each in _payments(session, taken.order) if each.status == "succeeded"]
+    paid = [each for each in payments_of(session, taken.order) if each.status == "succeeded"]
     if paid:
-        return _money_is_in(session, desk, taken, paid, now)
+        return money_is_in(session, desk, taken, paid, now)
     lease = taken.step.lease_until if taken.step.state == "doing" else None
     return "stop" if lease is None else Wait(max(1.0, (lease - now).total_seconds()))
 
@@ -316,6 +351,7 @@ def _charged(
         return _by_what_is_known(session, desk, taken, now)
     if payment.status == "failed":
         return _refused(session, taken, found.provider_status, found.provider_status, now)
+    payment.look_at = now + FIRST_LOOK
     taken.step.state, taken.step.lease_until = "waiting", None
     action = {"action_url": found.action_url, "waits_for": found.provider_status}
     taken.step.result = {**taken.step.result, **action}
@@ -342,8 +378,3 @@ def _unknown(session: Session, taken: Taken, error: str, now: datetime, *, store
     pause = look_after(min(looks, MOST_LOOKS - 1))
     seconds = pause.total_seconds() if pause else 3600.0
     return rows.put_off(taken.step, now, error, STORED_WAIT if stored else seconds)
-
-
-def _payments(session: Session, order: Order) -> Sequence[Payment]:
-    mine = select(Payment).where(Payment.order_id == order.id).order_by(Payment.id)
-    return session.scalars(mine.with_for_update()).all()

@@ -19,6 +19,7 @@ from meet2be.checkout.desk import (
     MOST_OPEN_FROM,
     MOST_OPEN_OF_ADDRESS,
     MOST_TICKETS,
+    PAGE_HOLD,
     CheckoutDesk,
 )
 from meet2be.checkout.errors import BadWish, NotOnSale, SumChanged, TooManyOpen
@@ -32,6 +33,7 @@ from meet2be.mailings.errors import BadAddress
 from meet2be.money import format_minor
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import STEPS, Order, OrderLine, OrderStep
+from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
 from meet2be.tenancy.services import is_suspended
 from meet2be.webhooks.publishing import Announcement, publish
@@ -117,6 +119,8 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         raise SumChanged(format_minor(total, event.currency, wish.locale.replace("-", "_")))
     if total and not METHOD_FORM.fullmatch(wish.method):
         raise BadWish("method", Message("Choose how to pay."))
+    # Stripe's page has to be open for half an hour: its buyers' tickets are kept as long.
+    hold = PAGE_HOLD if total and wish.method == PAGE_METHOD else HOLD
     order = Order(
         event_id=event.id,
         code=_code(session),
@@ -130,7 +134,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         test_mode=event.test_mode,
         client_key=wish.client_key,
         buyer_key=secrets.token_urlsafe(32),
-        expires_at=now + HOLD,
+        expires_at=now + hold,
         shipping_minor=fee if shipped else None,
         shipping_address=address,
         payment_method=wish.method or None,
@@ -143,7 +147,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     session.add_all(lines)
     session.flush()
     stock.check_room(session, event.id, sum(line.quantity for line in lines))
-    stock.hold(session, order, lines, now + HOLD)
+    stock.hold(session, order, lines, now + hold)
     _brake(session, order, now)
     session.add_all(_steps(tenant, order, ships=shipped > 0))
     facts.note(session, OrderCanGoOn(order.uid))

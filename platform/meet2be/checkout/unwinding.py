@@ -19,6 +19,7 @@ from meet2be.audit.services import SYSTEM, Actor, record
 from meet2be.checkout import stock
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.letters import apology, money_back
+from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import announced
 from meet2be.checkout.steps import steps_of
 from meet2be.events.facts import EventDataStale
@@ -52,6 +53,7 @@ def unwind(
     for step in reversed(steps.values()):
         _undo(session, order, step, now, paid_back=paid_back > 0)
     stock.release(session, order)
+    look_soon(session, order, now)
     order.status, order.problem, order.payment_method = status, why, None
     order.placed_from = None
     order.cancelled_at = now if status == "cancelled" else order.cancelled_at

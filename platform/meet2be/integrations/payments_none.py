@@ -8,6 +8,8 @@ from meet2be.payments.errors import BadProviderSignature, ProviderUnavailable
 from meet2be.payments.provider import (
     ChargeOrder,
     Funds,
+    PageOrder,
+    PaymentPage,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
@@ -33,6 +35,23 @@ class NoProvider:
     ) -> ProviderPayment | None:
         """Raise ``ProviderUnavailable``."""
         raise ProviderUnavailable(self.name, f"look the payment {mark} up", WHY)
+
+    @property
+    def shortest_page(self) -> timedelta:
+        """No page is ever opened."""
+        return timedelta(0)
+
+    def open_page(self, order: PageOrder) -> Refused:
+        """Refuse it, saying what is missing."""
+        return Refused("no_provider", f"Nothing can be paid, {WHY}")
+
+    def page_of(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        """Raise ``ProviderUnavailable``."""
+        raise ProviderUnavailable(self.name, f"look the page {ref} up", WHY)
+
+    def close_page(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        """Raise ``ProviderUnavailable``."""
+        raise ProviderUnavailable(self.name, f"close the page {ref}", WHY)
 
     def refund(self, order: RefundOrder) -> Refused:
         """Refuse it, saying what is missing."""

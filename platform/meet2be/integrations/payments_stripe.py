@@ -15,8 +15,8 @@ import stripe
 
 from meet2be.integrations.http_deadline import CallFailed, DeadlineHttp, Timeouts
 from meet2be.integrations.stripe_amounts import from_stripe, is_payable, to_stripe
-from meet2be.integrations.stripe_requests import make_lean
-from meet2be.integrations.stripe_shapes import event_of, payment_of, refund_of
+from meet2be.integrations.stripe_requests import make_lean, page_params
+from meet2be.integrations.stripe_shapes import event_of, page_of, payment_of, refund_of
 from meet2be.payments.errors import BadProviderSignature, ProviderUnavailable
 from meet2be.payments.provider import (
     META_PAYMENT,
@@ -27,6 +27,10 @@ from meet2be.payments.provider import (
     Charged,
     ChargeOrder,
     Funds,
+    Opened,
+    PageAnswer,
+    PageOrder,
+    PaymentPage,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
@@ -39,6 +43,8 @@ from meet2be.payments.provider import (
 NAME = "stripe"
 # https://docs.stripe.com/api/idempotent_requests: keys may be removed after 24 hours.
 KEY_WINDOW = timedelta(hours=24)
+# https://docs.stripe.com/api/checkout/sessions/create, `expires_at`.
+SHORTEST_PAGE = timedelta(minutes=30)
 RETRY_AFTER_SECONDS = 2.0
 LIVE_KEYS = ("sk_live_", "rk_live_")
 TEXT_LIMIT = 500
@@ -126,6 +132,51 @@ class StripeProvider:
         found = [payment_of(item) for item in page["data"]]
         found.sort(key=lambda each: ("succeeded", "pending", "failed").index(each.status))
         return found[0] if found else None
+
+    @property
+    def shortest_page(self) -> timedelta:
+        """For how long a page has to be open at least."""
+        return SHORTEST_PAGE
+
+    def open_page(self, order: PageOrder) -> PageAnswer:
+        """Create a checkout session: a page of Stripe's on which a card is typed.
+
+        https://docs.stripe.com/api/checkout/sessions/create. The payment that comes of it bears
+        our mark as well, so that messages about either find it.
+        """
+        client = self._test if order.test_mode else self._live
+        if client is None:
+            return Refused("no_test_account", "No test account is set up for test payments")
+        if not is_payable(order.amount_minor, order.currency):
+            return Refused("amount_not_payable", f"Not payable in {order.currency}: last digit")
+        params = page_params(order)
+        path = "/v1/checkout/sessions"
+        try:
+            body = _ask(client, "post", path, params, account=order.account, key=order.key)
+            return Opened(page_of(body))
+        except stripe.StripeError as error:
+            answer = _explained(error)
+            if isinstance(answer, Busy | Uncertain | Refused):
+                return answer
+            return Uncertain("unexpected", "The answer speaks of a refund")
+        except (KeyError, TypeError, ValueError) as error:
+            return Uncertain("unparsable", f"The answer was no page: {error!r}"[:TEXT_LIMIT])
+
+    def page_of(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        """Return a session with its payment; raises ``ProviderUnavailable``."""
+        path, query = f"/v1/checkout/sessions/{ref}", {"expand": ["payment_intent"]}
+        return page_of(self._read(path, query, account, test_mode=test_mode))
+
+    def close_page(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        """Expire a session that is open; raises ``ProviderUnavailable``, also where it is not."""
+        client = self._test if test_mode else self._live
+        if client is None:
+            raise ProviderUnavailable(NAME, "expire a session", "no test account is set up")
+        path = f"/v1/checkout/sessions/{ref}/expire"
+        try:
+            return page_of(_ask(client, "post", path, {}, account=account))
+        except stripe.StripeError as error:
+            raise ProviderUnavailable(NAME, path, _text(error), error.http_status) from error
 
     def refund(self, order: RefundOrder) -> RefundAnswer:
         """Create the refund; every way this can go is an answer of its own."""

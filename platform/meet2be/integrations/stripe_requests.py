@@ -15,6 +15,9 @@ import stripe
 from stripe import _api_requestor as library
 from stripe import _util as library_words
 
+from meet2be.integrations.stripe_amounts import to_stripe
+from meet2be.payments.provider import PageOrder
+
 _LOGGER = logging.getLogger("stripe")
 _KEY = "Idempotency-Key"
 _NAMED_IN_HEADERS = ("api_key", "stripe_account", "stripe_context", "stripe_version")
@@ -63,6 +66,30 @@ def _is_somebody_listening() -> bool:
     return (stripe.log or library_words.STRIPE_LOG) is not None or _LOGGER.isEnabledFor(
         logging.INFO
     )
+
+
+def page_params(order: PageOrder) -> dict[str, Any]:
+    """Return what a checkout session is asked for with: one line, our order's, by card."""
+    price = {
+        "currency": order.currency.lower(),
+        "unit_amount": to_stripe(order.amount_minor, order.currency),
+        "product_data": {"name": order.title},
+    }
+    params: dict[str, Any] = {
+        "mode": "payment",
+        "payment_method_types": ["card"],
+        "line_items": [{"price_data": price, "quantity": 1}],
+        "client_reference_id": order.reference,
+        "success_url": order.success_url,
+        "cancel_url": order.cancel_url,
+        "expires_at": int(order.expires_at.timestamp()),
+        "locale": order.language,
+        "metadata": dict(order.metadata),
+        "payment_intent_data": {"metadata": dict(order.metadata), "description": order.title},
+    }
+    if order.email is not None:
+        params["customer_email"] = order.email
+    return params
 
 
 def make_lean(client: stripe.StripeClient) -> stripe.StripeClient:

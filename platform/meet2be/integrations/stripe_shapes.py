@@ -11,6 +11,8 @@ from meet2be.payments.provider import (
     META_PAYMENT,
     ChargeStatus,
     EventKind,
+    PageStatus,
+    PaymentPage,
     ProviderEvent,
     ProviderPayment,
     ProviderRefund,
@@ -33,7 +35,14 @@ _KINDS: Mapping[str, EventKind] = {
     "payment_intent.payment_failed": "payment_failed",
     "payment_intent.canceled": "payment_failed",
     "charge.dispute.created": "dispute_opened",
+    "checkout.session.completed": "page",
+    "checkout.session.expired": "page",
+    "checkout.session.async_payment_succeeded": "page",
+    "checkout.session.async_payment_failed": "page",
 }
+_PAGE_STATUSES: Mapping[str, PageStatus] = {
+    "open": "open", "complete": "complete", "expired": "expired",
+}  # fmt: skip
 
 
 _PAYMENT_KINDS = frozenset(("payment_succeeded", "payment_failed"))
@@ -82,13 +91,29 @@ def payment_of(body: Mapping[str, Any]) -> ProviderPayment:
     )
 
 
+def page_of(body: Mapping[str, Any]) -> PaymentPage:
+    """Return the checkout session in `body`, its payment where that is expanded.
+
+    Raises what missing or odd fields raise.
+    """
+    paid = body.get("payment_intent")
+    url = body.get("url")
+    return PaymentPage(
+        id=str(body["id"]),
+        status=_PAGE_STATUSES[str(body["status"])],
+        url=None if url is None else str(url),
+        payment=payment_of(paid) if isinstance(paid, Mapping) else None,
+    )
+
+
 def event_of(body: Mapping[str, Any]) -> ProviderEvent:
     """Return the event in `body`; raises what missing or odd fields raise."""
     subject = body["data"]["object"]
     kind = _kind(str(body["type"]), subject)
     is_payment = kind in _PAYMENT_KINDS
     payment_ref = subject["id"] if is_payment else subject.get("payment_intent")
-    mark = (subject.get("metadata") or {}).get(META_PAYMENT) if is_payment else None
+    is_marked = is_payment or kind == "page"
+    mark = (subject.get("metadata") or {}).get(META_PAYMENT) if is_marked else None
     return ProviderEvent(
         id=str(body["id"]),
         type=str(body["type"]),

@@ -15,7 +15,7 @@ RefundStatus = Literal["succeeded", "pending", "failed", "cancelled"]
 ChargeStatus = Literal["succeeded", "pending", "failed"]
 EventKind = Literal[
     "refund", "payment_succeeded", "payment_failed", "dispute_opened", "dispute_won",
-    "dispute_lost", "other",
+    "dispute_lost", "page", "other",
 ]  # fmt: skip
 
 # Metadata every refund of ours carries at the provider; look-ups and events go by it.
@@ -143,6 +143,58 @@ class Charged:
 ChargeAnswer: TypeAlias = Charged | Refused | Busy | Uncertain
 
 
+PAGE_METHOD = "payment_page"
+"""The way to pay that is chosen on the provider's own page; `payments.method` of such a one."""
+PageStatus = Literal["open", "complete", "expired"]
+
+
+@dataclass(frozen=True, slots=True)
+class PageOrder:
+    """A page of the provider's on which a buyer is to pay one sum, in minor units.
+
+    `title` says to the buyer what it is for, `reference` is our order's code. Both addresses are
+    ours: one for whoever has paid, one for whoever turns back. All of it is the same each time it
+    is asked for under the same key.
+    """
+
+    key: str
+    amount_minor: int
+    currency: str
+    title: str
+    reference: str
+    success_url: str
+    cancel_url: str
+    expires_at: datetime
+    email: str | None = None
+    language: str = "en"
+    account: str | None = None
+    test_mode: bool = False
+    metadata: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PaymentPage:
+    """A page as the provider has it; `payment` is what was paid on it, if it is known yet.
+
+    `complete` says that the buyer is done, not that the money is in.
+    """
+
+    id: str
+    status: PageStatus
+    url: str | None = None
+    payment: ProviderPayment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The provider has the page; its buyer is to be led to its `url`."""
+
+    page: PaymentPage
+
+
+PageAnswer: TypeAlias = Opened | Refused | Busy | Uncertain
+
+
 @dataclass(frozen=True, slots=True)
 class Funds:
     """What an account has available in one currency, in minor units."""
@@ -190,6 +242,26 @@ class PaymentProvider(Protocol):
         self, mark: str, account: str | None, *, test_mode: bool
     ) -> ProviderPayment | None:
         """Return the payment that bears our mark, if any; raises ``ProviderUnavailable``."""
+        ...
+
+    @property
+    def shortest_page(self) -> timedelta:
+        """For how long a page has to be open at least."""
+        ...
+
+    def open_page(self, order: PageOrder) -> PageAnswer:
+        """Make a page on which a buyer pays, return what is known afterwards; never raises."""
+        ...
+
+    def page_of(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        """Return a page with what was paid on it; raises ``ProviderUnavailable``."""
+        ...
+
+    def close_page(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        """Let nobody pay on a page any more; return how it stands then.
+
+        Raises ``ProviderUnavailable``, also where it is paid already: look it up.
+        """
         ...
 
     def refund(self, order: RefundOrder) -> RefundAnswer:

@@ -13,6 +13,7 @@ from babel.dates import format_datetime
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from meet2be import money
 from meet2be.checkout.cancelling import pay_again
@@ -21,15 +22,18 @@ from meet2be.checkout.errors import (
     BadWish,
     CheckoutError,
     NoPostage,
-    NotOnSale,
     OrderNotInState,
     UnknownOrder,
 )
-from meet2be.checkout.listing import Box, box_of, buyers_view
+from meet2be.checkout.listing import Box, BuyersView, box_of, buyers_view
+from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
+from meet2be.events.models import Event
 from meet2be.events.selling import sale_begins, sale_state
-from meet2be.language import N_, spoken
+from meet2be.language import N_, Message, spoken
+from meet2be.orders.models import Order
+from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
 from meet2be.web.events import event_or_404
 from meet2be.web.security import READ, public, requires, services, tenant_session
@@ -38,6 +42,7 @@ blueprint = Blueprint("checkout", __name__)
 MOST_OF_A_KIND = 10
 LOCALES = {"de": "de-DE", "en": "en-GB"}
 # Tokens of Stripe's test cards: https://docs.stripe.com/testing. No card number is ever typed here.
+PAGE = ((PAGE_METHOD, N_("On the payment provider’s page, which opens next")),)
 TEST_CARDS = (
     ("pm_card_visa", N_("Test card that pays")),
     ("pm_card_chargeDeclined", N_("Test card that is declined")),
@@ -78,18 +83,29 @@ def order(tenant: str, event: str) -> ResponseReturnValue:
         given = request.form
         wish = _wish(box, given)
         try:
-            if not _takes_cards(box) and given.get("method"):
-                raise NotOnSale
+            _check_way(box.event, given.get("method") or PAGE_METHOD)
             placed = place_tx(services().checkout, found.id, box.event.uid, wish)
         except CheckoutError as error:
             return _form(box, given, error), 422
-    return redirect(_page_of(tenant, event, placed.buyer_key or ""), 303)
+    return redirect(_page_of(tenant, event, placed.buyer_key or "", came="new"), 303)
 
 
 @blueprint.get("/t/<tenant>/<event>/orders/<key>")
 @public
 def status(tenant: str, event: str, key: str) -> ResponseReturnValue:
-    """Show a buyer how the order stands; it looks again by itself until that is settled."""
+    """Show a buyer how the order stands; it looks again by itself until that is settled.
+
+    Whoever has just ordered is led on to the provider's page; for whoever comes from there
+    (``came``), the provider is asked what became of it.
+    """
+    known = _tenant_or_404(tenant)
+    with services().database.tenant_session(known.id) as session:
+        view = buyers_view(session, event, key)
+        if view is not None and view.stage == "page":
+            if _came() == "new":
+                return redirect(_action_of(view) or request.path, 303)
+            if _came() == "paid" and look_soon(session, view.order, services().clock.now()):
+                session.commit()
     return _status("checkout/order.html", tenant, event, key)
 
 
@@ -102,6 +118,8 @@ def state(tenant: str, event: str, key: str) -> ResponseReturnValue:
         view = buyers_view(session, event, key)
         if view is not None and view.stage == request.args.get("stage"):
             return "", 204
+        if view is not None and view.stage == "page" and _came() == "new":
+            return "", 200, {"HX-Redirect": _action_of(view)}
     return _status("checkout/state.html", tenant, event, key)
 
 
@@ -112,7 +130,9 @@ def pay(tenant: str, event: str, key: str) -> ResponseReturnValue:
     found = _tenant_or_404(tenant)
     with services().database.tenant_session(found.id) as session:
         try:
-            pay_again(session, services().checkout, key, request.form.get("method", ""))
+            method = request.form.get("method", "")
+            _check_way(_event_of(session, key), method)
+            pay_again(session, services().checkout, key, method)
             session.commit()
         except UnknownOrder:
             abort(404)
@@ -120,7 +140,7 @@ def pay(tenant: str, event: str, key: str) -> ResponseReturnValue:
             session.rollback()
             page = _status("checkout/order.html", tenant, event, key, error)
             return page, 409
-    return redirect(_page_of(tenant, event, key), 303)
+    return redirect(_page_of(tenant, event, key, came="new"), 303)
 
 
 def _tenant_or_404(slug: str) -> Tenant:
@@ -131,13 +151,36 @@ def _tenant_or_404(slug: str) -> Tenant:
     return tenant
 
 
-def _page_of(tenant: str, event: str, key: str) -> str:
-    return url_for("checkout.status", tenant=tenant, event=event, key=key)
+def _page_of(tenant: str, event: str, key: str, came: str) -> str:
+    return url_for("checkout.status", tenant=tenant, event=event, key=key, came=came)
 
 
-def _takes_cards(box: Box) -> bool:
-    """Tell whether a token can be had: in production they come from the provider's own page."""
-    return box.event.test_mode or not services().settings.is_production
+def _came() -> str:
+    """Return from where a buyer comes to the own page: `new`, `paid`, `back`, or anywhere else."""
+    came = request.args.get("came", "")
+    return came if came in {"new", "paid", "back"} else ""
+
+
+def _action_of(view: BuyersView) -> str:
+    result = view.payment.result if view.payment is not None else {}
+    return str(result.get("action_url") or "")
+
+
+def _event_of(session: Session, key: str) -> Event | None:
+    mine = select(Event).join(Order, Order.event_id == Event.id).where(Order.buyer_key == key)
+    return session.scalar(mine)
+
+
+def _check_way(event: Event | None, method: str) -> None:
+    """Raise ``BadWish`` for a way to pay that the page does not offer."""
+    if method not in {way for way, _ in _ways(event)}:
+        raise BadWish("method", Message("Choose how to pay."))
+
+
+def _ways(event: Event | None) -> tuple[tuple[str, str], ...]:
+    """Return how an event's tickets can be paid; test cards only where nothing is real."""
+    is_real = event is None or (not event.test_mode and services().settings.is_production)
+    return PAGE if is_real else PAGE + TEST_CARDS
 
 
 def _numbers(box: Box, given: Mapping[str, str]) -> dict[int, int]:
@@ -225,7 +268,7 @@ def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = No
         ships=any(ticket.is_shipped for ticket, _ in chosen),
         given=given,
         client_key=given.get("client_key") or secrets.token_urlsafe(24),
-        cards=TEST_CARDS if _takes_cards(box) else (),
+        ways=_ways(box.event),
         problem=problem,
         hidden=request.values.get("ticket", "")[:26],
         field="address" if isinstance(problem, NoPostage) else field,
@@ -250,7 +293,6 @@ def _status(
         view = buyers_view(session, event, key)
         if view is None:
             abort(404)
-        action = view.payment.result.get("action_url") if view.payment is not None else None
         return render_template(
             template,
             **_frame(found, view.event),
@@ -259,8 +301,9 @@ def _status(
             total=_money(view.order.total_minor, view.order.currency),
             back=_money(view.paid_back_minor, view.order.currency),
             held_until=_moment(view.order.expires_at, view.event.timezone),
-            action_url=action,
-            cards=TEST_CARDS,
+            action_url=_action_of(view),
+            came=_came(),
+            ways=_ways(view.event),
             problem=problem,
         )
 

@@ -27,7 +27,13 @@ from meet2be.db.tables import load_models
 from meet2be.integrations.guarded_http import Answer
 from meet2be.integrations.payments_stripe import StripeProvider
 from meet2be.mailings.services import Sender
-from meet2be.payments.provider import ChargeAnswer, ChargeOrder
+from meet2be.payments.provider import (
+    ChargeAnswer,
+    ChargeOrder,
+    PageAnswer,
+    PageOrder,
+    PaymentPage,
+)
 from onqueue.testing.clock import FakeClock
 
 # Killed as soon as such a statement has been sent: its transaction is never committed.
@@ -50,7 +56,7 @@ class Doom:
 
 
 class DoomedProvider(StripeProvider):
-    """Stripe, with points before and after a charge."""
+    """Stripe, with points before and after a charge, and around a page to pay on."""
 
     doom: Doom
 
@@ -59,6 +65,17 @@ class DoomedProvider(StripeProvider):
         answer = super().charge(order)
         self.doom.at("after_charge")
         return answer
+
+    def open_page(self, order: PageOrder) -> PageAnswer:
+        self.doom.at("before_page")
+        answer = super().open_page(order)
+        self.doom.at("after_page")
+        return answer
+
+    def page_of(self, ref: str, account: str | None, *, test_mode: bool) -> PaymentPage:
+        page = super().page_of(ref, account, test_mode=test_mode)
+        self.doom.at("after_look")
+        return page
 
 
 class DoomedWarehouse:

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from meet2be.attendees.models import Attendee
+from meet2be.checkout.pages import wake_waiting_tx
 from meet2be.invoices.models import Invoice
 from meet2be.orders.models import Order, StockMove
+from meet2be.payments.provider import PAGE_METHOD
 from support.ordering import Shop
 
 pytestmark = pytest.mark.crash
@@ -81,6 +83,27 @@ def test_whatever_dies_the_order_is_paid_sold_and_told_once(
     keys = [key for key in told.read_text().split() if order.uid in key]
     assert len(keys) in ({2} if point == "after_warehouse" else {1})
     assert len(set(keys)) == 1
+
+
+@pytest.mark.parametrize("point", ["before_page", "after_page", "in_booking"])
+def test_a_worker_that_dies_around_a_page_leads_to_one_page(
+    shop: Shop, work: Work, point: str
+) -> None:
+    """F14: the page is made under the payment's key, and is found again by it."""
+    order = shop.place(shop.wish(shop.ticket(), method=PAGE_METHOD))
+    assert work(shop, order, point) == -signal.SIGKILL
+    shop.of.pass_time(91)
+    assert work(shop, order, "never") == 0
+    (payment,) = shop.of.payments()
+    shop.of.provider.control.pay_page(payment.page_ref or "")
+    # Paid, and the message is lost; whoever looks dies, too.
+    shop.of.pass_time(181)
+    assert wake_waiting_tx(shop.desk) == 1
+    assert work(shop, order, "after_look") == -signal.SIGKILL
+    assert work(shop, order, "never") == 0
+    assert shop.order(order).status == "paid"
+    assert len(shop.charges(order)) == len(shop.of.rows(Attendee)) == 1
+    assert shop.of.refunds() == []
 
 
 def test_a_worker_that_dies_while_taking_back_pays_back_once(shop: Shop, work: Work) -> None:

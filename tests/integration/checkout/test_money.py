@@ -1,10 +1,7 @@
 """Money under trouble: lost answers, pending payments, two tabs, sold out, cancelled in between."""
 
-import json
 import threading
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import pytest
 
@@ -16,27 +13,10 @@ from meet2be.checkout.giving_up import give_up_tx
 from meet2be.checkout.steps import Wait
 from meet2be.orders.models import Order
 from support.ordering import Shop
-from support.simulators import API_KEY
 
 CREATE = "payment_intent.create"
 ASKS = "pm_card_threeDSecure2Required"
 DECLINED = "pm_card_chargeDeclined"
-
-
-def tell(shop: Shop, *types: str) -> list[str]:
-    """Have the provider's messages about payments come in."""
-    request = urllib.request.Request(  # noqa: S310 - our own simulator
-        f"{shop.of.provider.url}/v1/events?limit=50", headers={"Authorization": f"Bearer {API_KEY}"}
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
-        found = json.loads(answer.read())["data"]
-    mine = {payment.uid for payment in shop.of.payments()}
-    wanted = [
-        json.dumps(each).encode()
-        for each in reversed(found)
-        if each["type"] in types and each["data"]["object"]["metadata"].get("m2b_payment") in mine
-    ]
-    return shop.of.tell(*wanted)
 
 
 def provider_id(shop: Shop, number: int = 0) -> str:
@@ -44,17 +24,9 @@ def provider_id(shop: Shop, number: int = 0) -> str:
     return shop.of.payments()[number].provider_ref or ""
 
 
-def act(shop: Shop, verb: Any, *arguments: Any) -> Any:
-    """Call a verb on an order and commit."""
-    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
-        result = verb(session, shop.desk, *arguments)
-        session.commit()
-    return result
-
-
 def again(shop: Shop, order: Order, step: str) -> None:
     """Have a person try a step again."""
-    act(shop, retry_step, order.uid, step, shop.of.admin)
+    shop.act(retry_step, order.uid, step, shop.of.admin)
 
 
 def test_an_answer_lost_after_capture_charges_once(any_shop: Shop) -> None:
@@ -90,12 +62,12 @@ def test_a_declined_card_may_be_replaced_while_the_tickets_are_held(shop: Shop) 
     ticket = shop.ticket()
     order = shop.buy(shop.wish(ticket, method=DECLINED))
     assert (order.status, order.problem, shop.stock(ticket)) == ("pending", "card_declined", (1, 0))
-    act(shop, pay_again, order.buyer_key, "pm_card_visa")
+    shop.act(pay_again, order.buyer_key, "pm_card_visa")
     order = shop.run(order)
     assert (order.status, order.problem) == ("paid", None)
     assert [payment.status for payment in shop.of.payments()] == ["failed", "succeeded"]
     with pytest.raises(OrderNotInState):
-        act(shop, pay_again, order.buyer_key, "pm_card_visa")
+        shop.act(pay_again, order.buyer_key, "pm_card_visa")
 
 
 def test_a_pending_payment_blocks_nobody_and_goes_on_by_its_message(any_shop: Shop) -> None:
@@ -106,7 +78,7 @@ def test_a_pending_payment_blocks_nobody_and_goes_on_by_its_message(any_shop: Sh
     assert shop.steps(order)["process_payment"] == "waiting"
     assert shop.run(order).status == "pending"
     shop.of.provider.control.settle_payment(provider_id(shop))
-    assert tell(shop, "payment_intent.succeeded") == ["payment_succeeded"]
+    assert shop.tell("payment_intent.succeeded") == ["payment_succeeded"]
     assert shop.run(order).status == "paid"
     assert shop.stock(ticket) == (0, 1)
 
@@ -115,10 +87,10 @@ def test_a_pending_payment_that_fails_lets_the_buyer_try_again(shop: Shop) -> No
     """F16."""
     order = shop.run(shop.place(shop.wish(shop.ticket(), method=ASKS)))
     shop.of.provider.control.settle_payment(provider_id(shop), "requires_payment_method")
-    tell(shop, "payment_intent.payment_failed")
+    shop.tell("payment_intent.payment_failed")
     shop.run(order)
     assert shop.steps(order)["process_payment"] == "failed"
-    act(shop, pay_again, order.buyer_key, "pm_card_visa")
+    shop.act(pay_again, order.buyer_key, "pm_card_visa")
     assert shop.run(order).status == "paid"
 
 
@@ -126,10 +98,10 @@ def test_of_two_payments_the_second_is_paid_back(any_shop: Shop) -> None:
     """F17: the one that came later goes back, though it was begun first."""
     shop = any_shop
     order = shop.run(shop.place(shop.wish(shop.ticket(), method=ASKS)))
-    act(shop, pay_again, order.buyer_key, "pm_card_visa")
+    shop.act(pay_again, order.buyer_key, "pm_card_visa")
     assert shop.run(order).status == "paid"
     shop.of.provider.control.settle_payment(provider_id(shop))
-    tell(shop, "payment_intent.succeeded")
+    shop.tell("payment_intent.succeeded")
     for _ in range(2):
         shop.run(order)
         (refund,) = shop.send_refunds()
@@ -146,10 +118,10 @@ def test_of_two_payments_the_second_is_paid_back(any_shop: Shop) -> None:
 def test_of_two_payments_before_the_sale_the_first_that_came_counts(shop: Shop) -> None:
     """F17."""
     order = shop.run(shop.place(shop.wish(shop.ticket(), method=ASKS)))
-    act(shop, pay_again, order.buyer_key, "pm_card_visa")
+    shop.act(pay_again, order.buyer_key, "pm_card_visa")
     shop.run(order, upto="process_payment")
     shop.of.provider.control.settle_payment(provider_id(shop))
-    tell(shop, "payment_intent.succeeded")
+    shop.tell("payment_intent.succeeded")
     assert shop.run(order).status == "paid"
     first, second = shop.of.payments()
     assert second.invoice_id is not None
@@ -179,7 +151,7 @@ def test_money_after_expiry_tries_its_luck(any_shop: Shop, others: int) -> None:
     for _ in range(others):
         shop.buy(shop.wish(ticket))
     shop.of.provider.control.settle_payment(provider_id(shop))
-    tell(shop, "payment_intent.succeeded")
+    shop.tell("payment_intent.succeeded")
     order = shop.run(order)
     if not others:
         assert (order.status, shop.stock(ticket)) == ("paid", (0, 1))
@@ -228,7 +200,7 @@ def test_late_payers_race_for_the_last_ticket(any_shop: Shop) -> None:
         session.commit()
     for number in range(6):
         shop.of.provider.control.settle_payment(provider_id(shop, number))
-    tell(shop, "payment_intent.succeeded")
+    shop.tell("payment_intent.succeeded")
     with ThreadPoolExecutor(6) as pool:
         ended = list(pool.map(shop.run, orders))
     assert sorted(order.status for order in ended) == ["failed"] * 5 + ["paid"]
@@ -258,7 +230,7 @@ def test_a_cancel_in_mid_chain_takes_everything_back(shop: Shop, upto: str) -> N
     """F23."""
     ticket = shop.ticket()
     order = shop.run(shop.place(shop.wish(ticket)), upto=upto)
-    act(shop, cancel_order, order.uid, None, "They asked for it.")
+    shop.act(cancel_order, order.uid, None, "They asked for it.")
     order = shop.run(order)
     shop.send_refunds()
     assert (order.status, shop.stock(ticket)) == ("cancelled", (0, 0))
@@ -276,9 +248,9 @@ def test_a_cancel_in_mid_chain_takes_everything_back(shop: Shop, upto: str) -> N
 def test_money_for_a_cancelled_order_goes_back(shop: Shop) -> None:
     """F23: once, with a mail."""
     order = shop.run(shop.place(shop.wish(shop.ticket(), method=ASKS)))
-    act(shop, cancel_order, order.uid, None, "They asked for it.")
+    shop.act(cancel_order, order.uid, None, "They asked for it.")
     shop.of.provider.control.settle_payment(provider_id(shop))
-    tell(shop, "payment_intent.succeeded")
+    shop.tell("payment_intent.succeeded")
     for _ in range(2):
         shop.run(order)
         shop.send_refunds()
@@ -298,7 +270,7 @@ def test_a_payment_under_way_when_its_order_is_cancelled_is_looked_up(
     shop.of.provider.control.rule(rule, call=CREATE, times=1, status=503)
     order = shop.run(shop.place(shop.wish(ticket)), upto="validate_order")
     assert isinstance(shop.links(order)["process_payment"](), Wait)
-    act(shop, cancel_order, order.uid, None, "They asked for it.")
+    shop.act(cancel_order, order.uid, None, "They asked for it.")
     assert shop.steps(order)["process_payment"] == "doing"
     shop.of.pass_time(11 * 60)
     assert resume_stale_tx(shop.desk) == 1

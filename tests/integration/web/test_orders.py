@@ -6,6 +6,7 @@ import pytest
 
 from meet2be.attendees.models import Attendee
 from meet2be.orders.models import Order
+from meet2be.payments.provider import PAGE_METHOD
 from support.ordering import BERLIN, Shop
 from support.stage import Stage
 
@@ -95,6 +96,47 @@ def test_a_price_that_changed_is_shown_before_anything_is_ordered(stage: Stage, 
     (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
     assert order.total_minor == 5_390
     assert order.placed_from is not None
+
+
+def test_the_buyer_is_led_to_the_payment_page_and_back(stage: Stage, shop: Shop) -> None:
+    buyer = stage.web.anybody()
+    order = shop.place(shop.wish(shop.ticket(), method=PAGE_METHOD))
+    own = f"{address(shop)}/orders/{order.buyer_key}"
+    assert "being completed" in buyer.page(f"{own}?came=new")
+    assert buyer.get(f"{own}/state?stage=working&came=new").status_code == 204
+    shop.run(order)
+    *_, payment = shop.of.payments()
+    led = buyer.get(f"{own}/state?stage=working&came=new")
+    there = f"{shop.of.provider.url}/pay/{payment.page_ref}"
+    assert led.headers["HX-Redirect"] == there
+    assert buyer.get(f"{own}?came=new").location == there
+    back = buyer.page(f"{own}?came=back")
+    assert "Go to the payment page" in back
+    assert there in back
+    shop.of.provider.control.pay_page(payment.page_ref or "")
+    paid = buyer.page(f"{own}?came=paid")
+    assert "We are waiting for your bank" in paid
+    assert "hx-get" in paid
+    shop.run(order)  # the return had the provider asked, before any message
+    assert "Your order is complete" in buyer.get(f"{own}/state?stage=page&came=paid").text
+
+
+def test_in_production_only_the_providers_page_takes_money(
+    stage: Stage, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticket, buyer = shop.ticket(), stage.web.anybody()
+    monkeypatch.setattr(type(stage.web.services.settings), "is_production", True)
+    form = buyer.page(f"{address(shop)}?n{ticket.id}=1")
+    assert "pm_card" not in form
+    fields = {
+        f"n{ticket.id}": "1", f"name{ticket.id}-1": "Ada Arden", "name": "Bea Buyer",
+        "email": "bea@example.org", "client_key": hidden(form, "client_key"),
+        "csrf_token": hidden(form, "csrf_token"),
+    }  # fmt: skip
+    refused = buyer.client.post(address(shop), data=fields | {"method": "pm_card_visa"})
+    assert (refused.status_code, "Choose how to pay" in refused.text) == (422, True)
+    way = hidden(form, "method")
+    assert buyer.client.post(address(shop), data=fields | {"method": way}).status_code == 303
 
 
 def test_what_is_not_on_sale_is_not_told_apart(stage: Stage, shop: Shop) -> None:
