@@ -21,6 +21,7 @@ LONGEST_TEXT: Final = 1000
 # One name: with four in a row a page takes four times as long. For what it lacks fontconfig finds
 # another font by itself; pdf_fonts looks whether there is one for each script.
 FONTS: Final = '"DejaVu Sans"'
+# Every second row is shaded: a line below each cell costs a fourth of all the work.
 _STYLE: Final = """
 @page { size: A4 landscape; margin: 15mm 10mm 13mm;
   @top-left { content: string(title); font: 8pt FONTS; color: #555; }
@@ -28,9 +29,10 @@ _STYLE: Final = """
 html { font: 7.5pt/1.25 FONTS; color: #111; }
 body { string-set: title attr(data-title), about attr(data-about); }
 p.nothing { font-size: 10pt; }
-table { border-collapse: collapse; width: 100%; table-layout: fixed; }
+table { border-collapse: separate; border-spacing: 0; width: 100%; table-layout: fixed; }
 th { text-align: start; background: #eef0f4; border-bottom: .6pt solid #777; }
-td { border-bottom: .3pt solid #ccc; vertical-align: top; }
+td { vertical-align: top; }
+tr:nth-child(even) { background: #f4f5f8; }
 th, td { padding: 2pt 3pt; overflow-wrap: anywhere; }
 td.n { text-align: end; }
 tr { break-inside: avoid; }
@@ -38,16 +40,16 @@ tr { break-inside: avoid; }
 
 
 def page_of(table: Table, chunk: Chunk) -> str:
-    """Return the HTML of some rows."""
+    """Return the HTML of some rows, which is well-formed XML, too: that is read faster."""
     cells = [_column(kind, values, table) for kind, values in zip(table.kinds, chunk, strict=True)]
     rows = "\n".join(f"<tr>{''.join(row)}</tr>" for row in zip(*cells, strict=True))
     nothing = "" if rows else f'<p class="nothing">{escape(table.nothing)}</p>'
     share = 100 / sum(table.widths)
-    widths = "".join(f'<col style="width:{width * share:.2f}%">' for width in table.widths)
+    widths = "".join(f'<col style="width:{width * share:.2f}%"/>' for width in table.widths)
     headings = "".join(f"<th{_direction(text)}>{_text(text)}</th>" for text in table.headings)
     about = " · ".join(value for _label, value in table.about if value)
     return (
-        f'<!doctype html><html lang="{table.language}"><head><meta charset="utf-8">'
+        f'<!DOCTYPE html><html lang="{table.language}"><head><meta charset="utf-8"/>'
         f"<title>{_text(table.title)}</title><style>{_STYLE}</style></head>"
         f'<body data-title="{_text(table.title)}" data-about="{_text(about)}">'
         f"<table><colgroup>{widths}</colgroup><thead><tr>{headings}</tr></thead>"
