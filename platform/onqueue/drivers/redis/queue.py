@@ -18,6 +18,7 @@ from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.tied_queue import TiedQueue
 from onqueue.drivers.redis.ties import is_bound, tie_text
 from onqueue.drivers.redis.wire import Broker, Line, command, packed
+from onqueue.errors import BrokerUnavailable
 from onqueue.quotas import Pause
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ CHUNK = 100
 CHUNK_BYTES = 1 << 20
 CHUNKS_A_TRIP = 10
 QUEUES_A_CALL = 30
+SIZE_ROUNDS = 100
+"""How often the jobs of a queue are counted anew when a worker came meanwhile."""
+
 CANCEL_ROUNDS = 20
 
 
@@ -69,6 +73,7 @@ class RedisQueue(TiedQueue):
         self.config = config
         self._scripts = self._broker.scripts
         self._limits = LimitScripts(self._scripts)
+        self._holders: list[str] = []  # as the last count found them
 
     @property
     def time_offset(self) -> float:
@@ -181,21 +186,17 @@ class RedisQueue(TiedQueue):
     # ---- looking ----
 
     def size(self, queue: str) -> QueueSize:
-        """Return the queue's counts; they are read one after the other, not at one instant."""
+        """Return the queue's counts, all of one instant: no job is between two states."""
         keys = self._keys.queue(queue)
-        ready, lanes, delayed, parked, holders = self._broker.ask(
-            packed(b"LLEN", keys.ready),
-            packed(b"LRANGE", keys.ring, b"$1\r\n0\r\n", b"$2\r\n-1\r\n"),
-            packed(b"ZCARD", keys.delayed),
-            packed(b"SCARD", keys.lodging),
-            packed(b"ZRANGE", self._keys.holders, b"$1\r\n0\r\n", b"$2\r\n-1\r\n"),
-        )
-        if lanes:
-            ready += sum(self._broker.ask(*(packed(b"LLEN", bulk(lane)) for lane in lanes)))
-        held = [packed(b"HVALS", self._keys.holder(h.decode()).held) for h in holders]
-        queues = self._broker.ask(*held) if held else []
-        reserved = sum(names.count(queue.encode()) for names in queues)
-        return QueueSize(ready=ready, delayed=delayed, reserved=reserved, parked=parked)
+        for _ in range(SIZE_ROUNDS):
+            holders = [self._keys.holder(holder) for holder in self._holders]
+            agrees, *found = self._broker.run(self._scripts.size(keys, holders))
+            if agrees:
+                ready, delayed, reserved, parked = found
+                return QueueSize(ready, delayed, reserved, parked)
+            self._holders = [holder.decode() for holder in found]
+        why = f"its workers came and went each of {SIZE_ROUNDS} times that they were asked for"
+        raise BrokerUnavailable(self.name, self._broker.address, why)
 
     def queues(self) -> list[str]:
         """Return the names of the queues that have or had jobs, sorted."""

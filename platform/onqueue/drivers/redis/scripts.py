@@ -337,6 +337,15 @@ class Scripts:
             [of.holder, bulk(job_id), bulk(text), bulk(b"%d" % seconds)],
         )
 
+    def size(self, queue: QueueKeys, holders: Sequence[HolderKeys]) -> Call:
+        """Count a queue's jobs, those of these holders among them."""
+        keys = [queue.ready, queue.ring, queue.delayed, queue.lodging, self.keys.holders]
+        return call(
+            "size",
+            [*keys, *(of.held for of in holders)],
+            [queue.name, *(of.holder for of in holders)],
+        )
+
     def order(self, of: HolderKeys, job_id: bytes, order: bytes) -> Call:
         """Have a holder's parent carry out an order about a job that it holds."""
         keys = self.keys

@@ -6,6 +6,7 @@ import threading
 from multiprocessing.connection import Connection
 
 from onqueue.config import connection_config
+from onqueue.contracts import Burial, QueueSize
 from onqueue.drivers.redis import RedisQueue
 from support.redis_rig import Rig
 
@@ -125,3 +126,40 @@ def test_thousands_that_are_due_at_once_are_brought_in_bounded_steps(broker: Rig
     while jobs := consumer.turn(100, []).jobs:
         got += [job.id for job in jobs]
     assert len(got) == len(ids) - 1
+
+
+def test_no_job_is_between_two_states_while_it_is_counted(broker: Rig) -> None:
+    """Whoever takes jobs and gives them back meanwhile hides none of them."""
+    broker.push(40)
+    over = threading.Event()
+    counted: set[int] = set()
+
+    def juggle() -> None:
+        consumer = broker.consumer()
+        while not over.is_set():
+            jobs = consumer.turn(10, []).jobs
+            if not jobs:
+                continue
+            consumer.release(jobs.pop(), 0.002, attempts=0, exceptions=0)
+            consumer.give_back([job.id for job in jobs])
+
+    thread = threading.Thread(target=juggle)
+    thread.start()
+    try:
+        counted.update(broker.queue.size("default").total for _ in range(300))
+    finally:
+        over.set()
+        thread.join(10)
+    assert counted == {40}
+
+
+def test_a_count_knows_each_worker_that_came_and_went(broker: Rig) -> None:
+    broker.push(3)
+    first, second = broker.consumer(), broker.consumer()
+    first.turn(1, [])
+    assert broker.queue.size("default").reserved == 1
+    second.turn(1, [])
+    assert broker.queue.size("default") == QueueSize(ready=1, reserved=2)
+    broker.leases.bury(first.holder, Burial("exit"))
+    assert broker.queue.size("default") == QueueSize(ready=2, reserved=1)
+    assert broker.queue.size("other").total == 0
