@@ -94,7 +94,9 @@ class RedisConsumer:
         self.coming: Callable[[], int] = self._coming
         """How many jobs that were handed out come yet; who keeps them knows best."""
         self._limits = RedisLimits(self._of, broker, self._line, holder, self._foreseen)
-        self._watch = LaneWatch(broker, config.max_prefetch)
+        self._watch = LaneWatch(
+            broker, self._line, config.max_prefetch, [queue.ring for queue in self._queues]
+        )
         self._pauses: frozenset[Pause] = frozenset()
         self._version_of_pauses = ""
         self._given: set[JobId] = set()  # handed out, not told to have started

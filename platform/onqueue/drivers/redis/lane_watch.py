@@ -1,13 +1,17 @@
-"""Lets a trip bring many jobs of a few lanes, while no other lane has to wait for them."""
+"""Lets a trip bring many jobs of a few lanes, while no other lane has to wait for them.
+
+The server says on the channel of a ring when a lane queues up there, before whoever dispatched has
+an answer. So nobody asks for it while one tenant is alone, and nobody waits for such an answer.
+"""
 
 from __future__ import annotations
 
 import json
 import select
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.scripts import FAIR_TRIP
@@ -17,31 +21,36 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onqueue.contracts import ReservedJob
-    from onqueue.drivers.redis.wire import Broker
+    from onqueue.drivers.redis.wire import Broker, Line
 
-LOOK = 6
-"""Started jobs between two looks: an answer is read one look later, so that nobody waits for it."""
+LOOK = 4
+"""Started jobs between two looks at what was heard."""
 
-PATIENCE_MS = 1000
-"""How long a look that is not answered yet is waited for; then jobs go on without it."""
+
+class _Heard(Protocol):
+    def can_read(self, timeout: float) -> bool: ...
 
 
 class LaneWatch:
-    """Looks, while jobs of a few lanes are run, whether a lane waits that has none of the rest."""
+    """Hears, while jobs of a few lanes are run, whether a lane waits that has none of the rest."""
 
-    def __init__(self, broker: Broker, most: int) -> None:
-        """Let trips grow to `most` jobs while no other lane appears."""
+    def __init__(self, broker: Broker, work: Line, most: int, rings: Sequence[bytes]) -> None:
+        """Let trips grow to `most` jobs while no other lane appears; `work` is the consumer's."""
         self._line = broker.line()
+        self._work = work
+        self._rings = rings
         self._limit = most
         self.most = min(FAIR_TRIP, most)
         """How many jobs of a few lanes the next trip may bring."""
         self.is_on = False
         """Whether `started` wants to hear of each start."""
+        self._poll: select.poll | None = None
+        self._unheard = 0  # answers to the subscription that are due
+        self._news: set[bytes] = set()
         self._lanes: list[bytes] = []
         self._ask = b""
         self._at = 0
         self._round = FAIR_TRIP
-        self._is_asked = False
 
     def stay_short(self) -> None:
         """Let trips bring few jobs only: whoever runs them does not hear of others."""
@@ -49,64 +58,93 @@ class LaneWatch:
 
     def begin(self, jobs: Sequence[ReservedJob], ring: bytes) -> None:
         """Watch over what a trip brought from the lanes of a ring."""
-        self.most = min(self._limit, self.most * 2)
-        if len(jobs) <= FAIR_TRIP:
+        kinds = _kinds(jobs) if len(jobs) >= FAIR_TRIP else set()
+        if not 0 < len(kinds) <= FAIR_TRIP or (b"", False) in kinds:
+            self._stop()  # no trip would be longer if it were heard of others
             return
-        found = [_lane_of(job.tie) for job in jobs]
-        self._lanes = [lane for lane, _ in found]
-        kinds = set(found)
-        self.is_on = (b"", False) not in kinds and len(kinds) <= FAIR_TRIP
+        # What came before this trip was taken may be news no more; what came since is.
+        self._news = set()
+        if self._limit > FAIR_TRIP and self._hears():
+            self.most = min(self._limit, self.most * 2)
+        self.is_on = len(jobs) > FAIR_TRIP
+        if not self.is_on:
+            return
+        self._lanes = [_lane_of(job.tie)[0] for job in jobs]
         # Whoever had a turn a round ago has another with what is left, or in the next trip.
         self._round = len(jobs) if any(is_weighted for _, is_weighted in kinds) else FAIR_TRIP
         # One more than there are of its own: then one of them is another's.
         self._ask = packed(b"LRANGE", ring, bulk(b"0"), bulk(b"%d" % FAIR_TRIP))
         self._at = 0
-        self._hear()
 
     def started(self) -> bool:
         """Take note of a start; True when the rest should go back for another lane's sake."""
         self._at += 1
-        if self._at % LOOK:
+        if self._at % LOOK and not self._news:
             return False
-        left = len(self._lanes) - self._at
-        found = self._hear()
-        if left > LOOK:
-            self._look()
-        else:
-            self.is_on = False
-        if set(found) <= set(self._lanes[max(0, self._at - self._round) :]):
+        is_deaf = not self._hears()
+        if not is_deaf and not self._news:
             return False
-        self.is_on = False
-        self.most = min(FAIR_TRIP, self._limit)
-        return left > 0
+        mine = set(self._lanes[max(0, self._at - self._round) :])
+        strangers, self._news = self._news - mine, set()
+        if not is_deaf and (not strangers or set(self._waiting()) <= mine):
+            return False
+        self._stop()
+        return self._at < len(self._lanes)
 
     def close(self) -> None:
         """Close the line."""
+        self._poll = None
         self._line.drop()
 
-    def _look(self) -> None:
-        if not self._is_asked:
-            try:
-                self._line.send(self._ask)
-                self._is_asked = True
-            except RedisError:  # the next turn tells what became of the broker
-                self._line.drop()
+    def _stop(self) -> None:
+        self.is_on = False
+        self.most = min(FAIR_TRIP, self._limit)
+        if self._poll is not None:
+            self.close()
 
-    def _hear(self) -> list[bytes]:
-        """Return the lanes that waited at the last look; nothing when nobody knows."""
-        found: list[bytes] = []
-        if self._is_asked:
-            try:
-                poll = select.poll()
-                poll.register(self._line.fileno(), select.POLLIN)
-                if poll.poll(PATIENCE_MS):
-                    found = self._line.receive()
-                else:
-                    self._line.drop()
-            except RedisError:
-                self._line.drop()
-            self._is_asked = False
+    def _waiting(self) -> list[bytes]:
+        """Return the lanes that wait; nothing when the broker is away: the next trip tells that."""
+        try:
+            found: list[bytes] = self._work.ask(self._ask)
+        except RedisError:
+            self._work.drop()
+            return []
         return found
+
+    def _hears(self) -> bool:
+        """Read what was said; False while it is not sure that all is heard."""
+        try:
+            if self._poll is None:
+                self._line.send(packed(b"SUBSCRIBE", *self._rings))
+                self._poll, self._unheard = select.poll(), len(self._rings)
+                self._poll.register(self._line.fileno(), select.POLLIN)
+            elif self._poll.poll(0):
+                self._read()
+        except ResponseError:  # an ACL without the channel
+            self.stay_short()
+            self.close()
+        except RedisError:
+            self.close()
+        return self._poll is not None and not self._unheard
+
+    def _read(self) -> None:
+        socket = cast("_Heard", self._line.open())
+        while socket.can_read(0):
+            kind, _, said = self._line.receive()
+            if kind == b"message":
+                self._news.add(said)
+            else:
+                self._unheard -= 1
+
+
+def _kinds(jobs: Sequence[ReservedJob]) -> set[tuple[bytes, bool]]:
+    """Return the lanes of a trip; of many lanes not all."""
+    kinds = set()
+    for job in jobs:
+        kinds.add(_lane_of(job.tie))
+        if len(kinds) > FAIR_TRIP:
+            break
+    return kinds
 
 
 @lru_cache(maxsize=4096)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from secrets import token_hex
+from typing import Any
 
 import pytest
 
@@ -109,6 +110,43 @@ def test_a_tenant_that_comes_while_a_long_trip_of_another_is_run_starts_within_s
     first = [one.id for one in sent].index(started[0].id)
     rest = [one.id for one in sent[first:]]
     assert [job.id for job in started if job.payload == b"A"] == rest, "in their order, each once"
+
+
+def test_nobody_asks_for_others_while_one_tenant_is_alone(rig: Rig) -> None:
+    rig.queue.push_many([of("A") for _ in range(1_000)])
+    consumer = rig.consumer(QUEUE)
+    done = grown(consumer)
+    rig.client.config_resetstat()
+    rig.queue.push(of("A"))
+    while done:
+        done = [job.id for job in run(consumer, done)]
+    asked: Any = rig.client.info("commandstats")
+    trips = asked["cmdstat_evalsha"]["calls"]
+    assert asked["cmdstat_lrange"]["calls"] <= 3 * trips, "each trip looks into the ring itself"
+    assert trips < 12
+
+
+def test_who_cannot_be_told_of_other_lanes_takes_few_jobs_of_a_tenant(rig: Rig) -> None:
+    """A lost subscription, and a user who may listen to nothing."""
+    rig.queue.push_many([of("A") for _ in range(600)])
+    consumer = rig.consumer(QUEUE)
+    done = grown(consumer)
+    rig.client.client_kill_filter(_type="pubsub")
+    jobs = consumer.turn(128, done).jobs
+    started = next(number for number, job in enumerate(jobs, 1) if consumer.mark(None, job.id))
+    assert started < 16
+    consumer.give_back([job.id for job in jobs[started:]])
+    assert len(consumer.turn(128, [job.id for job in jobs[:started]]).jobs) < 16
+    rig.client.execute_command("ACL SETUSER deaf on nopass ~* +@all resetchannels")
+    deaf = Rig(f"{rig.url}&username=deaf&password=x")
+    try:
+        other = deaf.consumer(QUEUE)
+        for _ in range(6):
+            assert len(other.turn(128, []).jobs) < 16
+        deaf.queue.push(of("B"))
+    finally:
+        deaf.close()
+        rig.client.execute_command("ACL DELUSER deaf")
 
 
 def test_who_comes_for_the_second_time_does_not_wait_for_a_long_trip_either(rig: Rig) -> None:

@@ -1,3 +1,4 @@
+-- Includes _lanes
 -- Back to the front, each into its lane if it has one; a lane that had run empty queues up behind the others.
 local function to_front(ids, ready, ties)
   local texts = redis.call('EXISTS', ties) == 1 and redis.call('HMGET', ties, unpack(ids)) or {}
@@ -20,7 +21,7 @@ local function to_front(ids, ready, ties)
   for _, one in ipairs(lanes) do
     local lane, ring, shares = unpack(one.tie.f)
     if redis.call('LPUSH', lane, unpack(one.ids)) == #one.ids then
-      redis.call('RPUSH', ring, lane)
+      queue_up(ring, lane)
       if one.tie.w then redis.call('HSET', shares, lane, one.tie.w) end
     end
   end

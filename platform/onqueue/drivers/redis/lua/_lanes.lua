@@ -1,6 +1,12 @@
+-- Who runs a long trip of other lanes hears of it.
+local function queue_up(ring, lane)
+  redis.call('RPUSH', ring, lane)
+  redis.pcall('PUBLISH', ring, lane)
+end
+
 local function enter_lane(id, fair, weight)
   local lane, ring, shares = unpack(fair)
-  if redis.call('RPUSH', lane, id) == 1 then redis.call('RPUSH', ring, lane) end
+  if redis.call('RPUSH', lane, id) == 1 then queue_up(ring, lane) end
   if weight then redis.call('HSET', shares, lane, weight) end
 end
 
