@@ -4,13 +4,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from jobs.mail_middleware import BACKOFF, Pace, circuit
+from jobs.mail_middleware import BACKOFF, Pace, circuit, delivery_of
 from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
 from meet2be.mailings import courier
 from meet2be.mailings.delivery import MailDeliveries, MailDelivery
 from meet2be.mailings.limits import LIMITER
 from meet2be.queueing import tenant_of
 from onqueue import Job
+from onqueue.errors import RetryUntilPassed
 from onqueue.limits import take_each
 from onqueue.middleware import Middleware
 
@@ -54,15 +55,18 @@ class SendMails(Job):
         except TransportBroken as error:
             courier.tell_broken_tx(delivery, error.text)
             raise
-        if left and not self.should_stop:
+        if left and not self.should_stop:  # with them wait those that had no turn in this second
             raise DeliveryDeferred(f"{len(left)} of {len(self.mails)} recipients", 0, "try later")
         if left or pace.wait is not None:
             self.snooze(pace.wait or 0)
 
     def failed(self, error: BaseException) -> None:
-        """Say on the mails that nobody tries them any more."""
-        deliveries = self.running("failed").service(MailDeliveries)
-        deliveries.of_tenant(tenant_of(self)).give_up(self.mails, str(error))
+        """Say on the mails that nobody tries them any more, unless they have only waited."""
+        delivery = delivery_of(self)
+        again: set[int] = set()
+        if isinstance(error, RetryUntilPassed):
+            again = courier.queue_again_tx(delivery, self.mails)
+        delivery.give_up([mail for mail in self.mails if mail not in again], str(error))
 
     def _may_leave(self, delivery: MailDelivery, pace: Pace, rows: Sequence[Any]) -> Sequence[Any]:
         rows = pace.those_in_time(courier.hold_back_tx(delivery, rows))

@@ -10,12 +10,14 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import ColumnElement, Row, and_, or_, select, update
 from sqlalchemy.orm import Session
 
+from meet2be import facts
 from meet2be.language import Message
 from meet2be.mailings import statements as sql
 from meet2be.mailings.delivery import MailDelivery
+from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.kinds import kind_of
 from meet2be.mailings.limits import free_slot_at, hourly, person_key
 from meet2be.mailings.models import EmailLog, Mail
@@ -162,17 +164,35 @@ def tell_broken_tx(delivery: MailDelivery, reason: str) -> None:
 
 
 def post_again_tx(delivery: MailDelivery, mail_id: int) -> bool:
-    """Give a mail that still waits for its reader's limit a new job; False when it does not.
+    """Give a mail a new job that has only waited, for a limit or a mail server; False else.
 
     A job is not run after its ``retry_until``, however long it was parked.
     """
     with delivery.session() as session:
-        mail = session.get(Mail, mail_id)
-        if mail is None or mail.status != "limited":
+        mail = session.scalar(
+            select(Mail).where(Mail.id == mail_id, or_(Mail.status == "limited", _is_untried()))
+        )
+        if mail is None:
             return False
         _note(session, mail)
         session.commit()
     return True
+
+
+def queue_again_tx(delivery: MailDelivery, mails: Sequence[int]) -> set[int]:
+    """Give those of ``mails`` a new job that nobody tried, as one job's worth; returns them."""
+    with delivery.session() as session:
+        wanted = select(Mail.id).where(Mail.id.in_(mails), _is_untried())
+        untried = tuple(session.scalars(wanted.order_by(Mail.priority, Mail.id)))
+        if untried:
+            facts.note(session, MailsQueued(untried))
+            session.commit()
+    return set(untried)
+
+
+def _is_untried() -> ColumnElement[bool]:
+    tried = select(EmailLog.id).where(EmailLog.mail_id == Mail.id, EmailLog.outcome == "deferred")
+    return and_(Mail.status == "queued", ~tried.exists())
 
 
 def give_up_tx(delivery: MailDelivery, mail_id: int, reason: str) -> None:

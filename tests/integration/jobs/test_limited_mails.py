@@ -206,3 +206,22 @@ def test_a_mail_server_gets_no_more_in_a_second_than_it_takes(
     room.work()
     assert room.mail(singles[-1]).status == "sent"
     assert len(control.messages()) == 11
+
+
+def test_what_had_no_turn_for_a_day_has_not_failed(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D1, D23. Of a wave, those the server put off for so long have; a single mail goes on."""
+    room.deliveries.limits.rate = 2
+    control.rule("defer", subject="a@firma.example")
+    wave(room, *"abcd")
+    room.work()
+    room.post("k0")
+    room.work()
+    assert room.states() == ["queued", "sent", "queued", "queued", "limited"]
+    room.pass_time(24 * HOUR + 60)
+    with hang_jobs(room):
+        for _second in range(3):
+            room.work()
+            room.pass_time(1.1)
+    assert room.states() == ["failed"] + ["sent"] * 4
