@@ -137,7 +137,8 @@ def test_who_cannot_be_told_of_other_lanes_takes_few_jobs_of_a_tenant(rig: Rig) 
     assert started < 16
     consumer.give_back([job.id for job in jobs[started:]])
     assert len(consumer.turn(128, [job.id for job in jobs[:started]]).jobs) < 16
-    rig.client.execute_command("ACL SETUSER deaf on nopass ~* +@all resetchannels")
+    client: Any = rig.client
+    client.execute_command("ACL SETUSER deaf on nopass ~* +@all resetchannels")
     deaf = Rig(f"{rig.url}&username=deaf&password=x")
     try:
         other = deaf.consumer(QUEUE)
@@ -146,7 +147,7 @@ def test_who_cannot_be_told_of_other_lanes_takes_few_jobs_of_a_tenant(rig: Rig) 
         deaf.queue.push(of("B"))
     finally:
         deaf.close()
-        rig.client.execute_command("ACL DELUSER deaf")
+        client.execute_command("ACL DELUSER deaf")
 
 
 def test_who_comes_for_the_second_time_does_not_wait_for_a_long_trip_either(rig: Rig) -> None:
