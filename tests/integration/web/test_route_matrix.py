@@ -239,8 +239,10 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("POST", "/settings/api-tokens/<uid>/revoke"): Access(303, "admin"),
 }
 # Pages about one thing, and which of the stage's things it is.
-THINGS = {"events": "event", "attendees": "attendee", "cancellations": "run", "refunds": "refund",
-          "mail": "mail", "imports": "imported", "orders": "order", "ticket-types": "ticket"}  # fmt: skip
+THINGS = {
+    "events": "event", "attendees": "attendee", "cancellations": "run", "refunds": "refund",
+    "mail": "mail", "imports": "imported", "orders": "order", "ticket-types": "ticket",
+}  # fmt: skip
 SHARED = {"static"}
 # Programs show tokens: their matrix is in api/test_api_matrix.py.
 FOR_PROGRAMS = {"api"}
