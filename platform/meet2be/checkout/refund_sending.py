@@ -208,6 +208,7 @@ def resume_refunds_tx(desk: CheckoutDesk) -> int:
             select(Refund.tenant_id, Refund.id)
             .where(
                 Refund.run_id.is_(None),
+                Refund.settled_at.is_(None),
                 Refund.mode == "auto",
                 Refund.status.in_(("sending", "uncertain")),
                 Refund.lease_until < now - STALE,

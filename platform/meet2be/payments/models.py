@@ -37,6 +37,9 @@ CIRCUIT_STATES = ("closed", "open", "half_open")
 # A refund that did not happen does not stand in the way of another one of the same run.
 _LIVE_REFUND = text("status NOT IN ('failed', 'cancelled')")
 
+# The few that no cancel run looks after and that are not settled: these are swept up.
+_ALONE = text("run_id IS NULL AND settled_at IS NULL")
+
 
 class Payment(Numbered, Named, TenantOwned, Stamped, Base):
     """Money that came in for an order; the unit that is refunded.
@@ -105,6 +108,10 @@ class Refund(Numbered, Named, TenantOwned, Stamped, Base):
         Index(
             "uq_refunds_run_id_payment_id_live", "run_id", "payment_id", unique=True,
             sqlite_where=_LIVE_REFUND, postgresql_where=_LIVE_REFUND,
+        ),
+        Index(
+            "ix_refunds_lease_until_alone", "lease_until",
+            sqlite_where=_ALONE, postgresql_where=_ALONE,
         ),
         Index(None, "tenant_id", "run_id", "status"),
         Index(None, "run_id", "lane", "status"),
