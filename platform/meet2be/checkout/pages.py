@@ -94,7 +94,7 @@ def look_at_payments(
         try:
             page, found = _asked(desk, look)
         except ProviderUnavailable:
-            page, found = None, None
+            page, found = None, None  # it is looked at again later
         with desk.db.tenant_session(tenant_id) as session:
             _write(session, look, page, found, desk.clock.now())
             session.commit()

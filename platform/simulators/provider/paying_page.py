@@ -24,7 +24,7 @@ main{{max-width:26rem;margin:2rem auto;padding:1.5rem;background:#fff;border:1px
 border-radius:12px}}h1{{font-size:1.25rem;margin:0 0 .25rem}}p{{margin:.25rem 0 1rem}}
 button,a.button{{display:block;box-sizing:border-box;width:100%;margin:.5rem 0;padding:.75rem;
 border:1px solid #1f4fd8;border-radius:8px;background:#1f4fd8;color:#fff;font:inherit;
-text-align:center;text-decoration:none}}.plain{{background:#fff;color:#1f4fd8}}
+text-align:center;text-decoration:none}}.plain,a.button.plain{{background:#fff;color:#1f4fd8}}
 .alert{{padding:.75rem;border:1px solid #b3261e;border-radius:8px;color:#8c1d18}}</style></head>
 <body><main><h1>{title}</h1>{body}<p>This page is a simulation. No money moves.</p></main></body>
 </html>"""
