@@ -35,6 +35,7 @@ ROWS = (
     "memory",
     "waiting",
     "features",
+    "webhooks",
     "ties",
 )
 PAGE = ROOT / "docs" / "reference" / "benchmark.md"

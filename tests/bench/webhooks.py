@@ -28,6 +28,7 @@ sys.path[:0] = [str(ROOT / "tests"), str(ROOT)]
 
 from sqlalchemy import select  # noqa: E402
 
+from bench.processes import BenchError  # noqa: E402
 from meet2be.audit.services import SYSTEM  # noqa: E402
 from meet2be.bootstrap import bootstrap  # noqa: E402
 from meet2be.config import Settings, process_environment  # noqa: E402
@@ -97,7 +98,7 @@ def _database(folder: Path, *, postgres: bool) -> Iterator[str]:
         yield server.create_database()
 
 
-def measure(deliveries: int, *, postgres: bool) -> dict[str, float]:
+def measure_delivering(deliveries: int, *, postgres: bool = False) -> dict[str, float]:
     """Return the rate (deliveries a second), its share of the ideal and the worker's CPU (ms)."""
     with (
         TemporaryDirectory(prefix="m2b-", dir="/tmp") as name,
@@ -118,9 +119,9 @@ def measure(deliveries: int, *, postgres: bool) -> dict[str, float]:
         command = [sys.executable, "-m", "workers", "queue", "redis", "--queue=webhooks",
                    f"--concurrency={CONCURRENCY}"]  # fmt: skip
         with subprocess.Popen(command, env=environment, cwd=ROOT) as worker:
-            first, before = ours.recv(), _processor_seconds(worker.pid)
-            last, after = ours.recv(), _processor_seconds(worker.pid)
-            ours.recv()
+            first, before = _told(ours, worker), _processor_seconds(worker.pid)
+            last, after = _told(ours, worker), _processor_seconds(worker.pid)
+            _told(ours, worker)
             times = sorted(ours.recv())
             worker.terminate()
         receivers.join()
@@ -128,6 +129,15 @@ def measure(deliveries: int, *, postgres: bool) -> dict[str, float]:
     rate = (len(times) - 1) / (times[-1] - times[0])
     cpu = (after - before) / (last - first)
     return {"rate": rate, "share": rate / IDEAL, "cpu_ms": 1000 * cpu}
+
+
+def _told(ours: Connection, worker: subprocess.Popen[bytes]) -> int:
+    """Return how many the receivers have counted; raises ``BenchError`` when the worker is gone."""
+    while not ours.poll(1):
+        if worker.poll() is not None:
+            raise BenchError(f"the worker of webhooks ended with {worker.returncode}")
+    counted: int = ours.recv()
+    return counted
 
 
 def _prepare(environment: dict[str, str], url: str, port: int, deliveries: int) -> None:
@@ -179,7 +189,7 @@ def main() -> None:
     parser.add_argument("--deliveries", type=int, default=4000)
     parser.add_argument("--postgres", action="store_true")
     given = parser.parse_args()
-    found = measure(given.deliveries, postgres=given.postgres)
+    found = measure_delivering(given.deliveries, postgres=given.postgres)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
