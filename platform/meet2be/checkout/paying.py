@@ -342,7 +342,7 @@ def _charged(
     if found.status == "succeeded" and payment.status in {"created", "pending", "failed"}:
         payment.status, payment.paid_at = "succeeded", found.created_at
     elif found.status == "pending" and payment.status == "created":
-        payment.status = "pending"
+        payment.status, payment.look_at = "pending", now + FIRST_LOOK
     elif found.status == "failed" and payment.status in {"created", "pending"}:
         payment.status = "failed"
     session.flush()
@@ -351,7 +351,6 @@ def _charged(
         return _by_what_is_known(session, desk, taken, now)
     if payment.status == "failed":
         return _refused(session, taken, found.provider_status, found.provider_status, now)
-    payment.look_at = now + FIRST_LOOK
     taken.step.state, taken.step.lease_until = "waiting", None
     action = {"action_url": found.action_url, "waits_for": found.provider_status}
     taken.step.result = {**taken.step.result, **action}
