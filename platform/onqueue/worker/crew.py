@@ -188,7 +188,7 @@ class Crew:
 
         The guard may be held for as long as a trip takes, so it is not asked for.
         """
-        if self._is_wanted_otherwise or self._is_low:
+        if self._is_wanted_otherwise or self._is_low or self._settlement.is_doubtful:
             return None
         return self._stock.take()
 
@@ -214,6 +214,9 @@ class Crew:
                     self._sleep(runner, max(self._options.sleep, 1.0))
                     self._look_for_reason()
                     continue
+                if self._settlement.is_doubtful:
+                    self._settlement.is_doubtful = False
+                    self._return_held()
                 if self._is_low:
                     self._fetch()
                 reserved = self._stock.take()

@@ -10,6 +10,7 @@ from onqueue.payload import plan_of
 from onqueue.plans import ChainEdit, Claim, Tie
 from onqueue.worker.prefetch import Prefetch
 from onqueue.worker.shared import Exit
+from support.child_crew import CrewBench
 from support.child_loop import Bench, hearing
 
 RUNS: list[str] = []
@@ -120,10 +121,13 @@ def test_what_a_link_adds_goes_with_its_end_and_not_with_a_release(
     assert first.tie == LINK and first.connection == ""
 
 
+@pytest.mark.parametrize("runners", [0, 1], ids=["alone", "in a thread"])
 def test_what_was_reserved_with_a_member_that_fails_goes_back_to_be_looked_at_anew(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
+    runners: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """C57."""
+    RUNS.clear()
+    bench = CrewBench(1) if runners else Bench()
     monkeypatch.setattr(Prefetch, "want", lambda *_: 8)
     put(bench, Tied("a"), MEMBER)
     failing = put(bench, Tied("b", "fail"), MEMBER)
