@@ -29,7 +29,7 @@ log = logging.getLogger("onqueue.worker")
 class Errand:
     """What a parent gives a child to do; `started` (monotonic) and `jobs_before` are the worker's.
 
-    With `only` the child fails those doomed jobs and ends.
+    With `only` the child fails those doomed jobs and ends; it ends after `most` jobs (0: not so).
     """
 
     connection: str
@@ -39,6 +39,7 @@ class Errand:
     started: float
     jobs_before: int = 0
     only: tuple[JobId, ...] = ()
+    most: int = 0
 
 
 class Lifeline:

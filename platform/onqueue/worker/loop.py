@@ -52,8 +52,12 @@ class Loop:
         started: float,
         jobs_before: int = 0,
         longest_wait: float = 5.0,
+        most: int = 0,
     ) -> None:
-        """`started` (monotonic) and `jobs_before` are the worker's, over all its children."""
+        """`started` (monotonic) and `jobs_before` are the worker's, over all its children.
+
+        After `most` jobs (0: never) the process is replaced.
+        """
         self._looping = events.Looping(connection, queues)
         self._options = options
         self._clock = clock
@@ -65,6 +69,7 @@ class Loop:
         self._started = started
         self._jobs_before = jobs_before
         self._longest_wait = longest_wait
+        self._most = most
         self._prefetch = Prefetch(1 if options.rest else shared.prefetch)
         self._is_empty = False
         self._slot = shared.slots[0]
@@ -82,7 +87,7 @@ class Loop:
     def run(self) -> tuple[Exit, StopReason | None]:
         """Work until there is a reason to stop; return how the child ends."""
         try:
-            while (reason := self._reason_to_stop()) is None and not self._runner.must_recycle:
+            while (reason := self._reason_to_stop()) is None and not self._is_worn_out:
                 if self._shared.should_pause:
                     self._doze(max(self._options.sleep, 1.0))
                     continue
@@ -115,6 +120,12 @@ class Loop:
 
     # ---- between jobs ----
 
+    @property
+    def _is_worn_out(self) -> bool:
+        """Whether another process is to go on."""
+        has_done_all = bool(self._most) and self._shared.finished >= self._most
+        return has_done_all or self._runner.must_recycle
+
     def _reason_to_stop(self) -> StopReason | None:
         now = Situation(
             interrupted=self._shared.should_stop,
@@ -131,6 +142,9 @@ class Loop:
             events.tell(events.looping, self._looping)
         limit = self._options.job_limit
         left = limit - self._jobs_before - self._shared.finished if limit else None
+        if self._most:
+            to_do = self._most - self._shared.finished
+            left = to_do if left is None else min(left, to_do)
         try:
             turn = self._settlement.turn(self._prefetch.want(left))
         except BrokerUnavailable:  # which reaches this only when the worker is to stop

@@ -86,6 +86,7 @@ class Outfit:
             started=errand.started,
             jobs_before=errand.jobs_before,
             longest_wait=self._longest_wait,
+            most=errand.most,
         )
 
     def crew(self) -> Crew:

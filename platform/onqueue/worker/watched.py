@@ -80,10 +80,12 @@ def burial_of(child: Child, verdict: Callable[[Running], Guilt]) -> Burial:
 
     `verdict` says what becomes of a job that had to be killed. One that had ended by the time the
     kill arrived is innocent, and so is whatever runs in its place: those keep their attempts.
+    Of several that ran when the process died nobody knows whose fault it was: to none of them it
+    counts as a death, and they are run one at a time before others.
     """
-    cause = _BURIALS.get(child.shared.exit) or child.killed
-    if cause is None:
-        return Burial("death")
+    cause = _BURIALS.get(child.shared.exit) or child.killed or Burial("death")
+    if cause.kind == "death" and len(child.shared.running()) > 1:
+        return Burial("lapsed")
     if cause.kind not in {"timeout", "memory"}:
         return cause
     guilty = still_running(child.overran, child.shared.running())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
 
 from onqueue import events
@@ -78,6 +79,7 @@ class Worker:
         self._deaths_in_a_row = 0
         self._broker_lost = False
         self._doomed: tuple[JobId, ...] = ()
+        self._suspects = 0  # jobs of which one killed its process: run one at a time
 
     def run(self) -> StopReason:
         """Work until there is a reason to stop.
@@ -146,17 +148,20 @@ class Worker:
         holder = self._reach(self._leases.open)
         if holder is None:
             return None
-        runners = 1 if only else self._options.concurrency
+        suspects, self._suspects = self._suspects, 0
+        options = replace(self._options, concurrency=1) if suspects or only else self._options
+        runners = options.concurrency
         shared = Shared(self._queue.config.max_prefetch, runners)
         shared.vouch(sent + self._queue.config.lease * TRUST)
         errand = Errand(
             self._name,
             self._queues,
             holder,
-            self._options,
+            options,
             self._started,
             jobs_before=self._jobs,
             only=only,
+            most=suspects,
         )
         reader, writer = os.pipe()
         os.set_blocking(reader, False)
@@ -192,6 +197,9 @@ class Worker:
         if burial is None:
             return
         in_flight = self._reach(lambda: self._leases.bury(child.holder, burial)) or []
+        died = child.killed is None and child.shared.exit is not Exit.LEASE_LOST
+        if died and burial.kind == "lapsed":
+            self._suspects = len(in_flight)
         fates = {guilt.job_id: guilt for guilt in burial.guilty}
         overran = {running.job_id: running for running in child.overran}
         for reserved in in_flight:

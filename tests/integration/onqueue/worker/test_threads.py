@@ -11,7 +11,7 @@ import pytest
 from onqueue import dispatch_many
 from support.servers import private_valkey
 from support.thread_jobs import AsyncLinger, Linger, Stage
-from support.worker_jobs import HoldInterpreter, Quick
+from support.worker_jobs import Die, HoldInterpreter, Quick
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -159,3 +159,14 @@ def test_a_worker_that_is_to_stop_when_empty_says_so_when_its_broker_goes_away(
             assert _ended(stage) == 1
         finally:
             stage.close()
+
+
+def test_a_job_that_kills_its_process_takes_no_neighbour_with_it(stage: Stage) -> None:
+    """Who killed a process with several jobs nobody knows, so each of them is run alone."""
+    job_id = Die("d", "kill").dispatch()
+    dispatch_many([Linger(f"n{number}", 0.1) for number in range(5)])
+    stage.work()
+    stage.wait_for("failed:JobPoisoned", 1)
+    stage.until(stage.is_empty)
+    assert {line.label for line in stage.lines("end")} == {f"n{number}" for number in range(5)}
+    assert [(one, error) for one, error, _ in stage.failures()] == [(job_id, "JobPoisoned")]
