@@ -89,6 +89,9 @@ class Listener:
         """Work until a signal says so, or the worker ends for good; return its exit code."""
         with ParentSignals() as signals:
             known = sources(self._places)
+            if not known:
+                places = ", ".join(map(str, self._places))
+                log.warning("there is no Python file to watch in %s, so no change is seen", places)
             self._start()
             poller = select.poll()
             poller.register(signals.wakeup, select.POLLIN)

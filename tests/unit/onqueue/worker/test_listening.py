@@ -3,7 +3,9 @@
 import os
 from pathlib import Path
 
-from onqueue.worker.listening import sources, worker_command
+import pytest
+
+from onqueue.worker.listening import Listener, sources, worker_command
 
 
 def test_python_files_are_watched_but_not_those_that_nobody_edits(tmp_path: Path) -> None:
@@ -37,3 +39,13 @@ def test_the_worker_gets_the_same_command_line_but_for_the_listeners_own_options
         "redis",
         "--queue=listen",
     ]
+
+
+def test_a_place_with_nothing_to_watch_is_told_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Or whoever waits for a change to be taken up waits forever."""
+    (tmp_path / "notes.txt").write_text("")
+    listener = Listener(["true"], [tmp_path], poll=0.01, ends_with_worker=True)
+    assert listener.run() == 0
+    assert f"no Python file to watch in {tmp_path}" in caplog.text
