@@ -45,6 +45,13 @@ def _weighed(given: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[int, ...]]:
     return tuple(names), tuple(weights)
 
 
+def _warn_of_weights(queues: tuple[str, ...]) -> None:
+    """Warn of queues called like `a:3`, which they may be, where weights were meant."""
+    for name in queues:
+        if name.rpartition(":")[2].isdecimal() and ":" in name:
+            log.warning("queue %r is served by that name: with --weighted it has a weight", name)
+
+
 def _spans(_context: click.Context, _parameter: click.Parameter, given: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in given.split(","))
@@ -80,6 +87,8 @@ def _work(
     _log_to_stderr(verbose)
     if weighted:
         given["queues"], given["weights"] = _weighed(given["queues"])
+    else:
+        _warn_of_weights(given["queues"])
     options = WorkerOptions(connection=connection, **given)
     reason = Worker(get_manager(), options).run()
     log.info("worker stopped: %s", reason.value)

@@ -29,6 +29,16 @@ def test_a_weight_that_is_none_is_an_error(
     assert "--queue=a:3,b:1" in " ".join(result.output.split())
 
 
+def test_a_weight_without_weights_being_asked_for_is_told_of(
+    run: Run, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It may be the queue's name; that nothing is served then should not be a riddle."""
+    run("work", "--queue=exports:3,mail:x,default", "--timeout=-1")
+    assert [record.getMessage() for record in caplog.records] == [
+        "queue 'exports:3' is served by that name: with --weighted it has a weight"
+    ]
+
+
 def test_to_watch_a_place_that_is_not_there_is_an_error(run: Run) -> None:
     result = run("listen", "--watch", "/nonexistent")
     assert result.exit_code == 2
