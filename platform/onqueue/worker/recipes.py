@@ -23,6 +23,7 @@ class Recipe:
     """What is worked out once for each job class, so that a run is short."""
 
     __slots__ = (
+        "_last",
         "expected",
         "has_hook",
         "has_middleware",
@@ -42,8 +43,16 @@ class Recipe:
         self.has_hook = job_class.failed is not Job.failed
         self.hears_stop = job_class.interrupted is not Job.interrupted
         self.is_injected = bool(dependencies(job_class))
-        self.expected = float("inf")
-        """Seconds the last run took; nobody knows before the first."""
+        self.expected = self._last = float("inf")
+        """Seconds a run takes; nobody knows before the first."""
+
+    def learn(self, seconds: float) -> None:
+        """Take in how long a run took.
+
+        One that waited long, for a processor or for an answer, tells nothing of the next.
+        """
+        self.expected = min(seconds, self._last)
+        self._last = seconds
 
 
 @dataclass(slots=True)

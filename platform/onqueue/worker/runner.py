@@ -85,7 +85,8 @@ class Runner:
             settlement.tell_processing(attempt)
         result = self._run(attempt, started)
         ended = self._clock.monotonic()
-        recipe.expected = duration = ended - started
+        duration = ended - started
+        recipe.learn(duration)
         if duration >= LONG_RUN:
             self.is_quiet = True
         if result is RETURNED and attempt.ends_plainly and attempt.error is None:

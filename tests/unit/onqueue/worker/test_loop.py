@@ -20,6 +20,7 @@ from onqueue.errors import (
     TimeoutExceeded,
     UnreadablePayload,
 )
+from onqueue.worker.recipes import Recipe
 from onqueue.worker.settlement import Settlement
 from onqueue.worker.shared import Exit
 from onqueue.worker.stopping import StopReason
@@ -738,3 +739,12 @@ def test_what_is_done_is_confirmed_before_a_job_that_may_be_slow(bench: Bench) -
     bench.run()
     told = bench.consumer.told
     assert told.index(("done", *ids[1:])) < told.index(("mark", None, late))
+
+
+def test_one_long_run_among_short_ones_lets_the_next_expect_a_short_one() -> None:
+    recipe = Recipe(Work)
+    expected = []
+    for seconds in (0.001, 0.1, 0.001, 0.2, 0.3, 0.002):
+        recipe.learn(seconds)
+        expected.append(recipe.expected)
+    assert expected == [0.001, 0.001, 0.001, 0.001, 0.2, 0.002]
