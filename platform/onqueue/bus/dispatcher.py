@@ -22,7 +22,7 @@ from onqueue.options import seconds
 from onqueue.payload import Plan, option, plan_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     from onqueue.bus.planning import BatchSketch, ChainSketch
@@ -50,11 +50,14 @@ class Route:
 class Dispatcher:
     """Puts jobs on the queues of one manager."""
 
-    def __init__(self, manager: QueueManager) -> None:
-        """Dispatch by the manager's settings."""
+    def __init__(self, manager: QueueManager, inherited: Mapping[str, str] | None = None) -> None:
+        """Dispatch by the manager's settings.
+
+        What is `inherited` travels with jobs, too, where the manager's context says nothing of it.
+        """
         self._manager = manager
         self._time = manager.clock.time
-        self._context = manager.context
+        self._context = inheriting(manager.context, inherited)
         self._keys = manager.keys
         self._sender = Sender(manager)
         self._starter = Starter(manager, self, self._sender)
@@ -234,6 +237,15 @@ class Dispatcher:
             is_durable=is_durable,
             tenant=context.get("tenant"),
         )
+
+
+def inheriting(
+    own: Callable[[], Mapping[str, str]] | None, inherited: Mapping[str, str] | None
+) -> Callable[[], Mapping[str, str]] | None:
+    """Return what tells the context of a dispatch, None when there is none."""
+    if not inherited:
+        return own
+    return lambda: {**inherited, **(own() if own is not None else {})}
 
 
 def dispatcher_of(manager: QueueManager) -> Dispatching:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from onqueue.bus.announcing import BATCH, HOME
 from onqueue.bus.batch import Batch
 from onqueue.bus.chain import Chain
-from onqueue.bus.dispatcher import Dispatcher
+from onqueue.bus.dispatcher import Dispatcher, inheriting
 from onqueue.bus.home import Home
 from onqueue.bus.planning import Planner, settled_links
 from onqueue.bus.rehearsal import Rehearsal
@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
     from onqueue.bus.chain import Link
     from onqueue.job_context import JobContext
+
+
+TENANT = "tenant"
+"""Under which name a context tells whose job it is."""
 
 
 class OfManager:
@@ -44,12 +48,18 @@ class OfManager:
         return Rehearsal()
 
     def link(self, context: JobContext, links: Sequence[Link], *, front: bool) -> None:
-        """Note links for the run's chain; raises `NotBatchable` when it is in none."""
+        """Note links for the run's chain; raises `NotBatchable` when it is in none.
+
+        They bear the run's tenant unless they are dispatched for another one.
+        """
         if context.tie is None or not context.tie.chain:
             raise NotBatchable(f"Job {context.job_id} is no link of a chain that could be changed")
         manager = current_manager()
-        about = manager.context() if manager.context is not None else {}
-        planner = Planner(Dispatcher(manager), manager.default, manager.clock.now(), about)
+        tenant = {TENANT: context.context[TENANT]} if TENANT in context.context else {}
+        tell = inheriting(manager.context, tenant)
+        dispatcher = Dispatcher(manager, tenant)
+        about = tell() if tell is not None else {}
+        planner = Planner(dispatcher, manager.default, manager.clock.now(), about)
         home = Home(
             connection=context.connection,
             queue=context.queue,

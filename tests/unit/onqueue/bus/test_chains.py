@@ -10,6 +10,7 @@ import onqueue
 from onqueue import Job, QueueManager, batch, chain
 from onqueue.bus import after_response
 from onqueue.bus.plan_codec import plan_from, plan_parts
+from onqueue.connections import current_manager
 from onqueue.errors import (
     ConfigurationError,
     MemberFailed,
@@ -54,6 +55,26 @@ class Link(Job):
                 self.append_to_chain(Link(f"{self.label}1"), batch([Link(f"{self.label}2")]))
             case _:
                 """Nothing more."""
+
+
+class Whose(Job):
+    name = "test_chains.whose"
+
+    def handle(self) -> None:
+        RAN.append(self.tenant)
+
+
+class Extends(Job):
+    """As in a worker, where nobody says for whom a dispatch is."""
+
+    name = "test_chains.extends"
+
+    def handle(self) -> None:
+        current_manager().context = None
+        self.prepend_to_chain(Whose(), batch([Whose()]))
+        self.append_to_chain(Whose())
+        current_manager().context = lambda: {"tenant": "8"}
+        self.append_to_chain(Whose())
 
 
 class Owned(Link):
@@ -384,3 +405,8 @@ def test_a_link_that_belongs_elsewhere_takes_the_rest_with_it(manager: QueueMana
     assert RAN == ["a"]
     plan = planned(manager, "other")
     assert len(plan.links) == 2
+
+
+def test_what_is_added_to_a_chain_is_for_the_tenant_of_the_run_unless_another_is_named() -> None:
+    chain([Extends(), Whose()]).dispatch()
+    assert RAN == ["7", "7", "7", "7", "8"]
