@@ -1,15 +1,20 @@
 """One thing of each kind that addresses of the API name."""
 
 import io
+from datetime import timedelta
 
 from sqlalchemy import select
 
 from meet2be.audit.services import Actor
 from meet2be.bootstrap import Services
-from meet2be.exports.services import request_export
+from meet2be.db.columns import new_uid
+from meet2be.events.models import TicketType
+from meet2be.exports import schedules
+from meet2be.exports.services import request_export, save_preset
 from meet2be.exports.spec import ExportSpec
 from meet2be.imports import services as imports
 from meet2be.payments.models import Refund
+from meet2be.tenancy.models import Invitation
 from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint
 from meet2be.webhooks.models import WebhookDelivery
 from meet2be.webhooks.replaying import send_test
@@ -40,6 +45,17 @@ def things_of(services: Services, made: Conference) -> dict[str, str]:
         delivery = send_test(session, bench, endpoint.uid)
         session.flush()
         refund = session.scalars(select(Refund.uid)).first()
+        kind = session.scalars(select(TicketType.uid).where(TicketType.event_id == made.event.id))
+        preset = save_preset(session, person.id, "kept", ExportSpec(), actor)
+        plan = schedules.Plan("daily", "daily", 0, 1, "07:30", "UTC")
+        schedule = schedules.create(session, made.event, ExportSpec(), plan, person.id, actor, now)
+        invitation = Invitation(
+            email="asked@example.org", email_norm="asked@example.org", role="viewer",
+            locale="en-GB", token_hash=new_uid(), sent_at=now, expires_at=now + timedelta(days=1),
+        )  # fmt: skip
+        session.add(invitation)
+        session.flush()
+        ticket_type = kind.first() or ""
         assert session.scalar(select(WebhookDelivery.id)) is not None
         session.commit()
     return {
@@ -54,4 +70,9 @@ def things_of(services: Services, made: Conference) -> dict[str, str]:
         "delivery_uid": delivery,
         "order_uid": made.orders[0].order.uid,
         "step": "send_confirmation",
+        "ticket_type_uid": ticket_type,
+        "preset_uid": preset.uid,
+        "schedule_uid": schedule.uid,
+        "member_uid": person.uid,
+        "invitation_uid": invitation.uid,
     }

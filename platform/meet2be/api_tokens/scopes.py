@@ -24,12 +24,16 @@ SCOPES: Final = {
     scope.key: scope
     for scope in (
         Scope("events:read", N_("See events and their tickets"), "viewer"),
+        Scope("events:write", N_("Make, change and publish events and their tickets"), "organiser"),
         Scope("attendees:read", N_("See attendees"), "viewer"),
         Scope("cancellations:read", N_("See cancellations and how far they are"), "viewer"),
         Scope("cancellations:preview", N_("Preview cancellations"), "organiser"),
         Scope("cancellations:write", N_("Confirm, pause, resume and abort cancellations"), "admin"),
         Scope("refunds:read", N_("See refunds"), "viewer"),
+        Scope("refunds:write", N_("Look refunds up at the provider and try them again"), "admin"),
         Scope("mails:read", N_("See mails that were sent"), "viewer"),
+        Scope("mails:write", N_("Withdraw mails and send copies"), "organiser"),
+        Scope("mails:decide", N_("Decide about mails nobody knows the fate of"), "admin"),
         Scope("notifications:read", N_("See notifications"), "viewer"),
         Scope("notifications:write", N_("Mark notifications as read"), "viewer"),
         Scope("exports:read", N_("See and download exports"), "organiser"),
@@ -39,8 +43,17 @@ SCOPES: Final = {
         Scope("webhooks:read", N_("See webhook endpoints and deliveries"), "admin"),
         Scope("webhooks:write", N_("Change webhook endpoints and send again"), "admin"),
         Scope("orders:read", N_("See orders"), "organiser"),
-        Scope("orders:write", N_("Send orders' mails again and refund orders"), "organiser"),
+        Scope(
+            "orders:write",
+            N_("Place orders, send their mails again, refund and cancel them"),
+            "organiser",
+        ),
         Scope("figures:read", N_("See an event's figures"), "viewer"),
+        Scope("figures:write", N_("Have figures made anew"), "organiser"),
+        Scope("members:read", N_("See members and open invitations"), "admin"),
+        Scope("members:write", N_("Invite people, change roles, remove members"), "admin"),
+        Scope("settings:read", N_("See the organisation's settings"), "admin"),
+        Scope("settings:write", N_("Change the organisation's settings"), "admin"),
     )
 }
 

@@ -22,7 +22,7 @@ from meet2be.web.security import public
 ROOT: Final = "/api/v1"
 AREAS: Final = (
     "account", "events", "attendees", "cancellations", "refunds", "mails", "notifications",
-    "exports", "imports", "webhooks", "orders", "figures",
+    "exports", "export_plans", "imports", "webhooks", "orders", "figures", "members", "settings",
 )  # fmt: skip
 
 for _area in AREAS:

@@ -29,10 +29,13 @@ AREAS: Final[Mapping[str, str]] = {
     "mails": "Mails",
     "notifications": "Notifications",
     "exports": "Exports",
+    "export_plans": "Kept selections and regular exports",
     "imports": "Imports",
     "webhooks": "Webhooks",
     "orders": "Orders",
     "figures": "Figures of an event",
+    "members": "Members and invitations",
+    "settings": "Settings of the organisation",
 }
 _NAME: Final = re.compile(r"Page_(\w+?)_(?![a-z])")
 RATE_HEADERS: Final = {

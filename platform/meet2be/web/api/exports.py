@@ -15,7 +15,7 @@ from meet2be.exports.columns import COLUMNS
 from meet2be.exports.exporters import exporters
 from meet2be.exports.models import Export
 from meet2be.exports.remains import remove_file
-from meet2be.exports.spec import read_spec, usual_spec
+from meet2be.exports.spec import ExportSpec, read_spec, usual_spec
 from meet2be.exports.telling import said_again
 from meet2be.language import said
 from meet2be.web.api.calls import Call
@@ -119,14 +119,7 @@ def create_export(call: Call, event_uid: str, body: ExportWish) -> ExportTold:
     event = find_event(call.writing, event_uid)
     if event is None:
         raise Problem("not_found")
-    usual = usual_spec(call.caller.tenant_locale, event.timezone)
-    given: dict[str, Any] = {
-        name: value
-        for name, value in body.model_dump(exclude={"columns", "q"}).items()
-        if value is not None
-    }
-    columns = list(usual.columns) if body.columns is None else body.columns
-    spec = read_spec({**given, "words": body.q}, columns, tuple(exporters()), usual)
+    spec = spec_of(call, body, event.timezone)
     person = call.caller.user_id
     asked = verbs.request_export(call.writing, event, spec, person, call.actor, call.now)
     call.writing.flush()
@@ -168,7 +161,7 @@ def download_export(call: Call, export_uid: str, query: LinkQuery) -> Download:
 def cancel_export(call: Call, export_uid: str) -> ExportTold:
     """Stop an export that waits or runs; nothing of it is kept."""
     verbs.cancel(call.writing, export_uid, call.actor, call.now)
-    return _after(call, export_uid)
+    return export_after(call, export_uid)
 
 
 @operation("POST", "/exports/<export_uid>/again", "exports:write", status=202,
@@ -176,7 +169,7 @@ def cancel_export(call: Call, export_uid: str) -> ExportTold:
 def repeat_export(call: Call, export_uid: str) -> ExportTold:
     """Make the same export anew."""
     asked = verbs.ask_again(call.writing, export_uid, call.caller.user_id, call.actor, call.now)
-    return _after(call, asked.export.uid)
+    return export_after(call, asked.export.uid)
 
 
 @operation("DELETE", "/exports/<export_uid>", "exports:write")
@@ -187,7 +180,20 @@ def delete_export(call: Call, export_uid: str) -> None:
     remove_file(call.services.store, key)  # else the sweep does it
 
 
-def _after(call: Call, uid: str) -> ExportTold:
+def spec_of(call: Call, body: ExportWish, timezone: str) -> ExportSpec:
+    """Return what a wish asks for; what it leaves out is as usual in that zone."""
+    usual = usual_spec(call.caller.tenant_locale, timezone)
+    given: dict[str, Any] = {
+        name: value
+        for name, value in body.model_dump(include=set(ExportWish.model_fields)).items()
+        if value is not None and name not in {"columns", "q"}
+    }
+    columns = list(usual.columns) if body.columns is None else body.columns
+    return read_spec({**given, "words": body.q}, columns, tuple(exporters()), usual)
+
+
+def export_after(call: Call, uid: str) -> ExportTold:
+    """Return an export as it stands after a verb."""
     call.writing.flush()
     found = listing.export_with_event(call.writing, uid)
     if found is None:

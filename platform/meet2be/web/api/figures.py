@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from datetime import date
 
+from meet2be import facts
+from meet2be.events.facts import EventDataStale
 from meet2be.figures.listing import CurrencyFigures, figures_of
 from meet2be.web.api.calls import Call
 from meet2be.web.api.events import event_of
 from meet2be.web.api.operations import operation
-from meet2be.web.api.schemas import Moment, Told
+from meet2be.web.api.schemas import Done, Moment, Told
 
 
 class SpanTold(Told):
@@ -75,3 +77,12 @@ def _told(figures: CurrencyFigures) -> FiguresOfCurrency:
             for ticket, row in figures.tickets
         ],
     )
+
+
+@operation("POST", "/events/<event_uid>/figures", "figures:write", status=202)
+def recompute_figures(call: Call, event_uid: str) -> Done:
+    """Have an event's figures made anew, in the background."""
+    event = event_of(call, event_uid)
+    facts.note(call.writing, EventDataStale(event.uid))
+    call.writing.connection()
+    return Done(status="accepted")

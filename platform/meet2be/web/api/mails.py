@@ -1,4 +1,4 @@
-"""Mails: what was sent, what was not, and why."""
+"""Mails: what was sent, what was not, and why; withdrawn, sent once more, decided about."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from meet2be.mailings import listing
+from meet2be.mailings import actions, listing
+from meet2be.mailings.decisions import decide_uncertain
 from meet2be.mailings.models import Mail
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import ListQuery, Moment, Page, Since, Told, Uid
+from meet2be.web.api.schemas import Given, ListQuery, Moment, Page, Since, Text, Told, Uid
 
 Status = Literal[
     "held", "queued", "limited", "sending", "sent", "uncertain", "failed", "suppressed",
@@ -63,6 +64,15 @@ class MailWithText(MailTold):
     tries: list[TryTold]
 
 
+class MailDecision(Given):
+    """What somebody knows of a mail whose fate nobody knew."""
+
+    decision: Literal["sent", "again"] = Field(
+        description="`sent`: it was sent. `again`: it is sent once more, and may come twice."
+    )
+    reason: Annotated[Text, Field(min_length=1, max_length=2000)]
+
+
 @operation("GET", "/mails", "mails:read")
 def list_mails(call: Call, query: MailQuery) -> Page[MailTold]:
     """List mails, the newest first."""
@@ -84,6 +94,35 @@ def get_mail(call: Call, mail_uid: str) -> MailWithText:
         body_text=None if mail.sensitive else mail.body_text,
         tries=[TryTold.model_validate(each) for each in listing.log_of(call.reading, mail)],
     )
+
+
+@operation("POST", "/mails/<mail_uid>/decision", "mails:decide", problems=("conflict",))
+def decide_mail(call: Call, mail_uid: str, body: MailDecision) -> MailTold:
+    """Say what became of an uncertain mail; the reason goes into the audit log."""
+    recorder = call.services.deliveries.recorder
+    mail = decide_uncertain(
+        call.writing, recorder, mail_uid, body.decision, body.reason, call.actor, call.now
+    )
+    call.writing.flush()
+    return MailTold(**_fields(mail))
+
+
+@operation("POST", "/mails/<mail_uid>/cancel", "mails:write", problems=("conflict",))
+def cancel_mail(call: Call, mail_uid: str) -> MailTold:
+    """Withdraw a mail that has not left."""
+    recorder = call.services.deliveries.recorder
+    mail = actions.cancel(call.writing, recorder, mail_uid, call.actor, call.now)
+    call.writing.flush()
+    return MailTold(**_fields(mail))
+
+
+@operation("POST", "/mails/<mail_uid>/resend", "mails:write", status=202,
+           problems=("conflict",))  # fmt: skip
+def resend_mail(call: Call, mail_uid: str) -> MailTold:
+    """Send a copy of a mail, as a mail of its own that counts in the reader's limit."""
+    written = actions.resend(call.writing, mail_uid, call.actor, call.now)
+    call.writing.flush()
+    return MailTold(**_fields(call.writing.get_one(Mail, written.mail_id)))
 
 
 def _fields(mail: Mail) -> dict[str, Any]:

@@ -1,20 +1,32 @@
-"""Orders: listed, one with all that belongs to it, mailed again, paid back, cancelled."""
+"""Orders: placed, listed, one with all that belongs to it, mailed again, paid back, cancelled."""
 
 from __future__ import annotations
 
+import hashlib
+import secrets
 from typing import Annotated, Any, Literal
 
+from flask import request
 from pydantic import Field
 
 from meet2be.checkout import cancelling as verbs
 from meet2be.checkout import listing
+from meet2be.checkout.desk import MOST_TICKETS
+from meet2be.checkout.errors import BadWish
 from meet2be.checkout.listing import Filter
+from meet2be.checkout.placing import Holder, Wish, place_tx
+from meet2be.events.listing import ticket_types
 from meet2be.events.models import Event
+from meet2be.language import Message
 from meet2be.orders.models import Order
+from meet2be.payments.provider import PAGE_METHOD
+from meet2be.tenancy.models import Tenant
 from meet2be.web.api.calls import Call
+from meet2be.web.api.events import event_of
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
 from meet2be.web.api.schemas import Done, Given, ListQuery, Moment, Page, Text, Told, Uid
+from meet2be.web.api.settings import AddressGiven
 
 Status = Literal["draft", "pending", "paid", "cancelled", "expired", "failed"]
 Step = Literal[
@@ -112,6 +124,41 @@ class RefundedTold(Told):
     amount_minor: int
 
 
+class HolderGiven(Given):
+    """Who comes with a ticket; without an address of their own the buyer's is used."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    email: Annotated[Text, Field(max_length=320)] = ""
+
+
+class TicketsGiven(Given):
+    """Tickets of one kind, one for each holder."""
+
+    ticket_type: Uid
+    holders: list[HolderGiven] = Field(min_length=1, max_length=MOST_TICKETS)
+
+
+class OrderWish(Given):
+    """An order, as at the box office; hidden kinds of tickets can be ordered too."""
+
+    name: Annotated[Text, Field(min_length=1, max_length=200)]
+    email: Annotated[Text, Field(max_length=320)]
+    locale: Literal["en-GB", "de-DE"] = "en-GB"
+    tickets: list[TicketsGiven] = Field(min_length=1, max_length=MOST_TICKETS)
+    address: AddressGiven | None = Field(None, description="Where printed tickets go.")
+    method: Annotated[Text, Field(max_length=255)] = Field(
+        PAGE_METHOD,
+        description="The payment provider's token for a card. Left out: the buyer pays on the"
+        " provider's page, to which `buyer_page` leads. Card data never comes here.",
+    )
+
+
+class OrderPlaced(OrderTold):
+    """An order that was placed; `buyer_page` is the buyer's own page: whoever has it sees it."""
+
+    buyer_page: str
+
+
 @operation("GET", "/orders", "orders:read")
 def list_orders(call: Call, query: OrderQuery) -> Page[OrderTold]:
     """List orders, the newest first."""
@@ -140,6 +187,42 @@ def get_order(call: Call, order_uid: str) -> OrderWithAll:
         mails=[each.uid for each in found.mails],
         shipment=None if found.shipment is None else ShipmentTold.model_validate(found.shipment),
     )
+
+
+@operation("POST", "/events/<event_uid>/orders", "orders:write", status=202,
+           problems=("conflict",))  # fmt: skip
+def place_order(call: Call, event_uid: str, body: OrderWish) -> OrderPlaced:
+    """Order tickets for somebody.
+
+    Its tickets are set aside at once; payment and all that follows go on in the background. Send
+    an Idempotency-Key: with it a repeat is the same order, also after the answer was forgotten.
+    """
+    event = event_of(call, event_uid)
+    numbers = {each.uid: each.id for each in ticket_types(call.reading, event.id)}
+    tickets: dict[int, list[Holder]] = {}
+    for chosen in body.tickets:
+        if chosen.ticket_type not in numbers:
+            raise BadWish("tickets", Message("One of these tickets is not on sale any more."))
+        people = [Holder(each.name, each.email) for each in chosen.holders]
+        tickets.setdefault(numbers[chosen.ticket_type], []).extend(people)
+    address = {} if body.address is None else body.address.model_dump()
+    wish = Wish(
+        _client_key(call), body.name, body.email, body.locale, tickets, body.method, address
+    )
+    order = place_tx(call.services.checkout, call.caller.tenant_id, event.uid, wish)
+    tenant = call.reading.get_one(Tenant, call.caller.tenant_id)
+    path = f"/t/{tenant.slug}/{event.slug}/orders/{order.buyer_key}"
+    page = f"{call.services.settings.web.base_url}{path}"
+    return OrderPlaced(**_fields(order, event), buyer_page=page)
+
+
+def _client_key(call: Call) -> str:
+    """Return the order's own key: the request's, if it has one, so that a repeat finds it."""
+    key = request.headers.get("Idempotency-Key", "").strip()
+    if not key:
+        return secrets.token_hex(16)
+    whole = f"{call.caller.token_uid}:{request.path}:{key}"
+    return hashlib.blake2b(whole.encode(), digest_size=24).hexdigest()
 
 
 @operation("POST", "/orders/<order_uid>/resend", "orders:write", status=202,

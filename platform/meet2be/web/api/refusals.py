@@ -5,16 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from meet2be.accounts import members
 from meet2be.api_tokens.errors import KeyInUse, KeyOfAnotherRequest, LockLost
 from meet2be.cancellations import errors as cancellations
 from meet2be.checkout import errors as checkout
+from meet2be.checkout.delivery import DeliveryRefused
 from meet2be.exports import errors as exports
 from meet2be.imports import errors as imports
 from meet2be.integrations.guarded_urls import RefusedUrl
 from meet2be.integrations.storage import ObjectMissing, StoreFailed
 from meet2be.language import Message, said
-from meet2be.mailings.decisions import UnknownMail
+from meet2be.mailings.decisions import MailIsDecided, ReasonNeeded, UnknownMail
+from meet2be.mailings.errors import BadAddress, BodyGone, MailNotFound, MailNotInState
+from meet2be.organisations.details import ProfileRefused
 from meet2be.payments.errors import PaymentsError, ReasonMissing, UnknownRefund
+from meet2be.programme import errors as programme
+from meet2be.tenancy.limits import LimitReached
+from meet2be.tenancy.services import TenantIsSuspended
 from meet2be.web.api.problems import FieldProblem, Problem
 from meet2be.webhooks import errors as webhooks
 from onqueue.errors import BrokerUnavailable
@@ -43,6 +50,21 @@ REFUSALS: Final[tuple[tuple[type[Exception], str], ...]] = (
     (ReasonMissing, "invalid"),
     (PaymentsError, "conflict"),
     (UnknownMail, "not_found"),
+    (MailNotFound, "not_found"),
+    (ReasonNeeded, "invalid"),
+    (MailIsDecided, "conflict"),
+    (MailNotInState, "conflict"),
+    (BodyGone, "conflict"),
+    (BadAddress, "invalid"),
+    (programme.UnknownEntry, "not_found"),
+    (programme.EntryRefused, "invalid"),
+    (programme.ProgrammeError, "conflict"),
+    (DeliveryRefused, "invalid"),
+    (ProfileRefused, "invalid"),
+    (members.UnknownMember, "not_found"),
+    (members.MemberError, "conflict"),
+    (TenantIsSuspended, "tenant_suspended"),
+    (LimitReached, "conflict"),
     (exports.UnknownExport, "not_found"),
     (exports.BadExport, "invalid"),
     (exports.TooManyExports, "too_many_requests"),
@@ -79,6 +101,10 @@ def _fields(error: Exception) -> list[FieldProblem]:
         found = error.problems
     elif isinstance(error, imports.BadMapping):
         found = {f"mapping/{key}": message for key, message in error.fields.items()}
+    elif isinstance(
+        error, programme.EntryRefused | DeliveryRefused | ProfileRefused | checkout.BadWish
+    ):
+        found = {error.field: said(error)}
     elif isinstance(error, cancellations.WrongEventName):
         found = {"event_name": said(error)}
     elif isinstance(error, cancellations.CodeNeeded | cancellations.WrongCode):

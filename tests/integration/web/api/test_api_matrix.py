@@ -24,6 +24,7 @@ from support.stage import Stage, fill
 
 CANARY = "Zq7Canary"
 NOTHING = dict.fromkeys(("any",), "0" * UID_LENGTH)
+PLAN = {"name": "x", "repeat": "daily", "time_of_day": "07:30"}
 BODIES: dict[str, Any] = {
     "confirm_cancellation": {"event_name": "x", "preview_hash": "x"},
     "map_import": {"mapping": {"name": {"column": 0}}},
@@ -31,6 +32,16 @@ BODIES: dict[str, Any] = {
     "change_webhook_endpoint": {"url": "https://8.8.8.8/"},
     "refund_order": {"attendees": ["0" * UID_LENGTH], "reason": "x"},
     "cancel_order": {"reason": "x"},
+    "create_ticket_type": {"name": "x", "price_minor": 1, "quota": 1},
+    "change_member_role": {"role": "viewer"},
+    "decide_mail": {"decision": "sent", "reason": "x"},
+    "create_export_schedule": PLAN,
+    "change_export_schedule": PLAN,
+    "place_order": {
+        "name": "x",
+        "email": "x@x.example",
+        "tickets": [{"ticket_type": "0" * UID_LENGTH, "holders": [{"name": "x"}]}],
+    },
 }
 # Words with a meaning of their own, keys that other rows point at, and what is sealed.
 KEPT = {
