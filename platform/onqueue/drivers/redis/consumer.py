@@ -111,6 +111,7 @@ class RedisConsumer:
         head = "*4\r\n$4\r\nLREM\r\n"
         self._done_head = head + self._of.unfinished.decode() + "$1\r\n1\r\n$32\r\n"
         self._start_head = head + self._of.unstarted.decode() + "$1\r\n1\r\n$32\r\n"
+        self._marks = Marks(broker, self._done_head, self._start_head, self._given)
 
     # ---- the fast path ----
 
@@ -459,8 +460,8 @@ class RedisConsumer:
         self._watch.stay_short()
 
     def marks(self) -> Marks:
-        """Return what one of several threads marks its starts with."""
-        return Marks(self._broker, self._done_head, self._start_head, self._given)
+        """Return what several threads mark their starts with."""
+        return self._marks
 
     def leave(self) -> None:
         """Give back what was set aside for jobs that will not come any more."""

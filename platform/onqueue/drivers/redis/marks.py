@@ -1,10 +1,11 @@
-"""The marks of one of several threads that share a consumer."""
+"""The marks of several threads that share a consumer."""
 
 from __future__ import annotations
 
 import ctypes
 import socket
 import ssl
+import threading
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from onqueue.contracts import JobId
     from onqueue.drivers.redis.wire import Broker
 
-MOST_UNANSWERED = 100
-"""Marks of one thread after which the server is asked whether it is there."""
+MOST_UNANSWERED = 1000
+"""Marks after which the server is asked whether it is there."""
 
 
 _send = ctypes.PyDLL(None).send
@@ -36,10 +37,11 @@ def send_at_once(sock: socket.socket | None, packed: bytes) -> bytes:
 
 
 class Marks:
-    """Marks starts on a line of their own, so that no thread waits for another's.
+    """Marks starts on a line of their own, so that nobody waits for a trip of another's.
 
-    What was told is repeated when the line breaks before something was answered, so now and then
-    an answer is asked for.
+    It is one line for all threads, as what comes on one the server reads at once. What was told is
+    repeated when the line breaks before something was answered, so now and then an answer is
+    asked for.
     """
 
     def __init__(self, broker: Broker, done_head: str, start_head: str, given: set[JobId]) -> None:
@@ -49,6 +51,7 @@ class Marks:
         self._heads = (done_head, start_head)
         self._given = given
         self._told = 0
+        self._guard = threading.Lock()
 
     def mark(self, done: JobId | None, started: JobId) -> None:
         """Write down that one job is done and the next has started; nobody waits for it."""
@@ -57,13 +60,15 @@ class Marks:
         text = f"{start_head}{started}\r\n"
         if done is not None:
             text = f"{done_head}{done}\r\n{text}"
-        try:
-            self._line.tell(text.encode())
-            self._told += 1
-            if self._told >= MOST_UNANSWERED:
-                self._line.ask(command(b"PING"))
-                self._told = 0
-        except RedisError:
-            self._line.drop()
-            with self._broker.translating():
-                raise
+        packed = text.encode()
+        with self._guard:
+            try:
+                self._line.tell(packed)
+                self._told += 1
+                if self._told >= MOST_UNANSWERED:
+                    self._line.ask(command(b"PING"))
+                    self._told = 0
+            except RedisError:
+                self._line.drop()
+                with self._broker.translating():
+                    raise

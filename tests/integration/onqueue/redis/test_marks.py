@@ -3,8 +3,10 @@
 import socket
 from contextlib import nullcontext
 
+import pytest
+
 from onqueue.contracts import Burial
-from onqueue.drivers.redis.marks import MOST_UNANSWERED, send_at_once
+from onqueue.drivers.redis.marks import send_at_once
 from support.redis_rig import Rig
 from support.waiting import eventually
 
@@ -24,13 +26,16 @@ def test_what_was_marked_is_known_when_the_child_dies_right_after(broker: Rig) -
     assert {job.id for job in buried} == set(ids[1:])
 
 
-def test_marks_go_on_after_an_answer_was_asked_for_and_on_a_new_line(broker: Rig) -> None:
+def test_marks_go_on_after_an_answer_was_asked_for_and_on_a_new_line(
+    broker: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onqueue.drivers.redis.marks.MOST_UNANSWERED", 30)
     consumer = broker.consumer()
-    ids = broker.push(MOST_UNANSWERED + 20)
+    ids = broker.push(50)
     held = [job.id for job in consumer.turn(len(ids), []).jobs]
     marks = consumer.marks()
     for number, job_id in enumerate(held):
-        if number == MOST_UNANSWERED + 5:
+        if number == 35:
             marks._line.drop()
         marks.mark(None, job_id)
     eventually(lambda: b"unstarted" not in b" ".join(broker.dump()))
