@@ -14,6 +14,7 @@ from meet2be.exports.reading import Chunk, Values
 from meet2be.language import N_, Message
 
 POINT, COMMA = ".", ","
+BOM = "\ufeff"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +36,10 @@ class CsvFile:
     def write(self, table: Table, chunks: Iterator[Chunk], folder: Path) -> Path:
         """Write the file; without rows it has its headings alone."""
         path = folder / "export.csv"
-        encoding = "utf-8-sig" if table.bom and not table.raw else "utf-8"
         cells = _Cells(table)
-        with path.open("w", encoding=encoding, errors="replace", newline="") as file:
+        with path.open("w", encoding="utf-8", errors="replace", newline="") as file:
+            if table.bom and not table.raw:
+                file.write(BOM)  # the codec that writes it by itself is slow at every line
             lines = csv.writer(
                 file, delimiter=COMMA if table.raw else table.delimiter, lineterminator="\r\n"
             )

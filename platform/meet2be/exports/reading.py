@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Select, and_, func, tuple_
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.attendees.listing import found_attendees
 from meet2be.attendees.models import Attendee
-from meet2be.db import GuardedSession
+from meet2be.db import GuardedSession, tenant_of
 from meet2be.events.models import TicketType
 from meet2be.exports.columns import COLUMNS, STATE_WORDS, Column
 from meet2be.exports.spec import ExportSpec
@@ -27,6 +27,8 @@ from meet2be.language import _, speaking
 from meet2be.money import to_decimal
 from meet2be.orders.models import Order
 
+MOST_OFFSETS: Final = 50_000
+"""Quarters of an hour whose distance from UTC is kept: more than a year has."""
 Values = Sequence[Any]
 Chunk = list[Values]
 """Some rows, as one sequence of values for each column."""
@@ -67,27 +69,42 @@ def read_chunks(session: Session, event_id: int, spec: ExportSpec, rows: int) ->
     columns = [COLUMNS[key] for key in spec.columns]
     turns = _turns(columns, spec)
     by = (Attendee.name, Attendee.id) if spec.order == "name" else (Attendee.id,)
-    statement = _selected(event_id, spec, columns).order_by(*by).limit(rows)
+    sources = [column.source for column in columns]
+    currency, *keys = (_place_of(source, sources) for source in (Attendee.currency, *by))
+    # Past the ORM, which would take a tenth of the time: so the statement names the tenant itself.
+    statement = _selected(event_id, spec, columns, sources).where(
+        Attendee.tenant_id == tenant_of(session)
+    )
+    statement = statement.order_by(*by).limit(rows)
+    connection = session.connection()
     position: tuple[Any, ...] | None = None
     while True:
         page = statement if position is None else statement.where(_after(by, position))
-        found = session.execute(page).all()
+        found = connection.execute(page).all()
         if not found:
             return
         values: list[Values] = list(zip(*found, strict=True))
-        currencies = values[len(columns)]
+        currencies = values[currency]
         yield [turn(column, currencies) for turn, column in zip(turns, values, strict=False)]
         if len(found) < rows:
             return
-        position = tuple(found[-1])[-len(by) :]
+        position = tuple(found[-1][key] for key in keys)
 
 
-def _selected(event_id: int, spec: ExportSpec, columns: Sequence[Column]) -> Select[Any]:
-    by = (Attendee.name, Attendee.id) if spec.order == "name" else (Attendee.id,)
+def _place_of(source: Any, sources: list[Any]) -> int:
+    """Return where a column stands among those that are read, added where it is not."""
+    for place, there in enumerate(sources):
+        if there is source:
+            return place
+    sources.append(source)
+    return len(sources) - 1
+
+
+def _selected(
+    event_id: int, spec: ExportSpec, columns: Sequence[Column], sources: Sequence[Any]
+) -> Select[Any]:
     statement = _wanted(event_id, spec).with_only_columns(
-        *(column.source.label(f"c{place}") for place, column in enumerate(columns)),
-        Attendee.currency.label("of_currency"),
-        *(column.label(f"k{place}") for place, column in enumerate(by)),
+        *(source.label(f"c{place}") for place, source in enumerate(sources))
     )
     # What was deleted or never there leaves its cells empty, never its attendee out.
     for need in dict.fromkeys(column.needs for column in columns if column.needs):
@@ -115,13 +132,10 @@ def _turns(columns: Sequence[Column], spec: ExportSpec) -> list[Turn]:
     """Return for each column what makes its values ones to write."""
     with speaking(spec.language):
         words = {key: key if spec.raw else _(label) for key, label in STATE_WORDS.items()}
-    local = _local_in(spec.zone)
     kinds: dict[str, Turn] = {
         "text": lambda values, _currencies: values,
         "state": lambda values, _currencies: [words.get(value, value) for value in values],
-        "moment": lambda values, _currencies: [
-            None if value is None else local(value) for value in values
-        ],
+        "moment": _moments(spec.zone),
         "money": _amounts(),
     }
     return [kinds[column.kind] for column in columns]
@@ -142,9 +156,29 @@ def _amounts() -> Turn:
     return turn
 
 
-def _local_in(zone: ZoneInfo) -> Callable[[datetime], datetime]:
-    def local(moment: datetime) -> datetime:
-        aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)  # SQLite keeps no zone
-        return aware.astimezone(zone).replace(tzinfo=None)
+def _moments(zone: ZoneInfo) -> Turn:
+    """Return what makes moments local: a zone is asked once for each quarter of an hour.
 
-    return local
+    Clocks have been changed at no other minutes since there are events to register for.
+    """
+    offsets: dict[int, timedelta] = {}
+
+    def turn(values: Values, _currencies: Values) -> Values:
+        moments: list[datetime | None] = []
+        for value in values:
+            if value is None:
+                moments.append(None)
+                continue
+            if value.tzinfo is not None:  # SQLite keeps no zone
+                value = value.astimezone(UTC).replace(tzinfo=None)  # noqa: PLW2901
+            quarter = (value.toordinal() * 24 + value.hour) * 4 + value.minute // 15
+            offset = offsets.get(quarter)
+            if offset is None:
+                if len(offsets) >= MOST_OFFSETS:
+                    offsets.clear()
+                local = value.replace(tzinfo=UTC).astimezone(zone).replace(tzinfo=None)
+                offset = offsets[quarter] = local - value
+            moments.append(value + offset)
+        return moments
+
+    return turn

@@ -1,0 +1,35 @@
+"""Moments in a zone: quick for many of them, and the same as asking the zone for each."""
+
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from meet2be.exports import reading
+from meet2be.exports.reading import _moments
+
+ZONES = [ZoneInfo(name) for name in ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu",
+                                     "America/St_Johns", "Pacific/Apia", "UTC")]  # fmt: skip
+SINCE = datetime(2000, 1, 1)  # noqa: DTZ001 -- as SQLite gives them
+MOMENTS = st.datetimes(min_value=SINCE, max_value=datetime(2040, 1, 1))  # noqa: DTZ001
+
+
+@given(st.lists(st.none() | MOMENTS, max_size=10), st.sampled_from(ZONES), st.booleans())
+def test_moments_are_as_the_zone_has_them(
+    moments: list[datetime | None], zone: ZoneInfo, aware: bool
+) -> None:
+    utc = [moment and moment.replace(tzinfo=UTC) for moment in moments]
+    expected = [moment and moment.astimezone(zone).replace(tzinfo=None) for moment in utc]
+    assert list(_moments(zone)(utc if aware else moments, ())) == expected
+
+
+def test_the_hours_in_which_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "MOST_OFFSETS", 2)
+    turn = _moments(ZoneInfo("Europe/Berlin"))
+    moments = [datetime(2026, 3, 29, 0, 59), datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 0, 59),
+               datetime(2026, 10, 25, 1)]  # noqa: DTZ001  # fmt: skip
+    assert [str(moment)[11:16] for moment in turn(moments, ())] == [
+        "01:59", "03:00", "02:59", "02:00",
+    ]  # fmt: skip
