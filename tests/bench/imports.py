@@ -18,7 +18,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, BinaryIO, cast
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,12 +93,9 @@ def database_of(kind: str, folder: Path) -> Iterator[Database]:
 
 def lines(rows: int) -> Iterator[str]:
     """Yield a list of people."""
-    yield "Name,E-mail,Company,Ticket,Language,Notes\r\n"
-    for number in range(rows):
-        yield (
-            f"Guest Number {number},guest{number}@example.org,Company {number % 977},"
-            f"Regular,en,no note\r\n"
-        )
+    yield "Name,E-mail,Company,Ticket\r\n"
+    for number in range(rows):  # short ones: a million of them is within the 50 MB of an upload
+        yield f"Guest {number},g{number}@example.org,C{number % 97},Regular\r\n"
 
 
 def bare_inserts(database: Database, rows: int) -> float:
@@ -132,10 +129,10 @@ def bare_inserts(database: Database, rows: int) -> float:
 
 
 def _order(tenant: int, event: int, number: int, now: Any) -> dict[str, Any]:
-    email = f"guest{number}@example.org"
+    email = f"g{number}@example.org"
     return {
         "tenant_id": tenant, "uid": new_uid(), "event_id": event, "code": f"B{number}",
-        "buyer_name": f"Guest Number {number}", "buyer_email": email, "buyer_email_norm": email,
+        "buyer_name": f"Guest {number}", "buyer_email": email, "buyer_email_norm": email,
         "locale": "en", "status": "paid", "total_minor": 0, "currency": "EUR", "test_mode": False,
         "paid_at": now, "created_at": now, "updated_at": now,
     }  # fmt: skip
@@ -144,13 +141,13 @@ def _order(tenant: int, event: int, number: int, now: Any) -> dict[str, Any]:
 def _attendee(
     tenant: int, event: int, order: int, kind: int, number: int, now: Any
 ) -> dict[str, Any]:
-    email = f"guest{number}@example.org"
+    email = f"g{number}@example.org"
     return {
         "tenant_id": tenant, "uid": new_uid(), "event_id": event, "order_id": order,
-        "ticket_type_id": kind, "ticket_code": f"B{number}-1", "name": f"Guest Number {number}",
-        "email": email, "email_norm": email, "company": f"Company {number % 977}", "locale": "en",
+        "ticket_type_id": kind, "ticket_code": f"B{number}-1", "name": f"Guest {number}",
+        "email": email, "email_norm": email, "company": f"C{number % 97}", "locale": "en",
         "status": "active", "price_minor": 0, "refunded_minor": 0, "currency": "EUR",
-        "notes": "no note", "created_at": now, "updated_at": now,
+        "created_at": now, "updated_at": now,
     }  # fmt: skip
 
 
@@ -180,7 +177,7 @@ def imported(
     if profile is not None:
         profile.disable()
         profile.print_stats("cumulative")
-    figures["total"] = sum(figures.values())
+    figures["total"] = sum(seconds for name, seconds in figures.items() if name != "processor")
     with database.tenant_session(tenant.id) as session:
         counted = session.scalar(select(Attendee.id).order_by(Attendee.id.desc()).limit(1))
     state = rig.row(uid).state
@@ -208,9 +205,12 @@ def _upload(rig: Importing, source: BinaryIO) -> str:
 
 
 def _timed(figures: dict[str, float], name: str, work: Any) -> Any:
-    started = perf_counter()
+    print(f"{name} …", file=sys.stderr, flush=True)
+    started, computed = perf_counter(), process_time()
     result = work()
     figures[name] = perf_counter() - started
+    figures["processor"] = figures.get("processor", 0.0) + process_time() - computed
+    print(f"{name}: {figures[name]:.1f} s", file=sys.stderr, flush=True)
     return result
 
 

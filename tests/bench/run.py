@@ -36,6 +36,7 @@ ROWS = (
     "waiting",
     "features",
     "webhooks",
+    "files",
     "ties",
 )
 PAGE = ROOT / "docs" / "reference" / "benchmark.md"

@@ -27,7 +27,7 @@ def test_a_quick_run_measures_every_row_and_loses_no_job(tmp_path: Path) -> None
     rows = {row["row"]: row for row in json.loads(report.read_text())["rows"]}
     assert list(rows) == [
         "throughput", "two_workers", "threads", "dispatching", "latency", "lateness", "memory",
-        "waiting", "features", "webhooks", "ties",
+        "waiting", "features", "webhooks", "files", "ties",
     ]  # fmt: skip
     assert all((row["verdicts"] or row["tables"]) and not row["faults"] for row in rows.values())
     assert [name for name, row in rows.items() if not row["verdicts"]] == ["ties"]

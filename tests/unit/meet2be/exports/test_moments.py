@@ -28,8 +28,8 @@ def test_moments_are_as_the_zone_has_them(
 def test_the_hours_in_which_clocks_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_OFFSETS", 2)
     turn = _moments(ZoneInfo("Europe/Berlin"))
-    moments = [datetime(2026, 3, 29, 0, 59), datetime(2026, 3, 29, 1), datetime(2026, 10, 25, 0, 59),
-               datetime(2026, 10, 25, 1)]  # noqa: DTZ001  # fmt: skip
+    hours = ("2026-03-29 00:59", "2026-03-29 01:00", "2026-10-25 00:59", "2026-10-25 01:00")
+    moments = [datetime.fromisoformat(hour) for hour in hours]
     assert [str(moment)[11:16] for moment in turn(moments, ())] == [
         "01:59", "03:00", "02:59", "02:00",
     ]  # fmt: skip
