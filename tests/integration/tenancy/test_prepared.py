@@ -4,13 +4,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import bindparam, delete, insert, update
+from sqlalchemy import bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from meet2be.db import Database
 from meet2be.db.columns import NaiveDatetimeError
 from meet2be.db.errors import UnknownTenantError
-from meet2be.db.prepared import NotPreparable, NoTransaction, Prepared
+from meet2be.db.prepared import NotPreparable, NoTransaction, Prepared, PreparedSelect
 from meet2be.db.sessions import NoReasonError
 from meet2be.events.models import Event
 from meet2be.mailings.models import MailSuppression
@@ -163,3 +163,22 @@ def test_a_transaction_that_cannot_begin_says_so_as_sqlalchemy_does(
         with pytest.raises(OperationalError, match="database is locked"):
             other.begin()
     impatient.close()
+
+
+FIND = PreparedSelect(
+    select(Event.title, Event.starts_at, Event.__table__.c.tenant_id).where(
+        Event.id.in_([bindparam("one"), bindparam("other")])
+    )
+)
+
+
+def test_rows_are_read_as_sqlalchemy_would_read_them(database: Database, clock: FakeClock) -> None:
+    tenant = make_tenant(database)
+    event = make_event(database, tenant)
+    with database.tenant_connection(tenant.id) as connection:
+        with pytest.raises(NoTransaction):
+            FIND.rows(connection, {"one": event.id, "other": event.id})
+        connection.begin()
+        found = FIND.rows(connection, {"one": event.id, "other": event.id + 1})
+    assert found == [(event.title, event.starts_at, tenant.id)]
+    assert found[0][1].tzinfo is not None
