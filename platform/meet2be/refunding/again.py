@@ -23,7 +23,9 @@ def may_decide(session: Session, refund: Refund) -> bool:
     if refund.status != "failed" or refund.run_id is not None or refund.payment_id is None:
         return False
     others = select(Refund.id).where(Refund.replaces_id == refund.id).limit(1)
-    return session.scalar(others) is None and left_of(session, refund.payment_id) > 0
+    payment = session.get_one(Payment, refund.payment_id)
+    left = payment.amount_minor - payment.reserved_minor - payment.refunded_minor
+    return session.scalar(others) is None and payment.status == "succeeded" and left > 0
 
 
 def retry(session: Session, uid: str, by: By, now: datetime) -> int:
@@ -83,7 +85,8 @@ def _decided(session: Session, uid: str, verb: str) -> tuple[Refund, Payment, in
     refund = session.scalar(select(Refund).where(Refund.uid == uid).with_for_update())
     if refund is None:
         raise UnknownRefund(uid)
-    if not may_decide(session, refund) or refund.payment_id is None:
+    left = 0 if refund.payment_id is None else left_of(session, refund.payment_id)
+    if not left or refund.payment_id is None or not may_decide(session, refund):
         raise RefundNotInState(uid, refund.status, verb)
-    payment = session.get_one(Payment, refund.payment_id)
-    return refund, payment, min(refund.amount_minor, left_of(session, payment.id))
+    payment = session.get_one(Payment, refund.payment_id, populate_existing=True)
+    return refund, payment, min(refund.amount_minor, left)

@@ -174,6 +174,28 @@ def test_an_organiser_pays_tickets_back_and_a_viewer_does_not(stage: Stage, shop
     assert shop.stock(ticket) == (0, 0)
 
 
+def test_a_failed_refund_is_tried_again_or_marked_as_paid(stage: Stage, shop: Shop) -> None:
+    order = shop.buy(shop.wish(shop.ticket(), ["Ada", "Abe"]))
+    shop.of.provider.control.rule("refuse", times=2)
+    organiser = stage.as_a("organiser")
+    for attendee in shop.of.rows(Attendee, Attendee.order_id == order.id):
+        given = {"ticket": attendee.uid, "reason": "They are ill."}
+        assert organiser.post(f"/orders/{order.uid}/refund", **given).status_code == 303
+    shop.send_refunds()
+    first, second = (each for each in shop.of.refunds() if each.order_id == order.id)
+    page = stage.admin.page(f"/refunds/{first.uid}")
+    assert "Try again" in page and "Mark as paid" in page
+    assert stage.admin.post(f"/refunds/{first.uid}/retry").status_code == 303
+    assert "Try again" not in stage.admin.page(f"/refunds/{first.uid}")
+    paid = stage.admin.post(f"/refunds/{second.uid}/mark-paid", reason="In cash.")
+    assert paid.status_code == 303
+    shop.send_refunds()
+    assert {
+        each.refunded_minor for each in shop.of.rows(Attendee, Attendee.order_id == order.id)
+    } == {4_200}
+    assert shop.paid_back(order) == 4_200
+
+
 def test_a_failed_step_is_tried_again(stage: Stage, shop: Shop) -> None:
     """F21, F22."""
     shop.settings(warehouse_url="https://warehouse.example/orders")
