@@ -59,6 +59,24 @@ def test_the_buyer_is_led_to_the_page_and_the_message_goes_on(any_shop: Shop) ->
     assert shop.stock(ticket) == (0, 1)
 
 
+def test_a_card_declined_on_the_page_leaves_it_open(shop: Shop) -> None:
+    """Stripe tells of such a payment as failed; the buyer tries the next card on the same page."""
+    order, _ = asked(shop)
+    (payment,) = shop.of.payments()
+    declined = {
+        "id": f"evt_{payment.uid}", "type": "payment_intent.payment_failed", "livemode": False,
+        "created": int(shop.of.clock.time()),
+        "data": {"object": {"id": "pi_declined", "metadata": {"m2b_payment": payment.uid}}},
+    }  # fmt: skip
+    shop.of.tell(json.dumps(declined).encode())
+    shop.run(order)
+    assert shop.steps(order)["process_payment"] == "waiting"
+    assert [each.status for each in shop.of.payments()] == ["pending"]
+    pay(shop)
+    shop.tell(COMPLETED)
+    assert shop.run(order).status == "paid"
+
+
 def test_a_lost_message_is_made_up_for_by_looking(any_shop: Shop) -> None:
     shop = any_shop
     order, _ = asked(shop)
