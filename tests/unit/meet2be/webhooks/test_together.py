@@ -1,0 +1,56 @@
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from meet2be.webhooks import together
+from meet2be.webhooks.together import Together
+
+
+def test_who_comes_meanwhile_is_written_together_and_one_error_is_ones_own() -> None:
+    batches: list[list[int]] = []
+    is_begun, may_go_on = threading.Event(), threading.Event()
+
+    def act(items: Sequence[int]) -> list[str]:
+        batches.append(list(items))
+        if 0 in items:
+            is_begun.set()
+            may_go_on.wait(10)
+        if 3 in items:
+            raise ValueError("three")
+        return [str(item) for item in items]
+
+    writing = Together(act)
+    with ThreadPoolExecutor(6) as pool:
+        first = pool.submit(writing.do, 0)
+        assert is_begun.wait(10)
+        others = [pool.submit(writing.do, number) for number in range(1, 6)]
+        while len(writing._waiting) < 5:
+            is_begun.wait(0)
+        may_go_on.set()
+        assert first.result(10) == "0"
+        with pytest.raises(ValueError, match="three"):
+            others[2].result(10)
+        assert [each.result(10) for each in others if each is not others[2]] == list("1245")
+    assert batches[0] == [0]
+    assert sorted(batches[1]) == [1, 2, 3, 4, 5]
+    assert sorted(batches[2:]) == [[1], [2], [3], [4], [5]]
+
+
+def test_the_thread_ends_without_work_and_another_one_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(together, "IDLE", 0.01)
+    threads: list[threading.Thread] = []
+
+    def act(items: Sequence[int]) -> Sequence[int]:
+        threads.append(threading.current_thread())
+        return items
+
+    writing = Together(act)
+    for number in (1, 2):
+        assert writing.do(number) == number
+        threads[-1].join(10)
+        assert not threads[-1].is_alive()
+    assert threads[0] is not threads[1]
