@@ -19,12 +19,12 @@ from meet2be.language import Message, _, said
 BOM = "\ufeff"
 _SAMPLES = {
     "attendees": (
-        ("Name", "E-mail", "Company", "Ticket", "Price paid", "Language", "Notes"),
+        ("name", "email", "company", "ticket", "price", "language", "notes"),
         ("Ada Lovelace", "ada@example.org", "Analytical Engines", "Regular", "399.00", "en", ""),
         ("Jürgen Müller", "juergen@example.org", "", "Speaker", "0", "de", "vegetarian"),
     ),
     "users": (
-        ("Name", "E-mail", "Role", "Language"),
+        ("name", "email", "role", "language"),
         ("Ada Lovelace", "ada@example.org", "organiser", "en"),
         ("Jürgen Müller", "juergen@example.org", "viewer", "de"),
     ),
@@ -83,8 +83,9 @@ def row_words(state: str) -> str:
 
 
 def sample_lines(kind: str) -> Iterator[str]:
-    """Yield the lines of a list that can be imported as it is."""
-    yield BOM + _line(_SAMPLES[kind][0])
+    """Yield the lines of a list that can be imported as it is, its names as the pages have them."""
+    words = {field.key: field.words for field in FIELDS[kind]}
+    yield BOM + _line([_(words[key]) for key in _SAMPLES[kind][0]])
     for row in _SAMPLES[kind][1:]:
         yield _line(row)
 

@@ -95,6 +95,12 @@ def test_the_pages_speak_german_to_those_who_do(web: Web, rig: Importing) -> Non
     assert "1 Zeile importieren" in page
     assert "Name: ist leer. Bitte ausfüllen." in page
     assert "wiederholt Zeile 2: dieselbe Adresse." in page
+    lines = person.get(f"/imports/{uid}/rejected.csv").text.splitlines()
+    assert lines[0].endswith(",Zeile,Was daraus wurde,Warum")
+    assert lines[1].endswith(",nicht übernehmbar,Name: ist leer. Bitte ausfüllen.")
+    sample = person.get("/imports/sample/attendees.csv").text
+    assert sample.startswith("\ufeffName,E-Mail-Adresse,Firma,Ticket,Bezahlter Preis,Sprache")
+    assert set(rig.row(rig.upload(sample)).mapping) >= {"name", "email", "ticket", "price", "notes"}
 
 
 def test_rows_are_paged_and_filtered_by_address(web: Web, rig: Importing) -> None:
