@@ -1,5 +1,7 @@
 """Takes the pictures of the pages for README and docs: ``make screenshots``.
 
+``ARGS=pages`` takes only those of the gallery, which need no cancellation.
+
 The demo's 5,000 attendees are cancelled for real, against the simulated provider, up to the moment
 that is to be seen. Time is a clock of the script's own, so that rates and times are as on a
 platform whose provider takes 200 ms a call.
@@ -30,6 +32,7 @@ from meet2be.mailings.outcomes import Outcome  # noqa: E402
 from meet2be.payments.queries import provider_payments  # noqa: E402
 from meet2be.web.app import create_app  # noqa: E402
 from onqueue.testing.clock import FakeClock  # noqa: E402
+from support import gallery  # noqa: E402
 from support.browser import NARROW, WIDE, chromium, log_in, serving  # noqa: E402
 from support.cancelling import SteppingControl, running_provider, stripe_of  # noqa: E402
 from support.web import make_services  # noqa: E402
@@ -147,9 +150,30 @@ def confirm(studio: Studio, page: Page) -> str:
     return page.url
 
 
+def take_pages() -> None:
+    """Take the pages of the gallery that stand in the docs."""
+    folder = Path(tempfile.mkdtemp(prefix="m2b-shots-", dir="/tmp"))
+    with gallery.opened(folder) as shown, chromium() as browser:
+        for name, width in gallery.PICTURES:
+            context = browser.new_context(
+                viewport={"width": width, "height": gallery.HEIGHTS.get(name, 720)},
+                reduced_motion="reduce", locale="en-GB",
+            )  # fmt: skip
+            page = context.new_page()
+            log_in(page, shown.base, ADMIN, DEMO_PASSWORD)
+            if not shown.places.get("mapping"):
+                shown.upload(page)
+            page.goto(shown.base + shown.pages()[name])
+            take(page, name if width == WIDE else f"{name}-narrow")
+            context.close()
+
+
 def main() -> None:
     """Take all pictures."""
     IMAGES.mkdir(parents=True, exist_ok=True)
+    take_pages()
+    if sys.argv[1:] == ["pages"]:
+        return
     folder = Path(tempfile.mkdtemp(prefix="m2b-shots-", dir="/tmp"))
     with Studio(folder).opened() as studio:
         with visiting(studio, WIDE) as page:
