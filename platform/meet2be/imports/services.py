@@ -53,13 +53,18 @@ _TYPES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A file as it comes in: what it is to become, by whom, and its name as they know it."""
+    """A file as it comes in: what it is to become, by whom, and its name as they know it.
+
+    With the tenant's public name the session is not asked for anything before the file is stored
+    and looked at: SQLite lets one write at a time, and a large file takes its time.
+    """
 
     kind: str
     file: BinaryIO
     filename: str
     user_id: int | None
     event: Event | None = None
+    tenant_uid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +82,9 @@ def upload(session: Session, store: Store, given: Upload, actor: Actor) -> Impor
 
     Raises UnreadableUpload when it is no list; nothing is kept then, nor after any other error.
     """
-    tenant = session.scalars(select(Tenant)).one()
+    owner = given.tenant_uid or session.scalars(select(Tenant.uid)).one()
     uid = new_uid()
-    key = tenant_key(tenant.uid, "imports", uid, "upload")
+    key = tenant_key(owner, "imports", uid, "upload")
     head = given.file.read(SAMPLE)
     kind = format_of(head, tail_of(given.file))
     given.file.seek(0)
@@ -154,8 +159,12 @@ def mapping_for(session: Session, kind: str, header: tuple[str, ...]) -> dict[st
     return remembered(stored) if stored is not None else suggest(kind, header)
 
 
-def set_layout(session: Session, store: Store, found: Import, layout: Layout) -> None:
-    """Read the file this way from now on; raises UnreadableUpload and WrongState."""
+def set_layout(session: Session, store: Store, found: Import, layout: Layout) -> Import:
+    """Read the file this way from now on and return the import as it is then.
+
+    ``found`` may be of a session that only reads; the other one is used when the file was read.
+    Raises UnreadableUpload and WrongState.
+    """
     _need(found, _BEFORE_RUN)
     checked = checked_layout(found, layout)
     header = _header(source_of(store, found), checked)
@@ -165,6 +174,7 @@ def set_layout(session: Session, store: Store, found: Import, layout: Layout) ->
     found.layout, found.header = checked.to_json(), list(header)
     found.mapping = mapping_for(session, found.kind, header)
     _forget_check(found, "uploaded")
+    return found
 
 
 def checked_layout(found: Import, layout: Layout) -> Layout:

@@ -87,9 +87,9 @@ def upload() -> ResponseReturnValue:
     file = request.files.get("file")
     if file is None or not file.filename:
         return _ask_for_file(_("Choose a file."), 422)
-    session = tenant_session()
+    session, me = tenant_session(), identity()
     stream = cast("BinaryIO", file.stream)
-    given = verbs.Upload(kind, stream, file.filename, identity().user_id, event)
+    given = verbs.Upload(kind, stream, file.filename, me.user_id, event, me.tenant_uid or "")
     try:
         found = verbs.upload(session, services().store, given, actor())
     except UnreadableUpload as error:
@@ -161,7 +161,7 @@ def preview(uid: str) -> ResponseReturnValue:
 @requires(WORK)
 def read_so(uid: str) -> ResponseReturnValue:
     """Read the file this way."""
-    session, found = _to_change(uid)
+    session, found = tenant_session(), _import_or_404(uid)
     wanted = verbs.checked_layout(found, _layout_of(request.form))
     try:
         verbs.set_layout(session, services().store, found, wanted)

@@ -116,3 +116,37 @@ def test_an_upload_that_cannot_be_noted_leaves_no_file(
         session.rollback()
         assert session.scalar(select(Import.id)) is None
     assert len(deleted) == 1
+
+
+def test_nobody_waits_while_a_file_is_stored_and_read(
+    rig: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited: list[str] = []
+
+    def others_write(*_given: Any) -> None:
+        with rig.database.tenant_session(rig.tenant.id) as other:
+            other.execute(update(ImportMapping).values(kind="users"))
+            other.commit()
+        waited.append("not at all")
+
+    read = verbs._header
+
+    def slow(*given: Any) -> Any:
+        others_write()
+        return read(*given)
+
+    monkeypatch.setattr(verbs, "_header", slow)
+    content = io.BytesIO(b"E-mail\nada@example.org\n")
+    given = verbs.Upload("users", content, "l.csv", rig.user.id, None, rig.tenant.uid)
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        uid = verbs.upload(session, rig.desk.store, given, SYSTEM).uid
+        session.commit()
+    with (
+        rig.database.tenant_session(rig.tenant.id, read_only=True) as looking,
+        rig.database.tenant_session(rig.tenant.id) as session,
+    ):
+        seen = rig.found(looking, uid)
+        changed = verbs.set_layout(session, rig.desk.store, seen, Layout(header_row=0))
+        session.commit()
+        assert changed.layout["header_row"] == 0
+    assert waited == ["not at all"] * 2

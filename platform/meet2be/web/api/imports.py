@@ -132,12 +132,15 @@ def upload_import(call: Call, query: UploadQuery, file: UploadedFile) -> ImportT
     event = None
     _check_kind(call, query.kind)
     if query.kind == "attendees":
-        event = find_event(call.writing, query.event)
+        event = find_event(call.reading, query.event)
         if event is None:
             raise Problem("not_found")
     if not file.size:
         raise Problem("invalid", errors=[FieldProblem(where="/", detail="the file is empty")])
-    given = verbs.Upload(query.kind, file.stream, query.filename, call.caller.user_id, event)
+    who = call.caller
+    given = verbs.Upload(
+        query.kind, file.stream, query.filename, who.user_id, event, who.tenant_uid
+    )  # fmt: skip
     found = verbs.upload(call.writing, call.services.store, given, call.actor)
     call.writing.flush()
     return _told(call, found)
@@ -162,7 +165,7 @@ def get_import(call: Call, import_uid: str) -> ImportTold:
 @operation("PUT", "/imports/<import_uid>/layout", "imports:write", problems=("conflict",))
 def set_import_layout(call: Call, import_uid: str, body: LayoutWish) -> ImportTold:
     """Say how the file is read: its encoding, delimiter, sheet and the header's row."""
-    found = _found(call, import_uid)
+    found = _found(call, import_uid, writes=False)
     now = Layout.from_json(found.layout)
     wanted = Layout(
         encoding=body.encoding or now.encoding,
@@ -170,7 +173,7 @@ def set_import_layout(call: Call, import_uid: str, body: LayoutWish) -> ImportTo
         header_row=body.header_row,
         sheet=body.sheet or now.sheet,
     )
-    verbs.set_layout(call.writing, call.services.store, found, wanted)
+    found = verbs.set_layout(call.writing, call.services.store, found, wanted)
     call.writing.flush()
     return _told(call, found)
 
