@@ -110,6 +110,8 @@ def bare_inserts(database: Database, rows: int) -> float:
     started = perf_counter()
     with database.tenant_connection(tenant.id) as connection:
         for start in range(0, rows, BATCH):
+            if start % (BATCH * 100) == 0:
+                print(f"bare: {start:,} of {rows:,} rows", file=sys.stderr, flush=True)
             numbers = range(start, min(start + BATCH, rows))
             with connection.begin():
                 orders = [_order(tenant.id, event.id, number, now) for number in numbers]
