@@ -14,7 +14,17 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, create_engine, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    and_,
+    create_engine,
+    delete,
+    func,
+    insert,
+    literal_column,
+    or_,
+    select,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 
 from onqueue.clock import SystemClock
@@ -93,11 +103,16 @@ class DatabaseFailedJobs:
         """Return them by their error's fingerprint, the largest group first."""
         conditions = list(_conditions(wanted))
         size, last_at = func.count(), func.max(_row.failed_at)
+        # Whatever looks at texts reads all rows: in their own order, not that of an index.
+        reads_all = bool(wanted.error or wanted.tag)
+        by = (
+            func.coalesce(_row.fingerprint, literal_column("''")) if reads_all else _row.fingerprint
+        )
         statement = (
-            select(_row.fingerprint, size, func.min(_row.failed_at), last_at)
+            select(by, size, func.min(_row.failed_at), last_at)
             .where(*conditions)
-            .group_by(_row.fingerprint)
-            .order_by(size.desc(), last_at.desc(), _row.fingerprint)
+            .group_by(by)
+            .order_by(size.desc(), last_at.desc(), by)
             .limit(limit)
         )
         with self._engine.connect() as connection:
