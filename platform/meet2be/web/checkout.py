@@ -9,7 +9,7 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -320,7 +320,10 @@ def _money(minor: int, currency: str) -> str:
 def _moment(moment: Any, zone: str) -> str:
     if moment is None:
         return ""
-    return format_datetime(moment, "long", tzinfo=ZoneInfo(zone), locale=_locale())
+    there, locale = ZoneInfo(zone), _locale()
+    day = format_date(moment.astimezone(there), "long", locale=locale)
+    time = format_time(moment, "short", tzinfo=there, locale=locale)
+    return f"{day}, {time} {format_time(moment, 'z', tzinfo=there, locale=locale)}"
 
 
 def _locale() -> str:
