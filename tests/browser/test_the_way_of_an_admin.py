@@ -11,6 +11,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from meet2be.db import Database
+from meet2be.events.models import TicketType
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import Outcome
 from onqueue.testing.clock import FakeClock
@@ -209,7 +210,9 @@ def test_no_page_is_wider_than_the_screen_or_breaks_a_rule_of_accessibility(
     planned = made.preview()
     page = visit.page(width)
     pages = [visit.stage.event_path, f"{visit.stage.event_path}/cancel",
-             f"/cancellations/{planned.uid}/preview"]  # fmt: skip
+             f"/cancellations/{planned.uid}/preview", f"{visit.stage.event_path}/tickets",
+             f"{visit.stage.event_path}/edit", f"/ticket-types/{made.rows(TicketType)[0].uid}",
+             "/settings/warehouse", "/settings/postage"]  # fmt: skip
     check_all(page, visit.base, pages)
     made.confirm(planned)
     made.work(0, chunks=1)
