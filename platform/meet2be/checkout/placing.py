@@ -140,6 +140,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         payment_method=wish.method or None,
         placed_from=wish.placed_from[:64] or None,
     )
+    stock.hold_places(session, event.id)
     session.add(order)
     session.flush()
     for line in lines:

@@ -75,9 +75,12 @@ def take(
 def event_of(session: Session, order: Order) -> Event:
     """Return the order's event under a share lock.
 
-    Whoever begins to cancel the event waits for this transaction, or is seen by it.
+    Whoever begins to cancel the event waits for this transaction, or is seen by it. An expired
+    order counts the event's places anew, so it holds the row alone: of two that share it neither
+    could go on to that.
     """
-    mine = select(Event).where(Event.id == order.event_id).with_for_update(read=True)
+    wanted, is_alone = select(Event).where(Event.id == order.event_id), order.status == "expired"
+    mine = wanted.with_for_update(read=not is_alone, key_share=is_alone)
     return session.scalars(mine.execution_options(populate_existing=True)).one()
 
 

@@ -1,7 +1,8 @@
 """Stock: each move is a guarded UPDATE and a row that makes it happen once.
 
 The database's CHECK refuses what the guard would let through. Order of locks: the order's row, the
-event's where its places are limited, then ticket types by number.
+event's where its places are limited, then ticket types by number. A new order is written after the
+event is held, as writing it takes a share of the event's row, which two orders would both have.
 """
 
 from __future__ import annotations
@@ -29,15 +30,25 @@ def check_room(session: Session, event_id: int, number: int) -> None:
 
     Where places are limited the event's row is held, so that two orders count one after the other.
     """
-    event = session.get_one(Event, event_id)
+    event = hold_places(session, event_id)
     if event.capacity is None:
         return
-    locked = select(Event).where(Event.id == event_id).with_for_update()
-    event = session.scalars(locked.execution_options(populate_existing=True)).one()
     mine = TicketType.event_id == event_id
     gone = session.scalar(select(func.sum(TicketType.held + TicketType.sold)).where(mine)) or 0
-    if event.capacity is not None and gone + number > event.capacity:
+    if gone + number > event.capacity:
         raise SoldOut(event.title)
+
+
+def hold_places(session: Session, event_id: int) -> Event:
+    """Return an event, whose row nobody else holds until the commit where its places are limited.
+
+    What only refers to the event goes on meanwhile.
+    """
+    event = session.get_one(Event, event_id)
+    if event.capacity is None:
+        return event
+    locked = select(Event).where(Event.id == event_id).with_for_update(key_share=True)
+    return session.scalars(locked.execution_options(populate_existing=True)).one()
 
 
 def hold(session: Session, order: Order, lines: Sequence[OrderLine], until: datetime) -> None:
