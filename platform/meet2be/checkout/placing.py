@@ -159,13 +159,14 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
 def _brake(session: Session, order: Order, now: datetime) -> None:
     """Raise ``TooManyOpen`` for a buyer who holds tickets in too many orders already.
 
+    What an organisation's own programs order comes from no known connection: only the buyer's
+    address counts.
     Called when the stock's rows are locked, so that orders of the same tickets are counted one
     after the other.
     """
-    limits = (
-        (Order.buyer_email_norm == order.buyer_email_norm, MOST_OPEN_OF_ADDRESS),
-        (Order.placed_from == order.placed_from, MOST_OPEN_FROM),
-    )
+    limits = [(Order.buyer_email_norm == order.buyer_email_norm, MOST_OPEN_OF_ADDRESS)]
+    if order.placed_from is not None:
+        limits.append((Order.placed_from == order.placed_from, MOST_OPEN_FROM))
     for theirs, most in limits:
         number = session.scalar(
             select(func.count())

@@ -107,6 +107,16 @@ def test_nobody_holds_tickets_in_many_orders(
     shop.place(shop.wish(ticket, placed_from="here"))
 
 
+def test_orders_of_no_known_connection_share_no_limit(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(placing, "MOST_OPEN_FROM", 1)
+    ticket = shop.ticket()
+    for number in range(3):
+        shop.place(shop.wish(ticket, email=f"buyer{number}@example.org"))
+    assert shop.stock(ticket) == (3, 0)
+
+
 def test_a_closed_event_sells_nothing(shop: Shop) -> None:
     """F13."""
     ticket = shop.ticket()
