@@ -51,6 +51,16 @@ def looked_at(page: Page, folder: Path, name: str) -> None:
         page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
 
 
+def turned_back_and_pressed_again(page: Page, client_key: str) -> None:
+    """Go back to the order, and to its form, and press the same button again."""
+    expect(page.get_by_role("heading", name="Pay 84.00 EUR")).to_be_visible()  # led there
+    page.go_back()
+    expect(page.get_by_role("link", name="Go to the payment page")).to_be_visible()  # and left here
+    page.go_back()
+    page.locator("[name=client_key]").evaluate("(field, key) => field.value = key", client_key)
+    page.get_by_role("button", name="Order and pay").click()  # the page to pay on is there already
+
+
 def paid_on_the_providers_page(page: Page, folder: Path) -> None:
     """Try a card that is declined, turn back, come again and confirm with the bank."""
     expect(page.get_by_role("heading", name="Pay 84.00 EUR")).to_be_visible()  # led there
@@ -98,6 +108,7 @@ def test_a_ticket_is_bought_and_the_organiser_sees_it(
         looked_at(page, tmp_path, "working")
         (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
         shop.run(order)
+        turned_back_and_pressed_again(page, order.client_key or "")
         paid_on_the_providers_page(page, tmp_path)
         shop.run(order)
         expect(page.get_by_text("Your order is complete")).to_be_visible()  # by itself

@@ -95,17 +95,16 @@ def order(tenant: str, event: str) -> ResponseReturnValue:
 def status(tenant: str, event: str, key: str) -> ResponseReturnValue:
     """Show a buyer how the order stands; it looks again by itself until that is settled.
 
-    Whoever has just ordered is led on to the provider's page; for whoever comes from there
-    (``came``), the provider is asked what became of it.
+    Whoever has just ordered is led on to the provider's page, by the page itself: a redirect would
+    be the form's, which may lead to no other host. For whoever comes from there (``came``), the
+    provider is asked what became of it.
     """
     known = _tenant_or_404(tenant)
     with services().database.tenant_session(known.id) as session:
         view = buyers_view(session, event, key)
-        if view is not None and view.stage == "page":
-            if _came() == "new":
-                return redirect(_action_of(view) or request.path, 303)
-            if _came() == "paid" and look_soon(session, view.order, services().clock.now()):
-                session.commit()
+        is_back = view is not None and view.stage == "page" and _came() == "paid"
+        if view is not None and is_back and look_soon(session, view.order, services().clock.now()):
+            session.commit()
     return _status("checkout/order.html", tenant, event, key)
 
 

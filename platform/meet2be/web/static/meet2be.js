@@ -1,5 +1,6 @@
 // What htmx does not do: the title follows a run's percent, each tenth of it is spoken, polling rests
-// while the page is hidden, a lost connection is shown, and menus close when one clicks elsewhere.
+// while the page is hidden, a lost connection is shown, menus close when one clicks elsewhere, and
+// nobody is led on twice.
 "use strict";
 
 function tell(progress) {
@@ -31,6 +32,9 @@ for (const here of document.querySelectorAll(".mainnav [aria-current], .tabs [ar
   const bar = here.parentElement;
   bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
 }
+
+// Whoever has just ordered is led on from here once; coming back, they stay.
+if (document.querySelector("[data-new-order]")) history.replaceState(null, "", location.pathname);
 
 const MENUS = "details.usermenu[open], details.ask[open]";
 
