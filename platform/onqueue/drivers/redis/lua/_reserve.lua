@@ -1,5 +1,5 @@
 -- Whoever runs one job after the other has started them in their order, so that the order of the trip tells what has ended
--- before the last start; with threads each end is marked.
+-- before the last start; with threads each end is marked. Trips of which something stays held do not add up.
 local function reserve(queue, picked, held, unstarted, unfinished, payloads, state, desk, in_order)
   local bodies = redis.call('HMGET', payloads, unpack(picked))
   local ids, texts, lengths, fields, lost = {}, {}, {}, {}, {}
@@ -17,7 +17,15 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
   if #ids > 0 then
     redis.call('HSET', held, unpack(fields))
     redis.call('RPUSH', unstarted, unpack(ids))
-    if in_order then redis.call('RPUSH', unfinished, '>' .. all) else redis.call('RPUSH', unfinished, unpack(ids)) end
+    if not in_order then
+      redis.call('RPUSH', unfinished, unpack(ids))
+    elseif redis.call('RPUSH', unfinished, '>' .. all) > 8 then
+      -- Here _order
+      local text = ''
+      for _, id in ipairs(order_of_held(redis.call('LRANGE', unfinished, 0, -1), held, 1000)) do text = id .. text end
+      redis.call('DEL', unfinished)
+      redis.call('RPUSH', unfinished, '>' .. text)
+    end
     if redis.call('EXISTS', state) == 1 then
       local known = redis.call('HMGET', state, unpack(ids))
       for at = 1, #ids do known[at] = known[at] or '' end
