@@ -138,8 +138,12 @@ def _settle_by_ledger(
         if last.method == PAGE_METHOD and is_at_its_end(taken.order, now):
             expire(session, taken.order, now)
         return "stop"
-    is_waiting = taken.step.state == "waiting" and last is not None and last.status == "pending"
-    return "stop" if is_waiting else None
+    if last is None or last.status != "pending":
+        return None
+    if taken.step.state == "doing":
+        # A late answer told of it to an attempt that came to nothing: no second one is begun.
+        taken.step.state, taken.step.lease_until = "waiting", None
+    return "stop" if taken.step.state == "waiting" else None
 
 
 def _give_up(

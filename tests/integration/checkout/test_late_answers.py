@@ -3,9 +3,18 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from meet2be.checkout.paying import process_payment
 from meet2be.checkout.steps import Outcome
-from meet2be.payments.provider import ChargeAnswer, ChargeOrder, Refused, Uncertain
+from meet2be.payments.provider import (
+    ChargeAnswer,
+    Charged,
+    ChargeOrder,
+    ProviderPayment,
+    Refused,
+    Uncertain,
+)
 from support.ordering import Shop, trusted
 
 
@@ -43,6 +52,28 @@ def test_a_late_no_does_not_unsay_a_payment(any_shop: Shop) -> None:
     assert shop.run(order).status == "paid"
     assert [each.status for each in shop.of.payments()] == ["succeeded"]
     assert len(shop.charges(order)) == 1
+
+
+def test_a_late_answer_that_the_buyer_is_asked_begins_no_second_payment(shop: Shop) -> None:
+    order = shop.run(shop.place(shop.wish(shop.ticket())), upto="validate_order")
+    asked = ProviderPayment(
+        "pi_late", 4_200, "EUR", "pending", "requires_action", shop.of.clock.now()
+    )
+
+    def killed() -> None:
+        raise LookupError
+
+    def meanwhile() -> None:
+        shop.of.pass_time(91)
+        with pytest.raises(LookupError):
+            process_payment(shop.desk, shop.of.tenant.id, order.uid, killed)
+
+    late(shop, order.uid, Charged(asked), meanwhile)
+    assert shop.steps(order)["process_payment"] == "doing"
+    shop.of.pass_time(91)
+    assert shop.links(order)["process_payment"]() == "stop"
+    assert shop.steps(order)["process_payment"] == "waiting"
+    assert [each.status for each in shop.of.payments()] == ["pending"]
 
 
 def test_a_late_no_leaves_another_workers_turn_alone(shop: Shop) -> None:
