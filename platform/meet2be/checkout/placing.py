@@ -104,7 +104,8 @@ def _known(session: Session, client_key: str) -> Order | None:
 
 
 def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order:
-    event = session.scalar(select(Event).where(Event.uid == event_uid))
+    event_id = session.scalar(select(Event.id).where(Event.uid == event_uid))
+    event = None if event_id is None else stock.hold_places(session, event_id)
     if event is None or event.status != "live" or is_suspended(session, event.tenant_id):
         raise NotOnSale
     types = _types(session, event, wish, now)
@@ -140,7 +141,6 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         payment_method=wish.method or None,
         placed_from=wish.placed_from[:64] or None,
     )
-    stock.hold_places(session, event.id)
     session.add(order)
     session.flush()
     for line in lines:

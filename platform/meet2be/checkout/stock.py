@@ -40,14 +40,13 @@ def check_room(session: Session, event_id: int, number: int) -> None:
 
 
 def hold_places(session: Session, event_id: int) -> Event:
-    """Return an event, whose row nobody else holds until the commit where its places are limited.
+    """Return an event as it stays until the commit: nobody changes it meanwhile.
 
-    What only refers to the event goes on meanwhile.
+    Where its places are limited nobody else holds its row; what only refers to it goes on.
     """
-    event = session.get_one(Event, event_id)
-    if event.capacity is None:
-        return event
-    locked = select(Event).where(Event.id == event_id).with_for_update(key_share=True)
+    is_shared = session.get_one(Event, event_id).capacity is None
+    mine = select(Event).where(Event.id == event_id)
+    locked = mine.with_for_update(read=is_shared, key_share=True)
     return session.scalars(locked.execution_options(populate_existing=True)).one()
 
 

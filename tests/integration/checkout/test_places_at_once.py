@@ -13,9 +13,11 @@ from meet2be.checkout.expiry import expire
 from meet2be.db import Database
 from meet2be.events.models import Event, TicketType
 from meet2be.orders.models import Order
+from meet2be.programme.events import locked_event
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
 from support.cancelling import conference
+from support.meanwhile import while_begun
 from support.ordering import Shop
 
 pytestmark = pytest.mark.postgres
@@ -70,6 +72,17 @@ def test_of_two_who_order_the_last_place_one_gets_it(
     found = together(monkeypatch, *[lambda wish=wish: shop.place(wish) for wish in wishes])  # type: ignore[misc]
     assert sorted(type(each).__name__ for each in found) == ["Order", "SoldOut"]
     assert shop.stock(ticket) == (1, 0)
+
+
+def test_an_order_is_of_the_event_as_it_is_changed_at_the_same_moment(shop: Shop) -> None:
+    """No test order stands in an event that is live, nor the other way round."""
+    wish, of = shop.wish(shop.ticket(price=0), method=""), shop.of
+    with of.database.tenant_session(of.tenant.id) as session:
+        event = locked_event(session, of.event.uid)
+        event.test_mode = True
+        session.flush()
+        order = while_begun(of.database, session, lambda: shop.place(wish))
+    assert order.test_mode
 
 
 def test_two_presses_of_the_button_are_one_order_of_the_last_place(
