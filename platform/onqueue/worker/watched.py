@@ -7,16 +7,16 @@ import signal
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from onqueue.contracts import Burial
+from onqueue.contracts import Burial, Guilt
 from onqueue.worker.deadlines import Deadlines
 from onqueue.worker.processes import has_ended
 from onqueue.worker.shared import Exit
 from onqueue.worker.unix_signals import LOOK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Container, Sequence
 
-    from onqueue.contracts import Guilt, JobId
+    from onqueue.contracts import JobId
     from onqueue.worker.shared import Running, Shared, Slot
 
 
@@ -75,23 +75,36 @@ class Child:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def burial_of(child: Child, verdict: Callable[[Running], Guilt]) -> Burial:
+def is_unclear(child: Child) -> bool:
+    """Whether a process died while several jobs ran in it: nobody knows whose fault it was."""
+    return _cause(child).kind == "death" and len(child.shared.running()) > 1
+
+
+def burial_of(
+    child: Child, verdict: Callable[[Running], Guilt], spared: Container[JobId] = ()
+) -> Burial:
     """Return why a child that is gone ended, and what its running jobs are owed.
 
     `verdict` says what becomes of a job that had to be killed. One that had ended by the time the
     kill arrived is innocent, and so is whatever runs in its place: those keep their attempts.
-    Of several that ran when the process died nobody knows whose fault it was: to none of them it
-    counts as a death, and they are run one at a time before others.
+    Of several that ran when the process died none is charged with a death, and they are run one at
+    a time before others. An attempt it costs only those `spared` before, so that none can go on
+    for ever killing processes among others.
     """
-    cause = _BURIALS.get(child.shared.exit) or child.killed or Burial("death")
-    if cause.kind == "death" and len(child.shared.running()) > 1:
-        return Burial("lapsed")
+    cause, running = _cause(child), child.shared.running()
+    if is_unclear(child):
+        again = tuple(Guilt(one.job_id) for one in running if one.job_id in spared)
+        return Burial("lapsed", guilty=again) if again else Burial("exit")
     if cause.kind not in {"timeout", "memory"}:
         return cause
-    guilty = still_running(child.overran, child.shared.running())
+    guilty = still_running(child.overran, running)
     if not guilty:
         return Burial("exit")
     return Burial(cause.kind, guilty=tuple(map(verdict, guilty)))
+
+
+def _cause(child: Child) -> Burial:
+    return _BURIALS.get(child.shared.exit) or child.killed or Burial("death")
 
 
 def still_running(overran: Sequence[Running], last: Sequence[Running]) -> list[Running]:

@@ -18,10 +18,10 @@ from onqueue.worker.recipes import limits_of
 from onqueue.worker.shared import Exit, Shared
 from onqueue.worker.stopping import Situation, StopReason, stop_reason
 from onqueue.worker.unix_signals import ParentSignals
-from onqueue.worker.watched import Child, burial_of
+from onqueue.worker.watched import Child, burial_of, is_unclear
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from onqueue.connections import QueueManager
     from onqueue.contracts import JobId, Leases, WorkableQueue
@@ -34,6 +34,7 @@ log = logging.getLogger("onqueue.worker")
 
 _LONGEST_PAUSE = 5.0
 _LONGEST_RETRY = 2.0
+_MOST_SPARED = 1_000
 
 
 @runtime_checkable
@@ -80,6 +81,7 @@ class Worker:
         self._broker_lost = False
         self._doomed: tuple[JobId, ...] = ()
         self._suspects = 0  # jobs of which one killed its process: run one at a time
+        self._spared: dict[JobId, None] = {}  # those that have not paid for it, the oldest first
 
     def run(self) -> StopReason:
         """Work until there is a reason to stop.
@@ -148,7 +150,7 @@ class Worker:
         holder = self._reach(self._leases.open)
         if holder is None:
             return None
-        suspects, self._suspects = self._suspects, 0
+        suspects = self._suspects
         options = replace(self._options, concurrency=1) if suspects or only else self._options
         runners = options.concurrency
         shared = Shared(self._queue.config.max_prefetch, runners)
@@ -193,13 +195,18 @@ class Worker:
 
     def _bury(self, child: Child) -> None:
         """Give back what the child held; as long as the broker is away its lease runs out."""
-        burial = self._reach(lambda: burial_of(child, lambda job: self._verdict(job, child)))
+        # A suspect that kills its process alone stays one, and so do those that come after it.
+        self._suspects = max(0, self._suspects - child.shared.finished)
+        burial = self._reach(
+            lambda: burial_of(child, lambda job: self._verdict(job, child), self._spared)
+        )
         if burial is None:
             return
         in_flight = self._reach(lambda: self._leases.bury(child.holder, burial)) or []
-        died = child.killed is None and child.shared.exit is not Exit.LEASE_LOST
-        if died and burial.kind == "lapsed":
-            self._suspects = len(in_flight)
+        if is_unclear(child):
+            ran = [running.job_id for running in child.shared.running()]
+            self._suspect([*ran, *(reserved.id for reserved in in_flight)])
+            return
         fates = {guilt.job_id: guilt for guilt in burial.guilty}
         overran = {running.job_id: running for running in child.overran}
         for reserved in in_flight:
@@ -211,6 +218,14 @@ class Worker:
             for reserved in in_flight
             if reserved.id in fates and fates[reserved.id].doom
         )
+
+    def _suspect(self, ids: Iterable[JobId]) -> None:
+        """Have these jobs run one at a time next, and let the next such death cost them."""
+        suspects = dict.fromkeys(ids)
+        self._suspects = len(suspects)
+        self._spared.update(suspects)
+        while len(self._spared) > _MOST_SPARED:
+            del self._spared[next(iter(self._spared))]
 
     def _verdict(self, overran: Running, child: Child) -> Guilt:
         """Return what becomes of a job whose process had to be killed for its sake."""

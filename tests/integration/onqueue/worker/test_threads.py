@@ -161,12 +161,20 @@ def test_a_worker_that_is_to_stop_when_empty_says_so_when_its_broker_goes_away(
             stage.close()
 
 
-def test_a_job_that_kills_its_process_takes_no_neighbour_with_it(stage: Stage) -> None:
+def test_a_job_that_kills_its_process_costs_no_neighbour_an_attempt(stage: Stage) -> None:
     """Who killed a process with several jobs nobody knows, so each of them is run alone."""
-    job_id = Die("d", "kill").dispatch()
-    dispatch_many([Linger(f"n{number}", 0.1) for number in range(5)])
+    neighbours = [Linger(f"n{number}", 0.4) for number in range(5)]
+    for neighbour in neighbours[:3]:
+        neighbour.tries = 1
+    dispatch_many(neighbours)
     stage.work()
+    stage.wait_for("start", 5)
+    job_id = Die("d", "kill").dispatch()
     stage.wait_for("failed:JobPoisoned", 1)
     stage.until(stage.is_empty)
-    assert {line.label for line in stage.lines("end")} == {f"n{number}" for number in range(5)}
+    starts, ends = stage.lines("start"), stage.lines("end")
+    assert Counter(line.label for line in starts)["d"] == 4
+    assert Counter(line.label for line in starts)["n0"] == 2
+    assert Counter(line.label for line in ends) == {f"n{number}": 1 for number in range(5)}
+    assert {line.attempts for line in ends} == {1}
     assert [(one, error) for one, error, _ in stage.failures()] == [(job_id, "JobPoisoned")]
