@@ -9,7 +9,7 @@ from typing import Any
 
 from onqueue import events
 from onqueue.connections import QueueManager
-from onqueue.contracts import FailedJob, JobId, OutboxState, ReservedJob, Turn
+from onqueue.contracts import Checkpoints, FailedJob, JobId, OutboxState, ReservedJob, Turn
 from onqueue.coroutines import EventLoop
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.job import Job
@@ -58,6 +58,9 @@ class LimitsDouble:
 
     def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
         self.told.append(("free", owner, *(quota.key for quota in quotas)))
+
+    def free_at_end(self, quotas: Sequence[Quota], owner: JobId) -> None:
+        self.free(quotas, owner)
 
     def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
         self.told.append(("take_each", *(quota.key for quota in quotas)))
@@ -227,7 +230,10 @@ class Bench:
         self.services = services
         self.manager = QueueManager("redis", {"redis": {"driver": "redis"}}, clock=self.clock)
         self.keys = Keyring()
+        self.checkpoints: Checkpoints | None = None
         self._numbers = 0
+        self.notices = 0
+        """How often the child has woken its parent."""
 
     def put(self, job: Job, **state: Any) -> JobId:
         """Make a job ready and return its id."""
@@ -266,6 +272,7 @@ class Bench:
             cutter=self.cutter,
             locks=self.consumer.locks(),
             limits=self.consumer.limits(),
+            checkpoints=self.checkpoints,
             services=self.services,
             keys=self.keys,
             gives_up=self.manager.gives_up,
@@ -290,8 +297,9 @@ class Bench:
         finally:
             event_loop.close()
             wakeup.close()
-            os.close(reader)
             os.close(writer)
+            self.notices += len(os.read(reader, 512))
+            os.close(reader)
 
 
 _HEARD = (

@@ -91,6 +91,7 @@ class Keeper:
                 poller.poll(1000)
                 self._signals.wakeup.drain()
                 continue
+            child.shared.look_next(float("inf"))
             self._pass_on_wishes(child)
             self._keep_deadlines(child)
             self._renew(child)
@@ -102,9 +103,9 @@ class Keeper:
             if child.ended():
                 return
             cancelling.watch(poller)
-            ready = poller.poll(
-                self._next_duty(child, cancelling.next_look(), bounds.next_look(child)) * 1000
-            )
+            pause = self._next_duty(child, cancelling.next_look(), bounds.next_look(child))
+            child.shared.look_next(self._clock.monotonic() + pause)
+            ready = poller.poll(pause * 1000)
             cancelling.heed(poller, ready, child)
             self._signals.wakeup.drain()
             _drain(child.notices)

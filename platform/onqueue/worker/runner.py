@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from onqueue import events
 from onqueue.errors import LeaseLost
 from onqueue.worker.attempt import RETURNED
-from onqueue.worker.deadlines import LONG_RUN
+from onqueue.worker.deadlines import LONG_RUN, LOOK
 from onqueue.worker.decision import SUCCEEDED, decide
 from onqueue.worker.prefetch import SLOW
 from onqueue.worker.processes import end_copy, forks, resident_memory
@@ -108,7 +108,7 @@ class Runner:
         return verdict
 
     def _run(self, attempt: Attempt, started: float) -> Result:
-        """Run under the parent's eyes; it is told when it may have looked away."""
+        """Run under the parent's eyes; it is told when it may have looked away for long."""
         reserved = attempt.reserved
         number, limits = next(self._numbers), attempt.limits
         if limits.is_bounded or self._is_bounded:
@@ -124,7 +124,8 @@ class Runner:
         )
         if self.is_quiet:
             self.is_quiet = False
-            os.write(self._notices, b"!")
+            if self._shared.next_look > started + LOOK:
+                os.write(self._notices, b"!")
         try:
             return self._attempts.run(attempt, number)
         finally:

@@ -59,7 +59,7 @@ class Exit(IntEnum):
 
 # Words of the common part that the child writes, and those of the parent.
 _COUNT, _POSITION, _FINISHED, _EXIT, _REASON = range(5)
-_VOUCHED, _STOP, _PAUSE, _RECALLED = range(16, 20)
+_VOUCHED, _STOP, _PAUSE, _RECALLED, _LOOK = range(16, 21)
 # Words of a slot that the child writes, and those of the parent.
 _RUNNING, _STARTED, _TIMEOUT, _ATTEMPTS, _EXCEPTIONS, _PHASE, _PROGRESS, _PATIENCE = range(8)
 _ID: Final = slice(8 * 8, 8 * 8 + ID_BYTES)
@@ -206,6 +206,7 @@ class Shared:
         self.slots = tuple(
             Slot(view[_PART * at : _PART * (at + 1)]) for at in range(1, runners + 1)
         )
+        self.look_next(float("inf"))
 
     # ---- the child writes ----
 
@@ -244,6 +245,14 @@ class Shared:
     def vouch(self, until: float) -> None:
         """Let the child trust its lease until this monotonic instant."""
         self._floats[_VOUCHED] = until
+
+    def look_next(self, at: float) -> None:
+        """Let the child know at which monotonic instant its parent looks without being woken.
+
+        It is infinite from before the parent looks at the slots until it has told the next one, so
+        that what begins meanwhile wakes it.
+        """
+        self._floats[_LOOK] = at
 
     def ask_to_stop(self, why: int = signal.SIGTERM) -> None:
         """Have the child leave after the running jobs; `why` is the number of a signal."""
@@ -307,6 +316,11 @@ class Shared:
     def vouched_until(self) -> float:
         """Until which monotonic instant the lease can be trusted."""
         return self._floats[_VOUCHED]
+
+    @property
+    def next_look(self) -> float:
+        """At which monotonic instant the parent looks without being woken."""
+        return self._floats[_LOOK]
 
     @property
     def should_stop(self) -> bool:

@@ -748,3 +748,14 @@ def test_one_long_run_among_short_ones_lets_the_next_expect_a_short_one() -> Non
         recipe.learn(seconds)
         expected.append(recipe.expected)
     assert expected == [0.001, 0.001, 0.001, 0.001, 0.2, 0.002]
+
+
+@pytest.mark.parametrize(("seconds", "notices"), [(0.01, 0), (60.0, 1), (float("inf"), 1)])
+def test_a_job_after_a_wait_wakes_the_parent_unless_that_looks_soon_by_itself(
+    bench: Bench, seconds: float, notices: int
+) -> None:
+    bench.shared.look_next(bench.clock.monotonic() + seconds)
+    bench.put(Work("a"))
+    bench.put(Work("b"))
+    bench.run()
+    assert bench.notices == notices
