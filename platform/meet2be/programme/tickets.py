@@ -81,7 +81,7 @@ def create_ticket(session: Session, event_uid: str, draft: TicketDraft, actor: A
 
 def change_ticket(session: Session, uid: str, draft: TicketDraft, actor: Actor) -> TicketType:
     """Change a kind of ticket and return it; raises as ``create_ticket``."""
-    ticket, event = _locked(session, uid)
+    ticket, event = locked_ticket(session, uid)
     wanted = _checked(draft)
     gone = ticket.sold + ticket.held
     if wanted.quota < gone:
@@ -105,7 +105,7 @@ def change_ticket(session: Session, uid: str, draft: TicketDraft, actor: Actor) 
 
 def close_ticket(session: Session, uid: str, actor: Actor) -> TicketType:
     """Sell no more of a kind; what is sold or set aside stays. Raises ``NotInState``."""
-    ticket, event = _locked(session, uid)
+    ticket, event = locked_ticket(session, uid)
     if ticket.closed_at is not None:
         raise NotInState(Message("This kind is closed already."))
     ticket.closed_at = clock_of(session).now()
@@ -115,7 +115,7 @@ def close_ticket(session: Session, uid: str, actor: Actor) -> TicketType:
 
 def reopen_ticket(session: Session, uid: str, actor: Actor) -> TicketType:
     """Sell a closed kind again; raises ``NotInState``."""
-    ticket, event = _locked(session, uid)
+    ticket, event = locked_ticket(session, uid)
     if ticket.closed_at is None:
         raise NotInState(Message("This kind is not closed."))
     ticket.closed_at = None
@@ -127,7 +127,7 @@ def move_ticket(
     session: Session, uid: str, where: Literal["up", "down"], actor: Actor
 ) -> TicketType:
     """Move a kind one place up or down; at an end it stays. Raises as ``change_ticket``."""
-    ticket, event = _locked(session, uid)
+    ticket, event = locked_ticket(session, uid)
     row = ticket_types(session, event.id)
     place = row.index(ticket)
     other = place + (-1 if where == "up" else 1)
@@ -141,8 +141,11 @@ def move_ticket(
     return ticket
 
 
-def _locked(session: Session, uid: str) -> tuple[TicketType, Event]:
-    """Return a kind whose row, and whose event's row, are held."""
+def locked_ticket(session: Session, uid: str) -> tuple[TicketType, Event]:
+    """Return a kind whose row, and whose event's row, are held.
+
+    Raises ``UnknownEntry``, and ``NotInState`` for a cancelled event.
+    """
     found, known = find_ticket(session, uid)
     event = locked_event(session, known.uid)
     check_open(event)

@@ -222,7 +222,8 @@ def create_ticket_type(call: Call, event_uid: str, body: TicketTypeWish) -> Tick
 @operation("PATCH", "/ticket-types/<ticket_type_uid>", "events:write", problems=("conflict",))
 def change_ticket_type(call: Call, ticket_type_uid: str, body: TicketTypeChange) -> TicketTypeTold:
     """Change a kind of ticket: a price is for orders to come, a quota never below what is sold."""
-    present, _event = tickets.find_ticket(call.writing, ticket_type_uid)
+    # Held before it is read: of two changes at once neither takes the other one back.
+    present, _event = tickets.locked_ticket(call.writing, ticket_type_uid)
     draft = replace(tickets.draft_of(present), **_given(body))
     changed = tickets.change_ticket(call.writing, ticket_type_uid, draft, call.actor)
     call.writing.flush()
