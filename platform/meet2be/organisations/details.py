@@ -9,13 +9,14 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from babel import Locale, UnknownLocaleError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.own import zones
 from meet2be.audit.services import Actor, record
 from meet2be.errors import Meet2BeError
-from meet2be.language import LANGUAGES, Message, language_of
+from meet2be.language import LANGUAGES, Message
 from meet2be.mailings.addresses import one_address
 from meet2be.mailings.errors import BadAddress
 from meet2be.money import MoneyError, decimals_of
@@ -81,8 +82,7 @@ def checked(wanted: Profile) -> Profile:
     name = " ".join(wanted.name.split())
     if not 0 < len(name) <= LONGEST_NAME:
         raise ProfileRefused("name", Message("An organisation needs a name"))
-    if language_of(wanted.locale) not in LANGUAGES:
-        raise ProfileRefused("language", Message("Choose a language of the list"))
+    locale = _locale(wanted.locale)
     if wanted.timezone not in zones():
         raise ProfileRefused("timezone", Message("Choose a time zone of the list"))
     try:
@@ -94,12 +94,24 @@ def checked(wanted: Profile) -> Profile:
         raise ProfileRefused("confirm_limit", Message("The amount cannot be below zero"))
     return Profile(
         name,
-        wanted.locale,
+        locale,
         wanted.timezone,
         wanted.currency,
         wanted.confirm_limit_minor,
         _address("reply_to", wanted.reply_to),
     )
+
+
+def _locale(text: str) -> str:
+    """Return a language, with or without a country, as it is written in HTML: ``de-AT``."""
+    why = Message("Choose a language of the list")
+    try:
+        known = Locale.parse(text.replace("_", "-"), sep="-")
+    except (ValueError, UnknownLocaleError) as error:
+        raise ProfileRefused("language", why) from error
+    if known.language not in LANGUAGES:
+        raise ProfileRefused("language", why)
+    return known.language if known.territory is None else f"{known.language}-{known.territory}"
 
 
 def _address(field: str, text: str | None) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -19,6 +19,7 @@ T = TypeVar("T")
 UID_PATTERN = "^[0-9a-hjkmnp-tv-z]{26}$"
 UID_SCHEMA = {"type": "string", "format": "uid", "minLength": 26, "maxLength": 26}
 """A public name: 26 characters of Crockford's base32, in lower case."""
+_YEARS = (1000, 9998)
 _UID = re.compile(UID_PATTERN)
 
 
@@ -34,11 +35,18 @@ def _uid(text: str) -> str:
     return text
 
 
+def _in_utc(moment: datetime) -> datetime:
+    # A margin on both ends, so that it is a moment on the clocks of every time zone.
+    if not _YEARS[0] <= moment.year <= _YEARS[1]:
+        raise ValueError(f"must lie in the years {_YEARS[0]} to {_YEARS[1]}")
+    return moment.astimezone(UTC)
+
+
 # PostgreSQL keeps no U+0000, so none is let in.
 Text = Annotated[str, AfterValidator(_without_nul)]
 Uid = Annotated[str, AfterValidator(_uid), WithJsonSchema(UID_SCHEMA)]
 Moment = Annotated[datetime, Field(examples=["2026-11-22T09:00:00Z"])]
-Since = AwareDatetime
+Since = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 MinorSums = Annotated[
     dict[str, int], Field(description="Minor units (cents) by currency.", examples=[{"EUR": 11900}])
 ]

@@ -73,6 +73,25 @@ def test_an_event_is_made_published_sold_and_closed(house: House, owner: Program
     assert owner.post(f"{path}/figures").status_code == 202
 
 
+def test_a_moment_is_told_in_utc_and_lies_in_years_that_clocks_show(owner: Program) -> None:
+    assert made(owner, "/events", EVENT)["starts_at"] == "2027-06-10T07:00:00Z"
+    for moment in (
+        "0001-01-01T00:00:00+14:00",
+        "0999-12-31T23:59:59Z",
+        "9999-12-31T23:59:59-12:00",
+    ):
+        answer = owner.post("/events", {**EVENT, "starts_at": moment})
+        assert answer.status_code == 422
+        assert "must lie in the years 1000 to 9998" in answer.text
+
+
+def test_a_language_is_one_of_ours_in_any_country(owner: Program) -> None:
+    for locale in ("../../x", "xx", "fr-FR", "de-"):
+        assert owner.ask("PATCH", "/settings", {"locale": locale}).status_code == 422
+    for locale, kept in (("de_AT", "de-AT"), ("de-DE@euro", "de-DE"), ("en-US", "en-US")):
+        assert owner.ask("PATCH", "/settings", {"locale": locale}).get_json()["locale"] == kept
+
+
 def test_members_are_invited_and_changed_within_one_s_own_role(
     house: House, owner: Program
 ) -> None:
