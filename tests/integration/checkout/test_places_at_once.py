@@ -69,7 +69,7 @@ def test_of_two_who_order_the_last_place_one_gets_it(
     shop: Shop, ticket: TicketType, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wishes = [shop.wish(ticket, method="") for _ in range(2)]
-    found = together(monkeypatch, *[lambda wish=wish: shop.place(wish) for wish in wishes])  # type: ignore[misc]
+    found = together(monkeypatch, *[lambda wish=wish: shop.place(wish) for wish in wishes])
     assert sorted(type(each).__name__ for each in found) == ["Order", "SoldOut"]
     assert shop.stock(ticket) == (1, 0)
 
