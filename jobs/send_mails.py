@@ -18,6 +18,8 @@ from onqueue.middleware import Middleware
 A_JOB = 50
 """How many mails one job takes at most: no fewer than one commit of a lane writes, because a job
 costs what three mails do. A worker that is to stop leaves the rest of its job to another."""
+COUNTED = "counted"
+"""What the checkpoint calls the mails that are counted in the limits already."""
 
 
 class SendMails(Job):
@@ -70,10 +72,25 @@ class SendMails(Job):
 
     def _may_leave(self, delivery: MailDelivery, pace: Pace, rows: Sequence[Any]) -> Sequence[Any]:
         rows = pace.those_in_time(courier.hold_back_tx(delivery, rows))
-        if self.attempts > 1:
-            return rows  # these were counted when they were tried first
+        new = self._not_counted(pace, rows)
         daily = pace.limits.daily(delivery.tenant_id)
-        return courier.let_through_tx(delivery, rows, daily, lambda each: take_each(LIMITER, each))
+        through = courier.let_through_tx(
+            delivery, new, daily, lambda each: take_each(LIMITER, each)
+        )
+        return [*(row for row in rows if row not in new), *through]
+
+    def _not_counted(self, pace: Pace, rows: Sequence[Any]) -> Sequence[Any]:
+        """Return the rows that are to be counted: those no earlier run of this job has tried.
+
+        Without a pace each run tries all.
+        """
+        if not pace.limits.rate:
+            return [] if self.attempts > 1 else rows
+        counted = set(self.checkpoint.get(COUNTED, ()))
+        new = [row for row in rows if row.id not in counted]
+        if new:
+            self.checkpoint.set(COUNTED, sorted(counted.union(row.id for row in new)))
+        return new
 
     def _is_to_stop(self) -> bool:
         return self.should_stop

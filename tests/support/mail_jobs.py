@@ -54,7 +54,9 @@ class MailRoom:
         registry.register_value(Settings, settings, enter=False)
         self._bench = Bench(registry)
         self._bench.clock = database.clock
-        self._bench.consumer = rig.consumer("default")  # type: ignore[assignment]
+        consumer = rig.consumer("default")
+        self._bench.consumer = consumer  # type: ignore[assignment]
+        self._bench.checkpoints = consumer.checkpoints()
 
     def post(self, key: str, tenant_id: int = 1, **fields: Any) -> int:
         """Write a mail in a commit of its own, push its job, and return its number."""

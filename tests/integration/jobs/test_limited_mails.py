@@ -208,6 +208,24 @@ def test_a_mail_server_gets_no_more_in_a_second_than_it_takes(
     assert len(control.messages()) == 11
 
 
+def test_what_had_no_turn_in_a_second_is_counted_when_it_has(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D1. Of a wave whose first try has ended, those tried are counted once, the others then."""
+    give_a_day(room, 3)
+    room.deliveries.limits.rate = 2
+    control.rule("defer", subject="a@firma.example", times=1)
+    wave(room, *"abcd")
+    room.work()
+    assert room.states() == ["queued", "sent", "queued", "queued"]
+    room.pass_time(31)
+    with hang_jobs(room):
+        for _second in range(3):
+            room.work()
+            room.pass_time(1.1)
+    assert room.states() == ["sent", "sent", "sent", "limited"]
+
+
 def test_what_had_no_turn_for_a_day_has_not_failed(
     room: MailRoom, control: MailSinkControl
 ) -> None:
