@@ -24,9 +24,11 @@ While an organisation is suspended, its people may look at everything; whatever 
 refused (409), except their own account and marking notices as read.
 """
 WHAT: Final = {
-    READ: "look at events, attendees, cancellations, refunds, mails and one's own notices",
+    READ: "look at events and their figures, attendees, orders, cancellations, refunds, mails and "
+    "one's own notices",
     PREVIEW: "make the preview of a cancellation",
-    WORK: "export, import, orders, an event's figures, withdraw and resend mails",
+    WORK: "export, import, change events, tickets and orders, count an event's figures anew, "
+    "withdraw and resend mails",
     CANCEL: "cancel an event, decide about refunds and uncertain mails, read the audit log",
     ADMINISTER: "settings, members, sender, templates, suppressions, webhooks, API tokens",
 }
