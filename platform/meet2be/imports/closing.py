@@ -9,6 +9,8 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
+from meet2be.events.facts import EventDataStale
+from meet2be.events.models import Event
 from meet2be.imports.desk import ImportDesk
 from meet2be.imports.errors import packed
 from meet2be.imports.facts import Step, WelcomesDue
@@ -100,6 +102,7 @@ def _end_write(session: Session, found: Import, now: datetime) -> None:
     else:
         found.state = "done"
     found.finished_at = now
+    _let_figures_follow(session, found, rows)
     found.undo_until = now + UNDO_FOR if rows["created"] or rows["updated"] else None
     tell_end(session, found, rows, now)
     wants_welcomes = found.kind == "users" and bool(found.options.get("welcome"))
@@ -110,6 +113,7 @@ def _end_write(session: Session, found: Import, now: datetime) -> None:
 def _end_undo(session: Session, found: Import, now: datetime) -> None:
     rows, chunks, _ = totals(session, found.id)
     found.undo_until = None
+    _let_figures_follow(session, found, rows)
     if chunks["failed"] or found.error is not None:
         # What could not be taken back can be tried again while the time lasts.
         found.state = "done_with_errors"
@@ -118,6 +122,14 @@ def _end_undo(session: Session, found: Import, now: datetime) -> None:
         return
     found.state = "undone"
     tell_end(session, found, rows, now)
+
+
+def _let_figures_follow(session: Session, found: Import, rows: Counter[str]) -> None:
+    """Have the event's figures made anew, where its attendees are others now."""
+    if rows["created"] or rows["updated"] or rows["undone"]:
+        event = None if found.event_id is None else session.get(Event, found.event_id)
+        if event is not None:
+            facts.note(session, EventDataStale(event.uid))
 
 
 def chunks_to_do(session: Session, found: Import, step: Step) -> list[int]:

@@ -9,6 +9,8 @@ from sqlalchemy import select, update
 
 from meet2be.attendees.models import Attendee
 from meet2be.db import Database
+from meet2be.events.facts import EventDataStale
+from meet2be.imports import closing
 from meet2be.imports.closing import end_step
 from meet2be.imports.errors import words_for
 from meet2be.imports.steps import chunk_failed
@@ -35,6 +37,18 @@ def test_an_undo_waits_for_who_changes_an_attendee_and_leaves_that_one(
         assert while_begun(rig.database, session, lambda: rig.undo(uid)) == "undone"
     assert rig.states(uid) == {2: "undone", 3: "kept"}
     assert [each.name for each in rig.attendees()] == ["Bob"]
+
+
+def test_the_figures_follow_an_import_and_its_undo(
+    rig: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[object] = []
+    monkeypatch.setattr(closing.facts, "note", lambda _session, fact: noted.append(fact))
+    uid = rig.imported(PEOPLE + ADA)
+    stale = EventDataStale(rig.event.uid)
+    assert noted.count(stale) == 1
+    rig.undo(uid)
+    assert noted.count(stale) == 2
 
 
 def test_an_undo_that_fails_in_part_tells_the_person(rig: Importing) -> None:
