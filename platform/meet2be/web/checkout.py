@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from ipaddress import ip_address, ip_network
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_time
+from babel.numbers import format_decimal
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
@@ -29,13 +31,14 @@ from meet2be.checkout.listing import Box, BuyersView, box_of, buyers_view
 from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
-from meet2be.events.models import Event
+from meet2be.events.models import Event, TicketType
 from meet2be.events.selling import sale_begins, sale_state
 from meet2be.language import N_, Message, spoken
 from meet2be.orders.models import Order
 from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
 from meet2be.web.events import event_or_404
+from meet2be.web.presentation import moments_between
 from meet2be.web.security import READ, public, requires, services, tenant_session
 
 blueprint = Blueprint("checkout", __name__)
@@ -68,7 +71,9 @@ def show(tenant: str, event: str) -> ResponseReturnValue:
         box = box_of(session, found, event, request.values.get("ticket", "")[:26])
         if box is None:
             return render_template("checkout/closed.html"), 404
-        return _form(box, request.args) if _numbers(box, request.args) else _offer(box)
+        numbers = _numbers(box, request.args)
+        lacking = _lacking(box, numbers)
+        return _form(box, request.args) if numbers and not lacking else _offer(box, lacking)
 
 
 @blueprint.post("/t/<tenant>/<event>")
@@ -192,6 +197,31 @@ def _numbers(box: Box, given: Mapping[str, str]) -> dict[int, int]:
     return found
 
 
+def _lacking(box: Box, numbers: Mapping[int, int]) -> Message | None:
+    """Return what is said of the first kind that cannot be had in that number, None without one."""
+    now = services().clock.now()
+    for ticket in box.tickets:
+        named, left = {"name": ticket.name}, _left(ticket)
+        if ticket.id in numbers and sale_state(box.event, ticket, now) != "open":
+            return Message("“%(name)s” is not on sale at the moment.", named)
+        if numbers.get(ticket.id, 0) > left:
+            return Message("“%(name)s” is sold out.", named) if not left else _too_few(named, left)
+    return None
+
+
+def _too_few(named: dict[str, str], left: int) -> Message:
+    return Message(
+        "Only %(number)s ticket “%(name)s” is left.",
+        named,
+        plural="Only %(number)s tickets “%(name)s” are left.",
+        number=left,
+    )
+
+
+def _left(ticket: TicketType) -> int:
+    return max(0, ticket.quota - ticket.held - ticket.sold)
+
+
 def _wish(box: Box, given: Mapping[str, str]) -> Wish:
     shown = given.get("shown", "")
     tickets = {
@@ -228,14 +258,16 @@ def _connection_mark() -> str:
     return hashlib.blake2b(str(network).encode(), key=key, digest_size=16).hexdigest()
 
 
-def _offer(box: Box) -> str:
+def _offer(box: Box, lacking: Message | None = None) -> str:
     now = services().clock.now()
+    numbers = _numbers(box, request.args)
     begins = {each.id: sale_begins(box.event, each) for each in box.tickets}
     rows = [
         {
             "ticket": ticket,
-            "price": _money(ticket.price_minor, box.event.currency),
-            "left": max(0, ticket.quota - ticket.held - ticket.sold),
+            "price": _price(ticket, box.event.currency),
+            "left": _left(ticket),
+            "wanted": numbers.get(ticket.id, 0),
             "state": sale_state(box.event, ticket, now),
             "begins": _moment(begins[ticket.id], box.event.timezone),
         }
@@ -245,6 +277,7 @@ def _offer(box: Box) -> str:
         "checkout/offer.html",
         **_frame(box.tenant, box.event),
         rows=rows,
+        lacking=lacking,
         most=MOST_OF_A_KIND,
         hidden=request.args.get("ticket", "")[:26],
     )
@@ -260,6 +293,7 @@ def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = No
         "checkout/form.html",
         **_frame(box.tenant, box.event),
         chosen=chosen,
+        prices={ticket.id: _price(ticket, box.event.currency) for ticket, _ in chosen},
         total=_money(total, box.event.currency),
         shown=total,
         postage=_money(post, box.event.currency) if post else "",
@@ -308,8 +342,16 @@ def _status(
 
 
 def _frame(tenant: Tenant, event: Any) -> dict[str, Any]:
-    starts = _moment(event.starts_at, event.timezone)
-    return {"tenant": tenant, "event": event, "starts": starts}
+    when = moments_between(event.starts_at, event.ends_at, event.timezone, _locale())
+    return {"tenant": tenant, "event": event, "when": when}
+
+
+def _price(ticket: TicketType, currency: str) -> dict[str, str]:
+    """Return what one ticket of a kind costs, and the rate of the tax in it where there is one."""
+    if not ticket.price_minor:
+        return {}
+    rate = format_decimal(Decimal(ticket.tax_bp) / 100, locale=_locale()) if ticket.tax_bp else ""
+    return {"sum": _money(ticket.price_minor, currency), "rate": rate}
 
 
 def _money(minor: int, currency: str) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from babel import Locale, UnknownLocaleError
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.numbers import format_decimal
 from flask import Flask, g, url_for
 from flask_wtf.csrf import generate_csrf
@@ -199,6 +199,18 @@ def format_moment(moment: datetime | None, style: str = "medium") -> str:
     if style == "long_date":
         return format_date(moment.astimezone(zone), "long", locale=_locale())
     return format_datetime(moment, style, tzinfo=zone, locale=_locale())
+
+
+def moments_between(starts: datetime, ends: datetime, zone: str, locale: str) -> str:
+    """Return from when to when something lasts, to the minute, with the zone that this is told in.
+
+    A day that is the first and the last one stands there once.
+    """
+    there = ZoneInfo(zone)
+    days = [format_date(each.astimezone(there), "long", locale=locale) for each in (starts, ends)]
+    times = [format_time(each, "short", tzinfo=there, locale=locale) for each in (starts, ends)]
+    last = times[1] if days[0] == days[1] else f"{days[1]}, {times[1]}"
+    return f"{days[0]}, {times[0]} – {last} ({zone})"
 
 
 def ago(moment: datetime | None) -> str:

@@ -55,6 +55,25 @@ def test_a_ticket_is_bought_and_seen_by_the_organiser(stage: Stage, shop: Shop) 
     assert "Take the payment" in shown
 
 
+def test_what_cannot_be_had_is_said_before_the_form(stage: Stage, shop: Shop) -> None:
+    gone, few, plenty = (
+        shop.ticket(name=name, quota=quota)
+        for name, quota in (("Gala", 0), ("Dinner", 2), ("Day", 9))
+    )
+    buyer = stage.web.anybody()
+    for query, words in (
+        (f"n{gone.id}=1", "“Gala” is sold out."),
+        (f"n{few.id}=3&n{plenty.id}=2", "Only 2 tickets “Dinner” are left."),
+    ):
+        page = buyer.page(f"{address(shop)}?{query}")
+        assert words in page
+        assert "Who comes?" not in page
+    assert "<option selected>2</option>" in page
+    form = buyer.page(f"{address(shop)}?n{few.id}=2&n{plenty.id}=1")
+    assert "Dinner: ticket 2" in form
+    assert "€42.00 each" in form
+
+
 def test_a_bad_form_says_what_to_mend_and_keeps_what_was_typed(stage: Stage, shop: Shop) -> None:
     ticket, buyer = shop.ticket(), stage.web.anybody()
     page = buyer.page(f"{address(shop)}?n{ticket.id}=1")

@@ -1,6 +1,6 @@
 """Words for durations, states and names."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,6 +26,7 @@ from meet2be.web.presentation import (
     cause,
     initials,
     mail_badge,
+    moments_between,
     spoken_duration,
 )
 
@@ -83,3 +84,14 @@ def test_a_badge_escapes_what_it_is_given() -> None:
 )
 def test_initials_stand_for_a_person(name: str, letters: str) -> None:
     assert initials(name) == letters
+
+
+def test_an_event_is_told_to_the_minute_in_its_own_zone_and_a_day_once() -> None:
+    starts, zone = datetime(2027, 5, 10, 7, tzinfo=UTC), "Europe/Berlin"
+    ends = starts + timedelta(hours=8)
+    assert moments_between(starts, ends + timedelta(days=2), zone, "en_GB") == (
+        "10 May 2027, 09:00 – 12 May 2027, 17:00 (Europe/Berlin)"
+    )
+    assert moments_between(starts, ends, zone, "de_DE") == (
+        "10. Mai 2027, 09:00 – 17:00 (Europe/Berlin)"
+    )
