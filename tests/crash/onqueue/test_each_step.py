@@ -15,6 +15,7 @@ from support.worker_jobs import Die, Step, read_ledger
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
 LEASE = 0.5
+LONG_LEASE = 5.0  # for parents that live on: on a busy machine it must not lapse
 OPTIONS = WorkerOptions(memory=0)
 
 CHILD_STEPS = {
@@ -72,11 +73,12 @@ def test_a_kill_at_this_step_loses_nothing_and_counts_right(
     marker = tmp_path / "struck"
     failpoint = {"point": point, "nth": nth, "victim": victim, "marker": str(marker)}
     failing = "onqueue.testing.failpoints:FailingQueue"
+    lease = LONG_LEASE if victim == "child" else LEASE
     workers.append(
-        ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LEASE, driver=failing, options=failpoint)
+        ForkedWorker(tmp_path, redis_url, OPTIONS, lease=lease, driver=failing, options=failpoint)
     )
     eventually(marker.exists)
-    workers.append(ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LEASE))
+    workers.append(ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LONG_LEASE))
     # Not by the size of the queue: a job on its way from one state to the next is in none.
     eventually(lambda: not manager.connection().knows(list(ids)), within=15)
     manager.close()
@@ -94,9 +96,15 @@ def test_a_kill_at_this_step_loses_nothing_and_counts_right(
 
 
 def _check_attempts(point: str, starts: list[tuple[str, int]]) -> None:
-    """Only a job that was marked as started has lost an attempt without a line of its own."""
+    """Only a job that was marked as started has lost an attempt without a line of its own.
+
+    While the parent renews or reaps, its child may be right between a mark and the job's line.
+    """
     first: dict[str, int] = {}
     for label, attempts in starts:
         first.setdefault(label, attempts)
     cut = [label for label, attempts in first.items() if attempts > 1]
-    assert len(cut) == (1 if point == "mark:after" else 0), f"{cut} began with a spent attempt"
+    allowed = {1} if point == "mark:after" else {0}
+    if point.startswith(("renew:", "reap:")):
+        allowed = {0, 1}
+    assert len(cut) in allowed, f"{cut} began with a spent attempt"

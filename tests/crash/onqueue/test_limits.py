@@ -16,6 +16,7 @@ from support.worker_jobs import read_ledger
 pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
 
 LEASE = 0.5
+LONG_LEASE = 5.0  # for parents that live on: on a busy machine it must not lapse
 OPTIONS = WorkerOptions(memory=0)
 CASES = [
     ("wait_turn:before", "child"),
@@ -49,11 +50,12 @@ def test_a_kill_around_waiting_loses_no_job(
     marker = tmp_path / "struck"
     failpoint = {"point": point, "nth": 2, "victim": victim, "marker": str(marker)}
     failing = "onqueue.testing.failpoints:FailingQueue"
+    lease = LONG_LEASE if victim == "child" else LEASE
     workers.append(
-        ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LEASE, driver=failing, options=failpoint)
+        ForkedWorker(tmp_path, redis_url, OPTIONS, lease=lease, driver=failing, options=failpoint)
     )
     eventually(marker.exists)
-    workers.append(ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LEASE))
+    workers.append(ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LONG_LEASE))
     ledger = tmp_path / "ledger"
     eventually(lambda: {line.label for line in read_ledger(ledger)} == set(labels), within=15)
     # A job that moves while its queue is counted may be counted nowhere: so it is looked at last.
