@@ -82,6 +82,10 @@ class Limits(Protocol):
         """Give the job's slots back and wake who waits for them."""
         ...
 
+    def free_at_end(self, quotas: Sequence[Quota], owner: JobId) -> None:
+        """Do the same for a job whose run ends now, at the latest before another one begins."""
+        ...
+
     def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
         """Use each of many rates on its own, past those who wait for them.
 

@@ -28,6 +28,8 @@ class CrewBench(Bench):
         super().__init__(services)
         self.runners = runners
         self.at_end: Callable[[], object] = lambda: None
+        self.owed: list[str] = []
+        """What the broker is owed; a test's trips clear it."""
         self.shared = Shared(128, runners)
         self.shared.vouch(1e9)
 
@@ -90,6 +92,7 @@ class CrewBench(Bench):
             guard=guard,
             wakeup=self.wakeup,
             started=self.clock.monotonic(),
+            owed=self.owed,
         )
         try:
             return crew.run()

@@ -46,6 +46,10 @@ class InlineLimits:
             for quota in quotas:
                 self._slots[quota.key].discard(owner)
 
+    def free_at_end(self, quotas: Sequence[Quota], owner: JobId) -> None:
+        """Do the same for a job whose run ends now."""
+        self.free(quotas, owner)
+
     def take_each(self, quotas: Sequence[Quota]) -> list[float | None]:
         """Use each of many rates on its own; None for each that was used, else seconds to wait."""
         return [self.admit([quota], "", "") for quota in quotas]

@@ -98,7 +98,7 @@ class Gate(ABC):
             inner(job)
         finally:
             slots = [quota for quota in quotas if quota.kind == "slots"]
-            _free(limits, slots, context.job_id)
+            _free(limits.free_at_end, slots, context.job_id)
 
     def _waiting(self, quotas: Sequence[Quota]) -> Order:
         if self._should_drop:
@@ -145,13 +145,13 @@ class OneGate(Gate):
         """Give a slot back."""
         if self.quota.kind == "slots":
             context = current_run(repr(self))
-            _free(limits_of(context, ""), [self.quota], context.job_id)
+            _free(limits_of(context, "").free, [self.quota], context.job_id)
 
 
-def _free(limits: Limits, slots: Sequence[Quota], owner: str) -> None:
+def _free(free: Callable[[Sequence[Quota], str], None], slots: Sequence[Quota], owner: str) -> None:
     """Give slots back; when the broker is away they end with the job, whose outcome stands."""
     try:
-        limits.free(slots, owner)
+        free(slots, owner)
     except BrokerUnavailable as error:
         log.warning("the slots of job %s end with it: %s", owner, error)
 

@@ -23,7 +23,7 @@ from onqueue.worker.stopping import Situation, StopReason, stop_reason
 from onqueue.worker.unix_signals import Knock
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Sequence, Sized
     from threading import RLock
 
     from onqueue.contracts import Clock, Consumer, ReservedJob
@@ -63,8 +63,13 @@ class Crew:
         started: float,
         jobs_before: int = 0,
         longest_wait: float = 5.0,
+        owed: Sized = (),
     ) -> None:
-        """`consumer` and `settlement` take the `guard` themselves; times as in `Loop`."""
+        """`consumer` and `settlement` take the `guard` themselves; times as in `Loop`.
+
+        What is `owed` to the broker goes with the next trip, which then comes before a job.
+        """
+        self._owed = owed
         self._looping = events.Looping(connection, queues)
         self._options = options
         self._clock = clock
@@ -188,7 +193,7 @@ class Crew:
 
         The guard may be held for as long as a trip takes, so it is not asked for.
         """
-        if self._is_wanted_otherwise or self._is_low or self._settlement.is_doubtful:
+        if self._is_wanted_otherwise or self._is_low or self._settlement.is_doubtful or self._owed:
             return None
         return self._stock.take()
 
@@ -210,6 +215,7 @@ class Crew:
         with self._guard:
             while not self._is_ending():
                 if self._shared.should_pause:
+                    self._tell_owed()
                     self._return_held()
                     self._sleep(runner, max(self._options.sleep, 1.0))
                     self._look_for_reason()
@@ -219,11 +225,13 @@ class Crew:
                     self._return_held()
                 if self._is_low:
                     self._fetch()
+                self._tell_owed()
                 reserved = self._stock.take()
                 if reserved is not None:
                     return reserved
                 if not self._is_ending():
                     self._wait(runner)
+            self._tell_owed()
             self._return_held()
             self._called.notify_all()
             if self._has_waiter:
@@ -232,9 +240,18 @@ class Crew:
 
     def _rest(self, runner: Runner) -> None:
         """Take no job for a while."""
+        self._tell_owed()
         until = self._clock.monotonic() + self._options.rest
         while (left := until - self._clock.monotonic()) > 0 and not self._is_ending():
             self._sleep(runner, left)
+
+    def _tell_owed(self) -> None:
+        """Make a trip for what the broker is owed, when no other has taken it along."""
+        if self._owed and self._error is None:
+            try:
+                self._settlement.turn(0)
+            except BrokerUnavailable:  # which reaches this only when the worker is to stop
+                self._look_for_reason()
 
     def _is_ending(self) -> bool:
         if self._shared.should_stop and self._reason is None:

@@ -18,7 +18,7 @@ from onqueue.worker.prefetch import SHORT
 from onqueue.worker.runner import Runner
 from onqueue.worker.settlement import Settlement
 from onqueue.worker.shared import Cut
-from onqueue.worker.shared_limits import SharedLimits
+from onqueue.worker.shared_limits import Desk, SharedLimits
 from onqueue.worker.sharing import (
     Foresighted,
     Shareable,
@@ -99,6 +99,7 @@ class Outfit:
         alone.share(guard)
         consumer: Any = SharedConsumer(alone, guard)
         settlement = SharedSettlement(guard, alone.marks, **self._stores(consumer))
+        desk = Desk(consumer.limits(), guard)
         cutters = [self._cutter_of(slot) for slot in self._shared.slots]
         numbers = count(1)
         runners = [
@@ -111,7 +112,7 @@ class Outfit:
                     slot,
                     cutter,
                     SharedLocks(consumer.locks(), guard, cutter),
-                    SharedLimits(consumer.limits(), guard, cutter),
+                    SharedLimits(desk, cutter),
                     alone.checkpoints(),
                 ),
                 settlement=settlement,
@@ -136,6 +137,7 @@ class Outfit:
             started=errand.started,
             jobs_before=errand.jobs_before,
             longest_wait=self._longest_wait,
+            owed=alone.owed,
         )
 
     # ---- the parts ----

@@ -10,7 +10,7 @@ from onqueue.errors import BrokerUnavailable
 from onqueue.worker.settlement import Settlement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
     from contextlib import AbstractContextManager
     from threading import RLock
     from typing import Any
@@ -30,6 +30,11 @@ class Shareable(Protocol):
 
     def marks(self) -> Marks:
         """Return what one thread marks its starts with; it needs no guard."""
+        ...
+
+    @property
+    def owed(self) -> Sized:
+        """What the next trip takes along; it must not wait for longer than a job takes to end."""
         ...
 
 

@@ -31,7 +31,7 @@ from onqueue.errors import ConfigurationError, LeaseLost
 from onqueue.plans import Tie
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Sequence, Sized
     from contextlib import AbstractContextManager
 
     from onqueue.config import ConnectionConfig
@@ -170,7 +170,11 @@ class RedisConsumer:
             if self._is_unsure:
                 self._return_unknown()
                 self._is_unsure = False
-            return self._brought(self._line.run(call))
+            if self._limits.freed:
+                [reply] = self._limits.send_after_freeing([call])
+            else:
+                reply = self._line.run(call)
+            return self._brought(reply)
         except GONE:
             self._is_unsure = True
             self._line.drop()
@@ -372,6 +376,8 @@ class RedisConsumer:
 
         However long ago that was: a job that came again meanwhile had ended before.
         """
+        if self._limits.freed:
+            self._limits.run_after_freeing(())
         for at, ended in enumerate(self._ended):
             if ended is job:
                 del self._ended[at]
@@ -456,15 +462,22 @@ class RedisConsumer:
         only the marks of each thread go their own way.
         """
         self._waiting.guard = guard
-        self._is_shared = True
+        self._is_shared = self._limits.is_shared = True
         self._watch.stay_short()
 
     def marks(self) -> Marks:
         """Return what several threads mark their starts with."""
         return self._marks
 
+    @property
+    def owed(self) -> Sized:
+        """What jobs of several threads gave back and the next trip takes along."""
+        return self._limits.freed
+
     def leave(self) -> None:
-        """Give back what was set aside for jobs that will not come any more."""
+        """Give back what was set aside for jobs that will not come any more, and what they had."""
+        if self._limits.freed:
+            self._limits.run_after_freeing(())
         if self._limits.ahead:
             self._limits.give_up()
 

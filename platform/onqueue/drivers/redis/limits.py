@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Hashable
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as Disconnected
@@ -14,13 +17,17 @@ from onqueue.drivers.redis.translation import GONE
 from onqueue.errors import LeaseLost
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+    from typing import TypeAlias
 
     from onqueue.contracts import JobId
     from onqueue.drivers.redis.keys import HolderKeys
     from onqueue.drivers.redis.scripts import Call
     from onqueue.drivers.redis.wire import Broker, Line, Reply
     from onqueue.quotas import Quota
+
+    Asked: TypeAlias = tuple[Sequence[Quota], JobId, str]
+    """Who asks for which quotas, and from which queue it came."""
 
 _LEASE_LOST = -2
 
@@ -71,6 +78,10 @@ class RedisLimits:
         """Who has slots; none are named of a job that came with them and has not asked yet."""
         self.ahead: dict[Hashable, Ahead] = {}
         """What was used for jobs that come next, so that not each of them needs a trip."""
+        self.is_shared = False
+        """Whether several threads use these; they make a trip before one begins another job."""
+        self.freed: deque[tuple[Sequence[Quota], JobId]] = deque()
+        """What goes back with the next trip."""
 
     def admit(self, quotas: Sequence[Quota], owner: JobId, queue: str) -> float | None:
         """Use all quotas or none; None when the job may go on, else the seconds to wait.
@@ -80,10 +91,42 @@ class RedisLimits:
         alike = _alike(queue, quotas)
         if alike in self.ahead and self._use_ahead(alike):
             return None
-        keys, sent = self._broker.keys.queue(queue), self._clock.monotonic()
-        wanted = self._held() * TRIPS_AHEAD
-        call = self.scripts.let_through(self._of, keys, owner.encode(), quotas, wanted)
-        code, figure, *more = self._run(call)
+        call = self._question(quotas, owner, queue, self._held() * TRIPS_AHEAD)
+        sent = self._clock.monotonic()
+        return self._answer(self.run_after_freeing([call])[0], alike, quotas, owner, sent)
+
+    def admit_all(self, asked: Sequence[Asked]) -> list[float | None]:
+        """Do the same for several jobs, in their order and in one trip."""
+        waits: list[float | None] = [None] * len(asked)
+        places, calls, known = [], [], set[Hashable]()
+        for at, (quotas, owner, queue) in enumerate(asked):
+            alike = _alike(queue, quotas)
+            if alike in self.ahead and self._use_ahead(alike):
+                continue
+            wanted = 0 if alike in known else self._held() * TRIPS_AHEAD
+            known.add(alike)
+            places.append((at, alike))
+            calls.append(self._question(quotas, owner, queue, wanted))
+        sent = self._clock.monotonic()
+        replies = self.run_after_freeing(calls) if calls else []
+        for (at, alike), reply in zip(places, replies, strict=True):
+            quotas, owner, _ = asked[at]
+            waits[at] = self._answer(reply, alike, quotas, owner, sent)
+        return waits
+
+    def _question(self, quotas: Sequence[Quota], owner: JobId, queue: str, ahead: int) -> Call:
+        keys = self._broker.keys.queue(queue)
+        return self.scripts.let_through(self._of, keys, owner.encode(), quotas, ahead)
+
+    def _answer(
+        self,
+        reply: Reply,
+        alike: Hashable,
+        quotas: Sequence[Quota],
+        owner: JobId,
+        sent: float,
+    ) -> float | None:
+        code, figure, *more = reply
         if code == Code.LOST:
             raise LeaseLost(self._holder, owner)
         if code == Code.NOT_HELD:
@@ -136,9 +179,52 @@ class RedisLimits:
     def free(self, quotas: Sequence[Quota], owner: JobId) -> None:
         """Give the job's slots back and call in who waits for them."""
         self._run(self.scripts.free_slots(self._of, owner.encode(), quotas))
+        self._forget(quotas, owner)
+
+    def free_at_end(self, quotas: Sequence[Quota], owner: JobId) -> None:
+        """Do the same for a job whose run ends now; of one of several threads, with the next trip.
+
+        Needs no guard.
+        """
+        if not self.is_shared:
+            self.free(quotas, owner)
+            return
+        self._forget(quotas, owner)
+        self.freed.append((quotas, owner))
+
+    def _forget(self, quotas: Sequence[Quota], owner: JobId) -> None:
         left = [quota for quota in self.taken.pop(owner, []) if quota not in quotas]
         if left:
             self.taken[owner] = left
+
+    def run_after_freeing(self, calls: Sequence[Call]) -> list[Reply]:
+        """Run scripts, in the same trip after what goes back; raises errors of the core."""
+        with self._broker.translating():
+            try:
+                return self.send_after_freeing(calls)
+            except Disconnected:
+                self._line.drop()
+                return self.send_after_freeing(calls)
+            except GONE:
+                self._line.drop()
+                raise
+
+    def send_after_freeing(self, calls: Sequence[Call]) -> list[Reply]:
+        """Do so once; raises what the client library raises. To free twice is harmless.
+
+        Before a job can come again that had the slots, its end is told, and they go before that.
+        """
+        count = len(self.freed)
+        if not count and len(calls) == 1:
+            return [self._line.run(calls[0])]
+        before = [
+            self.scripts.free_slots(self._of, owner.encode(), quotas)
+            for quotas, owner in islice(self.freed, count)
+        ]
+        replies = self._line.run_all([*before, *calls])[count:]
+        for _ in range(count):
+            self.freed.popleft()
+        return replies
 
     def free_of(self, owners: Iterable[JobId]) -> None:
         """Give back what these jobs, which have ended, still have."""

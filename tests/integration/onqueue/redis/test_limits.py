@@ -1,6 +1,8 @@
 """Jobs that wait for rates, slots and pauses: in order, on time, and nothing of it is lost."""
 
+import socket
 from collections.abc import Sequence
+from contextlib import nullcontext
 
 import pytest
 
@@ -136,6 +138,73 @@ def test_a_slot_is_free_again_when_it_is_given_back(broker: Rig) -> None:
     assert run_all(consumer, SLOTS) == [ids[2]]
     consumer.turn(0, [first.id])
     assert left(broker) == []
+
+
+@pytest.mark.parametrize("trip", ["turn", "admit", "settle", "leave"])
+def test_the_slot_of_a_thread_s_job_that_ends_goes_with_any_next_trip(
+    broker: Rig, trip: str
+) -> None:
+    """B4."""
+    consumer, other = broker.consumer(), broker.consumer()
+    consumer.share(nullcontext())
+    broker.push(3)
+    first, second, third = consumer.turn(3, []).jobs
+    assert meet(consumer, first, SLOTS)
+    assert not meet(consumer, third, SLOTS)
+    consumer.limits().free_at_end([SLOTS], first.id)
+    assert other.turn(1, []).jobs == []
+    assert len(consumer.owed) == 1
+    if trip == "turn":
+        consumer.turn(0, [first.id])
+    elif trip == "admit":
+        assert admit(consumer, second, RATE) is None
+    elif trip == "settle":
+        assert consumer.ack(second)
+    else:
+        consumer.leave()
+    assert not consumer.owed
+    assert [job.id for job in other.turn(5, []).jobs] == [third.id]
+
+
+def test_a_slot_that_was_to_go_back_is_not_taken_from_the_next_run_of_its_job(broker: Rig) -> None:
+    consumer = broker.consumer()
+    consumer.share(nullcontext())
+    job, other = broker.start(consumer), broker.start(consumer)
+    assert admit(consumer, job, SLOTS) is None
+    consumer.limits().free_at_end([SLOTS], job.id)
+    consumer.release(job, 0.0, attempts=1, exceptions=0)
+    [again] = consumer.turn(1, []).jobs
+    assert (again.id, admit(consumer, again, SLOTS)) == (job.id, None)
+    consumer.turn(0, [])
+    assert admit(consumer, other, SLOTS) == float("inf")
+
+
+def test_a_slot_that_was_to_go_back_goes_when_the_line_breaks(broker: Rig) -> None:
+    consumer, other = broker.consumer(), broker.consumer()
+    consumer.share(nullcontext())
+    job = broker.start(consumer)
+    assert admit(consumer, job, SLOTS) is None
+    consumer.limits().free_at_end([SLOTS], job.id)
+    consumer._line.open()._sock.shutdown(socket.SHUT_RDWR)
+    consumer.turn(0, [job.id])
+    assert not consumer.owed
+    assert admit(other, broker.start(other), SLOTS) is None
+
+
+def test_several_jobs_are_asked_for_in_one_trip_and_in_their_order(broker: Rig) -> None:
+    """B4."""
+    consumer = broker.consumer()
+    broker.push(8)
+    jobs = consumer.turn(8, []).jobs
+    two = Quota("slots", "two", 2)
+    asked: list[tuple[list[Quota], str, str]] = [([two], job.id, job.queue) for job in jobs[:4]]
+    asked += [([RATE], job.id, job.queue) for job in jobs[4:]]
+    shut = pytest.approx(60, abs=1)
+    waits = consumer._limits.admit_all(asked)
+    assert waits == [None, None, float("inf"), float("inf"), None, None, shut, shut]
+    broker.leases.bury(consumer.holder, Burial("lapsed"))
+    with pytest.raises(LeaseLost):
+        consumer._limits.admit_all(asked)
 
 
 def test_a_job_that_ends_without_giving_its_slot_back_loses_it(broker: Rig) -> None:

@@ -16,6 +16,7 @@ from support.child_crew import CrewBench
 from support.waiting import eventually
 
 RUNS: list[str] = []
+OWED: list[str] = []
 MEETING = threading.Barrier(4, timeout=10)
 GATE = threading.Event()
 
@@ -25,6 +26,7 @@ _clock = SystemClock()
 @pytest.fixture(autouse=True)
 def _fresh() -> None:
     RUNS.clear()
+    OWED.clear()
     MEETING.reset()
     GATE.clear()
 
@@ -46,6 +48,16 @@ class Jot(Job):
 
     def handle(self) -> None:
         RUNS.append(self.label)
+
+
+class Owe(Job):
+    """Leaves something that must be told before its thread begins another one."""
+
+    def handle(self) -> None:
+        own = threading.current_thread().name
+        RUNS.append("late" if own in OWED else "told")
+        _clock.sleep(0.001)
+        OWED.append(own)
 
 
 class Nap(Job):
@@ -108,6 +120,22 @@ def test_each_of_many_jobs_is_marked_run_and_confirmed_once(bench: CrewBench) ->
     confirmed = [job_id for told in bench.consumer.told if told[0] == "done" for job_id in told[1:]]
     assert sorted(confirmed) == sorted(bench.consumer.started) == ids
     assert Counter(RUNS) == Counter(map(str, range(500)))
+
+
+def test_what_the_broker_is_owed_is_told_before_a_job_that_is_held_begins(
+    bench: CrewBench,
+) -> None:
+    turn, bench.owed = bench.consumer.turn, OWED
+
+    def take_along(want: int, done: Any) -> Any:
+        OWED.clear()
+        return turn(want, done)
+
+    bench.consumer.turn = take_along  # type: ignore[method-assign]
+    for _ in range(100):
+        bench.put(Owe())
+    assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
+    assert (Counter(RUNS), OWED) == ({"told": 100}, [])
 
 
 def test_while_a_thread_makes_a_trip_the_others_go_on_with_what_is_held(bench: CrewBench) -> None:
