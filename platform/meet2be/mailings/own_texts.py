@@ -21,7 +21,7 @@ from markupsafe import Markup, escape
 
 from meet2be.language import Message
 from meet2be.mailings.errors import BadTemplate
-from meet2be.mailings.rendering import Rendered, formats_of, in_layout
+from meet2be.mailings.rendering import Rendered, WrongValue, formats_of, in_layout
 
 LONGEST_SUBJECT: Final = 400
 LONGEST_TEXT: Final = 65_536
@@ -203,6 +203,10 @@ def _filled(part: str, source: str, values: Mapping[str, Any]) -> str:
         raise MissingValue(part, _name_in(str(error))) from error
     except _Empty:
         raise MissingValue(part, _first_empty(part, source, values)) from None
+    except WrongValue as error:
+        if error.value is None:
+            raise MissingValue(part, _first_empty(part, source, values)) from None
+        raise BadTemplate(part, error.problem) from error
     except BadTemplate:
         raise
     except Exception as error:  # whatever a text does, the mails beside it are to be made
@@ -247,8 +251,9 @@ def _nodes_of(part: str, source: str) -> list[nodes.Node]:
 
 def _broken(part: str, error: Exception) -> BadTemplate:
     """Return what is said of a text that Python itself stumbles over, by depth or by value."""
-    what = str(error)[:200] or type(error).__name__
-    return BadTemplate(part, Message("%(what)s", {"what": what}))
+    what = str(error)[:200]
+    problem = Message("%(what)s", {"what": what}) if what else Message("it cannot be filled in")
+    return BadTemplate(part, problem)
 
 
 def _syntax(part: str, error: TemplateSyntaxError) -> BadTemplate:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ from jinja2 import (
 from markupsafe import escape
 
 from meet2be import money
+from meet2be.errors import Meet2BeError
+from meet2be.language import N_, Message
 from meet2be.mailings.errors import UnknownTemplate
 
 if TYPE_CHECKING:
@@ -148,6 +150,15 @@ def formats_of(locale: str) -> _Formats:
     return _Formats(_babel_locale(locale))
 
 
+class WrongValue(Meet2BeError):
+    """A template has something written that is of another kind; ``value`` is what it gave."""
+
+    def __init__(self, value: object, sentence: str) -> None:
+        self.value = value
+        self.problem = Message(sentence, {"value": str(value)[:100]})
+        super().__init__(self.problem)
+
+
 class _Formats:
     """What a template may call to write amounts and days as its reader does."""
 
@@ -155,9 +166,25 @@ class _Formats:
         self.locale = locale
 
     def money(self, minor: int, currency: str) -> str:
+        if not isinstance(minor, int):
+            raise WrongValue(
+                minor,
+                N_(
+                    "'%(value)s' is no amount: format.money takes one of the "
+                    "mail's own amounts and its currency"
+                ),
+            )
         return _money(minor, currency, self.locale)
 
     def day(self, moment: datetime) -> str:
+        if not isinstance(moment, date):
+            raise WrongValue(
+                moment,
+                N_(
+                    "'%(value)s' is no day: format.day takes one of the mail's "
+                    "own days, by its name and without quotation marks"
+                ),
+            )
         return _day(moment, self.locale)
 
 

@@ -86,6 +86,23 @@ def test_whatever_a_text_does_to_a_value_is_said_of_the_text(body: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("{{ format.day('x') }}", "'x' is no day: "),
+        ("{{ format.money('x', currency) }}", "'x' is no amount: "),
+    ],
+)
+def test_what_is_no_day_or_amount_is_said_in_a_sentence(body: str, problem: str) -> None:
+    with pytest.raises(BadTemplate, match=problem):
+        check(text(body), SAMPLES, "en-GB")
+
+
+def test_a_day_that_is_not_there_is_not_written_as_today() -> None:
+    with pytest.raises(MissingValue, match="'starts_at' has no value"):
+        fill_in(text("{{ format.day(starts_at) }}"), {**SAMPLES, "starts_at": None}, "en-GB")
+
+
+@pytest.mark.parametrize(
     "body",
     [
         "(" * 3_000 + "name" + ")" * 3_000,
