@@ -18,6 +18,7 @@ from meet2be.imports.limits import UNDO_FOR
 from meet2be.imports.models import Import, ImportChunk
 from meet2be.imports.queries import find_import, totals
 from meet2be.imports.repeats import mark_repeats
+from meet2be.imports.resuming import goes_on
 from meet2be.imports.steps import STATE_OF
 from meet2be.imports.telling import tell_end, tell_first_failure, tell_half_undone
 from meet2be.language import Message
@@ -64,9 +65,11 @@ def end_step(desk: ImportDesk, tenant_id: int, uid: str, turn: int, step: Step) 
             case "check" if found.state == STATE_OF["check"]:
                 _end_check(session, found, now)
             case "write" if found.state in {STATE_OF["write"], "cancelling"}:
-                _end_write(session, found, now)
+                if not goes_on(session, found):
+                    _end_write(session, found, now)
             case "undo" if found.state == STATE_OF["undo"]:
-                _end_undo(session, found, now)
+                if not goes_on(session, found):
+                    _end_undo(session, found, now)
             case _:
                 return False
         session.commit()

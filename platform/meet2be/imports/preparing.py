@@ -21,6 +21,9 @@ from meet2be.language import Message
 from meet2be.tenancy.models import Membership, Tenant
 
 SUSPENDED = Message("The organisation is suspended. What was imported stays; the rest waits.")
+UNDO_SUSPENDED = Message(
+    "The organisation is suspended. What was taken back stays so; the rest waits."
+)
 NEEDED_RANK = {"attendees": RANKS["organiser"], "users": RANKS["admin"]}
 
 
@@ -32,7 +35,7 @@ def rows_of(session: Session, found: Import, *, lock: bool = False, is_undo: boo
     """
     tenant = session.scalars(select(Tenant)).one()
     if tenant.status != "active":
-        raise ImportStopped(SUSPENDED)
+        raise ImportStopped(UNDO_SUSPENDED if is_undo else SUSPENDED)
     importer = Importer(found.uploaded_by, None) if is_undo else importer_of(session, found)
     mapping, options = remembered(found.mapping), found.options
     duplicates = str(options.get("duplicates", "skip"))

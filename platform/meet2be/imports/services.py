@@ -30,11 +30,12 @@ from meet2be.imports.detection import (
     format_of,
     guess_layout,
 )
-from meet2be.imports.errors import UnreadableUpload, WrongState
+from meet2be.imports.errors import UnreadableUpload, WrongState, packed
 from meet2be.imports.facts import ImportToBeRead, StepWanted
 from meet2be.imports.fields import Mapped, checked_mapping, header_hash, suggest
 from meet2be.imports.limits import PREVIEW_WAIT
 from meet2be.imports.models import Import, ImportChunk, ImportMapping, ImportRow
+from meet2be.imports.preparing import UNDO_SUSPENDED
 from meet2be.imports.queries import remembered
 from meet2be.imports.tables import Source, preview_of
 from meet2be.imports.workbook.reader import WorkbookReader
@@ -246,11 +247,23 @@ def cancel(session: Session, found: Import, actor: Actor) -> None:
 
 
 def retry(session: Session, found: Import, actor: Actor) -> None:
-    """Try what failed, or was left when the import was stopped, once more."""
+    """Try what failed, or was left when the import was stopped, once more.
+
+    An import whose undo ended half way goes on with the undo: what it took back is not written
+    again, and what is left is not done. Raises WrongState, also where the undo's time is over.
+    """
     found = _locked(session, found)
     _need(found, ("done_with_errors", "cancelled", "failed"))
     if found.started_at is None:
         raise WrongState(found.state)
+    if _was_undone_in_part(session, found):
+        undo(session, found, actor)
+    else:
+        write_rest(session, found, actor)
+
+
+def write_rest(session: Session, found: Import, actor: Actor) -> None:
+    """Write what failed or was left; the import is locked and has been started before."""
     session.execute(
         update(ImportRow)
         .where(ImportRow.import_id == found.id, ImportRow.state == "failed")
@@ -266,9 +279,8 @@ def retry(session: Session, found: Import, actor: Actor) -> None:
         .values(state="checked", error=None)
         .execution_options(synchronize_session=False)
     )
-    found.state, found.error, found.finished_at = "running", None, None
-    found.turn += 1
-    found.batch_id = None
+    _begin(found, "running")
+    found.finished_at = None
     record(session, actor, "import.retried", "import", found.uid)
     facts.note(session, StepWanted(found.uid, found.turn, "write"))
 
@@ -279,9 +291,12 @@ def undo(session: Session, found: Import, actor: Actor) -> None:
     _need(found, ("done", "done_with_errors", "cancelled", "failed"))
     if not can_undo(session, found):
         raise WrongState(found.state)
-    found.state, found.error = "undoing", None
-    found.turn += 1
-    found.batch_id = None
+    undo_rest(session, found, actor)
+
+
+def undo_rest(session: Session, found: Import, actor: Actor) -> None:
+    """Take back what is left; the import is locked."""
+    _begin(found, "undoing")
     record(session, actor, "import.undone", "import", found.uid)
     facts.note(session, StepWanted(found.uid, found.turn, "undo"))
 
@@ -307,6 +322,20 @@ def _need(found: Import, states: tuple[str, ...]) -> None:
         found.state == "failed" and states is _BEFORE_RUN and found.started_at is not None
     ):
         raise WrongState(found.state)
+
+
+def _begin(found: Import, state: str) -> None:
+    found.state, found.error, found.batch_id = state, None, None
+    found.turn += 1
+
+
+def _was_undone_in_part(session: Session, found: Import) -> bool:
+    if found.error == packed(UNDO_SUSPENDED):
+        return True
+    undone = select(ImportChunk.n).where(
+        ImportChunk.import_id == found.id, ImportChunk.state == "undone"
+    )
+    return session.scalars(undone.limit(1)).first() is not None
 
 
 def _locked(session: Session, found: Import) -> Import:

@@ -19,10 +19,7 @@ from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.services import resume
 from meet2be.errors import Meet2BeError
 from meet2be.exports.services import resume_held
-from meet2be.imports.errors import packed
-from meet2be.imports.models import Import
-from meet2be.imports.preparing import SUSPENDED
-from meet2be.imports.services import retry
+from meet2be.imports.resuming import resume_suspended
 from meet2be.language import Message
 from meet2be.mailings.courier import release_held
 from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, Sender, post
@@ -79,7 +76,7 @@ def lift(session: Session, reason: str, actor: Actor, now: datetime) -> bool:
     session.flush()
     waited = {
         "cancel_runs": _resume_runs(session, actor),
-        "imports": _resume_imports(session, actor),
+        "imports": resume_suspended(session, actor),
         "exports": resume_held(session),
         "mails": release_held(session, tenant),
     }
@@ -107,19 +104,6 @@ def _resume_runs(session: Session, actor: Actor) -> int:
     ).all()
     for uid in stopped:
         resume(session, uid, actor)
-    return len(stopped)
-
-
-def _resume_imports(session: Session, actor: Actor) -> int:
-    ended = session.scalars(
-        select(Import).where(
-            Import.state.in_(("cancelled", "failed", "done_with_errors")),
-            Import.started_at.is_not(None),
-        )
-    ).all()
-    stopped = [found for found in ended if found.error == packed(SUSPENDED)]
-    for found in stopped:
-        retry(session, found, actor)
     return len(stopped)
 
 
