@@ -116,13 +116,16 @@ def _connected(call: _Call, host: str, port: int) -> socket.socket:
                 str(address),
             )  # fmt: skip
     error: OSError = OSError("no address")
-    for address in addresses[:MOST_ADDRESSES]:
+    to_try = addresses[:MOST_ADDRESSES]
+    for place, address in enumerate(to_try):
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         call.sockets.append(sock)
         call.address = str(address)
         try:
-            _connect(call, sock, (call.address, port))
+            # One that swallows packets may use up its own share of the time only.
+            share = call.left(call.connect_by) / (len(to_try) - place)
+            _connect(call, sock, (call.address, port), call.monotonic() + share)
         except OSError as failed:
             sock.close()
             error = failed
@@ -134,10 +137,10 @@ def _connected(call: _Call, host: str, port: int) -> socket.socket:
     raise HookCallFailed("connect", f"cannot connect: {why_not}", call.address) from error
 
 
-def _connect(call: _Call, sock: socket.socket, where: tuple[str, int]) -> None:
+def _connect(call: _Call, sock: socket.socket, where: tuple[str, int], by: float) -> None:
     code = sock.connect_ex(where)
     if code == EINPROGRESS:
-        call.wait(sock, select.POLLOUT, call.connect_by)
+        call.wait(sock, select.POLLOUT, by)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, strerror(code))

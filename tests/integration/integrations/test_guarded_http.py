@@ -1,7 +1,9 @@
 import gzip
+import socket
 import ssl
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
@@ -107,6 +109,18 @@ def test_one_inner_address_among_several_refuses_all() -> None:
 def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer() -> None:
     guarded = caller(resolver=names(two_example=["127.0.0.9", "127.0.0.1"]))
     with receiving() as receiver:
+        assert guarded.post(receiver.url(host="two.example"), {}, b"").address == "127.0.0.1"
+
+
+def test_an_address_that_swallows_packets_leaves_time_for_the_next() -> None:
+    guarded = caller(resolver=names(two_example=["127.0.0.9", "127.0.0.1"]))
+    with receiving() as receiver, ExitStack() as stack:
+        full, *waiting = [stack.enter_context(socket.socket()) for _ in range(4)]
+        full.bind(("127.0.0.9", receiver.port))
+        full.listen(0)
+        for each in waiting:
+            each.setblocking(False)
+            each.connect_ex(("127.0.0.9", receiver.port))
         assert guarded.post(receiver.url(host="two.example"), {}, b"").address == "127.0.0.1"
 
 
