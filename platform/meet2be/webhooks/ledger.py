@@ -168,7 +168,11 @@ class _Transaction:
         self._connection = database.system_connection(_REASON)
 
     def __enter__(self) -> Connection:
-        self._connection.begin()
+        try:
+            self._connection.begin()
+        except BaseException:
+            self._connection.close()
+            raise
         return self._connection
 
     def __exit__(self, kind: object, *_rest: object) -> None:
