@@ -30,7 +30,7 @@ EVENT_STATUSES = ("draft", "live", "cancelling", "cancelled", "archived")
 
 
 class Event(Numbered, Named, TenantOwned, Stamped, Base):
-    """A conference or concert. `version` rises with each change of status.
+    """A conference or concert. `version` rises with each change.
 
     `capacity`: how many tickets of all kinds together; empty means as many as the kinds have.
     Tickets are sold from `on_sale_from` until `on_sale_until`; empty ends stand open.

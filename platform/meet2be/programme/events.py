@@ -111,6 +111,7 @@ def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) ->
     for name, value in after.items():
         setattr(event, name, value)
     if after:
+        event.version += 1  # calendars go by it, see calendar_file
         tell(session, event, "updated", actor, before=before, after=after,
              data={"status": event.status, "changed": sorted(after)})  # fmt: skip
     return event

@@ -222,6 +222,14 @@ def test_kinds_are_sorted_closed_and_opened(house: House, organiser: Person) -> 
     assert all(kind.closed_at is None for kind in kinds_of(house, uid))
 
 
+def test_a_calendar_is_told_that_an_event_was_changed(house: House, organiser: Person) -> None:
+    uid = make_event(organiser)
+    organiser.post(f"/events/{uid}/edit", **EVENT)
+    assert event_of(house, uid).version == 1
+    organiser.post(f"/events/{uid}/edit", **EVENT | {"place": "Halle 4"})
+    assert event_of(house, uid).version == 2
+
+
 def test_a_cancelled_event_is_left_as_it_is(house: House, organiser: Person) -> None:
     uid = make_event(organiser)
     make_kind(organiser, uid)
