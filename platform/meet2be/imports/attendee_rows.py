@@ -97,8 +97,9 @@ class AttendeeRows:
         first, last = values.pop(FIRST_NAME, ""), values.pop(LAST_NAME, "")
         if (first or last) and not values.get(columns.NAME):
             values[columns.NAME] = f"{first} {last}".strip()
-        if self._order_place is None:
-            values[columns.ORDER] = f"{self._prefix}-{number}"
+        if not values.get(columns.ORDER):
+            # An empty cell says as little as a missing column: the row is an order of its own.
+            values[columns.ORDER] = self._own_code(number)
         values[columns.PRICE] = amount(values.get(columns.PRICE, "")) or "0"
         values[columns.CURRENCY] = values.get(columns.CURRENCY) or self._expected.currency
         if refunded := values.get(columns.REFUNDED):
@@ -150,6 +151,9 @@ class AttendeeRows:
         """Take back the attendees that nobody has changed since, each order as a whole."""
         return undo_attendees(session, rows)
 
+    def _own_code(self, number: int) -> str:
+        return f"{self._prefix}-{number}"
+
     # ---- what `_Work` asks ----
 
     def raw_rows(self, rows: Sequence[SourceRow]) -> dict[str, list[RawRow]]:
@@ -157,14 +161,12 @@ class AttendeeRows:
         orders: dict[str, list[RawRow]] = {}
         for row in rows:
             raw = self._raw(row)
-            code = raw.values.get(columns.ORDER, "") or f"\0{row.number}"
-            orders.setdefault(code, []).append(raw)
+            orders.setdefault(raw.values[columns.ORDER], []).append(raw)
         return orders
 
-    @property
-    def goes_by_address(self) -> bool:
-        """Whether a person is known by the address, since the list has no orders."""
-        return self._order_place is None
+    def goes_by_address(self, number: int, code: str) -> bool:
+        """Tell whether a row's person is known by the address, since it names no order."""
+        return code == self._own_code(number)
 
     @property
     def event_id(self) -> int:
@@ -206,18 +208,20 @@ class _Work:
         name = raw.values.get(columns.NAME, "")
         address = read_address(raw.values.get(columns.EMAIL, "")).email
         claim = None
-        if address and self._kind.goes_by_address:
+        if address and self._kind.goes_by_address(raw.number, raw.values[columns.ORDER]):
             claim = claim_of(*self._kind.person(name, normal_address(address)))
         label = name or address or raw.values.get(columns.EMAIL, "")
         return Outcome(raw.number, "valid", _plain(label), claim)
 
     def without_known(self, session: Session, planned: list[PlannedOrder]) -> list[PlannedOrder]:
         """Return the orders whose people are not there yet, where people go by their address."""
-        if not self._kind.goes_by_address:
-            return planned
-        wanted = {row.email_norm for row in self._planned.values() if row.email_norm}
-        here = self._people(session, wanted)
-        for row in self._planned.values():
+        by_address = [
+            row
+            for row in self._planned.values()
+            if row.email_norm and self._kind.goes_by_address(row.number, row.order)
+        ]
+        here = self._people(session, {row.email_norm for row in by_address if row.email_norm})
+        for row in by_address:
             if row.email_norm:
                 found = here.get(self._kind.person(row.name, row.email_norm))
                 if found is not None:

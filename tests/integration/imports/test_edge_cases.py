@@ -351,6 +351,18 @@ def test_further_blanks_nobody_sees_around_addresses_are_taken_away(rig: Importi
     assert "ada+list@example.org" in members(rig)
 
 
+def test_further_a_row_with_an_empty_order_code_is_an_order_of_its_own(rig: Importing) -> None:
+    lines = "Name,E-mail,Order code\nAda,a@example.org,\nBob,b@example.org,\nCy,c@example.org,X1\n"
+    uid = rig.imported(lines)
+    assert set(rig.states(uid).values()) == {"created"}
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        codes = session.scalars(select(Order.code).order_by(Order.id)).all()
+    prefix = f"L{uid[:8].upper()}"
+    assert sorted(codes) == sorted([f"{prefix}-2", f"{prefix}-3", "X1"])
+    again = rig.imported(lines)
+    assert set(rig.states(again).values()) == {"skipped"}
+
+
 def test_further_lookalikes_are_different_people(rig: Importing) -> None:
     uid = rig.imported("E-mail\nada@example.org\n\u0430da@example.org\n", "users")
     assert rig.states(uid) == {2: "created", 3: "created"}
