@@ -1,4 +1,4 @@
-"""A worker that is killed with eight jobs running: all of these were started, and nothing else."""
+"""A worker that is killed with eight jobs running: all of these come back, and nothing is lost."""
 
 import os
 import signal
@@ -22,7 +22,10 @@ def stage(tmp_path: Path, redis_url: str) -> Iterator[Stage]:
 
 @pytest.mark.parametrize("victim", ["child", "parent", "group"])
 def test_a_kill_with_eight_running_counts_each_of_them_once(stage: Stage, victim: str) -> None:
-    """C1, B2."""
+    """C1, B2.
+
+    Where only the process with the jobs dies, one of these may have done it, and no other pays.
+    """
     worker = stage.work()
     dispatch_many([Linger(str(number), 0.8) for number in range(8)])
     [*_, last] = stage.wait_for("start", 8)
@@ -41,7 +44,7 @@ def test_a_kill_with_eight_running_counts_each_of_them_once(stage: Stage, victim
     stage.until(stage.is_empty)
     attempts = {line.label: line.attempts for line in stage.lines("end")}
     assert attempts == {
-        **{str(number): 2 for number in range(8)},
+        **{str(number): 1 if victim == "child" else 2 for number in range(8)},
         **{f"waiting{number}": 1 for number in range(4)},
     }
     assert len(stage.lines("end")) == 12
