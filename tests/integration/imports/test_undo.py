@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
+from meet2be import facts
 from meet2be.attendees.models import Attendee
 from meet2be.db import Database
 from meet2be.events.facts import EventDataStale
-from meet2be.imports import closing
 from meet2be.imports.closing import end_step
 from meet2be.imports.errors import words_for
 from meet2be.imports.steps import chunk_failed
@@ -43,7 +43,7 @@ def test_the_figures_follow_an_import_and_its_undo(
     rig: Importing, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noted: list[object] = []
-    monkeypatch.setattr(closing.facts, "note", lambda _session, fact: noted.append(fact))
+    monkeypatch.setattr(facts, "note", lambda _session, fact: noted.append(fact))
     uid = rig.imported(PEOPLE + ADA)
     stale = EventDataStale(rig.event.uid)
     assert noted.count(stale) == 1
