@@ -133,3 +133,11 @@ def test_the_audit_log_names_who_confirmed(stage: Stage) -> None:
     assert "cancellation.confirmed" in page
     assert "Admin Example" in page
     assert "Nothing fits" in admin.page("/audit?action=nothing")
+
+
+@pytest.mark.parametrize("path", ["/mail/templates", "/mail/suppressions", "/webhooks"])
+def test_a_page_that_the_settings_lead_to_leads_back_to_them(stage: Stage, path: str) -> None:
+    tabs = re.search(r'<nav class="tabs".*?</nav>', stage.admin.page(path), re.DOTALL)
+    assert tabs is not None
+    assert f'<a href="{path}" aria-current="page">' in tabs[0]
+    assert '<a href="/settings">' in tabs[0]
