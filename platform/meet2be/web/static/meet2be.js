@@ -33,6 +33,16 @@ for (const here of document.querySelectorAll(".mainnav [aria-current], .tabs [ar
   bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
 }
 
+// A side of a bar where more is to be found fades out.
+for (const bar of document.querySelectorAll(".mainnav, .tabs")) {
+  const fade = () => {
+    bar.classList.toggle("more-before", bar.scrollLeft > 1);
+    bar.classList.toggle("more-after", bar.scrollLeft + bar.clientWidth < bar.scrollWidth - 1);
+  };
+  bar.addEventListener("scroll", fade, { passive: true });
+  new ResizeObserver(fade).observe(bar);
+}
+
 // Whoever has just ordered is led on from here once; coming back, they stay.
 if (document.querySelector("[data-new-order]")) history.replaceState(null, "", location.pathname);
 
