@@ -78,7 +78,7 @@ class Runner:
             raise LeaseLost(self._holder, reserved.id)
         if attempt.envelope.tie is not None:
             settlement.free_claim_at_start(attempt)
-        if settlement.unconfirmed and recipe.expected > self._slow:
+        if recipe.expected > self._slow and settlement.owes_confirmation:
             settlement.turn(0)
         settlement.mark(reserved.id)
         if events.job_processing.receivers:

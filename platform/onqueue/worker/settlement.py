@@ -94,6 +94,11 @@ class Settlement:
 
     # ---- what went well ----
 
+    @property
+    def owes_confirmation(self) -> bool:
+        """Whether a success of this thread waits for a turn."""
+        return bool(self.done)
+
     def turn(self, want: int) -> Turn:
         """Confirm what is done, tell about it, and return the next jobs; raises `LeaseLost`.
 

@@ -114,20 +114,32 @@ class SharedSettlement(Settlement):
         self._guard = guard
         self._make_marks = marks
         self._own = threading.local()
+        self._turns = 0
         self._successes: deque[tuple[Attempt, float]] = deque()
         self.unconfirmed = self._successes
 
     def turn(self, want: int) -> Turn:
         """Confirm what is done by any thread and return the next jobs; raises `LeaseLost`."""
         with self._guard:
+            self._turns += 1
             while self._successes:
                 super().succeed(*self._successes.popleft())
             return super().turn(want)
 
     def succeed(self, attempt: Attempt, duration: float) -> None:
         """Note a plain success, to be confirmed by the next turn of any thread."""
-        self._own.done = attempt.reserved.id
+        own = self._own
+        own.done = attempt.reserved.id
         self._successes.append((attempt, duration))
+        own.turns = self._turns
+
+    @property
+    def owes_confirmation(self) -> bool:
+        """Whether no turn has begun since this thread's last success.
+
+        Those of others are their business: each makes a trip before it waits or begins a long job.
+        """
+        return self._own.__dict__.get("turns") == self._turns
 
     def give_back(self, ids: Sequence[JobId]) -> None:
         """Return jobs that were never started to the front of their queues."""
