@@ -60,7 +60,7 @@ def test_what_cannot_be_had_is_said_before_the_form(stage: Stage, shop: Shop) ->
         shop.ticket(name=name, quota=quota)
         for name, quota in (("Gala", 0), ("Dinner", 2), ("Day", 9))
     )
-    buyer = stage.web.anybody()
+    buyer, page = stage.web.anybody(), ""
     for query, words in (
         (f"n{gone.id}=1", "“Gala” is sold out."),
         (f"n{few.id}=3&n{plenty.id}=2", "Only 2 tickets “Dinner” are left."),

@@ -62,7 +62,7 @@ def test_names_are_used_once_and_scopes_exist_and_are_all_used() -> None:
         if operation.method == "GET" and operation.scope:
             assert not operation.scope.endswith(":write"), operation.name
         if operation.method != "GET" and operation.scope:
-            assert operation.scope.endswith((":write", ":preview")), operation.name
+            assert operation.scope.endswith((":write", ":preview", ":decide")), operation.name
 
 
 def test_nothing_in_the_description_takes_any_field() -> None:
