@@ -121,7 +121,7 @@ def _end_undo(session: Session, found: Import, now: datetime) -> None:
         # What could not be taken back can be tried again while the time lasts.
         found.state = "done_with_errors"
         found.undo_until = (found.finished_at or now) + UNDO_FOR
-        tell_half_undone(session, found, now)
+        tell_half_undone(session, found, rows, now)
         return
     found.state = "undone"
     tell_end(session, found, rows, now)

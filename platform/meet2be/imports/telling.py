@@ -11,32 +11,32 @@ from sqlalchemy.orm import Session
 
 from meet2be.accounts.announcements import JOINED, ROLE_CHANGED, announce_many
 from meet2be.accounts.models import User
-from meet2be.attendees.models import Attendee
-from meet2be.db import clock_of
 from meet2be.imports.errors import unpacked
 from meet2be.imports.models import Import
 from meet2be.imports.outcomes import Outcome
 from meet2be.language import Message
 from meet2be.notifications.services import Notice, notify
-from meet2be.orders.models import Order
 from meet2be.tenancy.models import Membership
-from meet2be.webhooks.publishing import Announcement, is_wanted, publish, publish_many
+from meet2be.webhooks.publishing import Announcement, is_wanted, publish
 
 DONE, FAILED, UNDONE = "import.done", "import.failed", "import.undone"
-CREATED, UPDATED = "attendee.created", "attendee.updated"
 
 
 def announce_rows(session: Session, found: Import, outcomes: Sequence[Outcome]) -> None:
-    """Announce whom a chunk has written; costs one look where nobody listens."""
-    written = {
-        outcome.entity_id: outcome
-        for outcome in outcomes
-        if outcome.state in {"created", "updated"} and outcome.entity_id is not None
-    }
+    """Announce whom a chunk gave a place or another role.
+
+    Attendees are not announced one by one: lists have up to a million, and an endpoint would be
+    busy with them for hours while what is newer waits behind. `import.done` tells of all of them.
+    """
     if found.kind == "users":
-        announce_members(session, written)
-    elif is_wanted(session, CREATED, UPDATED):
-        announce_attendees(session, found, written)
+        announce_members(
+            session,
+            {
+                outcome.entity_id: outcome
+                for outcome in outcomes
+                if outcome.state in {"created", "updated"} and outcome.entity_id is not None
+            },
+        )
 
 
 def announce_members(session: Session, written: Mapping[int, Outcome]) -> None:
@@ -63,48 +63,28 @@ def _role_before(outcome: Outcome) -> str:
     return str((outcome.before or {}).get("role", ""))
 
 
-def announce_attendees(session: Session, found: Import, written: Mapping[int, Outcome]) -> None:
-    """Announce the attendees that are new or changed, by their numbers."""
-    types = {
-        number: CREATED if outcome.state == "created" else UPDATED
-        for number, outcome in written.items()
-    }
-    people = session.execute(
-        select(Attendee.id, Attendee.uid, Attendee.status, Order.code)
-        .join(Order, (Order.id == Attendee.order_id) & (Order.tenant_id == Attendee.tenant_id))
-        .where(Attendee.id.in_(types))
-    )
-    now = clock_of(session).now()
-    publish_many(
-        session,
-        (
-            Announcement(
-                type=types[number],
-                subject_type="attendee",
-                subject_uid=uid,
-                event_id=found.event_id,
-                data={"status": status, "order": code}
-                if types[number] == CREATED
-                else {"status": status, "changed": []},
-                dedupe_key=f"{types[number]}:{uid}:{found.uid}",
-                occurred_at=now,
-            )
-            for number, uid, status, code in people
-        ),
-    )
-
-
 def tell_end(session: Session, found: Import, rows: Counter[str], now: datetime) -> None:
     """Tell of an import that has ended, in its commit."""
-    data = {
+    is_bad = found.state == "failed"
+    name = UNDONE if found.state == "undone" else FAILED if is_bad else DONE
+    _announce(session, found, name, rows, now, "stopped" if is_bad else "")
+    _notify(session, found, _notice(found, rows), now)
+
+
+def _announce(
+    session: Session, found: Import, name: str, rows: Counter[str], now: datetime, code: str
+) -> None:
+    """Announce an import's end with its counts: the one word on all its attendees."""
+    data: dict[str, object] = {
         "kind": found.kind,
         "rows": found.rows_total,
         "created": rows["created"],
         "updated": rows["updated"],
+        "skipped": rows["skipped"] + rows["dup_in_file"] + rows["dup_existing"],
         "failed": rows["failed"] + rows["invalid"],
+        "undone": rows["undone"],
+        "kept": rows["kept"],
     }
-    is_bad = found.state == "failed"
-    name = UNDONE if found.state == "undone" else FAILED if is_bad else DONE
     publish(
         session,
         Announcement(
@@ -112,12 +92,11 @@ def tell_end(session: Session, found: Import, rows: Counter[str], now: datetime)
             subject_type="import",
             subject_uid=found.uid,
             event_id=found.event_id,
-            data=data | ({"code": "stopped"} if is_bad else {}),
+            data=data | ({"code": code} if code else {}),
             dedupe_key=f"{name}:{found.uid}:{found.turn}",
             occurred_at=now,
         ),
     )
-    _notify(session, found, _notice(found, rows), now)
 
 
 def tell_first_failure(session: Session, found: Import, now: datetime) -> None:
@@ -139,8 +118,9 @@ def tell_first_failure(session: Session, found: Import, now: datetime) -> None:
     _notify(session, found, notice, now)
 
 
-def tell_half_undone(session: Session, found: Import, now: datetime) -> None:
-    """Tell the person that an undo ended before all was taken back, and why where one knows."""
+def tell_half_undone(session: Session, found: Import, rows: Counter[str], now: datetime) -> None:
+    """Tell that an undo ended before all was taken back, and why where one knows."""
+    _announce(session, found, FAILED, rows, now, "undone_in_part")
     more = Message("Undo the import once more; what is taken back already stays so.")
     notice = Notice(
         kind=FAILED,

@@ -46,7 +46,11 @@ _ORDER = {"code": "Q7WK2", "total_minor": 23800, "currency": "EUR", "attendees":
 _KIND = {"price_minor": 39900, "currency": "EUR", "quota": 200, "sold": 140, "closed": False}
 _MAIL = {"kind": "event_cancelled", "related_type": "cancel_item"}
 _EXPORT = {"format": "xlsx", "rows": 5000, "bytes": 412_345}
-_IMPORT = {"kind": "attendees", "rows": 5000, "created": 4990, "updated": 7, "failed": 3}
+_IMPORT = {
+    "kind": "attendees", "rows": 5000, "created": 4980, "updated": 7, "skipped": 10, "failed": 3,
+    "undone": 0, "kept": 0,
+}  # fmt: skip
+_UNDONE = {**_IMPORT, "created": 0, "updated": 0, "undone": 4985, "kept": 2}
 
 GROUPS: Final = (
     Group(
@@ -217,9 +221,9 @@ GROUPS: Final = (
                 "import.failed",
                 N_("An import failed"),
                 "import",
-                {**_IMPORT, "code": "unreadable"},
+                {**_IMPORT, "code": "stopped"},
             ),
-            EventType("import.undone", N_("An import was undone"), "import", _IMPORT),
+            EventType("import.undone", N_("An import was undone"), "import", _UNDONE),
         ),
     ),
     Group(
@@ -312,6 +316,12 @@ webhooks: [Receive webhooks](../how-to/receive-webhooks.md).
 
 `event` is the conference it belongs to, or null. `test` is true only for `{PING}`, which somebody
 sends by hand.
+
+**Imports are told as a whole.** A list may hold hundreds of thousands of attendees, so the rows of
+an import make no `attendee.created` and `attendee.updated` of their own: `import.done` comes once,
+with counts, when all is written, `import.undone` once when it was taken back. `import.failed` says
+by its `code` what was cut short: `stopped` the writing, `undone_in_part` an undo; its counts say
+how far it came. Read the attendees then by the API (`GET /api/v1/events/…/attendees`) or an export.
 """
 
 if __name__ == "__main__":
