@@ -43,6 +43,10 @@ from meet2be.web.security import READ, public, requires, services, tenant_sessio
 
 blueprint = Blueprint("checkout", __name__)
 MOST_OF_A_KIND = 10
+HELD_OUT = N_(
+    "Nothing of “%(name)s” is left at the moment. Some tickets are kept for orders that are not"
+    " paid yet, perhaps for yours."
+)
 LOCALES = {"de": "de-DE", "en": "en-GB"}
 # Tokens of Stripe's test cards: https://docs.stripe.com/testing. No card number is ever typed here.
 PAGE = ((PAGE_METHOD, N_("On the payment provider’s page, which opens next")),)
@@ -198,14 +202,20 @@ def _numbers(box: Box, given: Mapping[str, str]) -> dict[int, int]:
 
 
 def _lacking(box: Box, numbers: Mapping[int, int]) -> Message | None:
-    """Return what is said of the first kind that cannot be had in that number, None without one."""
+    """Return what is said of the first kind that cannot be had in that number, None without one.
+
+    What is held for others may be the buyer's own, who turned back to press the same button again:
+    as long as something is left they get the form, and are told when they order.
+    """
     now = services().clock.now()
     for ticket in box.tickets:
         named, left = {"name": ticket.name}, _left(ticket)
         if ticket.id in numbers and sale_state(box.event, ticket, now) != "open":
             return Message("“%(name)s” is not on sale at the moment.", named)
-        if numbers.get(ticket.id, 0) > left:
-            return Message("“%(name)s” is sold out.", named) if not left else _too_few(named, left)
+        if ticket.id in numbers and not left:
+            return Message(HELD_OUT if ticket.held else "“%(name)s” is sold out.", named)
+        if numbers.get(ticket.id, 0) > ticket.quota - ticket.sold:
+            return _too_few(named, left)
     return None
 
 

@@ -72,6 +72,12 @@ def test_what_cannot_be_had_is_said_before_the_form(stage: Stage, shop: Shop) ->
     form = buyer.page(f"{address(shop)}?n{few.id}=2&n{plenty.id}=1")
     assert "Dinner: ticket 2" in form
     assert "€42.00 each" in form
+    shop.place(shop.wish(few))
+    assert "Dinner: ticket 2" in buyer.page(f"{address(shop)}?n{few.id}=2")
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        session.get_one(type(few), few.id).quota = 1
+        session.commit()
+    assert "perhaps for yours" in buyer.page(f"{address(shop)}?n{few.id}=1")
 
 
 def test_a_bad_form_says_what_to_mend_and_keeps_what_was_typed(stage: Stage, shop: Shop) -> None:
