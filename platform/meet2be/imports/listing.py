@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from sqlalchemy import and_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.services import names_of
@@ -16,7 +16,7 @@ from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.events.models import Event
 from meet2be.imports.errors import unpacked
 from meet2be.imports.models import ROW_STATES, Import, ImportChunk, ImportRow
-from meet2be.imports.queries import UPDATES, is_problem, totals
+from meet2be.imports.queries import UPDATES, WARNED, is_problem, totals
 from meet2be.language import Message
 
 NEWEST_FIRST = Order((Import.id,), descending=True)
@@ -109,11 +109,15 @@ def failures_of(session: Session, found: Import) -> list[tuple[int, Message]]:
 
 
 def rows_page(session: Session, found: Import, state: str, part: Slice) -> Page:
-    """Return a page of rows by number: of one state, or ("") of all that need to be looked at."""
+    """Return a page of rows by number: of one state, with warnings, or ("") all to look at."""
     statement = select(ImportRow).where(ImportRow.import_id == found.id)
     if state in ROW_STATES:
         statement = statement.where(ImportRow.state == state)
-    if state not in {"valid", "created", "updated", "undone"}:
+    if state == WARNED:
+        statement = statement.where(ImportRow.warned)
+    elif not state:
+        statement = statement.where(or_(is_problem(), ImportRow.warned))
+    elif state not in {"valid", "created", "updated", "undone"}:
         statement = statement.where(is_problem())
     return fetch_page(session, statement, BY_NUMBER, part)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, text
+from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from meet2be.db.base import (
@@ -105,7 +105,8 @@ class ImportRow(TenantOwned, Base):
 
     `claim` says who the row is about: one claim is written once in an import. `entity_id` is the
     attendee or membership, `entity_at` its `updated_at` when this import wrote it, `before` what
-    it replaced. `repeats` is the earlier row that says the same.
+    it replaced. `repeats` is the earlier row that says the same. `warned` rows hold something that
+    could not be read or used, and may have been taken without it.
     """
 
     __tablename__ = "import_rows"
@@ -118,6 +119,10 @@ class ImportRow(TenantOwned, Base):
         Index(
             "ix_import_rows_problem", "import_id", "row_no",
             sqlite_where=_PROBLEM, postgresql_where=_PROBLEM,
+        ),
+        Index(
+            "ix_import_rows_warned", "import_id", "row_no",
+            sqlite_where=text("warned"), postgresql_where=text("warned"),
         ),
         Index(None, "import_id", "chunk_no"),
     )  # fmt: skip
@@ -133,6 +138,7 @@ class ImportRow(TenantOwned, Base):
     entity_id: Mapped[int | None]
     entity_at: Mapped[datetime | None]
     before: Mapped[Document | None]
+    warned: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class ImportMapping(Numbered, TenantOwned, Stamped, Base):

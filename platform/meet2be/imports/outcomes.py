@@ -37,6 +37,14 @@ class Outcome:
     entity_at: datetime | None = None
     before: dict[str, Any] | None = None
 
+    @property
+    def warned(self) -> bool:
+        """Whether the row says something that could not be read; what it leaves empty is no such.
+
+        Such a row is shown to people even when it is taken.
+        """
+        return any(each["severity"] == "warning" and each["value"] for each in self.errors)
+
     def refuse(self, state: str, column: str, value: str, why: Message) -> None:
         """Note a reason why the row is not taken."""
         self.state = state

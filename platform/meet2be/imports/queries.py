@@ -13,6 +13,7 @@ from sqlalchemy import (
     ColumnElement,
     Table,
     bindparam,
+    case,
     delete,
     func,
     insert,
@@ -29,6 +30,8 @@ ROWS: Final = cast("Table", ImportRow.__table__)
 CHUNKS: Final = cast("Table", ImportChunk.__table__)
 UPDATES: Final = "update"
 """Among the counts of a checked chunk: valid rows that change somebody who is there."""
+WARNED: Final = "warned"
+"""Among the counts of a chunk: rows with something that could not be read, whatever their state."""
 _INSERT: Final = insert(ROWS)
 _UPDATE: Final = (
     update(ROWS)
@@ -44,6 +47,7 @@ _UPDATE: Final = (
         entity_id=bindparam("entity_id"),
         entity_at=bindparam("entity_at"),
         before=bindparam("before"),
+        warned=bindparam("warned"),
     )
 )
 
@@ -120,6 +124,7 @@ def insert_outcomes(session: Session, chunk: ImportChunk, outcomes: Sequence[Out
                 "entity_id": outcome.entity_id,
                 "entity_at": None,
                 "before": None,
+                "warned": outcome.warned,
             }
             for outcome in outcomes
         ],
@@ -143,6 +148,7 @@ def update_outcomes(session: Session, chunk: ImportChunk, outcomes: Sequence[Out
                 "entity_id": outcome.entity_id,
                 "entity_at": outcome.entity_at,
                 "before": outcome.before,
+                "warned": outcome.warned,
             }
             for outcome in outcomes
         ],
@@ -157,15 +163,17 @@ def count_rows(session: Session, import_id: int, chunks: Sequence[int]) -> dict[
             ImportRow.state,
             func.count(),
             func.count(ImportRow.entity_id),
+            func.sum(case((ImportRow.warned, 1), else_=0)),
         )
         .where(ImportRow.import_id == import_id, ImportRow.chunk_no.in_(chunks))
         .group_by(ImportRow.chunk_no, ImportRow.state)
     )
     counts: dict[int, Counter[str]] = {number: Counter() for number in chunks}
-    for number, state, rows, known in found:
+    for number, state, rows, known, warned in found:
         changing = known if state == "valid" else 0
         counts[number][UPDATES] += changing
         counts[number][state] += rows - changing
+        counts[number][WARNED] += int(warned)
     return {number: +count for number, count in counts.items()}
 
 

@@ -33,6 +33,7 @@ _MARK: Final = (
         repeats=bindparam("first"),
         errors=bindparam("why"),
         entity_id=None,
+        warned=False,
     )
 )
 _COUNT: Final = (

@@ -31,10 +31,14 @@ _SAMPLES = {
 }
 
 
-def rejected_lines(session: Session, found: Import) -> Iterator[str]:
+def rejected_lines(
+    session: Session, found: Import, *, is_of_warnings: bool = False
+) -> Iterator[str]:
     """Yield the lines of a CSV file: each row's own cells, its number, and what is wrong with it.
 
-    Memory does not grow with the list. Nothing in it is run by a spreadsheet as a formula.
+    They are those that were not taken. Those with warnings have a file of their own: they may be
+    taken already, and to import them again would double them. Memory does not grow with the list.
+    Nothing in it is run by a spreadsheet as a formula.
     """
     header = [str(name) for name in found.header]
     yield BOM + _line([*header, _("Row"), _("What became of it"), _("Why")])
@@ -48,7 +52,7 @@ def rejected_lines(session: Session, found: Import) -> Iterator[str]:
                 select(ImportRow).where(
                     ImportRow.import_id == found.id,
                     ImportRow.chunk_no == chunk.n,
-                    is_problem(),
+                    ImportRow.warned if is_of_warnings else is_problem(),
                 )
             )
         }

@@ -244,6 +244,15 @@ def rejected(uid: str) -> ResponseReturnValue:
     return download(f"rejected-{found.filename.rpartition('.')[0] or 'rows'}.csv", lines)
 
 
+@blueprint.get("/imports/<uid>/warned.csv")
+@requires(WORK)
+def warned(uid: str) -> ResponseReturnValue:
+    """Give the rows that hold something that could not be read, taken or not."""
+    found = _import_or_404(uid)
+    lines = report.rejected_lines(tenant_session(read_only=True), found, is_of_warnings=True)
+    return download(f"warnings-{found.filename.rpartition('.')[0] or 'rows'}.csv", lines)
+
+
 # ---- parts ----
 
 

@@ -162,6 +162,7 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("POST", "/imports/<uid>/retry"): Access(409, "organiser"),
     ("POST", "/imports/<uid>/undo"): Access(422, "organiser"),
     ("GET", "/imports/<uid>/rejected.csv"): Access(200, "organiser"),
+    ("GET", "/imports/<uid>/warned.csv"): Access(200, "organiser"),
     ("GET", "/webhooks"): Access(200, "admin"),
     ("GET", "/webhooks/new"): Access(200, "admin"),
     ("POST", "/webhooks/new"): Access(422, "admin"),

@@ -108,7 +108,7 @@ class ImportProgress(Told):
 
 
 class RowQuery(ListQuery):
-    """Which rows; without a state all that need to be looked at."""
+    """Which rows; without a state all to look at: not taken, or with warnings."""
 
     state: RowState | None = None
 
