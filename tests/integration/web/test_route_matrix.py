@@ -515,11 +515,14 @@ def compare_with_nothing(ours: Stage, theirs: Things, role: str) -> int:
 
 def test_no_page_of_ours_holds_a_word_of_theirs(ours: Stage, theirs: Things) -> None:
     mine, person = things_of(ours.conference), ours.as_a("owner")
+    queries = [""]
+    if ours.web.services.database.engine.dialect.name == "sqlite":  # which has no row security
+        queries += ["?q=Canary", f"?after={theirs.attendee}", f"?before={theirs.refund}",
+                    f"?after={theirs.item}", f"?after={theirs.mail}"]  # fmt: skip
     for method, rule in MATRIX:
         if method != "GET":
             continue
-        for query in ("", "?q=Canary", f"?after={theirs.attendee}", f"?before={theirs.refund}",
-                      f"?after={theirs.item}", f"?after={theirs.mail}"):  # fmt: skip
+        for query in queries:
             answer = person.get(mine.path(rule) + query)
             assert CANARY not in answer.get_data(as_text=True).replace("?q=Canary", ""), rule
 
