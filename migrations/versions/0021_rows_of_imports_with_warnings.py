@@ -15,7 +15,9 @@ WARNED = sa.text("warned")
 
 
 def upgrade() -> None:
-    column = sa.Column("warned", sa.Boolean(), server_default=sa.false(), nullable=False)
+    column: sa.Column[bool] = sa.Column(
+        "warned", sa.Boolean(), server_default=sa.false(), nullable=False
+    )
     op.add_column("import_rows", column)
     op.create_index(
         NAME,
