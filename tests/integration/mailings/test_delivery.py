@@ -203,6 +203,7 @@ def test_a_mail_server_that_is_away_is_no_failure(database: Database, clock: Fak
     assert "no mail server" in (mail(database, mail_id).last_error or "")
 
 
+@pytest.mark.usefixtures("control")
 def test_what_hears_of_a_mail_hears_it_in_the_same_commit(
     database: Database, sink: MailSinkProcess, clock: FakeClock
 ) -> None:

@@ -1,7 +1,7 @@
 """Lets a trip bring many jobs of a few lanes, while no other lane has to wait for them.
 
-The server says on the channel of a ring when a lane queues up there, before whoever dispatched has
-an answer. So nobody asks for it while one tenant is alone, and nobody waits for such an answer.
+The server says on the channel of a ring when a lane queues up there, as it answers whoever
+dispatched. So nobody asks for it while one tenant is alone, and nobody waits for such an answer.
 """
 
 from __future__ import annotations
