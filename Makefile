@@ -6,8 +6,8 @@ BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 # The other queues of `make bench` live apart: they want another redis-py than the platform.
 PEERS := .venv-bench
-# One more process than two cores have: many tests wait for servers, browsers and killed workers.
-JOBS ?= 3
+# Two more processes than two cores have: many tests wait for servers, browsers and killed workers.
+JOBS ?= 4
 # The tests' own databases lie in memory where there is room: nothing waits for a disk there.
 ROOM := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
 TESTED := $(if $(ROOM),PYTEST_DEBUG_TEMPROOT=$(ROOM)) $(BIN)/python -m pytest
