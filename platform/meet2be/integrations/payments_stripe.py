@@ -112,10 +112,7 @@ class StripeProvider:
             )
             return Charged(payment_of(body))
         except stripe.StripeError as error:
-            answer = _explained(error)
-            if isinstance(answer, Busy | Uncertain | Refused):
-                return answer
-            return Uncertain("unexpected", "The answer speaks of a refund")
+            return _not_taken(error)
         except (KeyError, TypeError, ValueError) as error:
             return Uncertain("unparsable", f"The answer was no payment: {error!r}"[:TEXT_LIMIT])
 
@@ -155,10 +152,7 @@ class StripeProvider:
             body = _ask(client, "post", path, params, account=order.account, key=order.key)
             return Opened(page_of(body))
         except stripe.StripeError as error:
-            answer = _explained(error)
-            if isinstance(answer, Busy | Uncertain | Refused):
-                return answer
-            return Uncertain("unexpected", "The answer speaks of a refund")
+            return _not_taken(error)
         except (KeyError, TypeError, ValueError) as error:
             return Uncertain("unparsable", f"The answer was no page: {error!r}"[:TEXT_LIMIT])
 
@@ -345,6 +339,14 @@ def _explained(error: stripe.StripeError) -> RefundAnswer:
     if code == "charge_already_refunded" or _is_over_what_is_left(error):
         return AlreadyRefunded(text)
     return Refused(code or type(error).__name__, text, status)
+
+
+def _not_taken(error: stripe.StripeError) -> Busy | Uncertain | Refused:
+    """Say what an error means for money that was to come in."""
+    answer = _explained(error)
+    if isinstance(answer, Busy | Uncertain | Refused):
+        return answer
+    return Uncertain("unexpected", "The answer speaks of a refund")
 
 
 def _is_over_what_is_left(error: stripe.StripeError) -> bool:
