@@ -14,6 +14,7 @@ from onqueue.contracts import Message, ReservedJob
 from onqueue.drivers.redis import RedisQueue
 from onqueue.drivers.redis.consumer import RedisConsumer
 from onqueue.drivers.redis.leases import RedisLeases
+from onqueue.quotas import Quota
 from onqueue.testing.driver_contract import MakeQueue
 
 
@@ -129,3 +130,17 @@ def redis_queues(url: str) -> Iterator[MakeQueue]:
     finally:
         for queue in made:
             queue.close()
+
+
+def admit(consumer: RedisConsumer, job: ReservedJob, *quotas: Quota) -> float | None:
+    """Ask as a middleware does."""
+    return consumer.limits().admit(quotas, job.id, job.queue)
+
+
+def meet(consumer: RedisConsumer, job: ReservedJob, *quotas: Quota) -> bool:
+    """Let the job through, or let it wait; return whether it went on."""
+    consumer.mark(None, job.id)
+    if admit(consumer, job, *quotas) is None:
+        return True
+    consumer.wait_turn(job, quotas)
+    return False
