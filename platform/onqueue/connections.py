@@ -34,19 +34,11 @@ if TYPE_CHECKING:
 
     from onqueue.bus.batches_database import DatabaseBatches
     from onqueue.config import ConnectionConfig
-    from onqueue.contracts import (
-        Clock,
-        FailedJobs,
-        Message,
-        Outbox,
-        Queue,
-        Tracer,
-        Transactions,
-        WorkableQueue,
-    )
+    from onqueue.contracts import Clock, Message, Queue, Tracer, WorkableQueue
     from onqueue.drivers.sync import End
     from onqueue.job import Dispatching, Job
     from onqueue.schedule.definition import Schedule
+    from onqueue.stores import FailedJobs, Outbox, Transactions
 
 log = logging.getLogger("onqueue.connections")
 

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from datetime import datetime
 
-    from onqueue.contracts import FailedJob
     from onqueue.job import Job
     from onqueue.quotas import PauseKind
+    from onqueue.stores import FailedJob
     from onqueue.ticks import TickOutcome
 
 log = logging.getLogger("onqueue.events")

@@ -13,8 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from onqueue import events
-from onqueue.contracts import Alarm, FailedFilter
+from onqueue.contracts import Alarm
 from onqueue.errors import UnsupportedByDriver
+from onqueue.stores import FailedFilter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

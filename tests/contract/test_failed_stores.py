@@ -8,11 +8,11 @@ import pytest
 from moto import mock_aws
 
 from onqueue.connections import QueueManager
-from onqueue.contracts import FailedJobs
 from onqueue.failed import MemoryFailedJobs, NullFailedJobs
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.failed.dynamodb import DynamoFailedJobs, create_table
 from onqueue.failed.tables import create_all
+from onqueue.stores import FailedJobs
 from onqueue.testing.clock import FakeClock
 from onqueue.testing.failed_contract import FailedContract, MakeStore, accept, failure, job_id
 from support.sql_engines import database_url, engine_for

@@ -9,7 +9,7 @@ from typing import Any
 
 from onqueue import events
 from onqueue.connections import QueueManager
-from onqueue.contracts import Checkpoints, FailedJob, JobId, OutboxState, ReservedJob, Turn
+from onqueue.contracts import Checkpoints, JobId, ReservedJob, Turn
 from onqueue.coroutines import EventLoop
 from onqueue.errors import BrokerUnavailable, LeaseLost
 from onqueue.job import Job
@@ -17,6 +17,7 @@ from onqueue.keyring import Keyring
 from onqueue.payload import plan_of
 from onqueue.plans import ChainEdit, Ending
 from onqueue.quotas import Pause, Quota
+from onqueue.stores import FailedJob, OutboxState
 from onqueue.testing.clock import FakeClock
 from onqueue.worker.attempt import Attempts
 from onqueue.worker.child import Lifeline

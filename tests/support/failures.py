@@ -4,7 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from onqueue.connections import QueueManager
-from onqueue.contracts import FailedJob
+from onqueue.stores import FailedJob
 from onqueue.testing.clock import START
 from support.outbox_records import job_id
 

@@ -17,13 +17,13 @@ import onqueue
 from onqueue.clock import SystemClock
 from onqueue.config import connection_config
 from onqueue.console import build_group
-from onqueue.contracts import FailedJob
 from onqueue.control import cancel
 from onqueue.drivers.redis import RedisQueue
 from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.failed.retry import retry_failed
 from onqueue.failed.tables import create_all as create_failed
 from onqueue.outbox import Reconciler, Relay, SqlAlchemyTransactions, SqlOutbox, create_all
+from onqueue.stores import FailedJob
 from support.sql_engines import engine_for
 from support.waiting import eventually
 

@@ -1,6 +1,7 @@
 """Jobs as they are written to an outbox, for tests that do not care what is in them."""
 
-from onqueue.contracts import Message, OutboxRecord
+from onqueue.contracts import Message
+from onqueue.stores import OutboxRecord
 
 
 def record(

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from onqueue import events
 from onqueue.bus.unique import claim_of
-from onqueue.contracts import OutboxRecord
 from onqueue.errors import UnsupportedByDriver
 from onqueue.options import checked_seconds, seconds
 from onqueue.payload import NO_KEYS, option
 from onqueue.plans import Tie
+from onqueue.stores import OutboxRecord
 
 if TYPE_CHECKING:
     from onqueue.bus.home import Home

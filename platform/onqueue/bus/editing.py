@@ -12,7 +12,6 @@ from types import NoneType, UnionType
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Union, get_args, get_origin
 
 from onqueue.bus.unique import claim_of
-from onqueue.contracts import PayloadEdit
 from onqueue.encryption import bound_to, encrypt
 from onqueue.errors import OnQueueError, UneditableJob, nearest
 from onqueue.job_class import field_names
@@ -20,6 +19,7 @@ from onqueue.payload import decode, plan_of
 from onqueue.payload_values import SCALAR_TAGS, Writer, read_value
 from onqueue.references import reference_of
 from onqueue.registry import job_class_of
+from onqueue.stores import PayloadEdit
 from onqueue.ties import tie_part
 from onqueue.vocabulary import hints_of
 
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from onqueue.connections import QueueManager
-    from onqueue.contracts import FailedJob
     from onqueue.job import Job
     from onqueue.payload import Envelope
+    from onqueue.stores import FailedJob
 
 _JSON_TYPES = (str, int, bool, NoneType)
 

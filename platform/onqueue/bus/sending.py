@@ -15,7 +15,8 @@ from onqueue.pushing import conflicts, push_all
 if TYPE_CHECKING:
     from onqueue.bus.admission import Admission
     from onqueue.connections import QueueManager
-    from onqueue.contracts import Message, Transaction
+    from onqueue.contracts import Message
+    from onqueue.stores import Transaction
 
 log = logging.getLogger("onqueue.bus")
 

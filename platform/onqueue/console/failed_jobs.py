@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from onqueue.connections import QueueManager
-    from onqueue.contracts import FailedFilter, FailedGroup, FailedJob, FailedJobs
+    from onqueue.stores import FailedFilter, FailedGroup, FailedJob, FailedJobs
 
 _ERROR_HEAD = "ERROR"
 

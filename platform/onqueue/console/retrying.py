@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from onqueue.connections import QueueManager
-    from onqueue.contracts import FailedJob, JobId, PayloadEdit
+    from onqueue.contracts import JobId
+    from onqueue.stores import FailedJob, PayloadEdit
 
 INTERRUPTED = 130
 TELL_EVERY = 10.0

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from onqueue.contracts import FailedFilter
+from onqueue.stores import FailedFilter
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onqueue.contracts import Clock, FailedJob, FailedJobs, JobId
+    from onqueue.contracts import Clock, JobId
+    from onqueue.stores import FailedJob, FailedJobs
 
 Function = TypeVar("Function", bound="Callable[..., Any]")
 

@@ -28,18 +28,19 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from onqueue.clock import SystemClock
-from onqueue.contracts import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadEdit
 from onqueue.errors import EditConflict, RetryRefused
 from onqueue.failed.describing import storable
 from onqueue.failed.fingerprint import fingerprint
 from onqueue.failed.tables import failed_job_attempts, failed_job_edits, failed_jobs
+from onqueue.stores import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadEdit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import ColumnElement, Connection, Engine, Row
 
-    from onqueue.contracts import Clock, FailedFilter, JobId
+    from onqueue.contracts import Clock, JobId
+    from onqueue.stores import FailedFilter
 
 _row = failed_jobs.c
 _log = failed_job_attempts.c

@@ -5,9 +5,9 @@ from __future__ import annotations
 import traceback
 from typing import TYPE_CHECKING
 
-from onqueue.contracts import FailedJob
 from onqueue.errors import PayloadError
 from onqueue.payload import decode
+from onqueue.stores import FailedJob
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

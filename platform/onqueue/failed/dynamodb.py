@@ -19,7 +19,6 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from onqueue.clock import SystemClock
-from onqueue.contracts import ALL_FAILED
 from onqueue.errors import EditConflict, RetryRefused
 from onqueue.failed.dynamodb_items import (
     EDIT,
@@ -35,20 +34,14 @@ from onqueue.failed.dynamodb_items import (
     written,
 )
 from onqueue.failed.selecting import fits, grouped
+from onqueue.stores import ALL_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
 
-    from onqueue.contracts import (
-        Clock,
-        FailedFilter,
-        FailedGroup,
-        FailedJob,
-        Failure,
-        JobId,
-        PayloadEdit,
-    )
+    from onqueue.contracts import Clock, JobId
+    from onqueue.stores import FailedFilter, FailedGroup, FailedJob, Failure, PayloadEdit
 
 INDEX = "by_time"
 

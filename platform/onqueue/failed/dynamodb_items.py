@@ -6,9 +6,9 @@ import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from onqueue.contracts import FailedJob, Failure, PayloadEdit
 from onqueue.failed.describing import storable
 from onqueue.failed.fingerprint import fingerprint
+from onqueue.stores import FailedJob, Failure, PayloadEdit
 
 if TYPE_CHECKING:
     from onqueue.contracts import JobId

@@ -8,15 +8,16 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from onqueue.clock import SystemClock
-from onqueue.contracts import ALL_FAILED, Failure, PayloadEdit
 from onqueue.errors import EditConflict, RetryRefused
 from onqueue.failed.fingerprint import fingerprint
 from onqueue.failed.selecting import fits, grouped, place
+from onqueue.stores import ALL_FAILED, Failure, PayloadEdit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onqueue.contracts import Clock, FailedFilter, FailedGroup, FailedJob, JobId
+    from onqueue.contracts import Clock, JobId
+    from onqueue.stores import FailedFilter, FailedGroup, FailedJob
 
 
 @dataclass(slots=True)

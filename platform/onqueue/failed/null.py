@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onqueue.contracts import ALL_FAILED
+from onqueue.stores import ALL_FAILED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from onqueue.contracts import (
-        FailedFilter,
-        FailedGroup,
-        FailedJob,
-        Failure,
-        JobId,
-        PayloadEdit,
-    )
+    from onqueue.contracts import JobId
+    from onqueue.stores import FailedFilter, FailedGroup, FailedJob, Failure, PayloadEdit
 
 
 class NullFailedJobs:

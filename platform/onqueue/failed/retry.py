@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onqueue.connections import QueueManager
-    from onqueue.contracts import Clock, FailedJob, JobId, PayloadEdit, Queue
+    from onqueue.contracts import Clock, JobId, Queue
+    from onqueue.stores import FailedJob, PayloadEdit
 
 RETRY_WINDOW = 30 * 86_400.0
 """Seconds for which a broker refuses the repeat of a retry: longer than a crash goes unnoticed."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from onqueue.contracts import FailedGroup
+from onqueue.stores import FailedGroup
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from onqueue.contracts import FailedFilter, FailedJob
+    from onqueue.stores import FailedFilter, FailedJob
 
 
 def fits(failed: FailedJob, wanted: FailedFilter) -> bool:

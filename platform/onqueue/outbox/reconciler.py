@@ -21,9 +21,10 @@ from onqueue.pushing import push_all
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from onqueue.contracts import Clock, JobId, PendingJob
+    from onqueue.contracts import Clock, JobId
     from onqueue.outbox.relay import Connections
     from onqueue.outbox.store import SqlOutbox
+    from onqueue.stores import PendingJob
 
 log = logging.getLogger("onqueue.outbox")
 

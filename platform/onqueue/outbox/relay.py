@@ -12,10 +12,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from onqueue.clock import SystemClock
-from onqueue.contracts import ONCE_WINDOW, Message, PendingJob
+from onqueue.contracts import ONCE_WINDOW, Message
 from onqueue.errors import BrokerFull, BrokerUnavailable, OnQueueError
 from onqueue.outbox.loop import Backoff, Stop, run_forever
 from onqueue.pushing import push_all, tie_in
+from onqueue.stores import PendingJob
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

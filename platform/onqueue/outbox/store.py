@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from sqlalchemy import Select, and_, delete, func, insert, or_, select, update
 
 from onqueue.clock import SystemClock
-from onqueue.contracts import OutboxRecord, PendingJob
 from onqueue.outbox.tables import job_outbox
+from onqueue.stores import OutboxRecord, PendingJob
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, Row
 
-    from onqueue.contracts import Clock, JobId, Message, OutboxState
+    from onqueue.contracts import Clock, JobId, Message
+    from onqueue.stores import OutboxState
 
 CHUNK = 500
 """Ids a statement: below the parameter limits of every database."""

@@ -12,8 +12,8 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from onqueue.contracts import FailedFilter, FailedJob, FailedJobs, PayloadEdit
 from onqueue.errors import BrokerUnavailable, EditConflict, RetryRefused
+from onqueue.stores import FailedFilter, FailedJob, FailedJobs, PayloadEdit
 from onqueue.testing.clock import START, FakeClock
 
 MakeStore: TypeAlias = Callable[[FakeClock], FailedJobs]

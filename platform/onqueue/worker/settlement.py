@@ -19,19 +19,11 @@ from onqueue.worker.processes import end_copy
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence, Sized
 
-    from onqueue.contracts import (
-        Clock,
-        Consumer,
-        FailedJob,
-        FailedJobs,
-        JobId,
-        Outbox,
-        ReservedJob,
-        Turn,
-    )
+    from onqueue.contracts import Clock, Consumer, JobId, ReservedJob, Turn
     from onqueue.job_context import Lifeline
     from onqueue.plans import ChainEdit, Ending
     from onqueue.quotas import Quota
+    from onqueue.stores import FailedJob, FailedJobs, Outbox
     from onqueue.worker.counting import Counting
     from onqueue.worker.decision import Decision
     from onqueue.worker.recipes import Attempt

@@ -9,11 +9,12 @@ from click.testing import CliRunner, Result
 
 from onqueue.connections import QueueManager
 from onqueue.console import build_group
-from onqueue.contracts import BatchPlan, Claim, FailedJob, Message, Tie
+from onqueue.contracts import BatchPlan, Claim, Message, Tie
 from onqueue.drivers.redis import RedisQueue
 from onqueue.errors import UniqueJobExists
 from onqueue.failed import MemoryFailedJobs
 from onqueue.pushing import push_again
+from onqueue.stores import FailedJob
 from onqueue.testing.clock import START
 from onqueue.ties import tie_part
 from support.failures import fail

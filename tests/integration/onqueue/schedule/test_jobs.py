@@ -6,7 +6,7 @@ import pytest
 
 import onqueue
 from onqueue import Job, events
-from onqueue.contracts import FailedJob, Message
+from onqueue.contracts import Message
 from onqueue.errors import ConfigurationError, UnknownConnection
 from onqueue.failed import MemoryFailedJobs
 from onqueue.schedule.jobs import (
@@ -16,6 +16,7 @@ from onqueue.schedule.jobs import (
     PruneOutbox,
     PruneSchedule,
 )
+from onqueue.stores import FailedJob
 from onqueue.testing import FakeClock
 from support.outbox_records import job_id
 from support.schedule_rig import Note, ScheduleRig, schedule_rig

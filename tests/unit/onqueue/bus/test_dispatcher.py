@@ -8,7 +8,7 @@ import pytest
 
 import onqueue
 from onqueue import Job, QueueManager, events
-from onqueue.contracts import ONCE_WINDOW, Message, OutboxRecord
+from onqueue.contracts import ONCE_WINDOW, Message
 from onqueue.errors import (
     BrokerUnavailable,
     ConfigurationError,
@@ -20,6 +20,7 @@ from onqueue.errors import (
     UnsupportedByDriver,
 )
 from onqueue.payload import decode
+from onqueue.stores import OutboxRecord
 from onqueue.testing.clock import FakeClock
 from support.broker_double import BrokerDouble
 

@@ -13,11 +13,12 @@ import pytest
 from onqueue.bus.editing import edit_of
 from onqueue.bus.unique import claim_of
 from onqueue.connections import QueueManager
-from onqueue.contracts import FailedJob, Tie
+from onqueue.contracts import Tie
 from onqueue.errors import UneditableJob
 from onqueue.job import Job
 from onqueue.payload import decode, plan_of
 from onqueue.references import register_reference
+from onqueue.stores import FailedJob
 from onqueue.testing.clock import START
 from support.outbox_records import job_id
 

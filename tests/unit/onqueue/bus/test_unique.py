@@ -10,12 +10,12 @@ import pytest
 import onqueue
 from onqueue import Job, QueueManager, events
 from onqueue.bus.unique import claim_of
-from onqueue.contracts import FailedJob
 from onqueue.errors import JobDefinitionError, UniqueJobExists, UnsupportedByDriver
 from onqueue.failed import retry_push
 from onqueue.payload import decode
 from onqueue.plans import Claim
 from onqueue.pushing import push_all, tie_in
+from onqueue.stores import FailedJob
 from onqueue.testing.clock import FakeClock
 from support.broker_double import BrokerDouble
 

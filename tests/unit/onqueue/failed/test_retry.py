@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from onqueue.contracts import FailedJob
 from onqueue.errors import UnknownConnection
 from onqueue.failed.retry import renewed, retry_push
+from onqueue.stores import FailedJob
 from onqueue.testing.clock import START, FakeClock
 from support.broker_double import BrokerDouble, Connections
 from support.outbox_records import job_id

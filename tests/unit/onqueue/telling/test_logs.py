@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from onqueue import Job, events
-from onqueue.contracts import FailedJob
+from onqueue.stores import FailedJob
 from onqueue.telling import log_events
 from onqueue.telling.logs import LEVELS
 
