@@ -35,8 +35,13 @@ def check_may_export(session: Session, user_id: int) -> None:
 
 
 def is_held(session: Session) -> bool:
-    """Tell whether exports of the session's organisation wait because it is suspended."""
-    return session.scalars(select(Tenant.status)).one() == "suspended"
+    """Tell whether exports of the session's organisation wait because it is suspended.
+
+    That stays so until the commit: whoever lifts the suspension sees the export as it is then. Ask
+    before an export is locked, as lifting locks the organisation first.
+    """
+    status = session.scalars(select(Tenant.status).with_for_update(read=True)).one()
+    return status == "suspended"
 
 
 def who_may_export(session: Session, user_ids: Iterable[int]) -> frozenset[int]:

@@ -163,10 +163,11 @@ def _begin(counter: Counter, tenant_id: int, uid: str, control: Control) -> _Wor
     """Take the export; None when there is nothing to do any more."""
     now = counter.clock.now()
     with counter.database.tenant_session(tenant_id) as session:
+        must_wait = is_held(session)
         export = session.scalar(select(Export).where(Export.uid == uid).with_for_update())
         if export is None or export.state not in OPEN_STATES:
             return None
-        if is_held(session):
+        if must_wait:
             export.state, export.done, export.error_code = "queued", 0, HELD
             export.error = telling.kept(WAITS)
             session.commit()

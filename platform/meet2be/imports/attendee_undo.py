@@ -65,11 +65,11 @@ def lower_quotas(session: Session, raised: Mapping[str, int]) -> None:
     A kind of ticket that only this import used has a quota of 0 in the end.
     """
     taken = TicketType.held + TicketType.sold
-    for kind, lacking in sorted(raised.items()):
+    for kind, lacking in sorted((int(kind), by) for kind, by in raised.items()):
         lower = TicketType.quota - lacking
         session.execute(
             update(TicketType)
-            .where(TicketType.id == int(kind))
+            .where(TicketType.id == kind)
             .values(quota=case((lower > taken, lower), else_=taken)),
             execution_options=_QUIET,
         )
@@ -132,7 +132,7 @@ def _removed(session: Session, orders: Sequence[int]) -> bool:
                     delete(model).where(model.order_id.in_(orders)), execution_options=_QUIET
                 )
             session.execute(delete(Order).where(Order.id.in_(orders)), execution_options=_QUIET)
-            for kind, count in sold.items():
+            for kind, count in sorted(sold.items()):  # as whoever sells tickets locks them
                 session.execute(
                     update(TicketType)
                     .where(TicketType.id == kind)

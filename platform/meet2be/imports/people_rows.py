@@ -98,9 +98,9 @@ class PeopleRows:
                 self._meet(outcomes[person.number], person, here[person.email_norm])
             else:
                 new.setdefault(person.email_norm, person)
-        left = limit_of(session, "members") - seats_taken(session)
-        for person in list(new.values())[max(0, left) :]:
-            why = self._no_seat(session)
+        most = limit_of(session, "members")
+        why = _no_seat(most)
+        for person in list(new.values())[max(0, most - seats_taken(session)) :]:
             outcomes[person.number].note(self._words["email"], person.email, why, "warning")
         return list(outcomes.values())
 
@@ -136,6 +136,7 @@ class PeopleRows:
     def undo(self, session: Session, rows: Sequence[Written]) -> list[Outcome]:
         """Take back the places that nobody has used or changed since."""
         outcomes = {row.row_no: Outcome(row.row_no, "undone") for row in rows}
+        owners = lock_owners(session)
         found = session.scalars(
             select(Membership)
             .where(Membership.id.in_([row.entity_id for row in rows]))
@@ -152,7 +153,6 @@ class PeopleRows:
             )
         )
         created: list[tuple[Written, Membership]] = []
-        owners = lock_owners(session)
         for row in rows:
             place = places.get(row.entity_id)
             if place is None:
@@ -327,17 +327,11 @@ class PeopleRows:
         """
         if not unique:
             return
-        for person in list(unique.values())[max(0, seats_left(session)) :]:
-            why = self._no_seat(session)
+        left = max(0, seats_left(session))
+        why = _no_seat(limit_of(session, "members"))
+        for person in list(unique.values())[left:]:
             outcomes[person.number].refuse("failed", self._words["email"], person.email, why)
             del unique[person.email_norm]
-
-    def _no_seat(self, session: Session) -> Message:
-        return Message(
-            "finds no seat: your organisation may have %(most)s members, open invitations included."
-            " Ask the platform's operators for more, then try again what failed.",
-            {"most": f"{limit_of(session, 'members'):,}"},
-        )
 
     def _accounts(self, session: Session, unique: Mapping[str, _Person]) -> dict[str, int]:
         found = session.execute(select(User.email_norm, User.id).where(User.email_norm.in_(unique)))
@@ -386,3 +380,11 @@ class PeopleRows:
                     session.execute(statement, execution_options=_QUIET)
             except IntegrityError:
                 continue
+
+
+def _no_seat(most: int) -> Message:
+    return Message(
+        "finds no seat: your organisation may have %(most)s members, open invitations included."
+        " Ask the platform's operators for more, then try again what failed.",
+        {"most": f"{most:,}"},
+    )
