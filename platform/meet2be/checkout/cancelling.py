@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -24,8 +24,8 @@ from meet2be.language import Message
 from meet2be.mailings.services import post
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import Order, OrderStep
-from meet2be.payments.models import Payment, Refund
-from meet2be.refunding.opening import Share, left_of, open_shares
+from meet2be.payments.models import Payment
+from meet2be.refunding.opening import Share, left_for, open_shares
 
 # Which steps can be tried again while an order stands like this; once it is over, none.
 _RETRIABLE = {
@@ -138,28 +138,15 @@ def _pay_ticket_back(
 ) -> int:
     if attendee.payment_id is None:
         return 0
-    payment = session.get_one(Payment, attendee.payment_id)
-    under_way = _under_way(session, attendee)
-    open_amount = attendee.price_minor - attendee.refunded_minor - under_way
-    amount = min(open_amount, left_of(session, payment.id))
+    amount = left_for(session, attendee.payment_id, attendee.id)
     if amount <= 0:
         return 0
+    payment = session.get_one(Payment, attendee.payment_id)
     open_shares(
         session, payment, [Share(amount, attendee.id)], desk.clock.now(),
         source="organiser", reason=reason, by=by, invoice_id=attendee.invoice_id,
     )  # fmt: skip
     return amount
-
-
-def _under_way(session: Session, attendee: Attendee) -> int:
-    """Return what is on its way back to an attendee already, in minor units."""
-    waiting = ("planned", "sending", "uncertain", "pending")
-    found = session.scalar(
-        select(func.sum(Refund.amount_minor)).where(
-            Refund.attendee_id == attendee.id, Refund.status.in_(waiting)
-        )
-    )
-    return int(found or 0)
 
 
 def mail_again(session: Session, desk: CheckoutDesk, uid: str, by: int) -> None:

@@ -73,6 +73,8 @@ def update_inventory(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Outc
         order = taken.order
         if order.status not in {"pending", "expired"}:
             return "stop"
+        if order.total_minor > 0 and _chosen(session, order) is None:
+            return "stop"  # nothing is sold before its money is here
         problem = "event_closed" if taken.event.status != "live" else _sell(session, taken, now)
         if problem is not None:
             rows.fail(taken.step, now, problem)

@@ -285,7 +285,9 @@ def _opened(
     step.state, step.lease_until = "waiting", None
     step.result = {**step.result, "action_url": page.url, "waits_for": PAGE_METHOD}
     if taken.order.status != "pending":
-        step.state = "dropped"
+        # An expired order may still get its money: its chain goes on with it, and not without.
+        if taken.order.status in {"cancelled", "failed"}:
+            step.state = "dropped"
         session.flush()
         look_soon(session, taken.order, now)
     return "stop"

@@ -26,7 +26,14 @@ from meet2be.payments.statements import INSERT_ATTEMPTS, LAST_ATTEMPTS
 from meet2be.payments.verdicts import Later, RefundedElsewhere, Ruling, Unknown
 from meet2be.refunding.facts import RefundsOpened
 from meet2be.refunding.following import tell_delay, tell_failure, tell_unknown
-from meet2be.refunding.opening import LATER, NOBODY, Share, left_of, open_shares
+from meet2be.refunding.opening import (
+    LATER,
+    NOBODY,
+    Share,
+    is_replaced,
+    left_for,
+    open_shares,
+)
 from meet2be.tenancy.models import Tenant
 
 MOST_REFUNDS = 5
@@ -156,8 +163,8 @@ def _begin_anew(session: Session, refund: Refund, now: datetime) -> None:
     if refund.payment_id is None:
         return
     payment = session.get_one(Payment, refund.payment_id, populate_existing=True)
-    left = min(left_of(session, payment.id), refund.amount_minor)
-    if not left:
+    left = min(left_for(session, payment.id, refund.attendee_id), refund.amount_minor)
+    if not left or is_replaced(session, refund):  # a job that was late begins no second one
         return
     order = session.get_one(Order, refund.order_id)
     codes = _codes(session, refund)

@@ -15,17 +15,19 @@ from meet2be.payments.models import Payment, Refund
 from meet2be.payments.services import Booked, next_seqs
 from meet2be.payments.statements import INSERT_REFUNDS, LOCK_PAYMENT, MOVE_MONEY
 from meet2be.refunding.following import follow_single
-from meet2be.refunding.opening import Share, left_of, open_shares
+from meet2be.refunding.opening import Share, has_left, is_replaced, left_for, open_shares
 
 
 def may_decide(session: Session, refund: Refund) -> bool:
-    """Tell whether a refund has failed, is no cancel run's, and nothing took its place yet."""
+    """Tell whether a refund has failed, is no cancel run's, and nothing took its place yet.
+
+    What took its place may be a refund of the same ticket that was begun from its order's page.
+    """
     if refund.status != "failed" or refund.run_id is not None or refund.payment_id is None:
         return False
-    others = select(Refund.id).where(Refund.replaces_id == refund.id).limit(1)
     payment = session.get_one(Payment, refund.payment_id)
-    left = payment.amount_minor - payment.reserved_minor - payment.refunded_minor
-    return session.scalar(others) is None and payment.status == "succeeded" and left > 0
+    is_open = has_left(session, payment, refund.attendee_id)
+    return is_open and not is_replaced(session, refund)
 
 
 def retry(session: Session, uid: str, by: By, now: datetime) -> int:
@@ -85,7 +87,9 @@ def _decided(session: Session, uid: str, verb: str) -> tuple[Refund, Payment, in
     refund = session.scalar(select(Refund).where(Refund.uid == uid).with_for_update())
     if refund is None:
         raise UnknownRefund(uid)
-    left = 0 if refund.payment_id is None else left_of(session, refund.payment_id)
+    left = 0
+    if refund.payment_id is not None:
+        left = left_for(session, refund.payment_id, refund.attendee_id)
     if not left or refund.payment_id is None or not may_decide(session, refund):
         raise RefundNotInState(uid, refund.status, verb)
     payment = session.get_one(Payment, refund.payment_id, populate_existing=True)

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import select, update
+from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
 
 from meet2be import facts
+from meet2be.attendees.models import Attendee
 from meet2be.payments.models import Payment, Refund
 from meet2be.payments.services import NewRefund, next_seqs, open_refunds
 from meet2be.payments.statements import LOCK_PAYMENTS
@@ -20,6 +21,7 @@ NOBODY = "waits to be sent"
 """Whose token a refund bears that no job has begun to send."""
 LATER = "waits for its time"
 """The same for one that is not to be sent before its lease is over."""
+_UNDER_WAY = ("planned", "sending", "uncertain", "pending")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,3 +102,42 @@ def left_of(session: Session, payment_id: int) -> int:
     if found.status != "succeeded":
         return 0
     return int(found.amount_minor - found.reserved_minor - found.refunded_minor)
+
+
+def left_for(session: Session, payment_id: int, attendee_id: int | None) -> int:
+    """Return what may still go back of a payment for one ticket, in minor units.
+
+    No more than the ticket has cost less what went back or is under way, whatever else the payment
+    has left. Without an attendee it is what the payment has. The payment is locked until the
+    commit, so nobody opens another refund meanwhile.
+    """
+    left = left_of(session, payment_id)
+    if attendee_id is None:
+        return left
+    return max(0, min(left, _ticket_left(session, attendee_id)))
+
+
+def has_left(session: Session, payment: Payment, attendee_id: int | None) -> bool:
+    """Tell, for a page, whether `left_for` would return anything; locks nothing."""
+    left = payment.amount_minor - payment.reserved_minor - payment.refunded_minor
+    if payment.status != "succeeded" or left <= 0:
+        return False
+    return attendee_id is None or _ticket_left(session, attendee_id) > 0
+
+
+def is_replaced(session: Session, refund: Refund) -> bool:
+    """Tell whether another refund of the order was begun in the place of this one."""
+    mine = (Refund.order_id == refund.order_id, Refund.replaces_id == refund.id)
+    return bool(session.scalar(select(exists().where(*mine))))
+
+
+def _ticket_left(session: Session, attendee_id: int) -> int:
+    open_amount = session.scalar(
+        select(Attendee.price_minor - Attendee.refunded_minor).where(Attendee.id == attendee_id)
+    )
+    under_way = session.scalar(
+        select(func.sum(Refund.amount_minor)).where(
+            Refund.attendee_id == attendee_id, Refund.status.in_(_UNDER_WAY)
+        )
+    )
+    return int(open_amount or 0) - int(under_way or 0)

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from meet2be.attendees.models import Attendee
+from meet2be.checkout import paying
 from meet2be.checkout.cancelling import cancel_order, pay_again
+from meet2be.checkout.expiry import expire_due_tx
 from meet2be.checkout.pages import wake_waiting_tx
 from meet2be.checkout.steps import Wait
 from meet2be.orders.models import Order, OrderStep
@@ -217,3 +219,25 @@ def test_a_page_whose_answer_is_lost_is_the_same_page_again(shop: Shop) -> None:
     pay(shop)
     shop.tell(COMPLETED)
     assert shop.run(order).status == "paid"
+
+
+def test_an_order_that_expires_while_its_page_is_opened_is_not_sold_without_money(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = paying._ask
+
+    def slow(*given: Any) -> Any:
+        answer = real(*given)
+        shop.of.pass_time(40 * 60)
+        assert expire_due_tx(shop.desk) == 1
+        return answer
+
+    ticket = shop.ticket()
+    order = shop.place(shop.wish(ticket, method=PAGE_METHOD))
+    with monkeypatch.context() as patched:
+        patched.setattr(paying, "_ask", slow)
+        order = shop.run(order, upto="process_payment")
+    assert order.status == "expired"
+    order = shop.run(order)
+    assert (order.status, shop.stock(ticket)) == ("expired", (0, 0))
+    assert shop.charges(order) == []

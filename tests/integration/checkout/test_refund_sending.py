@@ -8,6 +8,7 @@ from meet2be.attendees.models import Attendee
 from meet2be.checkout.cancelling import refund_tickets
 from meet2be.checkout.refund_sending import (
     MOST_REFUNDS,
+    _begin_anew,
     give_up_refund_tx,
     resume_refunds_tx,
     send_refund,
@@ -147,3 +148,36 @@ def test_a_refund_whose_job_is_lost_is_swept_up_once(shop: Shop) -> None:
     assert shop.paid_back(order) == order.total_minor
     shop.of.pass_time(3600)
     assert resume_refunds_tx(shop.desk) == 0
+
+
+def test_a_ticket_that_was_paid_back_since_is_not_paid_back_again(any_shop: Shop) -> None:
+    shop = any_shop
+    order, names = bought(shop, 2)
+    shop.of.provider.control.rule("refuse", call=CREATE, times=1)
+    pay_back(shop, order, names[0])
+    (failed,) = shop.send_refunds()
+    pay_back(shop, order, names[0])
+    shop.send_refunds()
+    assert shop.paid_back(order) == 4_200
+    now, admin = shop.of.clock.now(), shop.of.admin
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        assert not again.may_decide(session, session.get_one(Refund, failed.id))
+        with pytest.raises(RefundNotInState):
+            again.retry(session, failed.uid, admin, now)
+        with pytest.raises(RefundNotInState):
+            again.mark_paid(session, failed.uid, admin, "In cash.", now)
+    shop.send_refunds()
+    assert shop.paid_back(order) == 4_200, "the payment has the other ticket's money left"
+
+
+def test_of_two_jobs_that_find_a_refund_unmade_one_begins_another(shop: Shop) -> None:
+    order, names = bought(shop, 2)
+    shop.of.provider.control.rule("error_before", call=CREATE, times=1, status=500)
+    pay_back(shop, order, names[0])
+    shop.send_refunds()
+    unmade, again_made = shop.of.refunds()
+    assert (unmade.status, again_made.replaces_id) == ("failed", unmade.id)
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        _begin_anew(session, session.get_one(Refund, unmade.id), shop.of.clock.now())
+        session.commit()
+    assert len(shop.of.refunds()) == 2
