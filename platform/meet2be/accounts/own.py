@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import cache
 from zoneinfo import available_timezones
 
 from sqlalchemy import select, update
@@ -31,9 +32,11 @@ class BadChoice(MemberError):
         super().__init__(Message("Choose a language and a time zone of the list"))
 
 
-def zones() -> list[str]:
+@cache  # the zones' files are walked through for it, which takes milliseconds
+def zones() -> tuple[str, ...]:
     """Return the names of all time zones that people may choose."""
-    return sorted(name for name in available_timezones() if "/" in name and name[:4] != "Etc/")
+    names = (name for name in available_timezones() if "/" in name and name[:4] != "Etc/")
+    return tuple(sorted(names))
 
 
 def locale_for(language: str, present: str = "") -> str:

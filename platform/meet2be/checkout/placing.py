@@ -58,8 +58,8 @@ class Wish:
     """What a buyer asks for: `tickets` maps a kind's number to its holders.
 
     `method` is the payment provider's token for the card; card data never comes here.
-    `shown_minor` is the sum that the buyer was shown (None: none was); `placed_from` a mark made
-    of the address of their connection.
+    `shown` is the sum that the buyer was shown, such as "5000 EUR" (None: none was); `placed_from`
+    a mark made of the address of their connection.
     """
 
     client_key: str
@@ -69,7 +69,7 @@ class Wish:
     tickets: Mapping[int, Sequence[Holder]]
     method: str = ""
     address: Mapping[str, str] = field(default_factory=dict)
-    shown_minor: int | None = None
+    shown: str | None = None
     placed_from: str = ""
 
 
@@ -116,7 +116,7 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     fee = postage(tenant.settings, shipped, (address or {}).get("country", ""))
     lines = [_line(each, wish.tickets[each.id], wish.email) for each in types]
     total = sum(line.total_minor for line in lines) + fee
-    if wish.shown_minor not in {None, total}:
+    if wish.shown not in {None, f"{total} {event.currency}"}:
         raise SumChanged(format_minor(total, event.currency, wish.locale.replace("-", "_")))
     if total and not METHOD_FORM.fullmatch(wish.method):
         raise BadWish("method", Message("Choose how to pay."))

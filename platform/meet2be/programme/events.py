@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Final
 
 from sqlalchemy import exists, func, select
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.own import zones
@@ -108,8 +109,12 @@ def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) ->
         raise EntryRefused("test_mode", why)
     if wanted.capacity is not None and "capacity" in after:
         _check_capacity(session, event, wanted.capacity)
-    for name, value in after.items():
-        setattr(event, name, value)
+    try:
+        with session.begin_nested():
+            for name, value in after.items():
+                setattr(event, name, value)
+    except IntegrityError as error:  # another one took the name since we looked
+        raise _slug_taken() from error
     if after:
         event.version += 1  # calendars go by it, see calendar_file
         tell(session, event, "updated", actor, before=before, after=after,
@@ -137,7 +142,9 @@ def publish_event(session: Session, uid: str, actor: Actor) -> Event:
 
 def locked_event(session: Session, uid: str) -> Event:
     """Return an event whose row is held; raises ``UnknownEntry``."""
-    event = session.scalar(select(Event).where(Event.uid == uid).with_for_update())
+    mine = select(Event).where(Event.uid == uid).with_for_update()
+    # What was read before the wait for the lock may be old news.
+    event = session.scalar(mine.execution_options(populate_existing=True))
     if event is None:
         raise UnknownEntry(uid)
     return event
@@ -195,7 +202,11 @@ def _check_slug(session: Session, event: Event, slug: str) -> None:
                       {"name": event.slug})  # fmt: skip
         raise EntryRefused("slug", why)
     if _is_taken(session, slug):
-        raise EntryRefused("slug", Message("Another event has this name already."))
+        raise _slug_taken()
+
+
+def _slug_taken() -> EntryRefused:
+    return EntryRefused("slug", Message("Another event has this name already."))
 
 
 def _check_currency(session: Session, event: Event, currency: str) -> None:

@@ -249,7 +249,7 @@ def _wish(box: Box, given: Mapping[str, str]) -> Wish:
         tickets=tickets,
         method=given.get("method", ""),
         address={name: given.get(f"address_{name}", "") for name in ADDRESS_FIELDS},
-        shown_minor=int(shown) if shown.isascii() and shown.isdigit() and len(shown) < 16 else None,
+        shown=shown or None,
         placed_from=_connection_mark(),
     )
 
@@ -305,7 +305,7 @@ def _form(box: Box, given: Mapping[str, str], problem: CheckoutError | None = No
         chosen=chosen,
         prices={ticket.id: _price(ticket, box.event.currency) for ticket, _ in chosen},
         total=_money(total, box.event.currency),
-        shown=total,
+        shown=f"{total} {box.event.currency}",
         postage=_money(post, box.event.currency) if post else "",
         is_free=total == 0,
         ships=any(ticket.is_shipped for ticket, _ in chosen),

@@ -116,7 +116,10 @@ def test_a_price_that_changed_is_shown_before_anything_is_ordered(stage: Stage, 
     answer = buyer.client.post(address(shop), data=fields | {"shown": hidden(answer.text, "shown")})
     assert "your order comes to €53.90" in answer.text
     assert shop.of.rows(Order, Order.client_key.is_not(None)) == []
-    answer = buyer.client.post(address(shop), data=fields | {"shown": hidden(answer.text, "shown")})
+    shown = hidden(answer.text, "shown")
+    other = buyer.client.post(address(shop), data=fields | {"shown": shown.replace("EUR", "GBP")})
+    assert (shown, other.status_code) == ("5390 EUR", 422), "so many pounds were meant"
+    answer = buyer.client.post(address(shop), data=fields | {"shown": shown})
     assert answer.status_code == 303
     (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
     assert order.total_minor == 5_390

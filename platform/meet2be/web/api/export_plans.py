@@ -128,7 +128,7 @@ def create_export_schedule(call: Call, event_uid: str, body: ScheduleWish) -> Sc
 @operation("PUT", "/export-schedules/<schedule_uid>", "exports:write")
 def change_export_schedule(call: Call, schedule_uid: str, body: ScheduleWish) -> ScheduleTold:
     """Change what comes, and when; whom else it is told to stays."""
-    found = schedules.find(call.writing, schedule_uid)
+    found = schedules.find(call.writing, schedule_uid, lock=True)
     event = call.writing.get_one(Event, found.event_id)
     spec = spec_of(call, body, event.timezone)
     plan = _plan(body, spec, [int(each) for each in found.recipients])
