@@ -44,7 +44,7 @@ class CrewBench(Bench):
         consumer: Any = SharedConsumer(self.consumer, guard)
         settlement = SharedSettlement(
             guard,
-            lambda: self.consumer,
+            self.consumer,
             connection="redis",
             consumer=consumer,
             failed=self.failed,

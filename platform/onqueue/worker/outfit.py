@@ -98,7 +98,7 @@ class Outfit:
             raise UnsupportedByDriver("--concurrency", errand.connection, driver, "threads")
         alone.share(guard)
         consumer: Any = SharedConsumer(alone, guard)
-        settlement = SharedSettlement(guard, alone.marks, **self._stores(consumer))
+        settlement = SharedSettlement(guard, alone.marks(), **self._stores(consumer))
         desk = Desk(consumer.limits(), guard)
         cutters = [self._cutter_of(slot) for slot in self._shared.slots]
         numbers = count(1)

@@ -29,7 +29,7 @@ class Shareable(Protocol):
         ...
 
     def marks(self) -> Marks:
-        """Return what one thread marks its starts with; it needs no guard."""
+        """Return what the threads mark their starts with; it needs no guard."""
         ...
 
     @property
@@ -47,7 +47,7 @@ class Foresighted(Protocol):
 
 
 class Marks(Protocol):
-    """The marks of one thread."""
+    """The marks of all threads."""
 
     def mark(self, done: JobId | None, started: JobId) -> None:
         """Write down that one job is done and the next has started; nobody waits for it."""
@@ -105,14 +105,14 @@ class SharedSettlement(Settlement):
     """Settles the runs of several threads; its consumer is a `SharedConsumer`.
 
     The two steps that every job takes need no lock: a success is put into a list of its own until
-    the next turn, and each thread has a line of its own to the broker on which it marks starts.
+    the next turn, and starts are marked on a line of their own to the broker.
     """
 
-    def __init__(self, guard: RLock, marks: Callable[[], Marks], **rest: Any) -> None:
-        """`marks` makes the marks of one thread; `rest` is what every settlement is given."""
+    def __init__(self, guard: RLock, marks: Marks, **rest: Any) -> None:
+        """`rest` is what every settlement is given."""
         super().__init__(**rest)
         self._guard = guard
-        self._make_marks = marks
+        self._marks = marks
         self._own = threading.local()
         self._turns = 0
         self._successes: deque[tuple[Attempt, float]] = deque()
@@ -148,11 +148,7 @@ class SharedSettlement(Settlement):
 
     def mark(self, started: JobId) -> None:
         """Write down that this thread's last success is done and this job starts."""
-        own = self._own.__dict__
-        marks = own.get("marks")
-        if marks is None:
-            marks = own["marks"] = self._make_marks()
-        done = own.pop("done", None)
+        marks, done = self._marks, self._own.__dict__.pop("done", None)
         try:
             marks.mark(done, started)
         except BrokerUnavailable:

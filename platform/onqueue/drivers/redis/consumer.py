@@ -111,7 +111,8 @@ class RedisConsumer:
         head = "*4\r\n$4\r\nLREM\r\n"
         self._done_head = head + self._of.unfinished.decode() + "$1\r\n1\r\n$32\r\n"
         self._start_head = head + self._of.unstarted.decode() + "$1\r\n1\r\n$32\r\n"
-        self._marks = Marks(broker, self._done_head, self._start_head, self._given)
+        heads = (self._done_head, self._start_head)
+        self._marks = Marks(broker, heads, self._given, self._out)
 
     # ---- the fast path ----
 
@@ -459,7 +460,7 @@ class RedisConsumer:
         """Take the guard for whatever a wait does on the line for work.
 
         Whoever shares a consumer makes all other calls, and those of its locks, under the guard;
-        only the marks of each thread go their own way.
+        only the marks go their own way.
         """
         self._waiting.guard = guard
         self._is_shared = self._limits.is_shared = True
@@ -496,6 +497,7 @@ class RedisConsumer:
     def close(self) -> None:
         """Close the sockets; what is held stays held until the holder is buried."""
         self._line.drop()
+        self._marks.close()
         self._watch.close()
         self._waiting.close()
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 MOST_UNANSWERED = 1000
 """Marks after which the server is asked whether it is there."""
 
+_ENDING = 34  # an id and the end of its line, which is how each mark ends
 
 _send = ctypes.PyDLL(None).send
 _AT_ONCE = int(socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
@@ -41,15 +42,26 @@ class Marks:
 
     It is one line for all threads, as what comes on one the server reads at once. What was told is
     repeated when the line breaks before something was answered, so now and then an answer is
-    asked for.
+    asked for. A start is not repeated once its job has ended: it may have come again since, and
+    would count as started before it is.
     """
 
-    def __init__(self, broker: Broker, done_head: str, start_head: str, given: set[JobId]) -> None:
-        """Share the consumer's heads of commands, and its knowledge of what has not started."""
+    def __init__(
+        self,
+        broker: Broker,
+        heads: tuple[str, str],
+        given: set[JobId],
+        out: set[JobId],
+    ) -> None:
+        """Share the consumer's heads of commands for an end and a start, and what it knows.
+
+        `given` is what was handed out and has not started, `out` all of it that has not ended.
+        """
         self._broker = broker
-        self._line = broker.line(send_at_once)
-        self._heads = (done_head, start_head)
+        self._line = broker.line(send_at_once, self._counts)
+        self._heads = heads
         self._given = given
+        self._out = out
         self._told = 0
         self._guard = threading.Lock()
 
@@ -72,3 +84,11 @@ class Marks:
                 self._line.drop()
                 with self._broker.translating():
                     raise
+
+    def close(self) -> None:
+        """Close the line."""
+        self._line.drop()
+
+    def _counts(self, told: bytes) -> bool:
+        started = told[-_ENDING:-2].decode()
+        return started in self._out and started not in self._given

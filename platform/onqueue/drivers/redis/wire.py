@@ -80,6 +80,10 @@ class Socket(Protocol):
         ...
 
 
+def _always(_told: bytes) -> bool:
+    return True
+
+
 class Line:
     """One socket, used by one thread at a time; connects when used, anew after a fork.
 
@@ -92,12 +96,15 @@ class Line:
         make: Callable[[], Socket],
         forms: Forms,
         send: Callable[[Any, bytes], bytes] | None = None,
+        counts: Callable[[bytes], bool] = _always,
     ) -> None:
         """Connect with `make` when first used.
 
-        `send` sends what is told in another way, and returns what it could not send.
+        `send` sends what is told in another way, and returns what it could not send. `counts` says
+        of what was told whether it is still to be told again.
         """
         self._send = send
+        self._counts = counts
         self._make = make
         self._forms = forms
         self._socket: Socket | None = None
@@ -115,8 +122,8 @@ class Line:
             self._pid = os.getpid()
             socket = self._make()
             socket.connect()
-            if self._told:
-                self._tell(socket, b"".join(self._told))
+            if again := [told for told in self._told if self._counts(told)]:
+                self._tell(socket, b"".join(again))
             self._socket = socket
         return self._socket
 
@@ -276,9 +283,13 @@ class Broker:
         self._idle: deque[Line] = deque()
         self._pid = os.getpid()
 
-    def line(self, send: Callable[[Any, bytes], bytes] | None = None) -> Line:
-        """Return a new line of the caller's own; `send` as in `Line`."""
-        return Line(self._socket, self._forms, send)
+    def line(
+        self,
+        send: Callable[[Any, bytes], bytes] | None = None,
+        counts: Callable[[bytes], bool] = _always,
+    ) -> Line:
+        """Return a new line of the caller's own; `send` and `counts` as in `Line`."""
+        return Line(self._socket, self._forms, send, counts)
 
     def _socket(self) -> Socket:
         if not self._url:

@@ -41,6 +41,23 @@ def test_marks_go_on_after_an_answer_was_asked_for_and_on_a_new_line(
     eventually(lambda: b"unstarted" not in b" ".join(broker.dump()))
 
 
+def test_a_job_that_came_again_does_not_count_as_started_for_its_last_run(broker: Rig) -> None:
+    """K1."""
+    consumer = broker.consumer()
+    consumer.share(nullcontext())
+    ids = broker.push(2)
+    jobs = consumer.turn(2, []).jobs
+    marks = consumer.marks()
+    marks.mark(None, ids[0])
+    assert consumer.release(jobs[0], 0.0, attempts=1, exceptions=0)
+    assert [job.id for job in consumer.turn(1, []).jobs] == ids[:1]
+    marks._line.drop()
+    marks.mark(None, ids[1])
+    consumer.give_back(ids[:1])
+    eventually(lambda: broker.queue.size("default").ready == 1)
+    assert {job.id for job in broker.leases.bury(consumer.holder, Burial("death"))} == {ids[1]}
+
+
 def test_what_a_socket_does_not_take_at_once_is_returned() -> None:
     left, right = socket.socketpair()
     with left, right:

@@ -18,7 +18,7 @@ def settlement() -> SharedSettlement:
     consumer, clock = ConsumerDouble(), FakeClock()
     return SharedSettlement(
         threading.RLock(),
-        lambda: consumer,
+        consumer,
         connection="redis",
         consumer=consumer,
         failed=FailedDouble(),
