@@ -75,9 +75,11 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
     @click.option(
         "--scheduler",
         is_flag=True,
-        help="Tell, too, when nobody has led the schedule for a minute.",
+        help="Tell, too, when nobody leads the schedule; the event waits for a minute first.",
     )
-    @click.option("--exit-code", is_flag=True, help="End with 3 when a queue is busy.")
+    @click.option(
+        "--exit-code", is_flag=True, help="End with 3 when a queue is busy or there is trouble."
+    )
     @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
     def monitor(
         queues: tuple[str, ...],
@@ -130,11 +132,11 @@ class _Look:
     def __call__(self) -> bool:
         """Look once, and print what is there; True when something is to be told."""
         manager, remind = self.manager, self.limits.remind
-        seen = watch(manager, self.names, self.limits)
         troubles: list[Trouble | None] = []
-        if self.server:
+        if self.server:  # first, as what follows needs a server that can be written to
             connections = list(dict.fromkeys(connection for connection, _ in self.names))
             troubles += watch_servers(manager, connections, remind=remind)
+        seen = watch(manager, self.names, self.limits)
         if self.scheduler:
             troubles.append(watch_scheduler(manager, remind=remind))
         found = [trouble for trouble in troubles if trouble is not None and trouble.why]

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from onqueue import events
 from onqueue.contracts import Alarm
+from onqueue.errors import BrokerUnavailable
 from onqueue.monitor import NEWS, Inspectable, inspection_of
 from onqueue.schedule.store import store_of
 
@@ -54,10 +55,19 @@ def watch_servers(
             continue
         inspection = inspection_of(queue, "queue monitor --server")
         trouble = Trouble(queue.name, "server", inspection.danger())
-        news = inspection.alarm("server", on=bool(trouble.why), remind=remind)
-        _tell(trouble, news)
+        _tell(trouble, _alarm(inspection, trouble, remind))
         found[address] = trouble
     return list(found.values())
+
+
+def _alarm(inspection: Inspection, trouble: Trouble, remind: float) -> Alarm:
+    """Return whether it is news; where nothing can be written down it is, at each look."""
+    try:
+        return inspection.alarm("server", on=bool(trouble.why), remind=remind)
+    except BrokerUnavailable:
+        if not trouble.why:
+            raise
+        return Alarm.GOES_ON  # a replica refuses to be told that it is one
 
 
 def watch_scheduler(

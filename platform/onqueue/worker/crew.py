@@ -323,7 +323,7 @@ class Crew:
     def _wait(self, runner: Runner) -> None:
         """Wait for the broker if nobody does, else until called; what is done is told before."""
         if self._settlement.owes_confirmation:
-            self._settlement.turn(0)
+            self._settlement.turn(0, at_stake=True)
             return
         waits_for_none = self._ends_by_itself and self._next_due != 0
         if self._has_waiter or waits_for_none or self._want() == 0:

@@ -77,29 +77,30 @@ class Patience:
     Threads of an interpreter wake each other a moment before they let go of it, so that whoever
     was woken would only go back to sleep: with many threads that takes a tenth of their time.
     The kernel hands this on to all that a thread starts, so a thread that is about to start a
-    process is as others again, from then on.
+    process is as others again, from then on. A policy that somebody else chose is left alone.
     """
 
     def __init__(self) -> None:
         """Know of no thread."""
-        self._own = threading.local()
         self._guard = threading.Lock()
         self._is_listening = False
 
     def __call__(self) -> None:
         """Begin with the calling thread."""
         try:
+            if os.sched_getscheduler(0) != os.SCHED_OTHER:
+                return
             os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         except (OSError, AttributeError):  # a sandbox may forbid it, another system not have it
             return
-        self._own.is_patient = True
         with self._guard:
             if not self._is_listening:
                 self._is_listening = True
                 sys.addaudithook(self._hear)
 
     def _hear(self, event: str, _arguments: tuple[object, ...]) -> None:
-        if event in _BEGINNINGS and self._own.__dict__.pop("is_patient", False):
+        # Threads that a job has started are patient, too.
+        if event in _BEGINNINGS and os.sched_getscheduler(0) == os.SCHED_BATCH:
             os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 

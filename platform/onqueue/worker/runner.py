@@ -79,7 +79,7 @@ class Runner:
         if attempt.envelope.tie is not None:
             settlement.free_claim_at_start(attempt)
         if recipe.expected > self._slow and settlement.owes_confirmation:
-            settlement.turn(0)
+            settlement.turn(0, at_stake=True)
         settlement.mark(reserved.id)
         if events.job_processing.receivers:
             settlement.tell_processing(attempt)
@@ -148,7 +148,8 @@ class Runner:
     def _settle(self, attempt: Attempt, decision: Decision, duration: float) -> None:
         """Settle now; what is done before goes first, so that outcomes keep their order."""
         if self._settlement.unconfirmed:
-            self._settlement.turn(0)
+            # Another thread's trip may take it before this one does; this job's outcome is left.
+            self._settlement.turn(0, at_stake=True)
         self._settlement.settle(attempt, decision, duration, self._hear_failure)
 
     def _hear_failure(self, attempt: Attempt, error: BaseException) -> None:

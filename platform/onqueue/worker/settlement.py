@@ -91,15 +91,16 @@ class Settlement:
         """Whether a success of this thread waits for a turn."""
         return bool(self.done)
 
-    def turn(self, want: int) -> Turn:
+    def turn(self, want: int, *, at_stake: bool = False) -> Turn:
         """Confirm what is done, tell about it, and return the next jobs; raises `LeaseLost`.
 
-        Raises `BrokerUnavailable` when there is nothing to confirm and the worker is to stop. A
-        copy of the process that a job forked unseen by Python makes no trip: it ends here.
+        Raises `BrokerUnavailable` when there is nothing to confirm, nothing else `at_stake`, and
+        the worker is to stop. A copy of the process that a job forked unseen by Python makes no
+        trip: it ends here.
         """
         if os.getpid() != self._pid:
             end_copy()
-        at_stake = bool(self.done)
+        at_stake = at_stake or bool(self.done)
         turn = self._insist(lambda: self._consumer.turn(want, self.done), at_stake=at_stake)
         if self.done:
             for job_id in turn.refused:

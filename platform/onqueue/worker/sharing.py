@@ -118,13 +118,13 @@ class SharedSettlement(Settlement):
         self._successes: deque[tuple[Attempt, float]] = deque()
         self.unconfirmed = self._successes
 
-    def turn(self, want: int) -> Turn:
+    def turn(self, want: int, *, at_stake: bool = False) -> Turn:
         """Confirm what is done by any thread and return the next jobs; raises `LeaseLost`."""
         with self._guard:
             self._turns += 1
             while self._successes:
                 super().succeed(*self._successes.popleft())
-            return super().turn(want)
+            return super().turn(want, at_stake=at_stake)
 
     def succeed(self, attempt: Attempt, duration: float) -> None:
         """Note a plain success, to be confirmed by the next turn of any thread."""

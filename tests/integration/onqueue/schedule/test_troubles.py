@@ -48,9 +48,13 @@ def manager(own_server: ValkeyServer) -> Iterator[QueueManager]:
 
 def set_policy(manager: QueueManager, policy: str) -> None:
     """Have the server do this when memory is short."""
+    say(manager, "CONFIG", "SET", "maxmemory-policy", policy)
+
+
+def say(manager: QueueManager, *words: str) -> None:
+    """Send the server a command."""
     queue = manager.connection("redis")
     assert isinstance(queue, RedisQueue)
-    words = ("CONFIG", "SET", "maxmemory-policy", policy)
     parts = "".join(f"${len(word)}\r\n{word}\r\n" for word in words)
     queue._broker.ask(f"*{len(words)}\r\n{parts}".encode())
 
@@ -86,6 +90,21 @@ def test_a_server_that_would_delete_jobs_is_told_once_and_when_it_is_well_again(
     watch_servers(manager)
     assert told == [("redis", "server", "began"), ("redis", "server", "over")]
     assert "set it to 'noeviction'" in caplog.text
+
+
+def test_a_replica_is_told_though_nothing_can_be_written_down_there(
+    manager: QueueManager, told: Told
+) -> None:
+    """B17."""
+    say(manager, "REPLICAOF", "127.0.0.1", "1")
+    try:
+        for _ in range(2):
+            assert "replica" in watch_servers(manager, ["redis"])[0].why
+        monitor = ["monitor", "--server", "redis:default"]
+        assert CliRunner().invoke(build_group(lambda: manager), monitor).exit_code != 0
+    finally:
+        say(manager, "REPLICAOF", "NO", "ONE")
+    assert [(where, kind) for where, kind, _ in told] == [("redis", "server")] * 3
 
 
 def test_a_schedule_that_nobody_leads_for_long_is_told_with_reminders(

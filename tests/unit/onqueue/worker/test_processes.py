@@ -4,6 +4,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,13 @@ def of_fork() -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-@pytest.mark.parametrize("start", [of_subprocess, of_fork])
+def of_a_thread_of_the_job() -> int:
+    """Return the policy of a process that a thread started which a job began."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(of_subprocess).result(10)
+
+
+@pytest.mark.parametrize("start", [of_subprocess, of_fork, of_a_thread_of_the_job])
 def test_what_a_patient_thread_starts_is_not_patient(start: Callable[[], int]) -> None:
     found: list[int] = []
 
