@@ -23,7 +23,6 @@ OPEN = sa.text("accepted_at IS NULL AND withdrawn_at IS NULL")
 def upgrade() -> None:
     op.add_column("tenants", sa.Column("suspended_reason", sa.Text()))
     op.add_column("users", sa.Column("timezone", sa.String(64)))
-    keep_letters_of_addresses()
     invitations()
     sign_ups()
     sender_checks()
@@ -39,22 +38,6 @@ def upgrade() -> None:
             op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
             op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
             op.execute(f"CREATE POLICY tenant ON {table} USING ({rule}) WITH CHECK ({rule})")
-
-
-def keep_letters_of_addresses() -> None:
-    """People were found with "ss" for "ß", and "ς" as any sigma: these are others' addresses.
-
-    No two get the same one by this, as what is made different was the same before.
-    """
-    users = sa.table("users", sa.column("id"), sa.column("email"), sa.column("email_norm"))
-    rows = op.get_bind().execute(
-        sa.select(users.c.id, users.c.email).where(
-            sa.or_(*(users.c.email.like(f"%{letter}%") for letter in "ßẞς"))
-        )
-    )
-    for number, email in rows.all():
-        kept = sa.update(users).where(users.c.id == number)
-        op.execute(kept.values(email_norm=email.strip().lower()))
 
 
 def invitations() -> None:
