@@ -6,7 +6,7 @@ import logging
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -21,6 +21,8 @@ _log = logging.getLogger("meet2be.imports")
 AT_ONCE: Final = 100
 STUCK_AFTER: Final = timedelta(minutes=45)
 """Longer than any job of an import takes: nobody works on one that stood still for so long."""
+_WANTS_ITS_FILE: Final = ("uploaded", "mapped", "validated", "failed")
+"""States in which a list that was never begun to be written can be read once more."""
 _STEPS: Final[dict[str, Step]] = {"validating": "check", "running": "write", "undoing": "undo"}
 
 
@@ -101,11 +103,20 @@ def tidy_imports(desk: ImportDesk) -> int:
 
 
 def _tidied(desk: ImportDesk, tenant_id: int, import_id: int, key: str, now: datetime) -> bool:
+    """Give up an import's file, then its rows; False when somebody took it up again, or it failed.
+
+    Killed anywhere in between it leaves an import that wants its file no more and is found again
+    by the next run. The file is deleted outside of both commits: stores are slow, and SQLite lets
+    one write at a time.
+    """
     try:
-        # Before anything is written: stores are slow, and SQLite lets one write at a time.
+        with desk.database.tenant_session(tenant_id) as session:
+            if not _let_go(session, import_id, key, now):
+                return False
+            session.commit()
         desk.store.delete(key)
         with desk.database.tenant_session(tenant_id) as session:
-            _tidy(session, import_id, now)
+            _tidy(session, import_id, key, now)
             session.commit()
     except Exception:  # noqa: BLE001 -- the next run tries again
         _log.exception("the old import %s could not be tidied", import_id)
@@ -113,10 +124,26 @@ def _tidied(desk: ImportDesk, tenant_id: int, import_id: int, key: str, now: dat
     return True
 
 
-def _tidy(session: Session, import_id: int, now: datetime) -> None:
-    found = session.get_one(Import, import_id, with_for_update=True)
-    if found.storage_key is None or found.state in MOVING:
-        return
+def _let_go(session: Session, import_id: int, key: str, now: datetime) -> bool:
+    """End an import that would still read its file; False when it is not to be tidied by now."""
+    found = _old(session, import_id, key, now)
+    if found is None:
+        return False
+    if found.state in _WANTS_ITS_FILE and found.started_at is None:
+        session.execute(
+            update(Import)
+            .where(Import.id == import_id)
+            # As old as before, or a run that was killed here would be gone on with in a month.
+            .values(state="cancelled", finished_at=now, updated_at=Import.updated_at)
+            .execution_options(synchronize_session=False)
+        )
+    return True
+
+
+def _tidy(session: Session, import_id: int, key: str, now: datetime) -> None:
+    found = _old(session, import_id, key, now)
+    if found is None:
+        return  # begun again meanwhile: that takes the rows only, which are all there
     for model in (ImportRow, ImportChunk):
         session.execute(
             delete(model).where(model.import_id == import_id),
@@ -125,5 +152,17 @@ def _tidy(session: Session, import_id: int, now: datetime) -> None:
     found.storage_key = None
     if found.undo_until is not None:
         found.undo_until = min(found.undo_until, now)
-    if found.state in {"uploaded", "mapped", "validated"}:
-        found.state, found.finished_at = "cancelled", now
+
+
+def _old(session: Session, import_id: int, key: str, now: datetime) -> Import | None:
+    """Return the import, locked, while it is old, at rest and has this file."""
+    return session.scalar(
+        select(Import)
+        .where(
+            Import.id == import_id,
+            Import.storage_key == key,
+            Import.state.not_in(MOVING),
+            Import.updated_at < now - KEPT_FOR,
+        )
+        .with_for_update()
+    )
