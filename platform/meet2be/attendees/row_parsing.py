@@ -264,17 +264,20 @@ def _language(cells: _Cells, default: str) -> str:
     text = cells.text(columns.LANGUAGE)
     if not text:
         return default
-    name = _locale_name(text)
+    name = locale_name(text)
     if name is None:
-        used = {"default": default}
-        cells.warn(
-            columns.LANGUAGE, Message("is no language we know. '%(default)s' is used.", used)
-        )
+        cells.warn(columns.LANGUAGE, unknown_language(default))
     return name or default
 
 
+def unknown_language(default: str) -> Message:
+    """Return what is said of a cell that names no language."""
+    return Message("is no language we know. '%(default)s' is used.", {"default": default})
+
+
 @lru_cache(maxsize=512)
-def _locale_name(text: str) -> str | None:
+def locale_name(text: str) -> str | None:
+    """Return a language's name such as `de-AT`; None for one that nobody knows."""
     name = text.replace("_", "-")
     try:
         Locale.parse(name, sep="-")

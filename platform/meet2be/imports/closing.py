@@ -19,6 +19,7 @@ from meet2be.imports.models import Import, ImportChunk
 from meet2be.imports.queries import find_import, totals
 from meet2be.imports.repeats import mark_repeats
 from meet2be.imports.resuming import goes_on
+from meet2be.imports.seats import warn_of_seats
 from meet2be.imports.steps import STATE_OF
 from meet2be.imports.telling import tell_end, tell_first_failure, tell_half_undone
 from meet2be.language import Message
@@ -55,6 +56,7 @@ def end_step(desk: ImportDesk, tenant_id: int, uid: str, turn: int, step: Step) 
     """Bring the import to the state that follows the step; False when that was done before."""
     if step == "check":
         mark_repeats(desk, tenant_id, uid, turn)
+        warn_of_seats(desk, tenant_id, uid, turn)
     with desk.database.tenant_session(tenant_id) as session:
         found = find_import(session, uid)
         if found is None or found.turn != turn:

@@ -16,9 +16,10 @@ from sqlalchemy import exists, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from meet2be.accounts.members import lock_owners, seats_left, seats_taken
+from meet2be.accounts.members import lock_owners, seats_left
 from meet2be.accounts.models import User, WebSession
 from meet2be.attendees.addresses import normal_address, read_address
+from meet2be.attendees.row_parsing import locale_name, unknown_language
 from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
 from meet2be.imports.cell_words import AROUND, LANGUAGES
@@ -32,6 +33,7 @@ from meet2be.tenancy.models import ROLES, Membership
 RANKS: Final[Mapping[str, int]] = {role: rank for rank, role in enumerate(reversed(ROLES))}
 """Roles by how much they may: the higher, the more."""
 LONGEST_NAME: Final = 200
+LONGEST_LOCALE: Final = 16
 _ROLE_WORDS: Final[Mapping[str, str]] = {
     "eigentümer": "owner",
     "inhaber": "owner",
@@ -89,19 +91,12 @@ class PeopleRows:
         return ""
 
     def check(self, session: Session, rows: Sequence[SourceRow]) -> list[Outcome]:
-        """Return what would become of the rows, writing nothing."""
+        """Return what would become of the rows, writing nothing; for seats see `seats`."""
         outcomes, people = self._read(rows, "invalid")
         here = self._members(session, people)
-        new: dict[str, _Person] = {}
         for person in people:
             if person.email_norm in here:
                 self._meet(outcomes[person.number], person, here[person.email_norm])
-            else:
-                new.setdefault(person.email_norm, person)
-        most = limit_of(session, "members")
-        why = _no_seat(most)
-        for person in list(new.values())[max(0, most - seats_taken(session)) :]:
-            outcomes[person.number].note(self._words["email"], person.email, why, "warning")
         return list(outcomes.values())
 
     def write(self, session: Session, rows: Sequence[SourceRow]) -> list[Outcome]:
@@ -218,7 +213,8 @@ class PeopleRows:
         norm = normal_address(address.email)
         outcome.claim = claim_of(norm)
         shown = name or address.email.partition("@")[0]
-        return _Person(row.number, address.email, norm, shown, role, self._language(row))
+        language = self._language(row, outcome)
+        return _Person(row.number, address.email, norm, shown, role, language)
 
     def _role(self, row: SourceRow, outcome: Outcome, refused: str) -> str | None:
         written = self._cell(row, "role")
@@ -234,11 +230,16 @@ class PeopleRows:
             return None
         return role
 
-    def _language(self, row: SourceRow) -> str:
+    def _language(self, row: SourceRow, outcome: Outcome) -> str:
         written = self._cell(row, "language")
-        name = LANGUAGES.get(written.casefold(), written)
-        is_name = len(name) <= 16 and name.replace("-", "").replace("_", "").isalpha()
-        return name if name and is_name else self._locale
+        if not written:
+            return self._locale
+        name = locale_name(LANGUAGES.get(written.casefold(), written))
+        if name is None or len(name) > LONGEST_LOCALE:
+            why = unknown_language(self._locale)
+            outcome.note(self._words["language"], written, why, "warning")
+            return self._locale
+        return name
 
     def _cell(self, row: SourceRow, key: str) -> str:
         given = self._mapping.get(key, {})
@@ -328,7 +329,7 @@ class PeopleRows:
         if not unique:
             return
         left = max(0, seats_left(session))
-        why = _no_seat(limit_of(session, "members"))
+        why = no_seat(limit_of(session, "members"))
         for person in list(unique.values())[left:]:
             outcomes[person.number].refuse("failed", self._words["email"], person.email, why)
             del unique[person.email_norm]
@@ -382,7 +383,8 @@ class PeopleRows:
                 continue
 
 
-def _no_seat(most: int) -> Message:
+def no_seat(most: int) -> Message:
+    """Return why somebody gets no place."""
     return Message(
         "finds no seat: your organisation may have %(most)s members, open invitations included."
         " Ask the platform's operators for more, then try again what failed.",

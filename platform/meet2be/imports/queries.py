@@ -50,6 +50,15 @@ _UPDATE: Final = (
         warned=bindparam("warned"),
     )
 )
+_COUNT: Final = (
+    update(CHUNKS)
+    .where(
+        CHUNKS.c.tenant_id == bindparam("of_tenant"),
+        CHUNKS.c.import_id == bindparam("of_import"),
+        CHUNKS.c.n == bindparam("of_chunk"),
+    )
+    .values(counts=bindparam("counted"))
+)
 
 
 def is_problem() -> ColumnElement[bool]:
@@ -175,6 +184,22 @@ def count_rows(session: Session, import_id: int, chunks: Sequence[int]) -> dict[
         counts[number][state] += rows - changing
         counts[number][WARNED] += int(warned)
     return {number: +count for number, count in counts.items()}
+
+
+def recount(session: Session, found: Import, chunks: Sequence[int]) -> None:
+    """Write the counts of chunks whose rows were changed past them."""
+    session.connection().execute(
+        _COUNT,
+        [
+            {
+                "of_tenant": found.tenant_id,
+                "of_import": found.id,
+                "of_chunk": number,
+                "counted": dict(counts),
+            }
+            for number, counts in count_rows(session, found.id, chunks).items()
+        ],
+    )
 
 
 def totals(session: Session, import_id: int) -> tuple[Counter[str], Counter[str], int]:

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from meet2be.imports.desk import ImportDesk
 from meet2be.imports.errors import packed
 from meet2be.imports.models import Import
-from meet2be.imports.queries import CHUNKS, ROWS, count_rows, find_import
+from meet2be.imports.queries import ROWS, find_import, recount
 from meet2be.language import Message
 
 ROWS_A_COMMIT: Final = 1_000
@@ -35,15 +35,6 @@ _MARK: Final = (
         entity_id=None,
         warned=False,
     )
-)
-_COUNT: Final = (
-    update(CHUNKS)
-    .where(
-        CHUNKS.c.tenant_id == bindparam("of_tenant"),
-        CHUNKS.c.import_id == bindparam("of_import"),
-        CHUNKS.c.n == bindparam("of_chunk"),
-    )
-    .values(counts=bindparam("counted"))
 )
 
 
@@ -99,22 +90,14 @@ def _statement(found: Import) -> Select[Any]:
 
 def _mark(session: Session, found: Import, part: Sequence[Any]) -> None:
     owner = {"of_tenant": found.tenant_id, "of_import": found.id}
-    connection = session.connection()
-    connection.execute(
+    session.connection().execute(
         _MARK,
         [
             owner | {"of_row": row_no, "first": first, "why": [_why(label, first)]}
             for row_no, _chunk, label, first in part
         ],
     )
-    chunks = sorted({chunk for _row, chunk, _label, _first in part})
-    connection.execute(
-        _COUNT,
-        [
-            owner | {"of_chunk": number, "counted": dict(counts)}
-            for number, counts in count_rows(session, found.id, chunks).items()
-        ],
-    )
+    recount(session, found, sorted({chunk for _row, chunk, _label, _first in part}))
 
 
 def _why(label: str, first: int) -> dict[str, Any]:

@@ -1,8 +1,11 @@
 """What a list of people does to the organisation's seats, and to its last owner."""
 
+import pytest
 from sqlalchemy import delete, select
 
 from meet2be.accounts.models import User
+from meet2be.imports import lists, seats
+from meet2be.imports.lists import read_list
 from meet2be.tenancy.limits import set_limits
 from meet2be.tenancy.models import Membership, Tenant
 from support.importing import Importing
@@ -33,6 +36,39 @@ def test_people_beyond_the_limit_are_refused_in_words_and_taken_by_another_try(
     rig.retry(uid)
     rig.work(uid, "write")
     assert rig.states(uid) == {2: "created", 3: "created", 4: "created", 5: "failed"}
+
+
+def test_seats_are_counted_across_the_parts_of_a_list(
+    any_rig: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = any_rig
+    monkeypatch.setattr(seats, "ROWS_A_COMMIT", 2)
+    monkeypatch.setattr(lists, "CHUNK_ROWS", 2)
+    allow(rig, 4)
+    again = f"E-mail\n{rig.user.email}\na@x.example\nA@x.example\n"
+    uid = rig.checked(again + PEOPLE.partition("\n")[2], "users")
+    lacking = [number for number in rig.states(uid) if "finds no seat" in rig.why(uid, number)]
+    assert lacking == [7, 8], "the third and fourth of the new ones"
+    assert rig.counts(uid)["warned"] == 2
+    assert rig.rows(uid)[8].state == "valid", "there may be more seats by then"
+
+
+def test_a_count_of_seats_that_was_killed_begins_anew(
+    rig: Importing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seats, "ROWS_A_COMMIT", 2)
+    allow(rig, 1)
+    uid = rig.upload(PEOPLE.replace("\n", ",Language\n", 1).replace("org\n", "org,klingon\n"),
+                     "users")  # fmt: skip
+    rig.map(uid)
+    turn = rig.row(uid).turn
+    read_list(rig.desk, rig.tenant.id, uid, turn, lambda: None)
+    rig.work(uid, "check", [1])
+    for _ in range(2):
+        assert seats.warn_of_seats(rig.desk, rig.tenant.id, uid, turn) == 4
+    assert [len(row.errors or []) for row in rig.rows(uid).values()] == [2, 2, 2, 2]
+    assert rig.counts(uid) == {"valid": 4, "warned": 4}
+    assert seats.warn_of_seats(rig.desk, rig.tenant.id, uid, turn - 1) == 0
 
 
 def test_who_is_a_member_already_needs_no_further_seat(rig: Importing) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from sqlalchemy import select
+
+from meet2be.accounts.models import User
 from meet2be.db.keyset import Slice
 from meet2be.imports.listing import rows_page
 from meet2be.imports.report import rejected_lines
@@ -45,3 +48,18 @@ def test_rows_with_warnings_have_a_file_of_their_own(rig: Importing) -> None:
         assert len(list(rejected_lines(session, found))) == 1
     assert [line.partition(",")[0] for line in lines[1:]] == ["Ada", "Bob", "Cy"]
     assert "no usable address" in lines[2]
+
+
+def test_a_person_with_a_language_nobody_knows_is_taken_with_the_organisations_own(
+    rig: Importing,
+) -> None:
+    rows = "E-mail,Language\na@x.example,klingon\nb@x.example,Deutsch\nc@x.example,en_GB\n"
+    uid = rig.checked(rows, "users")
+    assert shown(rig, uid) == [2]
+    assert rig.why(uid, 2) == "Language: is no language we know. 'en-GB' is used."
+    rig.start(uid)
+    assert rig.work(uid, "write") == "done"
+    assert shown(rig, uid) == [2], "and the reason stays with the row"
+    with rig.database.system_session("look at people", read_only=True) as session:
+        known = session.scalars(select(User.locale).where(User.email.like("%@x.example")))
+        assert sorted(known) == ["de", "en-GB", "en-GB"]
