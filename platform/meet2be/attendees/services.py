@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
+from meet2be import facts
 from meet2be.attendees.csv_rows import ORDER, RawRow, opened, rows_of
 from meet2be.attendees.errors import EventClosedError
 from meet2be.attendees.order_plans import PlannedOrder, plan_order
@@ -25,6 +26,7 @@ from meet2be.attendees.writing import Target, write_orders
 from meet2be.audit.services import SYSTEM, Actor, record
 from meet2be.db import Database
 from meet2be.events.errors import EventNotFoundError
+from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.language import Message
 from meet2be.tenancy.models import Tenant
@@ -112,6 +114,8 @@ class _Import:
                         tenant.id, tenant.slug, event.id, event.currency, event.test_mode
                     )
                     write_orders(session, target, orders, part)
+                    if part.added:
+                        facts.note(session, EventDataStale(event.uid))
                     session.commit()
             except IntegrityError:
                 if tries == _TRIES:

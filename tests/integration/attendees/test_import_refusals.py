@@ -10,6 +10,7 @@ from typing import BinaryIO, cast
 import pytest
 from sqlalchemy import func, select
 
+from meet2be import facts
 from meet2be.attendees.console import import_and_report
 from meet2be.attendees.errors import (
     EventClosedError,
@@ -23,6 +24,7 @@ from meet2be.attendees.report import ImportReport
 from meet2be.attendees.services import import_file
 from meet2be.db import Database
 from meet2be.events.errors import EventNotFoundError
+from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event, TicketType
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment
@@ -438,3 +440,14 @@ def test_the_event_is_untouched_by_a_refused_file(importer: Importer) -> None:
         importer.bytes(b"")
     with importer.database.tenant_session(importer.tenant.id) as session:
         assert session.get_one(Event, importer.event.id).updated_at == importer.event.updated_at
+
+
+def test_the_events_figures_are_made_anew_with_each_part_that_adds_somebody(
+    importer: Importer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noted: list[object] = []
+    monkeypatch.setattr(facts, "note", lambda _session, fact: noted.append(fact))
+    importer.rows(row(), row(Order_code="C2"))
+    assert noted == [EventDataStale(importer.event.uid)]
+    importer.rows(row())
+    assert len(noted) == 1, "nothing was added"
