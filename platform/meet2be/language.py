@@ -79,6 +79,14 @@ def joined(messages: Iterable[Message | str], mark: str = "; ") -> Message | str
     return Message(mark.join(f"%({name})s" for name in places), places)
 
 
+def unexpected(error: BaseException) -> Message:
+    """Return what a person is told of an error nobody foresaw: its kind, never its own text."""
+    return Message(
+        "Something went wrong on our side (%(what)s). We have kept the details; try again.",
+        {"what": type(error).__name__},
+    )
+
+
 def sentence_in_sense(sense: str, sentence: str) -> str:
     """Return the translation for a sense, with its places for values: what templates ask for."""
     return _translated(_spoken.get(), sentence, sense)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from meet2be.errors import Meet2BeError
 from meet2be.integrations.storage import StoreFailed
-from meet2be.language import N_, Message
+from meet2be.language import N_, Message, unexpected
 
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
@@ -93,7 +93,4 @@ def words_for(error: BaseException) -> tuple[str, Message]:
         return "store_failed", error.reason
     if isinstance(error, OSError) and error.errno in _FULL:
         return "disk_full", Message(N_("The disk on which the file was made is full."))
-    return "unexpected", Message(
-        N_("Something went wrong on our side (%(what)s). We have kept the details; try again."),
-        {"what": type(error).__name__},
-    )
+    return "unexpected", unexpected(error)

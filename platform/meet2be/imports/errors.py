@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from meet2be.errors import Meet2BeError
-from meet2be.language import Message
+from meet2be.language import Message, unexpected
 
 
 class ImportsError(Meet2BeError):
@@ -76,12 +76,7 @@ def message_of(error: BaseException) -> Message:
 def words_for(error: BaseException) -> Message:
     """Return what a person is told of an error that ended a job: never a database's own text."""
     why = error.args[0] if isinstance(error, Meet2BeError) and error.args else None
-    if isinstance(why, Message):
-        return why
-    return Message(
-        "Something went wrong on our side (%(what)s). We have kept the details; try again.",
-        {"what": type(error).__name__},
-    )
+    return why if isinstance(why, Message) else unexpected(error)
 
 
 def _plain(value: object) -> object:
