@@ -58,7 +58,7 @@ def process_event(desk: Desk, row_id: int) -> str:
 
 def give_up(desk: Desk, row_id: int, why: str) -> None:
     """Mark a message as one that could not be acted upon: it is shown to the operators."""
-    _mark(desk, row_id, "gave_up", why)
+    _mark(desk, row_id, inbox.GAVE_UP, why)
 
 
 def _mark(desk: Desk, row_id: int, result: str, error: str | None) -> None:

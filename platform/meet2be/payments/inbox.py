@@ -7,7 +7,6 @@ not in a cache, so a repeat after a year is still a repeat.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -28,6 +27,7 @@ IGNORED = "ignored"
 OLD_NEWS = "old_news"
 UNMATCHED = "unmatched"
 CONFLICT = "conflict"
+GAVE_UP = "gave_up"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,26 +120,6 @@ def refund_of(session: Session, provider: str, message: Message) -> Refund | Non
     if found is None and mark:
         found = session.scalar(select(Refund).where(Refund.uid == mark))
     return found
-
-
-def unprocessed(session: Session, limit: int = 100) -> Sequence[ProviderEvent]:
-    """Return the oldest messages that nobody has acted upon yet."""
-    return session.scalars(
-        select(ProviderEvent)
-        .where(ProviderEvent.processed_at.is_(None))
-        .order_by(ProviderEvent.id)
-        .limit(limit)
-    ).all()
-
-
-def unmatched(session: Session, limit: int = 100) -> Sequence[ProviderEvent]:
-    """Return the newest messages that fit nothing we know, or contradict it: a person looks."""
-    return session.scalars(
-        select(ProviderEvent)
-        .where(ProviderEvent.result.in_((UNMATCHED, CONFLICT, "gave_up")))
-        .order_by(ProviderEvent.id.desc())
-        .limit(limit)
-    ).all()
 
 
 def mark(

@@ -18,10 +18,9 @@ from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
 from meet2be.payments.facts import ProviderEventReceived
-from meet2be.payments.inbox import CONFLICT, UNMATCHED
+from meet2be.payments.inbox import CONFLICT, GAVE_UP, UNMATCHED
 from meet2be.payments.models import ProviderEvent
 
-GAVE_UP: Final = "gave_up"
 FOR_PEOPLE: Final = (UNMATCHED, CONFLICT, GAVE_UP)
 """What became of messages that a person looks at."""
 State = Literal["open", "seen", "waiting", "all"]
@@ -69,14 +68,6 @@ def open_messages(session: Session) -> int:
     """Return how many messages wait for a person, counted up to ``COUNTED_AT_MOST``."""
     some = _of_state(select(ProviderEvent.id), "open").limit(COUNTED_AT_MOST).subquery()
     return session.scalar(select(func.count()).select_from(some)) or 0
-
-
-def find_message(session: Session, number: int) -> ProviderEvent:
-    """Return a message; raises ``UnknownMessage``."""
-    found = session.get(ProviderEvent, number)
-    if found is None:
-        raise UnknownMessage(number)
-    return found
 
 
 def look_again(session: Session, number: int, actor: Actor) -> ProviderEvent:

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.language import N_, _, said
 from meet2be.payments import messages as verbs
+from meet2be.payments.inbox import CONFLICT, GAVE_UP, IGNORED, OLD_NEWS, UNMATCHED
 from meet2be.payments.messages import MessageError, MessageFilter, State, UnknownMessage
 from meet2be.payments.models import ProviderEvent
 from meet2be.web.actors import actor
@@ -27,11 +28,11 @@ STATE_WORDS = {
     "all": N_("All"),
 }
 RESULT_WORDS = {
-    "unmatched": (N_("matched nothing"), "warn"),
-    "conflict": (N_("contradicts what we know"), "bad"),
-    "gave_up": (N_("could not be processed"), "bad"),
-    "ignored": (N_("needs nothing"), ""),
-    "old_news": (N_("known already"), ""),
+    UNMATCHED: (N_("matched nothing"), "warn"),
+    CONFLICT: (N_("contradicts what we know"), "bad"),
+    GAVE_UP: (N_("could not be processed"), "bad"),
+    IGNORED: (N_("needs nothing"), ""),
+    OLD_NEWS: (N_("known already"), ""),
 }
 
 
