@@ -22,7 +22,7 @@ from meet2be.invoices.services import (
     restate_invoices,
     void_credit_notes,
 )
-from meet2be.language import Message
+from meet2be.language import N_, Message
 from meet2be.notifications.services import Notice, notify_admins
 from meet2be.orders.models import Order
 from meet2be.payments.ledger import ACCOUNT_TROUBLE, NO_FUNDS, NOT_MADE
@@ -35,6 +35,28 @@ from meet2be.webhooks.publishing import Announcement, publish
 _TOLD = ("succeeded", "failed", "pending", "uncertain")
 # Another one is begun in their place; whoever begins it tells when it does not.
 _AGAIN = (NOT_MADE, ACCOUNT_TROUBLE, NO_FUNDS)
+# What is told of a refund: a title and what to do.
+_FAILED = (
+    N_("The refund of order %(order)s has failed"),
+    N_(
+        "The payment provider did not make it: %(why)s Pay it back in another way, or try"
+        " again from its page."
+    ),
+)
+_UNKNOWN = (
+    N_("Nobody knows whether order %(order)s was paid back"),
+    N_(
+        "The payment provider gives no usable answer. Look at its own pages, then decide on the"
+        " refund's page."
+    ),
+)
+_DELAYED = (
+    N_("Refunds wait for your account at the payment provider"),
+    N_(
+        "The refund of order %(order)s was refused: %(why)s It is tried again by itself, less"
+        " and less often. Look at the account's balance and its keys."
+    ),
+)
 
 
 def follow_single(session: Session, booked: Sequence[Booked], now: datetime) -> None:
@@ -54,7 +76,7 @@ def follow_single(session: Session, booked: Sequence[Booked], now: datetime) -> 
             restate_invoices(session.connection(), refund.tenant_id, [refund.invoice_id])
         _announce(session, order, refund, each, now)
         if each.status == "failed" and each.code not in _AGAIN:
-            _tell(session, order, refund, each, now)
+            tell_failure(session, order, refund, each.text or each.code or "–", now)
         event = session.get_one(Event, order.event_id)
         facts.note(session, EventDataStale(event.uid))
 
@@ -113,48 +135,33 @@ def _announce(
     )
 
 
-def _tell(session: Session, order: Order, refund: Refund, booked: Booked, now: datetime) -> None:
-    """Tell the organisers of a refund that needs a person."""
-    tell_failure(session, order, refund, booked.text or booked.code or "–", now)
-
-
 def tell_failure(session: Session, order: Order, refund: Refund, why: str, now: datetime) -> None:
     """Tell the organisers that a refund has failed for good, once."""
-    values = {"order": order.code, "why": why}
-    title = Message("The refund of order %(order)s has failed", values)
-    body = Message(
-        "The payment provider did not make it: %(why)s Pay it back in another way, or try"
-        " again from its page.",
-        values,
-    )
-    _notify(session, refund, title, body, f"order-refund-failed:{refund.uid}", now)
+    _tell(session, order, refund, _FAILED, f"order-refund-failed:{refund.uid}", now, why)
 
 
 def tell_unknown(session: Session, order: Order, refund: Refund, now: datetime) -> None:
     """Tell the organisers that nobody finds out whether a refund was made, once."""
-    title = Message("Nobody knows whether order %(order)s was paid back", {"order": order.code})
-    body = Message(
-        "The payment provider gives no usable answer. Look at its own pages, then decide on the"
-        " refund's page."
-    )
-    _notify(session, refund, title, body, f"order-refund-unknown:{refund.uid}", now)
+    _tell(session, order, refund, _UNKNOWN, f"order-refund-unknown:{refund.uid}", now)
 
 
 def tell_delay(session: Session, order: Order, refund: Refund, why: str, now: datetime) -> None:
     """Tell the organisers that refunds wait for their account at the provider, once a day."""
-    values = {"order": order.code, "why": why}
-    title = Message("Refunds wait for your account at the payment provider", values)
-    body = Message(
-        "The refund of order %(order)s was refused: %(why)s It is tried again by itself, less"
-        " and less often. Look at the account's balance and its keys.",
-        values,
-    )
-    _notify(session, refund, title, body, f"refunds-wait:{refund.tenant_id}:{now:%Y-%m-%d}", now)
+    key = f"refunds-wait:{refund.tenant_id}:{now:%Y-%m-%d}"
+    _tell(session, order, refund, _DELAYED, key, now, why)
 
 
-def _notify(
-    session: Session, refund: Refund, title: Message, body: Message, key: str, now: datetime
+def _tell(
+    session: Session,
+    order: Order,
+    refund: Refund,
+    news: tuple[str, str],
+    key: str,
+    now: datetime,
+    why: str = "",
 ) -> None:
+    values = {"order": order.code, "why": why}
+    title, body = (Message(sentence, values) for sentence in news)
     notice = Notice(
         kind="order.needs_attention",
         severity="error",
