@@ -24,9 +24,9 @@ from os import strerror
 from typing import Any, Final
 
 from meet2be.integrations.guarded_addresses import AddressRules
-from meet2be.integrations.guarded_answer import AnswerReader
 from meet2be.integrations.guarded_dns import LookUpFailed, Resolver
 from meet2be.integrations.guarded_urls import RefusedUrl, Target, UrlRules, target_of
+from meet2be.integrations.http_answer import read_answer
 from meet2be.language import Message
 from onqueue.clock import SystemClock
 
@@ -254,9 +254,8 @@ class GuardedHttp:
         if target.scheme == "https":
             wire.secure(self._context, target.host)
         wire.send(request)
-        reader = AnswerReader(wire.receive, self._limits.most_read)
-        kept, is_cut = reader.read()
-        return Answer(reader.status, reader.headers, kept, is_cut, call.address or "")
+        heard = read_answer(wire.receive, self._limits.most_read, is_forgiving=True)
+        return Answer(heard.status, heard.headers, heard.body, heard.is_cut, call.address or "")
 
 
 def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:

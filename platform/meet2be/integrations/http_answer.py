@@ -1,24 +1,27 @@
-"""Reading the answer to one HTTP/1.1 request (RFC 9112), of which usually one packet is all.
+"""Reading the answer to one HTTP/1.1 request (RFC 9112) as it comes in, by httptools.
 
-The standard library sends the head of each answer through its parser of e-mails, which costs more
-processor time than the rest of a refund's call.
+The parser is llhttp's. What is added: bounds of what is kept and waited for, answers that end with
+their connection, and the end of those that are cut short.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http.client import BadStatusLine, HTTPException, IncompleteRead, RemoteDisconnected
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import Final
 
-MAX_BODY: Final = 4 * 1024 * 1024
-MAX_HEAD: Final = 64 * 1024
-_LENGTH: Final = re.compile(r"[0-9]{1,10}")
-"""Longer ones are refused before Python makes numbers of them, which has a limit of its own."""
-_CHUNK: Final = re.compile(rb"[0-9A-Fa-f]{1,8}")
-_WITHOUT_BODY: Final = frozenset({204, 304})
-_CONTINUE: Final = 200  # below it an answer says that another one follows
+from httptools import HttpParserError, HttpResponseParser
+
+MOST_WITHOUT_BODY: Final = 64 * 1024
+"""How many bytes may come that bring no body: heads, trailers, and the lines between chunks."""
+MOST_INTERIM: Final = 8
+"""How many 1xx answers may come before the real one."""
+_SWITCHING: Final = 101
+_FINAL: Final = 200
+
+Receive = Callable[[], bytes]
+"""Returns the next bytes; none at the end. Raises ``OSError``, ``TimeoutError`` among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,124 +31,118 @@ class Answer:
     status: int
     headers: Mapping[str, str]
     body: bytes
+    is_cut: bool
+    """Whether the body is longer than what is kept."""
     is_last: bool
     """Whether nothing more may be asked on the connection."""
 
 
-class _Stream:
-    """What was received and is not used yet."""
+def read_answer(receive: Receive, most_kept: int, *, is_forgiving: bool = False) -> Answer:
+    """Return the answer that `receive` brings piece by piece, with up to ``most_kept`` of its body.
 
-    def __init__(self, receive: Callable[[], bytes]) -> None:
-        self._receive = receive
-        self.held = bytearray()
-
-    def more(self) -> None:
-        data = self._receive()
-        if not data:
-            raise IncompleteRead(bytes(self.held[:80]))
-        self.held += data
-
-    def through(self, mark: bytes, limit: int) -> bytes:
-        """Return what comes up to the mark, and pass over that."""
-        seen = 0
-        while (end := self.held.find(mark, seen)) < 0:
-            if len(self.held) > limit:
-                raise HTTPException(f"more than {limit} bytes without an end")
-            seen = max(0, len(self.held) - len(mark) + 1)
-            self.more()
-        return self._cut(end, len(mark))
-
-    def take(self, size: int) -> bytes:
-        while len(self.held) < size:
-            self.more()
-        return self._cut(size, 0)
-
-    def rest(self) -> bytes:
-        while data := self._receive():
-            self.held += data
-            _check_size(len(self.held))
-        return bytes(self.held)
-
-    def _cut(self, end: int, passed: int) -> bytes:
-        found = bytes(self.held[:end])
-        del self.held[: end + passed]
-        return found
-
-
-def read_answer(receive: Callable[[], bytes]) -> Answer:
-    """Return the answer that `receive` brings piece by piece (nothing: the other side is done).
+    ``is_forgiving`` takes what servers that somebody wrote himself are known for: lines that end
+    with a line feed, headers that go on in the next line. It is for connections that carry one
+    answer only, where a wrong length cannot be taken for somebody else's answer.
 
     Raises ``HTTPException`` for what is no answer or not a whole one, and what `receive` raises.
     """
-    first = receive()
-    if not first:
-        raise RemoteDisconnected("the connection was closed without an answer")
-    stream = _Stream(receive)
-    stream.held += first
-    while True:
-        version, status, headers = _head(stream.through(b"\r\n\r\n", MAX_HEAD))
-        if status >= _CONTINUE:
+    heard = _Heard(most_kept)
+    parser = HttpResponseParser(heard)
+    heard.parser = parser
+    if is_forgiving:
+        parser.set_dangerous_leniencies(
+            lenient_headers=True,
+            lenient_chunked_length=True,
+            lenient_optional_cr_before_lf=True,
+            lenient_spaces_after_chunk_size=True,
+        )
+    without_body = 0
+    while not heard.is_whole:
+        data = receive()
+        if not data:
+            heard.end()
             break
-    wish = headers.get("connection", "").lower()
-    is_last = "keep-alive" not in wish if version == "HTTP/1.0" else "close" in wish
-    body, is_delimited = _body(stream, status, headers)
-    # Bytes that nobody asked for would be taken for the next answer.
-    return Answer(status, headers, body, is_last or not is_delimited or bool(stream.held))
+        before = heard.size
+        _feed(parser, heard, data)
+        without_body = without_body + len(data) if heard.size == before else 0
+        if without_body > MOST_WITHOUT_BODY and not heard.is_whole:
+            raise HTTPException(f"more than {MOST_WITHOUT_BODY} bytes without an end or a body")
+    return heard.answer()
 
 
-def _head(data: bytes) -> tuple[str, int, dict[str, str]]:
-    first, *lines = data.decode("latin-1").split("\r\n")
-    version, _, rest = first.partition(" ")
-    code = rest[:3]
-    if not version.startswith("HTTP/1.") or not (code.isascii() and code.isdigit()):
-        raise BadStatusLine(first[:80])
-    headers: dict[str, str] = {}
-    for line in lines:
-        name, colon, value = line.partition(":")
-        if not colon or not name or name != name.strip():
-            raise HTTPException(f"no header: {line[:80]!r}")
-        name, value = name.lower(), value.strip()
-        headers[name] = f"{headers[name]}, {value}" if name in headers else value
-    return version, int(code), headers
+def _feed(parser: HttpResponseParser, heard: _Heard, data: bytes) -> None:
+    try:
+        parser.feed_data(data)
+    except HttpParserError as error:
+        if not heard.is_whole:  # else it is about what follows the answer
+            raise HTTPException(f"no HTTP: {error} in {data[:80]!r}") from error
+        heard.is_last = True
+    if heard.interim > MOST_INTERIM:
+        raise HTTPException(f"more than {MOST_INTERIM} interim answers")
 
 
-def _body(stream: _Stream, status: int, headers: Mapping[str, str]) -> tuple[bytes, bool]:
-    """Return the body and whether its end was told rather than the connection's."""
-    if status in _WITHOUT_BODY:
-        return b"", True
-    if "transfer-encoding" in headers:
-        if headers["transfer-encoding"].lower() != "chunked":
-            raise HTTPException(f"encoded as {headers['transfer-encoding'][:80]!r}")
-        return _chunks(stream), True
-    length = headers.get("content-length")
-    if length is None:
-        return stream.rest(), False
-    if not _LENGTH.fullmatch(length):
-        raise HTTPException(f"a length of {length[:80]!r}")
-    _check_size(int(length))
-    return stream.take(int(length)), True
+class _Heard:
+    """What the parser told of an answer so far; the names of its methods are the parser's."""
 
+    parser: HttpResponseParser
 
-def _chunks(stream: _Stream) -> bytes:
-    body = bytearray()
-    while size := _chunk_size(stream.through(b"\r\n", MAX_HEAD)):
-        _check_size(len(body) + size)
-        body += stream.take(size)
-        if stream.take(2) != b"\r\n":
-            raise HTTPException("a chunk that is longer than it said")
-    trailer = b"anything"
-    while trailer:  # trailers say nothing that is asked for
-        trailer = stream.through(b"\r\n", MAX_HEAD)
-    return bytes(body)
+    def __init__(self, most_kept: int) -> None:
+        self._most = most_kept
+        self._headers: dict[str, str] = {}
+        self._pieces: list[bytes] = []
+        self._status = self.interim = 0
+        self._has_begun = self._has_head = False
+        self.size = 0
+        self.is_whole = self.is_last = False
 
+    def on_message_begin(self) -> None:
+        # Bytes that nobody asked for would be taken for the next answer.
+        self.is_last = self.is_last or self.is_whole
+        self._has_begun = True
 
-def _chunk_size(line: bytes) -> int:
-    size = line.partition(b";")[0].rstrip(b" \t")  # RFC 9112 §7.1.1: blanks before an extension
-    if not _CHUNK.fullmatch(size):
-        raise HTTPException(f"a chunk of {line[:80]!r}")
-    return int(size, 16)
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._has_head or self.is_whole:
+            return  # trailers say nothing that is asked for
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip()
+        self._headers[key] = f"{self._headers[key]}, {text}" if key in self._headers else text
 
+    def on_headers_complete(self) -> None:
+        if self.is_whole:
+            return
+        self._status = self.parser.get_status_code()
+        self._has_head = True
 
-def _check_size(size: int) -> None:
-    if not 0 <= size <= MAX_BODY:
-        raise HTTPException(f"an answer of more than {MAX_BODY} bytes")
+    def on_body(self, piece: bytes) -> None:
+        if not self.is_whole:
+            self._pieces.append(piece)
+            self.size += len(piece)
+            if self.size > self._most:
+                self.is_whole = self.is_last = True
+
+    def on_message_complete(self) -> None:
+        if self.is_whole:
+            return
+        if self._status < _FINAL and self._status != _SWITCHING:
+            self._headers, self._has_head = {}, False
+            self.interim += 1
+            return
+        self.is_whole = True
+        self.is_last = not self.parser.should_keep_alive()
+
+    def end(self) -> None:
+        """Hear that the connection has ended; raises ``HTTPException`` when that is too early."""
+        if not self._has_begun:
+            raise RemoteDisconnected("the connection was closed without an answer")
+        is_told = "content-length" in self._headers or self._is_chunked
+        if not self._has_head or is_told:
+            raise IncompleteRead(b"".join(self._pieces)[:80])
+        self.is_whole = self.is_last = True
+
+    @property
+    def _is_chunked(self) -> bool:
+        return "chunked" in self._headers.get("transfer-encoding", "").lower()
+
+    def answer(self) -> Answer:
+        body = b"".join(self._pieces)
+        is_cut = len(body) > self._most
+        return Answer(self._status, self._headers, body[: self._most], is_cut, self.is_last)

@@ -21,6 +21,7 @@ from urllib.parse import SplitResult, urlsplit
 from meet2be.integrations.http_answer import Answer, read_answer
 from onqueue.clock import SystemClock
 
+MAX_BODY: Final = 4 * 1024 * 1024
 _PIECE: Final = 64 * 1024
 _ENDS_A_LINE: Final = re.compile(r"[\r\n\0]")
 
@@ -73,7 +74,11 @@ class _Connection:
         self._ends_at = ends_at
         sock.settimeout(self._left())
         sock.sendall(request)
-        answer = read_answer(self._receive)
+        answer = read_answer(self._receive, MAX_BODY)
+        if answer.is_cut:
+            raise http.client.HTTPException(f"an answer of more than {MAX_BODY} bytes")
+        if (coding := answer.headers.get("transfer-encoding", "chunked")).lower() != "chunked":
+            raise http.client.HTTPException(f"encoded as {coding[:80]!r}")
         if answer.is_last:
             self.close()
         return answer

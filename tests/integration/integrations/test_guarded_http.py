@@ -139,7 +139,7 @@ def test_no_redirect_is_followed(code: int) -> None:
         drip(b"x", first=b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n"),
         drip(b"1\r\nx\r\n", first=b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
         drip(b"", first=b""),
-        drip(b"H"),
+        drip(b"y", first=b"HTTP/1.1 200 O"),
     ],
 )
 def test_a_receiver_that_drips_is_given_up_in_time(answer: Answering) -> None:
