@@ -7,7 +7,6 @@ import os
 import sys
 import threading
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from onqueue import events
@@ -18,28 +17,11 @@ from onqueue.worker.stopping import StopReason
 
 if TYPE_CHECKING:
     from onqueue.connections import QueueManager
-    from onqueue.contracts import Clock, JobId
-    from onqueue.worker.options import WorkerOptions
+    from onqueue.contracts import Clock
+    from onqueue.worker.errand import Errand
     from onqueue.worker.shared import Shared
 
 log = logging.getLogger("onqueue.worker")
-
-
-@dataclass(slots=True, frozen=True)
-class Errand:
-    """What a parent gives a child to do; `started` (monotonic) and `jobs_before` are the worker's.
-
-    With `only` the child fails those doomed jobs and ends; it ends after `most` jobs (0: not so).
-    """
-
-    connection: str
-    queues: tuple[str, ...]
-    holder: str
-    options: WorkerOptions
-    started: float
-    jobs_before: int = 0
-    only: tuple[JobId, ...] = ()
-    most: int = 0
 
 
 class Lifeline:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from onqueue.contracts import Checkpoints, Consumer, Locks
     from onqueue.job_context import Lifeline
     from onqueue.quotas import Limits
-    from onqueue.worker.child import Errand
+    from onqueue.worker.errand import Errand
     from onqueue.worker.shared import Shared, Slot
 
 

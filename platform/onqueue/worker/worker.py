@@ -11,8 +11,9 @@ from onqueue import events
 from onqueue.contracts import Guilt, ReservedJob
 from onqueue.errors import BrokerUnavailable, OnQueueError
 from onqueue.payload import decode
-from onqueue.worker.child import Errand, fork_child
+from onqueue.worker.child import fork_child
 from onqueue.worker.decision import Facts, Fail, after_memory, after_timeout
+from onqueue.worker.errand import Errand
 from onqueue.worker.parent import TRUST, Keeper
 from onqueue.worker.recipes import limits_of
 from onqueue.worker.shared import Exit, Shared
