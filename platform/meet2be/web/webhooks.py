@@ -29,10 +29,15 @@ from meet2be.webhooks.errors import (
 )
 from meet2be.webhooks.models import DELIVERY_STATUSES, WebhookEndpoint
 from meet2be.webhooks.replaying import Filters
-from meet2be.webhooks.signing import TOLERANCE, key_of, verifies
+from meet2be.webhooks.signing import TOLERANCE, verifies
 from meet2be.webhooks.verdicts import MOST_ATTEMPTS, REASONS
 
 blueprint = Blueprint("webhooks", __name__)
+
+
+def _rotate_key(session: Session, bench: Workbench, uid: str) -> None:
+    verbs.rotate_key(session, bench, uid)
+
 
 REFUSALS = (RefusedEndpointError, UnknownTypeError)
 VERBS: dict[str, Callable[[Session, Workbench, str], None]] = {
@@ -40,6 +45,8 @@ VERBS: dict[str, Callable[[Session, Workbench, str], None]] = {
     "on": verbs.switch_on,
     "off": verbs.switch_off,
     "revoke": verbs.revoke_former_secret,
+    "revoke-key": verbs.revoke_former_key,
+    "rotate-key": _rotate_key,
 }
 
 
@@ -188,14 +195,14 @@ def check_signature() -> ResponseReturnValue:
     """Say whether a signature is right; nothing of the form is kept."""
     given = request.form
     try:
-        keys = [key_of(given.get("secret", "").strip())]
+        key = given.get("secret", "").strip()
         headers = (
             given.get("id", "").strip(),
             int(given.get("timestamp", "").strip()),
             given.get("signature", "").strip(),
         )
         body = given.get("body", "").replace("\r\n", "\n").encode("utf-8", "replace")
-        found = _("The signature is right.") if verifies(keys, headers, body) else None
+        found = _("The signature is right.") if verifies(key, headers, body) else None
     except ValueError:
         found = None
     return render_template(
@@ -229,6 +236,8 @@ def edit(uid: str) -> ResponseReturnValue:
         None,
         endpoint.retry_refusals,
         endpoint.jitter,
+        endpoint.signs_ed25519,
+        endpoint.full_data,
     )
     return _form(draft, endpoint)
 
@@ -300,9 +309,11 @@ def delete(uid: str) -> ResponseReturnValue:
 @blueprint.post("/webhooks/<uid>/on", defaults={"verb": "on"})
 @blueprint.post("/webhooks/<uid>/off", defaults={"verb": "off"})
 @blueprint.post("/webhooks/<uid>/revoke", defaults={"verb": "revoke"})
+@blueprint.post("/webhooks/<uid>/rotate-key", defaults={"verb": "rotate-key"})
+@blueprint.post("/webhooks/<uid>/revoke-key", defaults={"verb": "revoke-key"})
 @requires(ADMINISTER)
 def act(uid: str, verb: str) -> ResponseReturnValue:
-    """Pause an endpoint, switch it on or off, or revoke its former secret."""
+    """Pause an endpoint, switch it on or off, change its key pair, revoke what was former."""
     session = tenant_session()
     try:
         VERBS[verb](session, _bench(), uid)
@@ -342,6 +353,8 @@ def _draft() -> EndpointDraft:
         headers="" if form.get("no_headers") else headers.strip() or None,
         retry_refusals=form.get("retry_refusals") == "yes",
         jitter=form.get("jitter") == "yes",
+        signs_ed25519=form.get("signs_ed25519") == "yes",
+        full_data=form.get("full_data") == "yes",
     )
 
 
@@ -369,6 +382,7 @@ def _page(endpoint: WebhookEndpoint, secret: str = "") -> str:
         secret=secret,
         rate=listing.success_rate(endpoint),
         secrets=verbs.live_secrets(session, endpoint),
+        keys=verbs.live_keys(session, endpoint),
         header_names=verbs.header_names(services().webhooks.vault, endpoint),
         latest=latest.rows,
         words_of=words_of,

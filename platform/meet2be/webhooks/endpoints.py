@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Final
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -22,7 +22,7 @@ from meet2be.events.models import Event
 from meet2be.integrations.guarded_http import GuardedHttp
 from meet2be.integrations.guarded_urls import RefusedUrl
 from meet2be.language import Message
-from meet2be.tenancy.limits import limit_of
+from meet2be.tenancy.limits import hold_limits, limit_of
 from meet2be.webhooks.catalogue import unknown_types
 from meet2be.webhooks.errors import (
     EndpointNotFoundError,
@@ -38,7 +38,7 @@ from meet2be.webhooks.models import (
     WebhookEndpointEvent,
     WebhookSecret,
 )
-from meet2be.webhooks.signing import new_secret
+from meet2be.webhooks.signing import new_pair, new_secret
 from meet2be.webhooks.vault import Vault
 
 OVERLAP: Final = timedelta(hours=24)
@@ -59,6 +59,10 @@ class EndpointDraft:
     headers: str | None = None
     retry_refusals: bool = False
     jitter: bool = False
+    signs_ed25519: bool | None = None
+    """Whether a key pair signs beside the secret; None leaves that as it is."""
+    full_data: bool | None = None
+    """Whether bodies bear the whole object; None leaves that as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +94,7 @@ def add_endpoint(
     Raises ``RefusedUrl``, ``RefusedEndpointError`` and ``UnknownTypeError``.
     """
     now = clock_of(session).now()
+    hold_limits(session)
     count = session.scalar(
         select(func.count()).select_from(WebhookEndpoint).where(WebhookEndpoint.status != "deleted")
     )
@@ -104,6 +109,7 @@ def add_endpoint(
     session.flush()
     _choose_events(session, endpoint, draft)
     secret = _new_secret(session, bench, endpoint)
+    _tend_keys(session, bench, endpoint)
     record(session, bench.actor, f"{ENDPOINT}.added", ENDPOINT, endpoint.uid, after=_told(endpoint))
     return endpoint, secret
 
@@ -116,6 +122,7 @@ def change_endpoint(
     before = _told(endpoint)
     _take_over(session, bench, endpoint, draft)
     _choose_events(session, endpoint, draft)
+    _tend_keys(session, bench, endpoint)
     record(
         session, bench.actor, f"{ENDPOINT}.changed", ENDPOINT, uid,
         before=before, after=_told(endpoint),
@@ -174,21 +181,17 @@ def delete_endpoint(session: Session, bench: Workbench, uid: str) -> None:
     )
 
 
-# ---- secrets ----
+# ---- what signs: secrets (v1) and key pairs (v1a) ----
 
 
 def live_secrets(session: Session, endpoint: WebhookEndpoint) -> Sequence[WebhookSecret]:
     """Return the secrets that sign now, the newest first."""
-    now = clock_of(session).now()
-    return session.scalars(
-        select(WebhookSecret)
-        .where(
-            WebhookSecret.endpoint_id == endpoint.id,
-            WebhookSecret.revoked_at.is_(None),
-            or_(WebhookSecret.retires_at.is_(None), WebhookSecret.retires_at > now),
-        )
-        .order_by(WebhookSecret.id.desc())
-    ).all()
+    return _live(session, endpoint, WebhookSecret.public_key.is_(None))
+
+
+def live_keys(session: Session, endpoint: WebhookEndpoint) -> Sequence[WebhookSecret]:
+    """Return the key pairs that sign now, the newest first; each with its public key."""
+    return _live(session, endpoint, WebhookSecret.public_key.is_not(None))
 
 
 def rotate_secret(session: Session, bench: Workbench, uid: str) -> str:
@@ -197,15 +200,24 @@ def rotate_secret(session: Session, bench: Workbench, uid: str) -> str:
     Raises ``NotNowError`` while the one before still does: there are never three.
     """
     endpoint = endpoint_of(session, uid, lock=True)
-    live = live_secrets(session, endpoint)
-    if len(live) > 1:
-        raise NotNowError(
-            Message("The former secret is still in use. Revoke it first, or wait until it retires.")
-        )
-    for secret in live:
-        secret.retires_at = clock_of(session).now() + OVERLAP
+    _retire(session, live_secrets(session, endpoint))
     made = _new_secret(session, bench, endpoint)
     record(session, bench.actor, f"{ENDPOINT}.secret_rotated", ENDPOINT, uid)
+    return made
+
+
+def rotate_key(session: Session, bench: Workbench, uid: str) -> str:
+    """Return the public key of a new pair; the present pair signs beside it for a day.
+
+    Raises ``NotNowError`` while the one before still does, and where no pair signs.
+    """
+    endpoint = endpoint_of(session, uid, lock=True)
+    if not endpoint.signs_ed25519:
+        raise NotNowError(Message("No key pair signs for this endpoint. Switch that on first."))
+    _retire(session, live_keys(session, endpoint))
+    made = _new_key(session, bench, endpoint)
+    record(session, bench.actor, f"{ENDPOINT}.key_rotated", ENDPOINT, uid,
+           after={"public_key": made})  # fmt: skip
     return made
 
 
@@ -215,16 +227,52 @@ def revoke_former_secret(session: Session, bench: Workbench, uid: str) -> None:
     former = live_secrets(session, endpoint)[1:]
     if not former:
         raise NotNowError(Message("There is no former secret in use."))
-    for secret in former:
-        secret.revoked_at, secret.secret_enc = clock_of(session).now(), None
+    _revoke(session, former)
     record(session, bench.actor, f"{ENDPOINT}.secret_revoked", ENDPOINT, uid)
 
 
-def header_names(vault: Vault, endpoint: WebhookEndpoint) -> list[str]:
-    """Return the names of an endpoint's own headers; their values are not shown."""
-    if endpoint.custom_headers is None:
-        return []
-    return list(unpacked(vault.open(endpoint.custom_headers, f"headers:{endpoint.uid}")))
+def revoke_former_key(session: Session, bench: Workbench, uid: str) -> None:
+    """End the overlap now: from here on only the newest key pair signs."""
+    endpoint = endpoint_of(session, uid, lock=True)
+    former = live_keys(session, endpoint)[1:]
+    if not former:
+        raise NotNowError(Message("There is no former key in use."))
+    _revoke(session, former)
+    record(session, bench.actor, f"{ENDPOINT}.key_revoked", ENDPOINT, uid)
+
+
+def _live(
+    session: Session, endpoint: WebhookEndpoint, kind: ColumnElement[bool]
+) -> Sequence[WebhookSecret]:
+    now = clock_of(session).now()
+    return session.scalars(
+        select(WebhookSecret)
+        .where(
+            WebhookSecret.endpoint_id == endpoint.id,
+            WebhookSecret.revoked_at.is_(None),
+            or_(WebhookSecret.retires_at.is_(None), WebhookSecret.retires_at > now),
+            kind,
+        )
+        .order_by(WebhookSecret.id.desc())
+    ).all()
+
+
+def _retire(session: Session, live: Sequence[WebhookSecret]) -> None:
+    if len(live) > 1 and live[0].public_key is None:
+        raise NotNowError(
+            Message("The former secret is still in use. Revoke it first, or wait until it retires.")
+        )
+    if len(live) > 1:
+        raise NotNowError(
+            Message("The former key is still in use. Revoke it first, or wait until it retires.")
+        )
+    for each in live:
+        each.retires_at = clock_of(session).now() + OVERLAP
+
+
+def _revoke(session: Session, former: Sequence[WebhookSecret]) -> None:
+    for each in former:
+        each.revoked_at, each.secret_enc = clock_of(session).now(), None
 
 
 def _new_secret(session: Session, bench: Workbench, endpoint: WebhookEndpoint) -> str:
@@ -232,6 +280,31 @@ def _new_secret(session: Session, bench: Workbench, endpoint: WebhookEndpoint) -
     sealed = bench.vault.close(text, f"secret:{uid}")
     session.add(WebhookSecret(uid=uid, endpoint_id=endpoint.id, secret_enc=sealed))
     return text
+
+
+def _new_key(session: Session, bench: Workbench, endpoint: WebhookEndpoint) -> str:
+    (private, public), uid = new_pair(), new_uid()
+    sealed = bench.vault.close(private, f"secret:{uid}")
+    session.add(
+        WebhookSecret(uid=uid, endpoint_id=endpoint.id, secret_enc=sealed, public_key=public)
+    )
+    return public
+
+
+def _tend_keys(session: Session, bench: Workbench, endpoint: WebhookEndpoint) -> None:
+    """Make the endpoint's pair when it is to sign, and end all pairs when none is to."""
+    live = live_keys(session, endpoint)
+    if endpoint.signs_ed25519 and not live:
+        _new_key(session, bench, endpoint)
+    elif not endpoint.signs_ed25519:
+        _revoke(session, live)
+
+
+def header_names(vault: Vault, endpoint: WebhookEndpoint) -> list[str]:
+    """Return the names of an endpoint's own headers; their values are not shown."""
+    if endpoint.custom_headers is None:
+        return []
+    return list(unpacked(vault.open(endpoint.custom_headers, f"headers:{endpoint.uid}")))
 
 
 # ---- what a draft becomes ----
@@ -254,6 +327,10 @@ def _take_over(
     endpoint.event_types = [] if draft.all_types else sorted(set(draft.event_types))
     endpoint.all_events = draft.event_uids is None
     endpoint.retry_refusals, endpoint.jitter = draft.retry_refusals, draft.jitter
+    if draft.signs_ed25519 is not None:
+        endpoint.signs_ed25519 = draft.signs_ed25519
+    if draft.full_data is not None:
+        endpoint.full_data = draft.full_data
     if draft.headers is not None:
         found = checked(draft.headers)
         place = f"headers:{endpoint.uid}"
@@ -289,5 +366,6 @@ def _told(endpoint: WebhookEndpoint) -> dict[str, object]:
         "url": endpoint.url.partition("?")[0], "description": endpoint.description,
         "event_types": ["*"] if endpoint.all_types else list(endpoint.event_types),
         "all_events": endpoint.all_events, "retry_refusals": endpoint.retry_refusals,
-        "jitter": endpoint.jitter, "has_headers": endpoint.custom_headers is not None,
+        "jitter": endpoint.jitter, "signs_ed25519": endpoint.signs_ed25519,
+        "full_data": endpoint.full_data, "has_headers": endpoint.custom_headers is not None,
     }  # fmt: skip

@@ -11,7 +11,7 @@ from typing import Final
 from meet2be.integrations.guarded_http import Answer, HookCallFailed
 from meet2be.language import Message
 from meet2be.webhooks.errors import RefusedEndpointError
-from meet2be.webhooks.signing import PREFIX
+from meet2be.webhooks.signing import PREFIXES
 
 MOST_HEADERS: Final = 10
 LONGEST_VALUE: Final = 1000
@@ -97,7 +97,7 @@ def secrets_of(signing: Iterable[str], own: Mapping[str, str]) -> list[str]:
 
     Of an endpoint's own headers also the words: receivers quote a token without its ``Bearer``.
     """
-    found = {text.removeprefix(PREFIX) for text in signing}
+    found = {_bare(text) for text in signing}
     for value in own.values():
         found.add(value)
         found.update(word for word in value.split() if len(word) >= _LONG_WORD)
@@ -124,6 +124,12 @@ def without_secrets(
         },
         body=body,
     )
+
+
+def _bare(key: str) -> str:
+    for prefix in PREFIXES:
+        key = key.removeprefix(prefix)
+    return key
 
 
 def _cleaned(text: str, secrets: Iterable[str]) -> str:

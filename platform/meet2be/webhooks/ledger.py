@@ -22,7 +22,7 @@ from meet2be.webhooks import statements as sql
 from meet2be.webhooks.headers import kept_of_answer, kept_of_request, secrets_of, unpacked
 from meet2be.webhooks.health import REMEMBERED, Mark, marked, must_disable, must_warn
 from meet2be.webhooks.models import ON_ITS_WAY
-from meet2be.webhooks.signing import key_of
+from meet2be.webhooks.signing import Key, key_of
 from meet2be.webhooks.statements import DeliveryRow
 from meet2be.webhooks.together import Together
 from meet2be.webhooks.vault import Vault
@@ -39,7 +39,7 @@ _REASON: Final = "webhooks: deliveries of many tenants in one transaction"
 class Kit:
     """What an endpoint's requests are signed and sent with; ``secrets`` must not be kept."""
 
-    keys: tuple[bytes, ...]
+    keys: tuple[Key, ...]
     secret_uids: tuple[str, ...]
     own_headers: Mapping[str, str]
     secrets: Sequence[str]
@@ -154,7 +154,8 @@ class Ledger:
         own = unpacked(self._vault.open(sealed_headers, place)) if sealed_headers else {}
         signing = [self._vault.open(text, f"secret:{uid}") for uid, text in sealed]
         return Kit(
-            tuple(key_of(text) for text in signing),
+            # Secrets first: some libraries stop at a token they do not know.
+            tuple(sorted(map(key_of, signing), key=lambda key: not isinstance(key, bytes))),
             tuple(uid for uid, _ in sealed),
             own,
             secrets_of(signing, own),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CHAR, ForeignKey, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import CHAR, ForeignKey, Index, String, Text, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from meet2be.db.base import (
@@ -37,7 +37,9 @@ class WebhookEndpoint(Numbered, Named, TenantOwned, Stamped, Base):
     """An address of a tenant's own that is told what happens.
 
     `recent` holds how the last attempts ended, a letter each (`s`, `f`), the newest at the end.
-    `custom_headers` is encrypted. A deleted endpoint stays, without its secrets, for its log.
+    `custom_headers` is encrypted. `signs_ed25519`: signed with a key pair beside the secret;
+    `full_data`: bodies bear the whole object. A deleted endpoint stays, without its secrets, for
+    its log.
     """
 
     __tablename__ = "webhook_endpoints"
@@ -51,6 +53,8 @@ class WebhookEndpoint(Numbered, Named, TenantOwned, Stamped, Base):
     status: Mapped[str] = mapped_column(one_of("status", ENDPOINT_STATUSES), default="enabled")
     retry_refusals: Mapped[bool] = mapped_column(default=False)
     jitter: Mapped[bool] = mapped_column(default=False)
+    signs_ed25519: Mapped[bool] = mapped_column(default=False, server_default=false())
+    full_data: Mapped[bool] = mapped_column(default=False, server_default=false())
     custom_headers: Mapped[str | None] = mapped_column(Text)
     recent: Mapped[str] = mapped_column(String(100), default="")
     fails_in_row: Mapped[int] = mapped_column(default=0)
@@ -78,7 +82,10 @@ class WebhookEndpointEvent(TenantOwned, Base):
 
 
 class WebhookSecret(Numbered, Named, TenantOwned, Stamped, Base):
-    """A key that signs deliveries, encrypted; it retires after another has taken its place."""
+    """A key that signs deliveries, encrypted; it retires after another has taken its place.
+
+    With a `public_key` it is the private half of a pair (``v1a``), else a secret (``v1``).
+    """
 
     __tablename__ = "webhook_secrets"
     __table_args__ = (
@@ -88,6 +95,7 @@ class WebhookSecret(Numbered, Named, TenantOwned, Stamped, Base):
 
     endpoint_id: Mapped[int]
     secret_enc: Mapped[str | None] = mapped_column(Text)
+    public_key: Mapped[str | None] = mapped_column(String(64))
     retires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
 

@@ -1,10 +1,13 @@
 import json
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
 import standardwebhooks
 import svix
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import select
 
 from meet2be.db import Database
@@ -14,8 +17,11 @@ from meet2be.webhooks.endpoints import (
     EndpointDraft,
     change_endpoint,
     delete_endpoint,
+    live_keys,
     pause,
+    revoke_former_key,
     revoke_former_secret,
+    rotate_key,
     rotate_secret,
     switch_on,
 )
@@ -234,6 +240,61 @@ def test_a_rotated_secret_signs_beside_the_new_one_until_it_is_revoked(
     assert len(last.headers["webhook-signature"].split()) == 1
     assert len({stage.secret, second, third}) == 3
     assert all(third not in (text or "") for text in sealed)
+
+
+def fits(public_key: str, request: Received) -> list[bool]:
+    """Tell of each token of a key pair whether it is right, by what is in the request alone."""
+    key = Ed25519PublicKey.from_public_bytes(b64decode(public_key.removeprefix("whpk_")))
+    found = []
+    for token in request.headers["webhook-signature"].split():
+        kind, _, signature = token.partition(",")
+        if kind != "v1a":
+            continue
+        named = f"{request.headers['webhook-id']}.{request.headers['webhook-timestamp']}."
+        try:
+            key.verify(b64decode(signature, validate=True), named.encode() + request.body)
+        except InvalidSignature:
+            found.append(False)
+        else:
+            found.append(True)
+    return found
+
+
+def test_a_key_pair_signs_beside_the_secret_and_is_rotated_and_revoked_like_it(
+    sqlite_database: Database, clock: FakeClock
+) -> None:
+    """W18: v1a of Standard Webhooks 1.0.0; whoever knows only the secret verifies as before."""
+    with receiving() as receiver, sqlite_database.tenant_session(1) as session:
+        stage = staged(sqlite_database, clock, receiver.url(), signs_ed25519=True)
+        uid = stage.endpoint.uid
+        (first,) = (each.public_key or "" for each in live_keys(session, stage.endpoint))
+        session.commit()
+        stage.deliver(stage.announced(1))
+        second = rotate_key(session, stage.bench, uid)
+        with pytest.raises(NotNowError, match="former key is still in use"):
+            rotate_key(session, stage.bench, uid)
+        session.commit()
+        stage.deliver(stage.announced(2))
+        revoke_former_key(session, stage.bench, uid)
+        with pytest.raises(NotNowError, match="no former key"):
+            revoke_former_key(session, stage.bench, uid)
+        session.commit()
+        stage.deliver(stage.announced(3))
+        draft = EndpointDraft(receiver.url(), all_types=True, signs_ed25519=False)
+        change_endpoint(session, stage.bench, uid, draft)
+        with pytest.raises(NotNowError, match="No key pair signs"):
+            rotate_key(session, stage.bench, uid)
+        session.commit()
+        stage.deliver(stage.announced(4))
+        pairs = select(WebhookSecret.secret_enc).where(WebhookSecret.public_key.is_not(None))
+        assert session.scalars(pairs).all() == [None, None], "ended pairs are kept nowhere"
+    assert [fits(first, each) for each in receiver.received] == [[True], [False, True], [False], []]
+    assert [fits(second, each) for each in receiver.received] == [
+        [False], [True, False], [True], [],
+    ]  # fmt: skip
+    for request in receiver.received:
+        verified(stage.secret, request)
+        assert request.headers["webhook-signature"].startswith("v1,"), "secrets come first"
 
 
 def test_secrets_open_with_former_app_keys_and_in_their_place_only() -> None:

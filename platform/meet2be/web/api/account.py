@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from meet2be.objects.base import Moment, Told, Uid
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
-from meet2be.web.api.schemas import Moment, Told, Uid
 
 
 class Me(Told):

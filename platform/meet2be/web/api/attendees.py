@@ -7,15 +7,19 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from meet2be.attendees import listing
-from meet2be.attendees.listing import AttendeeDetails, AttendeeSearch
-from meet2be.attendees.models import Attendee
+from meet2be.attendees.listing import AttendeeSearch
+from meet2be.objects.attendees import (
+    AttendeeTold,
+    AttendeeWithOrder,
+    attendee_fields,
+    attendee_told,
+)
 from meet2be.web.api.calls import Call
 from meet2be.web.api.events import event_of
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import ListQuery, Moment, Page, Told, Uid
+from meet2be.web.api.schemas import ListQuery, Page
 
-Status = Literal["active", "cancelled", "checked_in", "transferred"]
 Filter = Literal["active", "cancelled", "checked_in", "transferred", "no_address", "refunded"]
 
 
@@ -26,69 +30,9 @@ class AttendeeQuery(ListQuery):
     state: Filter | None = None
 
 
-class AttendeeTold(Told):
-    """A person with a ticket; money in minor units of `currency`."""
-
-    uid: Uid
-    ticket_code: str
-    ticket_type: str
-    name: str
-    email: str | None
-    company: str | None
-    locale: str
-    status: Status
-    price_minor: int
-    refunded_minor: int
-    currency: str
-    notes: str | None
-    registered_at: Moment | None
-    cancelled_at: Moment | None
-
-
-class PaymentTold(Told):
-    """The payment behind a ticket; it may be for other tickets of the order as well."""
-
-    uid: Uid
-    method: str
-    status: str
-    amount_minor: int
-    refunded_minor: int
-    currency: str
-    paid_at: Moment | None
-
-
-class AttendeeWithOrder(AttendeeTold):
-    """An attendee with the event, order, invoice and payment behind the ticket."""
-
-    event: Uid
-    order: Uid
-    order_code: str
-    invoice_number: str | None
-    payment: PaymentTold | None
-
-
 def _told(row: Any) -> AttendeeTold:
     attendee, ticket = row
-    return AttendeeTold(**_fields(attendee), ticket_type=ticket)
-
-
-def _fields(attendee: Attendee) -> dict[str, Any]:
-    return {
-        name: getattr(attendee, name) for name in AttendeeTold.model_fields if name != "ticket_type"
-    }
-
-
-def _whole(details: AttendeeDetails) -> AttendeeWithOrder:
-    invoice, payment = details.invoice, details.payment
-    return AttendeeWithOrder(
-        **_fields(details.attendee),
-        ticket_type=details.ticket.name,
-        event=details.event.uid,
-        order=details.order.uid,
-        order_code=details.order.code,
-        invoice_number=None if invoice is None else invoice.number,
-        payment=None if payment is None else PaymentTold.model_validate(payment),
-    )
+    return AttendeeTold(**attendee_fields(attendee), ticket_type=ticket)
 
 
 @operation("GET", "/events/<event_uid>/attendees", "attendees:read")
@@ -103,7 +47,7 @@ def list_attendees(call: Call, event_uid: str, query: AttendeeQuery) -> Page[Att
 @operation("GET", "/attendees/<attendee_uid>", "attendees:read")
 def get_attendee(call: Call, attendee_uid: str) -> AttendeeWithOrder:
     """Give one attendee with the order, invoice and payment behind the ticket."""
-    details = listing.attendee_details(call.reading, attendee_uid)
-    if details is None:
+    found = attendee_told(call.reading, attendee_uid)
+    if found is None:
         raise Problem("not_found")
-    return _whole(details)
+    return found

@@ -17,22 +17,12 @@ from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview
 from meet2be.cancellations.progress import progress_of
 from meet2be.events.models import Event
+from meet2be.objects.base import Moment, Told, Uid
 from meet2be.tenancy.models import Tenant
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import (
-    Done,
-    Given,
-    ListQuery,
-    MinorSums,
-    Moment,
-    Page,
-    Reason,
-    Text,
-    Told,
-    Uid,
-)
+from meet2be.web.api.schemas import Done, Given, ListQuery, MinorSums, Page, Reason, Text
 
 State = Literal[
     "preview", "confirmed", "running", "paused", "sweeping", "done", "done_with_errors", "aborted"

@@ -11,9 +11,9 @@ from typing import Any, Final
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from meet2be.api_tokens.models import LONGEST_KEY
+from meet2be.objects.base import UID_SCHEMA
 from meet2be.web.api.operations import OPERATIONS, Operation
 from meet2be.web.api.problems import CONTENT_TYPE, KINDS, ProblemAnswer
-from meet2be.web.api.schemas import UID_SCHEMA
 
 TITLE: Final = "Meet2Be API"
 VERSION: Final = "1"

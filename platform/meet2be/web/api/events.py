@@ -3,69 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from meet2be.events import listing
 from meet2be.events.models import Event
+from meet2be.objects.base import Told
+from meet2be.objects.events import EventTold, TicketTypeTold
 from meet2be.programme import events as verbs
 from meet2be.programme import tickets
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import (
-    Given,
-    ListQuery,
-    MinorSums,
-    Moment,
-    Page,
-    Since,
-    Text,
-    Told,
-    Uid,
-)
-
-Status = Literal["draft", "live", "cancelling", "cancelled", "archived"]
-
-
-class EventTold(Told):
-    """An event."""
-
-    uid: Uid
-    slug: str
-    title: str
-    status: Status
-    starts_at: Moment
-    ends_at: Moment
-    timezone: str
-    currency: str
-    test_mode: bool
-    cancelled_at: Moment | None
-    version: int
-    description: str | None
-    place: str | None
-    capacity: int | None
-    on_sale_from: Moment | None
-    on_sale_until: Moment | None
-
-
-class TicketTypeTold(Told):
-    """A kind of ticket; the price is in minor units of the event's currency, its tax within it."""
-
-    uid: Uid
-    name: str
-    price_minor: int
-    tax_bp: int = Field(description="The tax rate in basis points: 1900 is 19 %.")
-    quota: int
-    held: int
-    sold: int
-    is_shipped: bool
-    is_hidden: bool
-    position: int
-    on_sale_from: Moment | None
-    on_sale_until: Moment | None
-    closed_at: Moment | None
+from meet2be.web.api.schemas import Given, ListQuery, MinorSums, Page, Since, Text
 
 
 class TicketTypes(Told):

@@ -11,11 +11,13 @@ from meet2be.exports import listing, schedules
 from meet2be.exports import services as verbs
 from meet2be.exports.models import ExportPreset, ExportSchedule
 from meet2be.exports.spec import ExportSpec
+from meet2be.objects.base import Moment, Told, Uid
+from meet2be.objects.exports import ExportTold
 from meet2be.web.api.calls import Call
 from meet2be.web.api.events import event_of
-from meet2be.web.api.exports import ExportTold, ExportWish, export_after, spec_of
+from meet2be.web.api.exports import ExportWish, export_after, spec_of
 from meet2be.web.api.operations import operation
-from meet2be.web.api.schemas import Json, Moment, Text, Told, Uid
+from meet2be.web.api.schemas import Json, Text
 
 
 class PresetWish(ExportWish):

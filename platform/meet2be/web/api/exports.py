@@ -8,23 +8,20 @@ from typing import Annotated, Any, BinaryIO, Literal
 from pydantic import Field
 
 from meet2be.events.listing import find_event
-from meet2be.events.models import Event
 from meet2be.exports import listing
 from meet2be.exports import services as verbs
 from meet2be.exports.columns import COLUMNS
 from meet2be.exports.exporters import exporters
-from meet2be.exports.models import Export
 from meet2be.exports.remains import remove_file
 from meet2be.exports.spec import ExportSpec, read_spec, usual_spec
-from meet2be.exports.telling import said_again
-from meet2be.language import said
+from meet2be.objects.base import Told
+from meet2be.objects.exports import ExportTold, export_of
 from meet2be.web.api.calls import Call
 from meet2be.web.api.files import Download
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import Asked, Given, ListQuery, Moment, Page, Text, Told, Uid
+from meet2be.web.api.schemas import Asked, Given, ListQuery, Page, Text
 
-State = Literal["queued", "running", "uploading", "ready", "failed", "cancelled", "expired"]
 LINK_SECONDS = 300
 BLOCK = 256 * 1024
 FILE_TYPES = (
@@ -54,26 +51,6 @@ class ExportWish(Given):
     delimiter: Literal["semicolon", "comma", "tab", "bar"] | None = None
     bom: bool = Field(default=True, description="csv: begin with a mark of the encoding.")
     raw: bool = Field(default=False, description="csv for programs: cells as they are.")
-
-
-class ExportTold(Told):
-    """A file that was asked for; `download` works while the state is `ready`."""
-
-    uid: Uid
-    event: Uid
-    format: str
-    state: State
-    done: int
-    total: int
-    size: int | None
-    sha256: str | None
-    filename: str
-    error_code: str | None
-    error: str | None
-    created_at: Moment
-    ready_at: Moment | None
-    expires_at: Moment | None
-    download: str | None
 
 
 class ExportQuery(ListQuery):
@@ -123,7 +100,7 @@ def create_export(call: Call, event_uid: str, body: ExportWish) -> ExportTold:
     person = call.caller.user_id
     asked = verbs.request_export(call.writing, event, spec, person, call.actor, call.now)
     call.writing.flush()
-    return _told(asked.export, event)
+    return export_of(asked.export, event)
 
 
 @operation("GET", "/exports", "exports:read")
@@ -131,7 +108,7 @@ def list_exports(call: Call, query: ExportQuery) -> Page[ExportTold]:
     """List exports, the newest first."""
     wanted = listing.ExportFilter(query.state or "", query.event)
     found = listing.exports_page(call.reading, wanted, call.part(query))
-    return call.page(query, found, lambda row: (row[0].id,), lambda row: _told(*row))
+    return call.page(query, found, lambda row: (row[0].id,), lambda row: export_of(*row))
 
 
 @operation("GET", "/exports/<export_uid>", "exports:read")
@@ -140,7 +117,7 @@ def get_export(call: Call, export_uid: str) -> ExportTold:
     found = listing.export_with_event(call.reading, export_uid)
     if found is None:
         raise Problem("not_found")
-    return _told(*found)
+    return export_of(*found)
 
 
 @operation("GET", "/exports/<export_uid>/file", "exports:read", file_types=FILE_TYPES,
@@ -198,16 +175,7 @@ def export_after(call: Call, uid: str) -> ExportTold:
     found = listing.export_with_event(call.writing, uid)
     if found is None:
         raise Problem("not_found")
-    return _told(*found)
-
-
-def _told(export: Export, event: Event) -> ExportTold:
-    own = set(ExportTold.model_fields) - {"event", "error", "download"}
-    named = {name: getattr(export, name) for name in own}
-    link = f"/api/v1/exports/{export.uid}/file" if export.state == "ready" else None
-    why = said_again(export.error)
-    error = None if why is None else said(why)
-    return ExportTold(**named, event=event.uid, error=error, download=link)
+    return export_of(*found)
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:

@@ -7,10 +7,11 @@ from datetime import date
 from meet2be import facts
 from meet2be.events.facts import EventDataStale
 from meet2be.figures.listing import CurrencyFigures, figures_of
+from meet2be.objects.base import Moment, Told
 from meet2be.web.api.calls import Call
 from meet2be.web.api.events import event_of
 from meet2be.web.api.operations import operation
-from meet2be.web.api.schemas import Done, Moment, Told
+from meet2be.web.api.schemas import Done
 
 
 class SpanTold(Told):

@@ -12,21 +12,17 @@ from meet2be.events.listing import find_event
 from meet2be.imports import listing, report
 from meet2be.imports import services as verbs
 from meet2be.imports.detection import Layout
-from meet2be.imports.errors import unpacked
 from meet2be.imports.models import Import, ImportRow
-from meet2be.imports.queries import find_import, remembered
-from meet2be.language import N_, Message, said
+from meet2be.imports.queries import find_import
+from meet2be.language import N_, Message
+from meet2be.objects.base import Told
+from meet2be.objects.imports import ImportTold, Kind, State, import_of
 from meet2be.web.api.calls import Call
 from meet2be.web.api.files import UploadedFile
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import FieldProblem, Problem
-from meet2be.web.api.schemas import Asked, Given, ListQuery, Moment, Page, Text, Told, Uid
+from meet2be.web.api.schemas import Asked, Given, ListQuery, Page, Text
 
-Kind = Literal["attendees", "users"]
-State = Literal[
-    "uploaded", "mapped", "validating", "validated", "running", "cancelling", "cancelled", "done",
-    "done_with_errors", "failed", "undoing", "undone",
-]  # fmt: skip
 RowState = Literal[
     "valid", "invalid", "dup_in_file", "dup_existing", "created", "updated", "skipped", "failed",
     "undone", "kept",
@@ -72,28 +68,6 @@ class LayoutWish(Given):
     delimiter: Annotated[Text, Field(max_length=3)] = ""
     header_row: int = Field(1, ge=0, le=50)
     sheet: Annotated[Text, Field(max_length=100)] = ""
-
-
-class ImportTold(Told):
-    """A list that was uploaded, and how far it has come."""
-
-    uid: Uid
-    kind: Kind
-    event: Uid | None
-    filename: str
-    format: Literal["csv", "xlsx"]
-    bytes: int
-    sha256: str
-    state: State
-    header: list[str]
-    mapping: dict[str, dict[str, Any]]
-    options: dict[str, Any]
-    error: str | None
-    created_at: Moment
-    started_at: Moment | None
-    finished_at: Moment | None
-    undo_until: Moment | None
-    can_undo: bool
 
 
 class ImportProgress(Told):
@@ -143,7 +117,7 @@ def upload_import(call: Call, query: UploadQuery, file: UploadedFile) -> ImportT
     )  # fmt: skip
     found = verbs.upload(call.writing, call.services.store, given, call.actor)
     call.writing.flush()
-    return _told(call, found)
+    return import_of(call.writing, found)
 
 
 @operation("GET", "/imports", "imports:read")
@@ -152,14 +126,14 @@ def list_imports(call: Call, query: ListQuery) -> Page[ImportTold]:
     kinds = ["attendees", "users"] if _is_admin(call) else ["attendees"]
     found = listing.imports_page(call.reading, kinds, call.part(query))
     return call.page(
-        query, found, lambda row: (row[0].id,), lambda row: _told(call, row[0], is_new=False)
+        query, found, lambda row: (row[0].id,), lambda row: import_of(call.reading, row[0])
     )
 
 
 @operation("GET", "/imports/<import_uid>", "imports:read")
 def get_import(call: Call, import_uid: str) -> ImportTold:
     """Give one import."""
-    return _told(call, _found(call, import_uid, writes=False), is_new=False)
+    return import_of(call.reading, _found(call, import_uid, writes=False))
 
 
 @operation("PUT", "/imports/<import_uid>/layout", "imports:write", problems=("conflict",))
@@ -175,7 +149,7 @@ def set_import_layout(call: Call, import_uid: str, body: LayoutWish) -> ImportTo
     )
     found = verbs.set_layout(call.writing, call.services.store, found, wanted)
     call.writing.flush()
-    return _told(call, found)
+    return import_of(call.writing, found)
 
 
 @operation("PUT", "/imports/<import_uid>/mapping", "imports:write", problems=("conflict",))
@@ -190,7 +164,7 @@ def map_import(call: Call, import_uid: str, body: MappingWish) -> ImportTold:
     options = {"duplicates": body.duplicates, "shared": body.shared, "welcome": body.welcome}
     verbs.set_mapping(call.writing, found, mapping, options, call.actor, call.caller.user_id)
     call.writing.flush()
-    return _told(call, found)
+    return import_of(call.writing, found)
 
 
 @operation("POST", "/imports/<import_uid>/start", "imports:write", status=202,
@@ -246,7 +220,7 @@ def _do(call: Call, uid: str, verb: Any) -> ImportTold:
     found = _found(call, uid)
     verb(call.writing, found, call.actor)
     call.writing.flush()
-    return _told(call, found)
+    return import_of(call.writing, found)
 
 
 def _found(call: Call, uid: str, *, writes: bool = True) -> Import:
@@ -265,23 +239,6 @@ def _is_admin(call: Call) -> bool:
 def _check_kind(call: Call, kind: str) -> None:
     if kind == "users" and not _is_admin(call):
         raise Problem("forbidden", Message(N_("Lists of people are for administrators.")))
-
-
-def _told(call: Call, found: Import, *, is_new: bool = True) -> ImportTold:
-    session = call.writing if is_new else call.reading
-    event = listing.event_of(session, found)
-    own = set(ImportTold.model_fields) - {
-        "event", "header", "mapping", "options", "error", "can_undo",
-    }  # fmt: skip
-    return ImportTold(
-        **{name: getattr(found, name) for name in own},
-        event=None if event is None else event.uid,
-        header=[str(name) for name in found.header],
-        mapping=remembered(found.mapping),
-        options=dict(found.options),
-        error=said(unpacked(found.error)) if found.error else None,
-        can_undo=verbs.can_undo(session, found),
-    )
 
 
 def _row(row: ImportRow) -> RowTold:

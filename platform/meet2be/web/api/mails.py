@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
 from meet2be.mailings import actions, listing
 from meet2be.mailings.decisions import decide_uncertain
 from meet2be.mailings.models import Mail
+from meet2be.objects.base import Moment, Told
+from meet2be.objects.mails import MailTold, Status, mail_fields
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import Given, ListQuery, Moment, Page, Since, Text, Told, Uid
-
-Status = Literal[
-    "held", "queued", "limited", "sending", "sent", "uncertain", "failed", "suppressed",
-    "cancelled", "bounced", "complained",
-]  # fmt: skip
+from meet2be.web.api.schemas import Given, ListQuery, Page, Since, Text
 
 
 class MailQuery(ListQuery):
@@ -28,23 +25,6 @@ class MailQuery(ListQuery):
     kind: Annotated[str, Field(max_length=64)] = ""
     since: Since | None = None
     until: Since | None = None
-
-
-class MailTold(Told):
-    """A mail to one address. Texts with secrets in them are not given."""
-
-    uid: Uid
-    kind: str
-    to_name: str | None
-    to_addr: str
-    subject: str | None
-    locale: str
-    status: Status
-    attempts: int
-    last_error: str | None
-    created_at: Moment
-    next_at: Moment | None
-    sent_at: Moment | None
 
 
 class TryTold(Told):
@@ -80,7 +60,7 @@ def list_mails(call: Call, query: MailQuery) -> Page[MailTold]:
         query.status or "", query.address, query.kind, query.since, query.until
     )
     found = listing.mails_page(call.reading, wanted, call.part(query))
-    return call.page(query, found, lambda row: (row.id,), lambda row: MailTold(**_fields(row)))
+    return call.page(query, found, lambda row: (row.id,), lambda row: MailTold(**mail_fields(row)))
 
 
 @operation("GET", "/mails/<mail_uid>", "mails:read")
@@ -90,7 +70,7 @@ def get_mail(call: Call, mail_uid: str) -> MailWithText:
     if mail is None:
         raise Problem("not_found")
     return MailWithText(
-        **_fields(mail),
+        **mail_fields(mail),
         body_text=None if mail.sensitive else mail.body_text,
         tries=[TryTold.model_validate(each) for each in listing.log_of(call.reading, mail)],
     )
@@ -104,7 +84,7 @@ def decide_mail(call: Call, mail_uid: str, body: MailDecision) -> MailTold:
         call.writing, recorder, mail_uid, body.decision, body.reason, call.actor, call.now
     )
     call.writing.flush()
-    return MailTold(**_fields(mail))
+    return MailTold(**mail_fields(mail))
 
 
 @operation("POST", "/mails/<mail_uid>/cancel", "mails:write", problems=("conflict",))
@@ -113,7 +93,7 @@ def cancel_mail(call: Call, mail_uid: str) -> MailTold:
     recorder = call.services.deliveries.recorder
     mail = actions.cancel(call.writing, recorder, mail_uid, call.actor, call.now)
     call.writing.flush()
-    return MailTold(**_fields(mail))
+    return MailTold(**mail_fields(mail))
 
 
 @operation("POST", "/mails/<mail_uid>/resend", "mails:write", status=202,
@@ -122,8 +102,4 @@ def resend_mail(call: Call, mail_uid: str) -> MailTold:
     """Send a copy of a mail, as a mail of its own that counts in the reader's limit."""
     written = actions.resend(call.writing, mail_uid, call.actor, call.now)
     call.writing.flush()
-    return MailTold(**_fields(call.writing.get_one(Mail, written.mail_id)))
-
-
-def _fields(mail: Mail) -> dict[str, Any]:
-    return {name: getattr(mail, name) for name in MailTold.model_fields}
+    return MailTold(**mail_fields(call.writing.get_one(Mail, written.mail_id)))

@@ -9,34 +9,24 @@ from sqlalchemy import select
 
 from meet2be.accounts import invitations
 from meet2be.accounts import members as verbs
-from meet2be.accounts.members import Authority, Member
+from meet2be.accounts.members import Authority
 from meet2be.accounts.models import User
 from meet2be.accounts.own import locale_for
 from meet2be.mailings.services import sender_of
+from meet2be.objects.base import Told
+from meet2be.objects.members import InvitationTold, MemberTold, Role, member_of
 from meet2be.organisations import leaving
 from meet2be.tenancy.models import Invitation, Tenant
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import Given, ListQuery, Moment, Page, Text, Told, Uid
-
-Role = Literal["owner", "admin", "organiser", "viewer"]
+from meet2be.web.api.schemas import Given, ListQuery, Page, Text
 
 
 class MemberQuery(ListQuery):
     """Which members; `q` is a part of a name, or how an address begins."""
 
     q: Annotated[str, Field(max_length=100)] = ""
-
-
-class MemberTold(Told):
-    """A person of the organisation."""
-
-    uid: Uid
-    name: str
-    email: str
-    role: Role
-    since: Moment
 
 
 class RoleWish(Given):
@@ -53,16 +43,6 @@ class InvitationWish(Given):
     language: Literal["en", "de"] = "en"
 
 
-class InvitationTold(Told):
-    """An invitation that nobody has answered."""
-
-    uid: Uid
-    email: str
-    role: Role
-    sent_at: Moment
-    expires_at: Moment
-
-
 class Invitations(Told):
     """All open invitations, the newest first."""
 
@@ -73,13 +53,13 @@ class Invitations(Told):
 def list_members(call: Call, query: MemberQuery) -> Page[MemberTold]:
     """List members in the order in which they came."""
     found = verbs.members_page(call.reading, call.part(query), query.q)
-    return call.page(query, found, lambda row: (row.membership.id,), _told)
+    return call.page(query, found, lambda row: (row.membership.id,), member_of)
 
 
 @operation("PUT", "/members/<member_uid>/role", "members:write", problems=("conflict",))
 def change_member_role(call: Call, member_uid: str, body: RoleWish) -> MemberTold:
     """Give a member another role."""
-    return _told(verbs.change_role(call.writing, member_uid, body.role, _authority(call)))
+    return member_of(verbs.change_role(call.writing, member_uid, body.role, _authority(call)))
 
 
 @operation("DELETE", "/members/<member_uid>", "members:write", problems=("conflict",))
@@ -119,12 +99,6 @@ def withdraw_invitation(call: Call, invitation_uid: str) -> None:
     """Take an invitation back: its link works no more."""
     _known(call, invitation_uid)
     invitations.withdraw(call.writing, invitation_uid, _authority(call), call.now)
-
-
-def _told(member: Member) -> MemberTold:
-    user, membership = member.user, member.membership
-    told = {"uid": user.uid, "name": user.name, "email": user.email, "role": membership.role}
-    return MemberTold.model_validate({**told, "since": membership.created_at})
 
 
 def _authority(call: Call) -> Authority:

@@ -8,9 +8,10 @@ from pydantic import Field
 
 from meet2be.notifications import listing
 from meet2be.notifications.services import mark_read
+from meet2be.objects.base import Moment, Told, Uid
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
-from meet2be.web.api.schemas import Given, ListQuery, Moment, Page, Told, Uid
+from meet2be.web.api.schemas import Given, ListQuery, Page
 
 
 class NoticeQuery(ListQuery):

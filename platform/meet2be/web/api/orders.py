@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from flask import request
 from pydantic import Field
@@ -18,21 +18,16 @@ from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.events.listing import ticket_types
 from meet2be.events.models import Event
 from meet2be.language import Message
-from meet2be.orders.models import Order
+from meet2be.objects.base import Told, Uid
+from meet2be.objects.orders import OrderTold, OrderWithAll, Status, order_fields, order_told
 from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
 from meet2be.web.api.calls import Call
 from meet2be.web.api.events import event_of
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import Done, Given, ListQuery, Moment, Page, Text, Told, Uid
+from meet2be.web.api.schemas import Done, Given, ListQuery, Page, Text
 from meet2be.web.api.settings import AddressGiven
-
-Status = Literal["draft", "pending", "paid", "cancelled", "expired", "failed"]
-Step = Literal[
-    "validate_order", "process_payment", "update_inventory", "calculate_shipping",
-    "create_shipping_label", "send_confirmation", "notify_warehouse",
-]  # fmt: skip
 
 
 class OrderQuery(ListQuery):
@@ -41,67 +36,6 @@ class OrderQuery(ListQuery):
     status: Status | None = None
     event: Annotated[str, Field(max_length=26)] = ""
     q: Annotated[str, Field(max_length=320)] = ""
-
-
-class OrderTold(Told):
-    """What was bought in one go; the total in minor units of `currency`."""
-
-    uid: Uid
-    code: str
-    event: Uid
-    status: Status
-    buyer_name: str
-    buyer_email: str | None
-    locale: str
-    total_minor: int
-    currency: str
-    test_mode: bool
-    created_at: Moment
-    paid_at: Moment | None
-    cancelled_at: Moment | None
-    expires_at: Moment | None
-
-
-class LineTold(Told):
-    """So many tickets of a kind."""
-
-    ticket_type: str
-    quantity: int
-    unit_minor: int
-    fee_minor: int
-    total_minor: int
-
-
-class StepTold(Told):
-    """How far one step of an order is."""
-
-    step: Step
-    state: Literal["todo", "doing", "waiting", "done", "failed", "compensated", "dropped"]
-    attempts: int
-    error: str | None
-    finished_at: Moment | None
-
-
-class ShipmentTold(Told):
-    """The parcel of an order."""
-
-    carrier: str
-    parcel_no: str
-    cost_minor: int
-    currency: str
-    status: str
-
-
-class OrderWithAll(OrderTold):
-    """An order with its lines, steps, and the names of what belongs to it."""
-
-    lines: list[LineTold]
-    steps: list[StepTold]
-    attendees: list[Uid]
-    payments: list[Uid]
-    refunds: list[Uid]
-    mails: list[Uid]
-    shipment: ShipmentTold | None
 
 
 class Why(Given):
@@ -164,29 +98,18 @@ def list_orders(call: Call, query: OrderQuery) -> Page[OrderTold]:
     """List orders, the newest first."""
     wanted = Filter(query.status or "", query.event, query.q)
     found = listing.orders_page(call.reading, wanted, call.part(query))
-    return call.page(query, found, lambda row: (row[0].id,), lambda row: OrderTold(**_fields(*row)))
+    return call.page(
+        query, found, lambda row: (row[0].id,), lambda row: OrderTold(**order_fields(*row))
+    )
 
 
 @operation("GET", "/orders/<order_uid>", "orders:read")
 def get_order(call: Call, order_uid: str) -> OrderWithAll:
     """Give one order with all that belongs to it."""
-    found = listing.details_of(call.reading, order_uid)
+    found = order_told(call.reading, order_uid)
     if found is None:
         raise Problem("not_found")
-    own = set(LineTold.model_fields) - {"ticket_type"}
-    return OrderWithAll(
-        **_fields(found.order, found.event),
-        lines=[
-            LineTold(**{name: getattr(line, name) for name in own}, ticket_type=ticket.name)
-            for line, ticket in found.lines
-        ],
-        steps=[StepTold.model_validate(step) for step in found.steps.values()],
-        attendees=[each.uid for each in found.attendees],
-        payments=[each.uid for each in found.payments],
-        refunds=[each.uid for each in found.refunds],
-        mails=[each.uid for each in found.mails],
-        shipment=None if found.shipment is None else ShipmentTold.model_validate(found.shipment),
-    )
+    return found
 
 
 @operation("POST", "/events/<event_uid>/orders", "orders:write", status=202,
@@ -213,7 +136,7 @@ def place_order(call: Call, event_uid: str, body: OrderWish) -> OrderPlaced:
     tenant = call.reading.get_one(Tenant, call.caller.tenant_id)
     path = f"/t/{tenant.slug}/{event.slug}/orders/{order.buyer_key}"
     page = f"{call.services.settings.web.base_url}{path}"
-    return OrderPlaced(**_fields(order, event), buyer_page=page)
+    return OrderPlaced(**order_fields(order, event), buyer_page=page)
 
 
 def _client_key(call: Call) -> str:
@@ -257,7 +180,7 @@ def cancel_order(call: Call, order_uid: str, body: Why) -> OrderTold:
         call.writing, call.services.checkout, order_uid, call.caller.user_id, body.reason
     )
     call.writing.flush()
-    return OrderTold(**_fields(order, call.writing.get_one(Event, order.event_id)))
+    return OrderTold(**order_fields(order, call.writing.get_one(Event, order.event_id)))
 
 
 @operation("POST", "/orders/<order_uid>/steps/<step>/retry", "orders:write", status=202,
@@ -267,8 +190,3 @@ def retry_order_step(call: Call, order_uid: str, step: str) -> Done:
     desk = call.services.checkout
     verbs.retry_step(call.writing, desk, order_uid, step, call.caller.user_id)
     return Done(status="accepted")
-
-
-def _fields(order: Order, event: Event) -> dict[str, Any]:
-    own = set(OrderTold.model_fields) - {"event"}
-    return {**{name: getattr(order, name) for name in own}, "event": event.uid}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -11,16 +11,22 @@ from meet2be.cancellations.errors import CancellationError
 from meet2be.cancellations.following import look_up_now_tx
 from meet2be.cancellations.listing import failed_items_of_refund, run_uid_of
 from meet2be.language import Message
+from meet2be.objects.base import Told
+from meet2be.objects.refunds import (
+    Mode,
+    RefundTold,
+    RefundWithAttempts,
+    Status,
+    refund_fields,
+    refund_told,
+)
 from meet2be.payments import listing
 from meet2be.payments.models import Refund
 from meet2be.refunding import again
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import Done, ListQuery, Moment, Page, Told, Uid
-
-Status = Literal["planned", "sending", "uncertain", "pending", "succeeded", "failed", "cancelled"]
-Mode = Literal["auto", "manual", "external", "credit"]
+from meet2be.web.api.schemas import Done, ListQuery, Page
 
 
 class RefundQuery(ListQuery):
@@ -31,54 +37,10 @@ class RefundQuery(ListQuery):
     q: Annotated[str, Field(max_length=128)] = ""
 
 
-class RefundTold(Told):
-    """A decision to pay money back, in minor units of `currency`, and how far it got."""
-
-    uid: Uid
-    order_code: str
-    amount_minor: int
-    currency: str
-    mode: Mode
-    source: str
-    status: Status
-    provider: str | None
-    provider_refund_id: str | None
-    provider_status: str | None
-    failure_code: str | None
-    failure_text: str | None
-    reason: str | None
-    created_at: Moment
-    sent_at: Moment | None
-    settled_at: Moment | None
-
-
-class AttemptTold(Told):
-    """A call to the payment provider; without an outcome it is under way."""
-
-    n: int
-    started_at: Moment
-    finished_at: Moment | None
-    outcome: str | None
-    http_status: int | None
-    provider_code: str | None
-
-
-class RefundWithAttempts(RefundTold):
-    """A refund with every call that was made for it."""
-
-    cancellation: Uid | None
-    attempts: list[AttemptTold]
-
-
 class LookedUp(Told):
     """What the provider has of a refund: news that are written down, none, or not the refund."""
 
     found: Literal["settled", "no_news", "not_found"]
-
-
-def _fields(refund: Refund, code: str) -> dict[str, Any]:
-    own = set(RefundTold.model_fields) - {"order_code"}
-    return {**{name: getattr(refund, name) for name in own}, "order_code": code}
 
 
 @operation("GET", "/refunds", "refunds:read")
@@ -87,22 +49,20 @@ def list_refunds(call: Call, query: RefundQuery) -> Page[RefundTold]:
     wanted = listing.known_filter(query.status or "", query.mode or "", query.q)
     found = listing.refunds_page(call.reading, wanted, call.part(query))
     return call.page(
-        query, found, lambda row: (row[0].id,), lambda row: RefundTold(**_fields(row[0], row[1]))
+        query,
+        found,
+        lambda row: (row[0].id,),
+        lambda row: RefundTold(**refund_fields(row[0], row[1])),
     )
 
 
 @operation("GET", "/refunds/<refund_uid>", "refunds:read")
 def get_refund(call: Call, refund_uid: str) -> RefundWithAttempts:
     """Give one refund with every call that was made for it."""
-    details = listing.refund_details(call.reading, refund_uid)
-    if details is None:
+    found = refund_told(call.reading, refund_uid)
+    if found is None:
         raise Problem("not_found")
-    run_id = details.refund.run_id
-    return RefundWithAttempts(
-        **_fields(details.refund, details.order.code),
-        cancellation=None if run_id is None else run_uid_of(call.reading, run_id),
-        attempts=[AttemptTold.model_validate(each) for each in details.attempts],
-    )
+    return found
 
 
 @operation("POST", "/refunds/<refund_uid>/lookup", "refunds:write", problems=("conflict",))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
@@ -12,26 +11,17 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    WithJsonSchema,
 )
 
+from meet2be.objects.base import Told
+
 T = TypeVar("T")
-UID_PATTERN = "^[0-9a-hjkmnp-tv-z]{26}$"
-UID_SCHEMA = {"type": "string", "format": "uid", "minLength": 26, "maxLength": 26}
-"""A public name: 26 characters of Crockford's base32, in lower case."""
 _YEARS = (1000, 9998)
-_UID = re.compile(UID_PATTERN)
 
 
 def _without_nul(text: str) -> str:
     if "\0" in text:
         raise ValueError("must not contain the character U+0000")
-    return text
-
-
-def _uid(text: str) -> str:
-    if not _UID.fullmatch(text):
-        raise ValueError("is no name of a thing: 26 characters of 0-9 and a-z without i, l, o, u")
     return text
 
 
@@ -44,8 +34,6 @@ def _in_utc(moment: datetime) -> datetime:
 
 # PostgreSQL keeps no U+0000, so none is let in.
 Text = Annotated[str, AfterValidator(_without_nul)]
-Uid = Annotated[str, AfterValidator(_uid), WithJsonSchema(UID_SCHEMA)]
-Moment = Annotated[datetime, Field(examples=["2026-11-22T09:00:00Z"])]
 Since = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 MinorSums = Annotated[
     dict[str, int], Field(description="Minor units (cents) by currency.", examples=[{"EUR": 11900}])
@@ -62,12 +50,6 @@ class Asked(BaseModel):
     """What stands in an address after the question mark."""
 
     model_config = ConfigDict(extra="forbid")
-
-
-class Told(BaseModel):
-    """What a caller gets; made from a row by its attributes."""
-
-    model_config = ConfigDict(from_attributes=True, extra="forbid")
 
 
 class Nothing(Given):

@@ -17,6 +17,7 @@ from meet2be.api_tokens import remembering
 from meet2be.api_tokens.models import LONGEST_KEY
 from meet2be.api_tokens.remembering import Answer, Asked, Claim
 from meet2be.language import N_, Message
+from meet2be.objects.base import UID_PATTERN
 from meet2be.web.api.authentication import authenticate
 from meet2be.web.api.calls import Call
 from meet2be.web.api.files import Download
@@ -24,7 +25,6 @@ from meet2be.web.api.operations import Operation
 from meet2be.web.api.problems import FieldProblem, Problem, answer_problem
 from meet2be.web.api.reading import read_body, read_file, read_query
 from meet2be.web.api.refusals import problem_from
-from meet2be.web.api.schemas import UID_PATTERN
 from meet2be.webhooks.errors import SealedWithLostKeyError
 
 log = logging.getLogger(__name__)

@@ -10,11 +10,12 @@ from sqlalchemy import select
 
 from meet2be.checkout import delivery
 from meet2be.checkout.desk import MOST_TICKETS
+from meet2be.objects.base import Told, Uid
 from meet2be.organisations import details
 from meet2be.tenancy.models import Tenant
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
-from meet2be.web.api.schemas import Given, Text, Told, Uid
+from meet2be.web.api.schemas import Given, Text
 
 
 class SettingsTold(Told):

@@ -9,15 +9,16 @@ from sqlalchemy import select
 
 from meet2be.events.models import Event
 from meet2be.language import N_, Message
+from meet2be.objects.base import Moment, Told, Uid
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
-from meet2be.web.api.schemas import Done, Given, ListQuery, Moment, Page, Since, Text, Told, Uid
+from meet2be.web.api.schemas import Done, Given, ListQuery, Page, Since, Text
 from meet2be.webhooks import endpoints as verbs
 from meet2be.webhooks import listing, replaying
 from meet2be.webhooks.catalogue import GROUPS
 from meet2be.webhooks.endpoints import EndpointDraft, Workbench
-from meet2be.webhooks.models import WebhookDelivery, WebhookEndpoint
+from meet2be.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookSecret
 from meet2be.webhooks.replaying import Filters
 
 Status = Literal["pending", "held", "waiting", "sending", "succeeded", "failed", "cancelled"]
@@ -44,6 +45,23 @@ class EndpointWish(Given):
     )
     retry_refusals: bool = Field(default=False, description="Try again after 4xx as well.")
     jitter: bool = Field(default=False, description="Spread the waits between attempts.")
+    signs_ed25519: bool | None = Field(
+        None,
+        description="Sign with a key pair (`v1a`) beside the secret; null leaves that as it is.",
+    )
+    full_data: bool | None = Field(
+        None,
+        description="Send the whole object, with what it says of persons; null leaves that as it"
+        " is.",
+    )
+
+
+class PublicKeyTold(Told):
+    """A public key that verifies what is sent; with `retires_at` a newer one takes its place."""
+
+    key: str = Field(examples=["whpk_11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="])
+    created_at: Moment
+    retires_at: Moment | None
 
 
 class EndpointTold(Told):
@@ -58,6 +76,9 @@ class EndpointTold(Told):
     header_names: list[str]
     retry_refusals: bool
     jitter: bool
+    signs_ed25519: bool
+    full_data: bool
+    public_keys: list[PublicKeyTold]
     success_percent: int | None
     fails_in_row: int
     last_success_at: Moment | None
@@ -258,6 +279,21 @@ def revoke_former_webhook_secret(call: Call, endpoint_uid: str) -> None:
     verbs.revoke_former_secret(call.writing, _bench(call), endpoint_uid)
 
 
+@operation("POST", "/webhook-endpoints/<endpoint_uid>/key", "webhooks:write",
+           problems=("conflict",))  # fmt: skip
+def rotate_webhook_key(call: Call, endpoint_uid: str) -> EndpointTold:
+    """Make a new key pair; the present one signs beside it for 24 hours."""
+    verbs.rotate_key(call.writing, _bench(call), endpoint_uid)
+    return _after(call, endpoint_uid)
+
+
+@operation("DELETE", "/webhook-endpoints/<endpoint_uid>/former-key", "webhooks:write",
+           problems=("conflict",))  # fmt: skip
+def revoke_former_webhook_key(call: Call, endpoint_uid: str) -> None:
+    """End the overlap: from now on only the newest key pair signs."""
+    verbs.revoke_former_key(call.writing, _bench(call), endpoint_uid)
+
+
 @operation("POST", "/webhook-endpoints/<endpoint_uid>/test", "webhooks:write", status=202,
            problems=("conflict",))  # fmt: skip
 def send_test_webhook(call: Call, endpoint_uid: str) -> TrialTold:
@@ -351,6 +387,8 @@ def _draft(call: Call, body: EndpointWish) -> EndpointDraft:
         headers=lines,
         retry_refusals=body.retry_refusals,
         jitter=body.jitter,
+        signs_ed25519=body.signs_ed25519,
+        full_data=body.full_data,
     )
 
 
@@ -366,14 +404,21 @@ def _after(call: Call, uid: str) -> EndpointTold:
 def _told(call: Call, endpoint: WebhookEndpoint, *, is_new: bool = False) -> EndpointTold:
     session = call.writing if is_new else call.reading
     own = set(EndpointTold.model_fields) - {
-        "event_types", "events", "header_names", "success_percent",
+        "event_types", "events", "header_names", "public_keys", "success_percent",
     }  # fmt: skip
     return EndpointTold(
         **{name: getattr(endpoint, name) for name in own},
         event_types=None if endpoint.all_types else [str(each) for each in endpoint.event_types],
         events=None if endpoint.all_events else listing.chosen_events(session, endpoint),
         header_names=verbs.header_names(call.services.webhooks.vault, endpoint),
+        public_keys=[_key(each) for each in verbs.live_keys(session, endpoint)],
         success_percent=listing.success_rate(endpoint),
+    )
+
+
+def _key(pair: WebhookSecret) -> PublicKeyTold:
+    return PublicKeyTold(
+        key=pair.public_key or "", created_at=pair.created_at, retires_at=pair.retires_at
     )
 
 

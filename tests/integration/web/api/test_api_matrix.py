@@ -13,8 +13,8 @@ from sqlalchemy import Enum, String, UniqueConstraint, update
 from meet2be.db import Database
 from meet2be.db.base import TENANT_MIXINS, Base
 from meet2be.db.columns import UID_LENGTH
+from meet2be.objects.base import UID_SCHEMA
 from meet2be.web.api.operations import OPERATIONS, Operation
-from meet2be.web.api.schemas import UID_SCHEMA
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
 from support.api import Program, program
