@@ -22,12 +22,13 @@ def while_begun(database: Database, begun: Session, late: Callable[[], Result]) 
     """
     with ThreadPoolExecutor(1, "late") as threads:
         future = threads.submit(late)
-        eventually(lambda: _somebody_waits(database) or future.done())
+        eventually(lambda: somebody_waits(database) or future.done())
         begun.commit()
         return future.result(30)
 
 
-def _somebody_waits(database: Database) -> bool:
+def somebody_waits(database: Database) -> bool:
+    """Tell whether anybody waits for a lock in this database."""
     with database.system_connection("test: who waits") as connection:
         waiting = text(
             "SELECT count(*) FROM pg_stat_activity"

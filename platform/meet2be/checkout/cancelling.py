@@ -40,7 +40,7 @@ _LOOKED_UP = ("process_payment",)
 def find_order(session: Session, uid: str, *, lock: bool = False) -> Order:
     """Return the tenant's order; raises ``UnknownOrder``."""
     wanted = select(Order).where(Order.uid == uid)
-    found = session.scalar(wanted.with_for_update() if lock else wanted)
+    found = session.scalar(wanted.with_for_update(key_share=True) if lock else wanted)
     if found is None:
         raise UnknownOrder(uid)
     return found
@@ -54,7 +54,8 @@ def pay_again(session: Session, desk: CheckoutDesk, buyer_key: str, method: str)
     """
     if not METHOD_FORM.fullmatch(method):
         raise BadWish("method", Message("Choose how to pay."))
-    order = session.scalar(select(Order).where(Order.buyer_key == buyer_key).with_for_update())
+    mine = select(Order).where(Order.buyer_key == buyer_key).with_for_update(key_share=True)
+    order = session.scalar(mine)
     if order is None:
         raise UnknownOrder(buyer_key)
     step = rows.steps_of(session, order.id)["process_payment"]
@@ -108,7 +109,7 @@ def refund_tickets(
         select(Attendee)
         .where(Attendee.order_id == order.id, Attendee.uid.in_(attendee_uids))
         .order_by(Attendee.id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).all()
     paid_back = []
     for attendee in chosen:

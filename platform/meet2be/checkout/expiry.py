@@ -50,7 +50,7 @@ def expire_due_tx(desk: CheckoutDesk) -> int:
     expired = 0
     for tenant_id, order_id in due:
         with desk.db.tenant_session(tenant_id) as session:
-            order = session.get_one(Order, order_id, with_for_update=True)
+            order = session.get_one(Order, order_id, with_for_update={"key_share": True})
             is_due = order.expires_at is not None and order.expires_at <= now
             is_due = is_due and steps_of(session, order.id)["process_payment"].state != "done"
             if order.status == "pending" and is_due:

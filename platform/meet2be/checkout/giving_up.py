@@ -27,7 +27,8 @@ def give_up_tx(desk: CheckoutDesk, tenant_id: int, order_uid: str, step: str, wh
     """
     now = desk.clock.now()
     with desk.db.tenant_session(tenant_id) as session:
-        order = session.scalar(select(Order).where(Order.uid == order_uid).with_for_update())
+        mine = select(Order).where(Order.uid == order_uid).with_for_update(key_share=True)
+        order = session.scalar(mine)
         if order is None:
             return
         row = rows.steps_of(session, order.id).get(step)

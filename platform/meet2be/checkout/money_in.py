@@ -53,4 +53,4 @@ def pay_back_needless(session: Session, desk: CheckoutDesk, order_uid: str, now:
 def payments_of(session: Session, order: Order) -> Sequence[Payment]:
     """Return an order's payments, the first first, locked until the commit."""
     mine = select(Payment).where(Payment.order_id == order.id).order_by(Payment.id)
-    return session.scalars(mine.with_for_update()).all()
+    return session.scalars(mine.with_for_update(key_share=True)).all()

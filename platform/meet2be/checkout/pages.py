@@ -144,7 +144,7 @@ def _write(
     found: ProviderPayment | None,
     now: datetime,
 ) -> None:
-    payment = session.get_one(Payment, look.payment_id, with_for_update=True)
+    payment = session.get_one(Payment, look.payment_id, with_for_update={"key_share": True})
     if payment.status not in _LOOKED_AT:
         return
     age = now - payment.created_at
@@ -195,7 +195,7 @@ def look_soon(session: Session, order: Order, now: datetime) -> bool:
     Called when its buyer comes back, and when nobody should pay on them any more.
     """
     mine = (Payment.order_id == order.id, Payment.status == "pending", Payment.look_at > now)
-    payments = session.scalars(select(Payment).where(*mine).with_for_update()).all()
+    payments = session.scalars(select(Payment).where(*mine).with_for_update(key_share=True)).all()
     for payment in payments:
         payment.look_at = now
     if payments:

@@ -261,9 +261,10 @@ def _book(
     answer: ChargeAnswer | PageAnswer | None,
 ) -> Outcome:
     now = desk.clock.now()
-    order = session.scalars(select(Order).where(Order.uid == order_uid).with_for_update()).one()
+    mine = select(Order).where(Order.uid == order_uid).with_for_update(key_share=True)
+    order = session.scalars(mine).one()
     step = rows.steps_of(session, order.id)[STEP]
-    payment = session.get_one(Payment, asking.payment_id, with_for_update=True)
+    payment = session.get_one(Payment, asking.payment_id, with_for_update={"key_share": True})
     taken = Taken(order, step, rows.event_of(session, order))
     if isinstance(answer, Charged):
         return _charged(session, desk, taken, asking, payment, answer.payment)

@@ -56,7 +56,9 @@ def take(
 
     `also` names states besides `todo` and `doing` in which the step may be taken up again.
     """
-    order = session.scalar(select(Order).where(Order.uid == order_uid).with_for_update())
+    order = session.scalar(
+        select(Order).where(Order.uid == order_uid).with_for_update(key_share=True)
+    )
     if order is None:
         return "stop"
     steps = steps_of(session, order.id)

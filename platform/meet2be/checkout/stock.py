@@ -3,6 +3,8 @@
 The database's CHECK refuses what the guard would let through. Order of locks: the order's row, the
 event's where its places are limited, then ticket types by number. A new order is written after the
 event is held, as writing it takes a share of the event's row, which two orders would both have.
+Locks of orders, their payments and attendees (``key_share``) let rows be written that refer to
+them: whoever begins to cancel the event does so while holding the event an order's step waits for.
 """
 
 from __future__ import annotations

@@ -136,7 +136,8 @@ def pay_back_extras(
 
 def cancel_ticket(session: Session, attendee: Attendee, now: datetime) -> bool:
     """Cancel one ticket and put it back on sale; False when it was cancelled before."""
-    locked = session.get_one(Attendee, attendee.id, with_for_update=True, populate_existing=True)
+    held = {"key_share": True}
+    locked = session.get_one(Attendee, attendee.id, with_for_update=held, populate_existing=True)
     if locked.status == "cancelled":
         return False
     locked.status, locked.cancelled_at = "cancelled", now

@@ -113,7 +113,8 @@ def _book(
     problem: str | None,
 ) -> Outcome:
     now = desk.clock.now()
-    order = session.scalars(select(Order).where(Order.uid == order_uid).with_for_update()).one()
+    mine = select(Order).where(Order.uid == order_uid).with_for_update(key_share=True)
+    order = session.scalars(mine).one()
     step = rows.steps_of(session, order.id)[STEP]
     if step.state in rows.OVER:
         return "go"

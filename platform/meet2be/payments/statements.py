@@ -45,7 +45,7 @@ MOVE_MONEY = Prepared(
         updated_at=bindparam("now"),
     )
 )
-LOCK_PAYMENT = select(PAYMENTS).where(_OF_TENANT, _THIS).with_for_update()
+LOCK_PAYMENT = select(PAYMENTS).where(_OF_TENANT, _THIS).with_for_update(key_share=True)
 LOCK_PAYMENTS = (
     select(PAYMENTS)
     .where(
@@ -53,7 +53,7 @@ LOCK_PAYMENTS = (
         PAYMENTS.c.id.in_(bindparam("payments", expanding=True)),
     )
     .order_by(PAYMENTS.c.id)
-    .with_for_update()
+    .with_for_update(key_share=True)
 )
 
 # By their uid, as SQLite does not return rows in the order they were given.

@@ -97,7 +97,7 @@ def left_of(session: Session, payment_id: int) -> int:
     found = session.execute(
         select(Payment.amount_minor, Payment.reserved_minor, Payment.refunded_minor, Payment.status)
         .where(Payment.id == payment_id)
-        .with_for_update()
+        .with_for_update(key_share=True)
     ).one()
     if found.status != "succeeded":
         return 0
