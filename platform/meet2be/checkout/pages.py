@@ -60,17 +60,33 @@ def hold_for_page(desk: CheckoutDesk, order: Order, now: datetime) -> None:
 
 
 def page_order(
-    session: Session, desk: CheckoutDesk, tenant: Tenant, order: Order, payment: Payment
+    session: Session,
+    desk: CheckoutDesk,
+    tenant: Tenant,
+    order: Order,
+    payment: Payment,
+    step: OrderStep,
 ) -> PageOrder:
-    """Return what the provider is asked for, the same each time."""
-    event = session.get_one(Event, order.event_id)
-    own = page_of(desk, tenant, event, order)
+    """Return what the provider is asked for, the same each time: it compares all of it by its key.
+
+    What may be changed between two tries, as the event's title, is kept with the step.
+    """
+    asked = step.result.get("page")
+    if asked is None or asked["payment"] != payment.uid:
+        event = session.get_one(Event, order.event_id)
+        asked = {
+            "payment": payment.uid,
+            "title": f"{event.title} – {order.code}"[:250],
+            "own": page_of(desk, tenant, event, order),
+        }
+        step.result = {**step.result, "page": asked}
+    own = asked["own"]
     ends = (order.expires_at or payment.created_at) - PAGE_GRACE
     return PageOrder(
         key=payment.key or "",
         amount_minor=payment.amount_minor,
         currency=payment.currency,
-        title=f"{event.title} – {order.code}"[:250],
+        title=asked["title"],
         reference=order.code,
         success_url=f"{own}?came=paid",
         cancel_url=f"{own}?came=back",

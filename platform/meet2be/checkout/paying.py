@@ -190,7 +190,7 @@ def _prepare(
         step.result = {**step.result, "asked_at": now.timestamp()}
     to_be_asked: ChargeOrder | PageOrder
     if payment.method == PAGE_METHOD:
-        to_be_asked = page_order(session, desk, tenant, order, payment)
+        to_be_asked = page_order(session, desk, tenant, order, payment, step)
     else:
         to_be_asked = _charge_order(tenant, order, payment)
     return _Asking(

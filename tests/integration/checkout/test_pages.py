@@ -13,6 +13,7 @@ from meet2be.checkout.cancelling import cancel_order, pay_again
 from meet2be.checkout.expiry import expire_due_tx
 from meet2be.checkout.pages import wake_waiting_tx
 from meet2be.checkout.steps import Wait
+from meet2be.events.models import Event
 from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.errors import ProviderUnavailable
 from meet2be.payments.provider import PAGE_METHOD, PaymentPage
@@ -211,6 +212,10 @@ def test_a_page_whose_answer_is_lost_is_the_same_page_again(shop: Shop) -> None:
         shop.place(shop.wish(shop.ticket(), method=PAGE_METHOD)), upto="validate_order"
     )
     assert isinstance(shop.links(order)["process_payment"](), Wait)
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        event = session.get_one(Event, order.event_id)
+        event.title, event.slug = "Called otherwise", "moved"
+        session.commit()
     order = shop.run(order)
     assert shop.steps(order)["process_payment"] == "waiting"
     assert len(shop.of.payments()) == 1
