@@ -1,6 +1,7 @@
 """Bring announcements to the endpoints that want them."""
 
 from meet2be.db import Database
+from meet2be.objects.all import object_of
 from meet2be.queueing import tenant_of
 from meet2be.webhooks.spreading import spread
 from onqueue import Job
@@ -24,5 +25,5 @@ class SpreadAnnouncements(Job):
     def handle(self, database: Database) -> None:
         """Write them, in one commit with their jobs."""
         with database.tenant_session(tenant_of(self) or 0) as session:
-            spread(session, self.events)
+            spread(session, self.events, object_of)
             session.commit()

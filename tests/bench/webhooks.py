@@ -33,6 +33,7 @@ from meet2be.audit.services import SYSTEM  # noqa: E402
 from meet2be.bootstrap import bootstrap  # noqa: E402
 from meet2be.config import Settings, process_environment  # noqa: E402
 from meet2be.db import upgrade  # noqa: E402
+from meet2be.objects.all import object_of  # noqa: E402
 from meet2be.tenancy.models import Tenant  # noqa: E402
 from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint  # noqa: E402
 from meet2be.webhooks.models import WebhookEvent  # noqa: E402
@@ -167,7 +168,7 @@ def _prepare(environment: dict[str, str], url: str, port: int, deliveries: int) 
         )  # fmt: skip
         session.commit()
     with services.database.tenant_session(tenant_id) as session:
-        spread(session, list(session.scalars(select(WebhookEvent.id))))
+        spread(session, list(session.scalars(select(WebhookEvent.id))), object_of)
         session.commit()
     outbox = SqlOutbox(services.database.engine, services.clock)
     Relay(outbox, services.queues, services.clock).step()

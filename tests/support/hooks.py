@@ -11,6 +11,7 @@ from meet2be.db import Database
 from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_http import CallLimits, GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
+from meet2be.objects.all import object_of
 from meet2be.webhooks.delivering import WebhookDeliveries
 from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint, endpoint_of
 from meet2be.webhooks.ledger import Aside
@@ -73,7 +74,7 @@ def announce_and_spread(
         for each in announcements or (announcement(),):
             publish(session, each)
         session.flush()
-        spread(session, list(session.scalars(select(WebhookEvent.id))))
+        spread(session, list(session.scalars(select(WebhookEvent.id))), object_of)
         session.commit()
     return deliveries_of(database, tenant_id)
 

@@ -37,11 +37,13 @@ def body_of(
     event_uid: str | None,
     data: Mapping[str, Any],
     is_test: bool = False,
+    further: Mapping[str, Any] | None = None,
 ) -> bytes:
     """Return the body of an announcement.
 
     ``sequence`` rises with each announcement of a tenant: whoever has seen a higher one of the
     same subject can drop this one. The uid keeps two things apart that look the same.
+    ``further`` stands beside the rest.
     """
     return canonical(
         {
@@ -54,6 +56,7 @@ def body_of(
             "subject": {"type": subject[0], "uid": subject[1]},
             "event": event_uid,
             "data": data,
+            **(further or {}),
         }
     )
 

@@ -2,7 +2,7 @@
 
 The page `docs/reference/webhook-events.md` is made from this table. Types stay once published;
 their data may get more fields. None carries names, addresses or other data of persons: whoever
-needs those asks the API for the subject.
+needs those asks the API for the subject, or has it sent whole.
 """
 
 from __future__ import annotations
@@ -313,6 +313,9 @@ webhooks: [Receive webhooks](../how-to/receive-webhooks.md).
   "version": "2026-11-01"
 }}
 ```
+
+An endpoint that is to be sent the whole object gets a member `object` beside `data`: the subject
+as the API gives it, or null ([more](../how-to/receive-webhooks.md#the-whole-object)).
 
 `event` is the conference it belongs to, or null. `test` is true only for `{PING}`, which somebody
 sends by hand.

@@ -20,6 +20,7 @@ class Ready:
     delivery: int
     endpoint: int
     key: str
+    is_test: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,7 +157,7 @@ def resume_slice(session: Session, endpoint_id: int) -> bool:
     if endpoint is None or endpoint.status != "enabled":
         return False
     rows = session.execute(
-        select(WebhookDelivery.id, WebhookDelivery.unique_key)
+        select(WebhookDelivery.id, WebhookDelivery.unique_key, WebhookDelivery.is_test)
         .where(WebhookDelivery.endpoint_id == endpoint_id, WebhookDelivery.status == "held")
         .order_by(WebhookDelivery.id)
         .limit(A_SLICE)
@@ -171,7 +171,7 @@ def resume_slice(session: Session, endpoint_id: int) -> bool:
         .values(status="pending", updated_at=clock_of(session).now())
         .execution_options(synchronize_session=False)
     )
-    ready = tuple(Ready(row.id, endpoint_id, row.unique_key) for row in rows)
+    ready = tuple(Ready(row.id, endpoint_id, row.unique_key, row.is_test) for row in rows)
     facts.note(session, DeliveriesReady(endpoint.tenant_id, ready))
     return len(rows) == A_SLICE
 
@@ -188,7 +188,7 @@ def dispatch_lost(session: Session, now: datetime) -> int:
         WebhookEndpoint.status == "enabled", WebhookEndpoint.enabled_at < overdue
     )
     found = session.execute(
-        select(row.id, row.tenant_id, row.endpoint_id, row.unique_key)
+        select(row.id, row.tenant_id, row.endpoint_id, row.unique_key, row.is_test)
         .where(
             IS_ON_ITS_WAY,  # in the words of the index that holds only these
             row.updated_at < overdue,
@@ -211,7 +211,7 @@ def dispatch_lost(session: Session, now: datetime) -> int:
             .execution_options(synchronize_session=False)
         )
     for each in found:
-        ready = Ready(each.id, each.endpoint_id, each.unique_key)
+        ready = Ready(each.id, each.endpoint_id, each.unique_key, each.is_test)
         facts.note(session, DeliveriesReady(each.tenant_id, (ready,)))
     return len(found)
 

@@ -7,9 +7,10 @@ nothing: a delivery is unique by endpoint and announcement.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import islice
 from typing import Any, Final, cast
 
@@ -21,7 +22,7 @@ from meet2be import facts
 from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
 from meet2be.events.models import Event
-from meet2be.webhooks.bodies import body_of, unique_key
+from meet2be.webhooks.bodies import body_of, canonical, unique_key
 from meet2be.webhooks.facts import DeliveriesReady, Ready
 from meet2be.webhooks.models import (
     WebhookDelivery,
@@ -32,27 +33,57 @@ from meet2be.webhooks.models import (
 
 DISABLED: Final = "endpoint_disabled"
 AT_ONCE: Final = 500
+LARGEST_OBJECT: Final = 64_000
+"""Bytes of a whole object: what is larger is left out, and receivers ask the API for it."""
 _DELIVERIES = cast("Table", WebhookDelivery.__table__)
 _D = _DELIVERIES.c
 # Neither a second delivery of the same announcement, nor one of the same bytes to the same address.
 _INSERT_UNSEEN = {
     name: dialect.insert(_DELIVERIES)
     .on_conflict_do_nothing()
-    .returning(_D.id, _D.endpoint_id, _D.unique_key, _D.status)
+    .returning(_D.id, _D.endpoint_id, _D.unique_key, _D.status, _D.is_test)
     for name, dialect in (("postgresql", postgresql), ("sqlite", sqlite))
 }
 
 
-@dataclass(frozen=True, slots=True)
+ObjectOf = Callable[[Session, str, str], Mapping[str, Any] | None]
+"""Gives a thing of the tenant by its kind and uid as the API shows it; None when it is gone."""
+
+
+@dataclass(slots=True)
 class Told:
-    """An announcement as it is sent to everybody."""
+    """An announcement as it is sent to everybody, thin or with the whole object."""
 
     row: WebhookEvent
-    body: bytes
+    event_uid: str | None
+    is_test: bool
+    whole: Callable[[], Mapping[str, Any] | None]
+    _bodies: dict[bool, bytes] = field(default_factory=dict)
+
+    def body_for(self, endpoint: WebhookEndpoint) -> bytes:
+        """Return the bytes that are sent to an endpoint; each kind is made once."""
+        kind = endpoint.full_data
+        if kind not in self._bodies:
+            row = self.row
+            self._bodies[kind] = body_of(
+                uid=row.uid,
+                type_name=row.type,
+                sequence=row.id,
+                occurred_at=row.occurred_at,
+                subject=(row.subject_type, row.subject_uid),
+                event_uid=self.event_uid,
+                data=row.data,
+                is_test=self.is_test,
+                further={"object": self.whole()} if kind else None,
+            )
+        return self._bodies[kind]
 
 
-def spread(session: Session, event_ids: Sequence[int]) -> int:
-    """Write the deliveries of these announcements; returns how many are new. The caller commits."""
+def spread(session: Session, event_ids: Sequence[int], object_of: ObjectOf) -> int:
+    """Write the deliveries of these announcements; returns how many are new. The caller commits.
+
+    ``object_of`` is asked once for each announcement that an endpoint wants with the whole object.
+    """
     endpoints = session.scalars(
         select(WebhookEndpoint)
         .where(WebhookEndpoint.status != "deleted")
@@ -63,7 +94,7 @@ def spread(session: Session, event_ids: Sequence[int]) -> int:
     chosen, now = _chosen_events(session), clock_of(session).now()
     rows = (
         row_of(told, endpoint, now)
-        for told in told_of(session, event_ids)
+        for told in told_of(session, event_ids, object_of)
         for endpoint in endpoints
         if _wants(endpoint, told.row, chosen)
     )
@@ -80,15 +111,23 @@ def insert(session: Session, rows: Sequence[dict[str, Any]]) -> int:
     connection = session.connection()
     new = connection.execute(_INSERT_UNSEEN[connection.dialect.name], rows).all()
     ready = tuple(
-        Ready(row.id, row.endpoint_id, row.unique_key) for row in new if row.status == "pending"
+        Ready(row.id, row.endpoint_id, row.unique_key, row.is_test)
+        for row in new
+        if row.status == "pending"
     )
     if ready:
         facts.note(session, DeliveriesReady(rows[0]["tenant_id"], ready))
     return len(new)
 
 
-def told_of(session: Session, event_ids: Sequence[int], *, is_test: bool = False) -> Iterator[Told]:
-    """Return announcements with the bytes that are sent, in the order they were made."""
+def told_of(
+    session: Session,
+    event_ids: Sequence[int],
+    object_of: ObjectOf | None = None,
+    *,
+    is_test: bool = False,
+) -> Iterator[Told]:
+    """Return announcements as they are sent, in the order they were made."""
     found = session.execute(
         select(WebhookEvent, Event.uid)
         .outerjoin(
@@ -99,19 +138,15 @@ def told_of(session: Session, event_ids: Sequence[int], *, is_test: bool = False
         .order_by(WebhookEvent.id)
     )
     for row, event_uid in found:
-        yield Told(
-            row,
-            body_of(
-                uid=row.uid,
-                type_name=row.type,
-                sequence=row.id,
-                occurred_at=row.occurred_at,
-                subject=(row.subject_type, row.subject_uid),
-                event_uid=event_uid,
-                data=row.data,
-                is_test=is_test,
-            ),
-        )
+        yield Told(row, event_uid, is_test, partial(_whole, session, row, object_of))
+
+
+def _whole(
+    session: Session, row: WebhookEvent, object_of: ObjectOf | None
+) -> Mapping[str, Any] | None:
+    """Return an announcement's subject; None when it is gone, or too large to be sent."""
+    found = object_of and object_of(session, row.subject_type, row.subject_uid)
+    return found if found and len(canonical(found)) <= LARGEST_OBJECT else None
 
 
 def row_of(
@@ -119,6 +154,7 @@ def row_of(
 ) -> dict[str, Any]:
     """Return a delivery's row as it begins at this endpoint."""
     status = {"enabled": "pending", "paused": "held"}.get(endpoint.status, "cancelled")
+    body = told.body_for(endpoint)
     return {
         "uid": new_uid(),
         "tenant_id": endpoint.tenant_id,
@@ -128,8 +164,8 @@ def row_of(
         "replay_no": 0,
         "is_test": is_test,
         "url_at_creation": endpoint.url,
-        "body": told.body.decode(),
-        "unique_key": unique_key(endpoint.url, told.body),
+        "body": body.decode(),
+        "unique_key": unique_key(endpoint.url, body),
         "status": status,
         "final_reason": DISABLED if status == "cancelled" else None,
         "settled_at": now if status == "cancelled" else None,

@@ -6,6 +6,7 @@ from sqlalchemy import func, select
 
 from meet2be import facts
 from meet2be.db import Database
+from meet2be.webhooks import spreading
 from meet2be.webhooks.bodies import canonical, unique_key
 from meet2be.webhooks.errors import (
     ForeignAnnouncementError,
@@ -150,3 +151,28 @@ def test_each_endpoint_that_wants_it_gets_one_delivery(database: Database) -> No
     assert made[0].unique_key == unique_key(wants_all.url, body.encode())
     assert announce_and_spread(database, tenant.id, first)[-1].id == made[-1].id
     assert deliveries_of(database, other.id) == []
+
+
+def test_an_endpoint_that_wants_it_is_sent_the_whole_object(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """W21, W24: only there; null when it is gone, or too large."""
+    tenant = make_tenant(sqlite_database)
+    event = make_event(sqlite_database, tenant, title="Aurora")
+    make_endpoint(sqlite_database, tenant.id)
+    make_endpoint(sqlite_database, tenant.id, full_data=True)
+
+    def told(number: int, uid: str) -> list[dict[str, object]]:
+        fields = {"type": "event.updated", "subject_type": "event", "subject_uid": uid}
+        made = announce_and_spread(
+            sqlite_database, tenant.id, announcement(number, event_id=event.id, **fields)
+        )
+        return [json.loads(each.body) for each in made[-2:]]
+
+    thin, full = told(1, event.uid)
+    whole = full.pop("object")
+    assert isinstance(whole, dict) and (whole["uid"], whole["title"]) == (event.uid, "Aurora")
+    assert thin == full
+    assert told(2, "0" * 26)[1]["object"] is None
+    monkeypatch.setattr(spreading, "LARGEST_OBJECT", 10)
+    assert told(3, event.uid)[1]["object"] is None
