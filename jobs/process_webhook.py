@@ -67,7 +67,7 @@ class ProcessWebhook(Job):
         """The MD5 of address and canonical body: the same bytes are under way once."""
         return self.key
 
-    def fair_key(self) -> int:
+    def fair_key(self) -> int | str:
         """A lane for each endpoint: the backlog of one holds up nobody else's."""
         return self.endpoint
 
@@ -116,6 +116,26 @@ class ProcessWebhook(Job):
         is_watched = self.endpoint not in _healthy
         _healthy.discard(self.endpoint)
         return is_watched
+
+
+class SendTestWebhook(ProcessWebhook):
+    """Posts a test that somebody waits for: nothing that waits for its endpoint is before it.
+
+    It has a lane of its own, needs none of the endpoint's places, and goes out while the breaker
+    is open: whether the receiver works again is what the person wants to know.
+    """
+
+    def fair_key(self) -> str:
+        """A lane for the tests of each endpoint."""
+        return f"test:{self.endpoint}"
+
+    def middleware(self) -> list[Any]:
+        """No gates: a person sends few tests, each once."""
+        return []
+
+    def _is_watched(self) -> bool:
+        """A test says nothing of an endpoint's health."""
+        return False
 
 
 _NOT_ITS_FAULT = frozenset(("refused", "gone", "moved", "odd_status"))

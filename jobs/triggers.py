@@ -7,7 +7,7 @@ from jobs.export_event_attendees import ExportEventAttendees
 from jobs.order_steps import order_chain
 from jobs.process_event_data import DEBOUNCE, ProcessEventData
 from jobs.process_provider_event import ProcessProviderEvent
-from jobs.process_webhook import ProcessWebhook
+from jobs.process_webhook import ProcessWebhook, SendTestWebhook
 from jobs.read_import import ReadImport
 from jobs.replay_webhooks import ReplayWebhooks, ResumeWebhooks
 from jobs.send_alert import SendAlert
@@ -75,7 +75,9 @@ def _spread(fact: Announced) -> list[Job]:
 
 def _one_for_each_delivery(fact: DeliveriesReady) -> list[Job]:
     return [
-        ProcessWebhook(delivery=each.delivery, endpoint=each.endpoint, key=each.key)
+        (SendTestWebhook if each.is_test else ProcessWebhook)(
+            delivery=each.delivery, endpoint=each.endpoint, key=each.key
+        )
         for each in fact.deliveries
     ]
 

@@ -3,8 +3,10 @@ from datetime import timedelta
 import pytest
 
 from jobs import process_webhook
-from jobs.process_webhook import AT_ONCE, PLACES, SLOW_AT_ONCE, ProcessWebhook
+from jobs.process_webhook import AT_ONCE, PLACES, SLOW_AT_ONCE, ProcessWebhook, SendTestWebhook
+from jobs.triggers import _one_for_each_delivery
 from meet2be.webhooks.errors import EndpointFailsError
+from meet2be.webhooks.facts import DeliveriesReady, Ready
 from meet2be.webhooks.ledger import Aside
 from meet2be.webhooks.speeds import Speeds
 from meet2be.webhooks.verdicts import Verdict
@@ -76,3 +78,19 @@ def test_an_endpoint_that_was_well_the_last_time_costs_no_question() -> None:
     job.with_fake_queue_interactions()
     job.handle(Deliveries(Verdict("succeeded", "succeeded", "HTTP 200")))  # type: ignore[arg-type]
     assert len(job.middleware()) == 1
+
+
+def test_a_test_goes_before_all_that_waits_for_its_endpoint() -> None:
+    """W23: a lane of its own, no places, no breaker; it is of no account to them either."""
+    own, test = (
+        kind(delivery=1, endpoint=7, key="k") for kind in (ProcessWebhook, SendTestWebhook)
+    )
+    assert test.fair_key() != own.fair_key()
+    assert test.middleware() == []
+    told = test.with_fake_queue_interactions()
+    test.handle(Deliveries(Verdict("failed", "timeout", "late")))  # type: ignore[arg-type]
+    told.assert_failed()
+    (sent, tried) = _one_for_each_delivery(
+        DeliveriesReady(1, (Ready(1, 7, "k"), Ready(2, 7, "l", is_test=True)))
+    )
+    assert (type(sent), type(tried)) == (ProcessWebhook, SendTestWebhook)
