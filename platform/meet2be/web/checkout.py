@@ -109,12 +109,14 @@ def status(tenant: str, event: str, key: str) -> ResponseReturnValue:
     provider is asked what became of it.
     """
     known = _tenant_or_404(tenant)
-    with services().database.tenant_session(known.id) as session:
-        view = buyers_view(session, event, key)
-        is_back = view is not None and view.stage == "page" and _came() == "paid"
-        if view is not None and is_back and look_soon(session, view.order, services().clock.now()):
-            session.commit()
-    return _status("checkout/order.html", tenant, event, key)
+    with services().database.tenant_session(known.id, read_only=True) as session:
+        view = _view_or_404(session, event, key)
+        page = _status("checkout/order.html", known, view)
+    if view.stage == "page" and _came() == "paid":
+        with services().database.tenant_session(known.id) as writing:
+            if look_soon(writing, view.order, services().clock.now()):
+                writing.commit()
+    return page
 
 
 @blueprint.get("/t/<tenant>/<event>/orders/<key>/state")
@@ -123,12 +125,12 @@ def state(tenant: str, event: str, key: str) -> ResponseReturnValue:
     """Return the part of the buyer's page that changes; nothing while it is as the page has it."""
     known = _tenant_or_404(tenant)
     with services().database.tenant_session(known.id, read_only=True) as session:
-        view = buyers_view(session, event, key)
-        if view is not None and view.stage == request.args.get("stage"):
+        view = _view_or_404(session, event, key)
+        if view.stage == request.args.get("stage"):
             return "", 204
-        if view is not None and view.stage == "page" and _came() == "new":
+        if view.stage == "page" and _came() == "new":
             return "", 200, {"HX-Redirect": _action_of(view)}
-    return _status("checkout/state.html", tenant, event, key)
+        return _status("checkout/state.html", known, view)
 
 
 @blueprint.post("/t/<tenant>/<event>/orders/<key>/pay")
@@ -146,8 +148,8 @@ def pay(tenant: str, event: str, key: str) -> ResponseReturnValue:
             abort(404)
         except (BadWish, OrderNotInState) as error:
             session.rollback()
-            page = _status("checkout/order.html", tenant, event, key, error)
-            return page, 409
+            view = _view_or_404(session, event, key)
+            return _status("checkout/order.html", found, view, error), 409
     return redirect(_page_of(tenant, event, key, came="new"), 303)
 
 
@@ -157,6 +159,13 @@ def _tenant_or_404(slug: str) -> Tenant:
     if tenant is None:
         abort(404)
     return tenant
+
+
+def _view_or_404(session: Session, event: str, key: str) -> BuyersView:
+    view = buyers_view(session, event, key)
+    if view is None:
+        abort(404)
+    return view
 
 
 def _page_of(tenant: str, event: str, key: str, came: str) -> str:
@@ -329,26 +338,21 @@ def _postage(box: Box, given: Mapping[str, str], chosen: Sequence[tuple[Any, int
 
 
 def _status(
-    template: str, tenant: str, event: str, key: str, problem: CheckoutError | None = None
+    template: str, tenant: Tenant, view: BuyersView, problem: CheckoutError | None = None
 ) -> str:
-    found = _tenant_or_404(tenant)
-    with services().database.tenant_session(found.id, read_only=True) as session:
-        view = buyers_view(session, event, key)
-        if view is None:
-            abort(404)
-        return render_template(
-            template,
-            **_frame(found, view.event),
-            it=view,
-            key=key,
-            total=_money(view.order.total_minor, view.order.currency),
-            back=_money(view.paid_back_minor, view.order.currency),
-            held_until=_moment(view.order.expires_at, view.event.timezone),
-            action_url=_action_of(view),
-            came=_came(),
-            ways=_ways(view.event),
-            problem=problem,
-        )
+    return render_template(
+        template,
+        **_frame(tenant, view.event),
+        it=view,
+        key=view.order.buyer_key,
+        total=_money(view.order.total_minor, view.order.currency),
+        back=_money(view.paid_back_minor, view.order.currency),
+        held_until=_moment(view.order.expires_at, view.event.timezone),
+        action_url=_action_of(view),
+        came=_came(),
+        ways=_ways(view.event),
+        problem=problem,
+    )
 
 
 def _frame(tenant: Tenant, event: Any) -> dict[str, Any]:

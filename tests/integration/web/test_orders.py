@@ -1,12 +1,15 @@
 """Buying tickets on the public pages, and what the organisation sees and does with orders."""
 
 import re
+from typing import Any
 
 import pytest
 
 from meet2be.attendees.models import Attendee
+from meet2be.db import Database, GuardedSession
 from meet2be.orders.models import Order
 from meet2be.payments.provider import PAGE_METHOD
+from meet2be.web import checkout
 from support.ordering import BERLIN, Shop
 from support.stage import Stage
 
@@ -150,6 +153,34 @@ def test_the_buyer_is_led_to_the_payment_page_and_back(stage: Stage, shop: Shop)
     assert "hx-get" in paid
     shop.run(order)  # the return had the provider asked, before any message
     assert "Your order is complete" in buyer.get(f"{own}/state?stage=page&came=paid").text
+
+
+def test_a_look_at_the_own_page_writes_nothing_and_reads_the_order_once(
+    stage: Stage, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buyer, reads = stage.web.anybody(), []
+    order = shop.run(shop.place(shop.wish(shop.ticket(), method=PAGE_METHOD)))
+    own = f"{address(shop)}/orders/{order.buyer_key}"
+    database, view = stage.web.services.database, checkout.buyers_view
+    session = type(database).tenant_session
+
+    def opened(self: Database, tenant_id: int, *, read_only: bool = False) -> GuardedSession:
+        reads.append("reads" if read_only else "writes")
+        return session(self, tenant_id, read_only=read_only)
+
+    def viewed(*given: Any) -> Any:
+        reads.append("looks")
+        return view(*given)
+
+    monkeypatch.setattr(type(database), "tenant_session", opened)
+    monkeypatch.setattr(checkout, "buyers_view", viewed)
+    for path in (f"{own}?came=new", f"{own}/state?stage=working&came=back"):
+        reads.clear()
+        assert buyer.get(path).status_code == 200
+        assert reads == ["reads", "looks"]
+    reads.clear()
+    buyer.page(f"{own}?came=paid")
+    assert reads == ["reads", "looks", "writes"]
 
 
 def test_in_production_only_the_providers_page_takes_money(
