@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Select, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Select, and_, delete, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.mailings.courier import release_held
@@ -38,21 +38,26 @@ def tidy_tx(deliveries: MailDeliveries) -> None:
             release_held(session, tenant)
         session.commit()
     with database.system_session("forget what is old of mails") as session:
-        for forget in (_erase_old_texts, _forget_old_news, _forget_ended_pauses):
+        for forget in (erase_old_texts, erase_secrets, _forget_old_news, _forget_ended_pauses):
             while forget(session, now) == A_TIME:
                 session.commit()
             session.commit()
 
 
-def _erase_old_texts(session: Session, now: datetime) -> int:
-    """Erase the texts of old mails, and of those with a secret soon; their log stays."""
-    is_old = Mail.created_at < now - RETENTION
-    is_used_up = and_(Mail.sensitive.is_(True), Mail.created_at < now - SECRETS)
+def erase_old_texts(session: Session, now: datetime) -> int:
+    """Erase the texts of some old mails and return of how many; their log stays."""
+    return _erase(session, Mail.created_at < now - RETENTION)
+
+
+def erase_secrets(session: Session, now: datetime) -> int:
+    """Erase the texts of some mails with a secret, which is of no use after a day."""
+    return _erase(session, and_(Mail.sensitive, Mail.created_at < now - SECRETS))
+
+
+def _erase(session: Session, is_over: ColumnElement[bool]) -> int:
     old = (
         select(Mail.id)
-        .where(
-            Mail.body_text.is_not(None), or_(is_old, is_used_up), Mail.status.not_in(_WILL_LEAVE)
-        )
+        .where(Mail.body_text.is_not(None), is_over, Mail.status.not_in(_WILL_LEAVE))
         .limit(A_TIME)
     )
     gone = session.execute(

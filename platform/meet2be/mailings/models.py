@@ -36,6 +36,7 @@ NEWS_TYPES = ("delivered", "soft_bounce", "hard_bounce", "complaint")
 _TENANTS = text("tenant_id IS NOT NULL")
 _PLATFORMS = text("tenant_id IS NULL")
 _KNOWN = text("provider_id IS NOT NULL")
+_TEXT = text("body_text IS NOT NULL")
 _OF_EVENTS = text("event_id IS NOT NULL")
 _OF_TENANTS = text("event_id IS NULL")
 
@@ -57,7 +58,16 @@ class Mail(Numbered, Named, MaybeTenantOwned, Stamped, Base):
         Index(None, "tenant_id", "related_type", "related_id"),
         Index(None, "tenant_id", "to_norm", "id"),
         Index(None, "provider_id", sqlite_where=_KNOWN, postgresql_where=_KNOWN),
-    )
+        Index(
+            "ix_mails_created_at_text", "created_at",
+            sqlite_where=_TEXT, postgresql_where=_TEXT,
+        ),
+        Index(
+            "ix_mails_created_at_secret", "created_at",
+            sqlite_where=text("body_text IS NOT NULL AND sensitive = 1"),
+            postgresql_where=text("body_text IS NOT NULL AND sensitive"),
+        ),
+    )  # fmt: skip
 
     user_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     kind: Mapped[str] = mapped_column(String(64))

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Select, Update, event
+from sqlalchemy.orm import Session
 
 from meet2be.cancellations import statements as cancelling
 from meet2be.db import Database
 from meet2be.mailings import statements as mailing
+from meet2be.mailings.housekeeping import erase_old_texts, erase_secrets
 from meet2be.payments import statements as paying
 from meet2be.payments.inbox import refund_of
 from meet2be.payments.provider import ProviderEvent, ProviderRefund
@@ -58,6 +60,19 @@ def test_a_message_of_the_provider_finds_its_refund_by_the_provider_s_id(
     with sqlite_database.system_session("tests: plans") as session:
         plans = plans_of(session.connection(), lambda: refund_of(session, "stripe", message))
     assert plans
+    assert not [plan for plan in plans if goes_through_all(plan)]
+
+
+@pytest.mark.parametrize(
+    ("erase", "index"),
+    [(erase_old_texts, "ix_mails_created_at_text"), (erase_secrets, "ix_mails_created_at_secret")],
+)
+def test_texts_that_are_to_be_erased_are_found_by_their_age(
+    sqlite_database: Database, erase: Callable[[Session, datetime], int], index: str
+) -> None:
+    with sqlite_database.system_session("tests: plans") as session:
+        plans = plans_of(session.connection(), lambda: erase(session, NOW))
+    assert any(f"{index} (created_at<?)" in plan for plan in plans), plans
     assert not [plan for plan in plans if goes_through_all(plan)]
 
 
