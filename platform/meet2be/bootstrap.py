@@ -74,7 +74,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     carrier = "smtp" if settings.mail.ses is None else "ses"
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled}, carrier)
     store = make_store(settings)
-    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate, store)
+    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate)
     desk = Desk(
         database,
         payments,

@@ -26,11 +26,10 @@ from meet2be.integrations.mail import (
     MailTransport,
     TransportBroken,
 )
-from meet2be.integrations.storage import Store, StoreFailed
 from meet2be.mailings import statements as sql
-from meet2be.mailings.attachments import AttachmentUnfit, read_files
+from meet2be.mailings.attachments import Attachment
 from meet2be.mailings.limits import SendingLimits
-from meet2be.mailings.message import File, Letter, seal
+from meet2be.mailings.message import Letter, seal
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder, goes_far
 from meet2be.mailings.services import AT_MOST_ONCE, note_posted
@@ -57,10 +56,7 @@ class MailDelivery:
         recorder: OutcomeRecorder,
         clock: Clock,
         tenant_id: int | None,
-        store: Store | None = None,
     ) -> None:
-        """Deliver with files out of ``store``, where mails have any."""
-        self.store = store
         self.database = database
         self.transport = transport
         self.recorder = recorder
@@ -173,21 +169,7 @@ class _Delivering:
             elif row.status == "sending":
                 self._judge_standing_claim(row)
             elif row.status == "queued":
-                sealed = self._sealed(row)
-                if sealed is not None:
-                    yield sealed
-
-    def _sealed(self, row: Row[Any]) -> _Sealed | None:
-        """Return the finished mail; None when its files cannot be had (now)."""
-        try:
-            files = read_files(row.attachments, self.delivery.store) if row.attachments else ()
-        except AttachmentUnfit as error:
-            self._unsettled.append((row, Outcome("failed", str(error))))
-            return None
-        except StoreFailed as error:
-            self._put_off(row, DeliveryDeferred(row.to_addr, 0, f"the store: {error.detail}"))
-            return None
-        return _Sealed(row, seal(_letter(row, self.delivery.clock.now(), files)))
+                yield _Sealed(row, seal(_letter(row, self.delivery.clock.now())))
 
     def settle(self) -> None:
         """Record the answers that are still unrecorded, in a commit of their own."""
@@ -285,10 +267,8 @@ class MailDeliveries:
         recorder: OutcomeRecorder,
         clock: Clock,
         rate: int = 0,
-        store: Store | None = None,
     ) -> None:
         """Let ``rate`` mails leave in a second, all workers together; 0 is no limit."""
-        self.store = store
         self.database = database
         self.transport = transport
         self.recorder = recorder
@@ -297,9 +277,7 @@ class MailDeliveries:
 
     def of_tenant(self, tenant_id: int | None) -> MailDelivery:
         """Return the delivery in the scope of one tenant; None is the platform's own mail."""
-        return MailDelivery(
-            self.database, self.transport, self.recorder, self.clock, tenant_id, self.store
-        )
+        return MailDelivery(self.database, self.transport, self.recorder, self.clock, tenant_id)
 
 
 def expire_lost_claims(
@@ -327,7 +305,7 @@ def _of_lost_claim(mail: Any) -> Outcome:
     return Outcome("queued", LOST_CLAIM, logged="deferred")
 
 
-def _letter(row: Row[Any], now: datetime, files: Sequence[File]) -> Letter:
+def _letter(row: Row[Any], now: datetime) -> Letter:
     return Letter(
         message_id=row.message_id or f"<{row.uid}@localhost>",
         from_addr=row.from_addr or "",
@@ -338,5 +316,5 @@ def _letter(row: Row[Any], now: datetime, files: Sequence[File]) -> Letter:
         sent_at=now,
         reply_to=row.reply_to,
         headers={KIND_HEADER: row.kind, **BY_ITSELF, **(row.headers or {})},
-        files=files,
+        files=[Attachment(**each).file() for each in row.attachments or ()],
     )
