@@ -23,11 +23,15 @@ from onqueue import Job, QueueManager, dispatch_many
 from onqueue.bus import Chain, PendingBatch
 from onqueue.contracts import Clock
 from onqueue.failed.database import DatabaseFailedJobs
+from onqueue.job_context import running
 from onqueue.outbox.store import SqlOutbox
 from onqueue.outbox.transactions import SqlAlchemyTransactions
 
 TENANT = "tenant"
+WEBHOOKS_BEFORE = "webhooks"
+"""In a job's context: how many webhooks have caused it, one upon the other; left out for none."""
 _acting_for: ContextVar[int | None] = ContextVar("meet2be_acting_for", default=None)
+_webhooks: ContextVar[int] = ContextVar("meet2be_webhooks_before", default=0)
 _transactions = SqlAlchemyTransactions()
 
 # `lease` bounds how long the work of a worker that was killed waits for another one.
@@ -104,6 +108,23 @@ def acting_for(tenant_id: int | None) -> Iterator[None]:
         _acting_for.reset(token)
 
 
+@contextmanager
+def after_webhooks(number: int) -> Iterator[None]:
+    """Let what is announced or dispatched inside the block know how many webhooks caused it."""
+    token = _webhooks.set(max(0, number))
+    try:
+        yield
+    finally:
+        _webhooks.reset(token)
+
+
+def webhooks_before() -> int:
+    """Return how many webhooks stand behind what is done now, here or in the running job."""
+    run = running.get()
+    known = 0 if run is None else int(run.context.get(WEBHOOKS_BEFORE, 0))
+    return max(_webhooks.get(), known)
+
+
 def _dispatch(session: Session, jobs: Sequence[Job], tenant_id: int | None) -> None:
     if not jobs:
         return
@@ -122,8 +143,9 @@ def _dispatch_chains(session: Session, chains: Sequence[Chain], tenant_id: int |
 
 
 def _context() -> dict[str, str]:
-    tenant_id = _acting_for.get()
-    return {} if tenant_id is None else {TENANT: str(tenant_id)}
+    tenant_id, webhooks = _acting_for.get(), webhooks_before()
+    context = {} if tenant_id is None else {TENANT: str(tenant_id)}
+    return {**context, WEBHOOKS_BEFORE: str(webhooks)} if webhooks else context
 
 
 Triggers = Mapping[type, Callable[[Any], Sequence[Job | Chain]]]

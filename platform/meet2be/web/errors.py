@@ -10,7 +10,7 @@ from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from meet2be.db.errors import DatabaseError
-from meet2be.language import N_, _
+from meet2be.language import N_, Message, _
 from meet2be.web.api.problems import Problem, answer_problem, is_for_programs, problem_of
 from onqueue.errors import BrokerUnavailable
 
@@ -58,6 +58,8 @@ def _form_too_old(_error: CSRFError) -> ResponseReturnValue:
 
 
 def _foreign_host(_error: SecurityError) -> ResponseReturnValue:
+    if is_for_programs():
+        return answer_problem(Problem("bad_request", Message(N_("This host name is not ours."))))
     # The page cannot be drawn: its links would be made for the host that was refused.
     return Response("This address is not ours.\n", 400, mimetype="text/plain")
 

@@ -12,7 +12,6 @@ import logging
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -24,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from meet2be import db, facts
 from meet2be.db.columns import new_uid
+from meet2be.queueing import after_webhooks, webhooks_before
 from meet2be.webhooks.bodies import canonical
 from meet2be.webhooks.catalogue import TYPES
 from meet2be.webhooks.errors import (
@@ -44,7 +44,6 @@ logger: Final = logging.getLogger(__name__)
 _LISTENING: Final = "meet2be_webhooks_listening"
 _NUL: Final = re.compile(rb"(?<!\\)((?:\\\\)*)\\u0000")
 """NUL as JSON writes it, behind any number of written backslashes."""
-_depth: ContextVar[int] = ContextVar("meet2be_webhook_depth", default=0)
 
 _ENDPOINTS = cast("Table", WebhookEndpoint.__table__)
 _EVENTS = cast("Table", WebhookEvent.__table__)
@@ -96,7 +95,7 @@ def publish_many(
         first = next(iter(announcements), None)
         raise ForeignAnnouncementError("nothing" if first is None else first.type)
     types = _wanted_types(session, tenant)
-    depth = _depth.get()
+    depth = webhooks_before()
     if not types or depth > DEEPEST:
         return 0
     written = 0
@@ -126,11 +125,8 @@ def caused_by_webhook(depth: int) -> Iterator[None]:
     """
     if depth >= DEEPEST:
         logger.warning("a chain of webhooks was ended", extra={"webhook_depth": depth})
-    token = _depth.set(max(0, depth))
-    try:
+    with after_webhooks(depth):
         yield
-    finally:
-        _depth.reset(token)
 
 
 def _is_wanted(name: str, types: frozenset[str]) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from flask import Blueprint, Flask, Response, json, render_template, request
+from werkzeug.exceptions import RequestURITooLarge
 
 from meet2be.bootstrap import Services
 from meet2be.db.columns import new_uid
@@ -20,6 +21,8 @@ from meet2be.web.api.serving import add_rate_headers, view_of
 from meet2be.web.security import public
 
 ROOT: Final = "/api/v1"
+LONGEST_ADDRESS: Final = 8_000
+"""Characters of path and query; web servers before us let a little more through."""
 AREAS: Final = (
     "account", "events", "attendees", "cancellations", "refunds", "mails", "notifications",
     "exports", "export_plans", "imports", "webhooks", "orders", "figures", "members", "settings",
@@ -79,6 +82,8 @@ def install(app: Flask, services: Services, cursor_key: str) -> None:
 def _name_request() -> None:
     if is_for_programs():
         request.environ["meet2be.request_id"] = new_uid()
+        if len(request.full_path) > LONGEST_ADDRESS:
+            raise RequestURITooLarge
 
 
 def _after(response: Response) -> Response:

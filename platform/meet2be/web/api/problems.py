@@ -64,6 +64,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "conflict": Kind(409, N_("This cannot be done as things stand")),
     "key_in_use": Kind(409, N_("A request with this key is being worked on")),
     "too_large": Kind(413, N_("The request is too large")),
+    "uri_too_long": Kind(414, N_("The address is too long")),
     "unsupported_media_type": Kind(415, N_("The content type is not one that is read here")),
     "invalid": Kind(422, N_("Something in the request is not valid")),
     "key_reused": Kind(422, N_("The key was used for another request")),
@@ -73,7 +74,7 @@ KINDS: Final[Mapping[str, Kind]] = {
 }
 _BY_STATUS: Final = {
     400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found",
-    405: "method_not_allowed", 409: "conflict", 413: "too_large", 414: "bad_request",
+    405: "method_not_allowed", 409: "conflict", 413: "too_large", 414: "uri_too_long",
     415: "unsupported_media_type", 422: "invalid", 429: "too_many_requests", 503: "unavailable",
 }  # fmt: skip
 _DETAILS: Final = {
@@ -81,7 +82,9 @@ _DETAILS: Final = {
     "not_found": N_("The address does not exist, or what it names is not your organisation's."),
     "method_not_allowed": N_("The header Allow says which methods this address takes."),
     "too_large": N_("Send less at once."),
+    "uri_too_long": N_("Path and query together may have at most 8,000 characters."),
     "unsupported_media_type": N_("The API's description says which content types are read here."),
+    "invalid": N_("What is wrong at which place stands in 'errors'."),
     "internal": N_("It has been written down under this request's id. Nothing was half done."),
     "unavailable": N_("Send the request again in a minute. Nothing was lost."),
     "bad_cursor": N_("Begin the list anew, with the same filters for all its pages."),
@@ -102,7 +105,7 @@ class Problem(Exception):
 
 def is_for_programs() -> bool:
     """Tell whether the present request is for the API, whose errors are no pages."""
-    return request.path.startswith(ROOT)
+    return request.path.startswith(ROOT) or request.path == ROOT.rstrip("/")
 
 
 def answer_problem(problem: Problem) -> Response:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
 from flask import request
 from pydantic import BaseModel, ValidationError
+from werkzeug.exceptions import RequestEntityTooLarge
 
 from meet2be.imports.limits import LARGEST_UPLOAD
-from meet2be.language import N_, Message
+from meet2be.language import N_, Message, said
 from meet2be.web.api.files import UploadedFile
 from meet2be.web.api.operations import Operation
 from meet2be.web.api.problems import FieldProblem, Problem
+from meet2be.web.api.wording import broken_json, told
 
 M = TypeVar("M", bound=BaseModel)
 LARGEST_BODY: Final = 256 * 1024
@@ -27,9 +31,9 @@ def read_query(model: type[M]) -> M:
     problems = []
     for name, values in request.args.lists():
         if len(values) > 1:
-            problems.append(FieldProblem(where=f"query/{name[:60]}", detail="given twice"))
+            problems.append(_of_query(name, N_("This is given twice. Give it once.")))
         if "\0" in values[0]:
-            problems.append(FieldProblem(where=f"query/{name[:60]}", detail="holds U+0000"))
+            problems.append(_of_query(name, N_("This holds U+0000. Take it out.")))
         given[name] = values[0]
     if problems:
         raise Problem("invalid", errors=problems)
@@ -39,42 +43,61 @@ def read_query(model: type[M]) -> M:
         raise Problem("invalid", errors=_told(error, "query/")) from error
 
 
+def _of_query(name: str, sentence: str) -> FieldProblem:
+    return FieldProblem(where=f"query/{name[:60]}", detail=said(Message(sentence)))
+
+
 def read_body(model: type[M]) -> tuple[M, str]:
     """Return the body and its hash; raises ``Problem`` 400, 413, 415 or 422."""
-    request.max_content_length = LARGEST_BODY
-    raw = request.get_data()
+    with _at_most(LARGEST_BODY):
+        raw = request.get_data()
     digest = hashlib.sha256(raw).hexdigest()
     if not raw and not any(field.is_required() for field in model.model_fields.values()):
         return model(), digest
     if request.mimetype != "application/json":
-        raise Problem("unsupported_media_type")
+        raise _not_read("application/json")
     try:
         return model.model_validate_json(raw), digest
     except ValidationError as error:
-        if any(each["type"] == "json_invalid" for each in error.errors(include_input=False)):
-            raise Problem("bad_request", Message(N_("The body is no JSON."))) from error
+        if (why := broken_json(error)) is not None:
+            raise Problem("bad_request", why) from error
         raise Problem("invalid", errors=_told(error, "/")) from error
 
 
 def read_file(operation: Operation) -> tuple[UploadedFile, str]:
     """Return the body as a file and its hash; raises ``Problem`` 413 or 415."""
     if request.mimetype not in operation.file_types:
-        raise Problem("unsupported_media_type")
-    request.max_content_length = LARGEST_UPLOAD
+        raise _not_read(*operation.file_types)
     kept = tempfile.SpooledTemporaryFile(max_size=_IN_MEMORY)  # noqa: SIM115 - closed by its reader
     digest, size = hashlib.sha256(), 0
-    while piece := request.stream.read(_PIECE):
-        kept.write(piece)
-        digest.update(piece)
-        size += len(piece)
+    with _at_most(LARGEST_UPLOAD):
+        while piece := request.stream.read(_PIECE):
+            kept.write(piece)
+            digest.update(piece)
+            size += len(piece)
     kept.seek(0)
     return UploadedFile(cast("BinaryIO", kept), size), digest.hexdigest()
 
 
 def _told(error: ValidationError, root: str) -> list[FieldProblem]:
-    return [
-        FieldProblem(
-            where=root + "/".join(str(part)[:60] for part in each["loc"]), detail=each["msg"][:200]
-        )
-        for each in error.errors(include_url=False, include_input=False, include_context=False)[:50]
-    ]
+    return [FieldProblem(where=root + place, detail=detail) for place, detail in told(error)]
+
+
+def _not_read(*known: str) -> Problem:
+    """Return the refusal of a content type."""
+    if not request.mimetype:
+        return Problem("unsupported_media_type")
+    given = {"given": request.mimetype[:80], "known": ", ".join(known)}
+    sentence = Message(N_("The content type '%(given)s' is not read here. Send %(known)s."), given)
+    return Problem("unsupported_media_type", sentence)
+
+
+@contextmanager
+def _at_most(size: int) -> Iterator[None]:
+    """Let the body be that large; raises ``Problem`` 413 for more."""
+    request.max_content_length = size
+    try:
+        yield
+    except RequestEntityTooLarge as error:
+        most = Message(N_("The body may have at most %(most)s bytes. Send less."), {"most": size})
+        raise Problem("too_large", most) from error

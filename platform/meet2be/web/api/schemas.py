@@ -13,27 +13,37 @@ from pydantic import (
     Field,
 )
 
+from meet2be.language import N_, Message
 from meet2be.objects.base import Told
+from meet2be.plain_text import unfit
+from meet2be.web.api.wording import Unfit
 
 T = TypeVar("T")
 _YEARS = (1000, 9998)
 
 
-def _without_nul(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain the character U+0000")
+def _showable(text: str) -> str:
+    sign = unfit(text)
+    if sign is not None:
+        raise Unfit(
+            Message(
+                N_("This holds the character %(sign)s, which shows nothing, or lets others show"
+                   " falsely. Take it out."), {"sign": sign},
+            )
+        )  # fmt: skip
     return text
 
 
 def _in_utc(moment: datetime) -> datetime:
     # A margin on both ends, so that it is a moment on the clocks of every time zone.
     if not _YEARS[0] <= moment.year <= _YEARS[1]:
-        raise ValueError(f"must lie in the years {_YEARS[0]} to {_YEARS[1]}")
+        years = {"first": _YEARS[0], "last": _YEARS[1]}
+        raise Unfit(Message(N_("This must lie in the years %(first)s to %(last)s."), years))
     return moment.astimezone(UTC)
 
 
-# PostgreSQL keeps no U+0000, so none is let in.
-Text = Annotated[str, AfterValidator(_without_nul)]
+# PostgreSQL keeps no U+0000, and what nobody sees deceives people; see `plain_text`.
+Text = Annotated[str, AfterValidator(_showable)]
 Since = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 MinorSums = Annotated[
     dict[str, int], Field(description="Minor units (cents) by currency.", examples=[{"EUR": 11900}])

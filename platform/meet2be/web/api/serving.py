@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from meet2be.api_tokens import remembering
 from meet2be.api_tokens.models import LONGEST_KEY
 from meet2be.api_tokens.remembering import Answer, Asked, Claim
-from meet2be.language import N_, Message
+from meet2be.language import N_, Message, said
 from meet2be.objects.base import UID_PATTERN
 from meet2be.web.api.authentication import authenticate
 from meet2be.web.api.calls import Call
@@ -26,6 +26,8 @@ from meet2be.web.api.problems import FieldProblem, Problem, answer_problem
 from meet2be.web.api.reading import read_body, read_file, read_query
 from meet2be.web.api.refusals import problem_from
 from meet2be.webhooks.errors import SealedWithLostKeyError
+from meet2be.webhooks.headers import DEPTH_HEADER
+from meet2be.webhooks.publishing import caused_by_webhook
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +40,8 @@ def view_of(operation: Operation) -> Callable[..., Response]:
 
     def view(**path: str) -> Response:
         try:
-            response = _served(operation, path)
+            with caused_by_webhook(_webhooks_before()):
+                response = _served(operation, path)
         except Exception as error:
             problem = problem_from(error)
             if problem is None:
@@ -53,6 +56,12 @@ def view_of(operation: Operation) -> Callable[..., Response]:
     view.__doc__ = operation.summary
     view.permission = "token"  # type: ignore[attr-defined]
     return view
+
+
+def _webhooks_before() -> int:
+    """Return how many webhooks this request says it answers, one upon the other."""
+    text = request.headers.get(DEPTH_HEADER, "").strip()
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
 
 
 def _served(operation: Operation, path: dict[str, str]) -> Response:
@@ -145,8 +154,8 @@ def _file(given: Download) -> Response:
 def _key() -> str:
     key = request.headers[KEY].strip()
     if not key or len(key) > LONGEST_KEY or not key.isascii() or not key.isprintable():
-        detail = f"1 to {LONGEST_KEY} visible ASCII characters"
-        raise Problem("invalid", errors=[FieldProblem(where=f"header/{KEY}", detail=detail)])
+        why = Message(N_("Give 1 to %(most)s visible ASCII characters."), {"most": LONGEST_KEY})
+        raise Problem("invalid", errors=[FieldProblem(where=f"header/{KEY}", detail=said(why))])
     return key
 
 

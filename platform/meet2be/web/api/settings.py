@@ -12,7 +12,9 @@ from meet2be.checkout import delivery
 from meet2be.checkout.desk import MOST_TICKETS
 from meet2be.objects.base import Told, Uid
 from meet2be.organisations import details
+from meet2be.programme import testing
 from meet2be.tenancy.models import Tenant
+from meet2be.tenancy.services import in_test_mode
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.schemas import Given, Text
@@ -40,6 +42,18 @@ class SettingsChange(Given):
     currency: Annotated[Text, Field(max_length=3)] = ""
     confirm_limit_minor: int = Field(0, ge=0, le=10**15)
     reply_to: Annotated[Text, Field(max_length=320)] | None = None
+
+
+class TestModeTold(Told):
+    """Whether all that the organisation begins is a test."""
+
+    on: bool
+
+
+class TestModeWish(Given):
+    """Whether it shall be."""
+
+    on: bool
 
 
 class AddressTold(Told):
@@ -118,6 +132,19 @@ def change_settings(call: Call, body: SettingsChange) -> SettingsTold:
     details.change(call.writing, replace(details.profile_of(tenant), **named), call.actor)
     call.writing.flush()
     return SettingsTold.model_validate(tenant)
+
+
+@operation("GET", "/settings/test-mode", "settings:read")
+def get_test_mode(call: Call) -> TestModeTold:
+    """Tell whether all that the organisation begins is a test."""
+    return TestModeTold(on=in_test_mode(call.reading.scalars(select(Tenant)).one()))
+
+
+@operation("PUT", "/settings/test-mode", "settings:write")
+def switch_test_mode(call: Call, body: TestModeWish) -> TestModeTold:
+    """Begin or end the test mode; an event that is real and not over is in its way."""
+    testing.switch_test_mode(call.writing, call.actor, on=body.on)
+    return TestModeTold(on=body.on)
 
 
 @operation("GET", "/settings/warehouse", "settings:read")
