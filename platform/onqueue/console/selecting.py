@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from onqueue.failed.terms import wanted_words
 from onqueue.stores import FailedFilter
 
 if TYPE_CHECKING:
@@ -34,7 +35,9 @@ _OPTIONS = (
     click.option("--tenant", default="", help="Only jobs of this tenant."),
     click.option("--tag", default="", help="Only jobs with this tag."),
     click.option("--group", default="", metavar="FINGERPRINT", help="Only this group of errors."),
-    click.option("--error", default="", metavar="TEXT", help="Only errors that contain the text."),
+    click.option(
+        "--error", default="", metavar="WORDS", help="Only errors with these words or beginnings."
+    ),
     click.option(
         "--since", default="", metavar="WHEN", help="Failed then or later: 2h, 7d, a date."
     ),
@@ -52,10 +55,13 @@ def selection(function: Function) -> Function:
 def filter_of(clock: Clock, store: FailedJobs, **given: str) -> FailedFilter:
     """Return what the options of `selection` say.
 
-    Raises `click.BadParameter` for a time that is none, `click.ClickException` for a group that
-    is not there or that could be several.
+    Raises `click.BadParameter` for a time that is none and for an error without a word,
+    `click.ClickException` for a group that is not there or that could be several.
     """
     since, until = given.pop("since"), given.pop("until")
+    if given["error"] and not wanted_words(given["error"]):
+        text = f"{given['error']!r} has no word: errors are found by letters and digits"
+        raise click.BadParameter(text, param_hint="--error")
     wanted = FailedFilter(
         **given,
         since=_moment(clock, "--since", since),

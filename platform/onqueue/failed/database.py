@@ -29,26 +29,35 @@ from sqlalchemy.exc import IntegrityError
 
 from onqueue.clock import SystemClock
 from onqueue.errors import EditConflict, RetryRefused
+from onqueue.failed import searching
 from onqueue.failed.describing import storable
 from onqueue.failed.fingerprint import fingerprint
-from onqueue.failed.tables import failed_job_attempts, failed_job_edits, failed_jobs
+from onqueue.failed.tables import (
+    SLICE,
+    failed_job_attempts,
+    failed_job_edits,
+    failed_job_terms,
+    failed_jobs,
+    write_terms,
+)
+from onqueue.failed.terms import terms_of
 from onqueue.stores import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadEdit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Engine, Row
+    from sqlalchemy import Connection, Engine, Row
 
     from onqueue.contracts import Clock, JobId
     from onqueue.stores import FailedFilter
 
 _row = failed_jobs.c
 _log = failed_job_attempts.c
+_term = failed_job_terms.c
 _edit = failed_job_edits.c
 _TRIES = 5
 _ERROR_TYPE_LENGTH = 255
 _LONGEST = 64 * 1024
-_FINGERPRINT_LENGTH = 32
 
 
 class DatabaseFailedJobs:
@@ -79,36 +88,27 @@ class DatabaseFailedJobs:
         self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50, after: JobId | None = None
     ) -> list[FailedJob]:
         """Return the newest first; `after` is the id of the last one seen (unknown: nothing)."""
-        statement = (
-            select(failed_jobs)
-            .where(*_conditions(wanted))
-            .order_by(_row.failed_at.desc(), _row.id.desc())
-            .limit(limit)
-        )
         with self._engine.connect() as connection:
+            place = None
             if after is not None:
                 last = connection.scalar(select(_row.failed_at).where(_row.id == after))
                 if last is None:
                     return []
-                earlier = and_(_row.failed_at == last, _row.id < after)
-                statement = statement.where(or_(_row.failed_at < last, earlier))
-            return [_failed_job(row) for row in connection.execute(statement)]
+                place = (last, after)
+            return [_failed_job(row) for row in searching.page(connection, wanted, limit, place)]
 
     def count(self, wanted: FailedFilter = ALL_FAILED) -> int:
         """Return how many there are."""
-        statement = select(func.count()).select_from(failed_jobs).where(*_conditions(wanted))
         with self._engine.connect() as connection:
-            return connection.scalar(statement) or 0
+            return searching.count(connection, wanted)
 
     def groups(self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50) -> list[FailedGroup]:
         """Return them by their error's fingerprint, the largest group first."""
-        conditions = list(_conditions(wanted))
+        conditions = searching.conditions_of(wanted)
         size, last_at = func.count(), func.max(_row.failed_at)
-        # Whatever looks at texts reads all rows: in their own order, not that of an index.
-        reads_all = bool(wanted.error or wanted.tag)
-        by = (
-            func.coalesce(_row.fingerprint, literal_column("''")) if reads_all else _row.fingerprint
-        )
+        # What is looked for among terms is read by its ids, not in the order of an index.
+        by_id = bool(wanted.error or wanted.tag)
+        by = func.coalesce(_row.fingerprint, literal_column("''")) if by_id else _row.fingerprint
         statement = (
             select(by, size, func.min(_row.failed_at), last_at)
             .where(*conditions)
@@ -122,8 +122,8 @@ class DatabaseFailedJobs:
             newest = [
                 connection.execute(
                     select(failed_jobs)
-                    .where(_row.fingerprint == group[0], *conditions)
-                    .order_by(_row.failed_at.desc(), _row.id.desc())
+                    .where(_row.fingerprint == group[0], _row.failed_at == group[3], *conditions)
+                    .order_by(_row.id.desc())
                     .limit(1)
                 ).first()
                 for group in found
@@ -169,6 +169,7 @@ class DatabaseFailedJobs:
         """Delete one with its log; False when it was not there."""
         with self._engine.begin() as connection:
             gone = connection.execute(delete(failed_jobs).where(_row.id == job_id)).rowcount
+            _drop_terms(connection, [job_id])
             connection.execute(delete(failed_job_attempts).where(_log.job_id == job_id))
             connection.execute(delete(failed_job_edits).where(_edit.job_id == job_id))
         return gone > 0
@@ -178,18 +179,43 @@ class DatabaseFailedJobs:
 
         What is being retried just now is left to its retry when an age is given.
         """
-        jobs, entries = delete(failed_jobs), delete(failed_job_attempts)
-        edits = delete(failed_job_edits)
-        if older_than is not None:
-            limit = self._clock.now() - timedelta(seconds=older_than)
-            jobs = jobs.where(_row.failed_at < limit, _row.state == "failed")
-            kept = select(_row.id)
-            entries = entries.where(_log.failed_at < limit, _log.job_id.not_in(kept))
-            edits = edits.where(_edit.edited_at < limit, _edit.job_id.not_in(kept))
+        if older_than is None:
+            return self._flush_all()
+        limit = self._clock.now() - timedelta(seconds=older_than)
+        gone = flushed = self._flush_some(limit)
+        while flushed:
+            flushed = self._flush_some(limit)
+            gone += flushed
+        kept = select(_row.id)
         with self._engine.begin() as connection:
+            connection.execute(
+                delete(failed_job_attempts).where(_log.failed_at < limit, _log.job_id.not_in(kept))
+            )
+            connection.execute(
+                delete(failed_job_edits).where(_edit.edited_at < limit, _edit.job_id.not_in(kept))
+            )
+        return gone
+
+    def _flush_all(self) -> int:
+        with self._engine.begin() as connection:
+            gone = connection.execute(delete(failed_jobs)).rowcount
+            for table in (failed_job_terms, failed_job_attempts, failed_job_edits):
+                connection.execute(delete(table))
+        return gone
+
+    def _flush_some(self, limit: datetime) -> int:
+        """Delete a slice of the old ones: others need not wait until all are gone."""
+        is_old = and_(_row.failed_at < limit, _row.state == "failed")
+        with self._engine.connect() as connection:
+            some = select(_row.id).where(is_old).order_by(_row.failed_at).limit(SLICE)
+            ids = connection.scalars(some).all()
+        if not ids:
+            return 0
+        with self._engine.begin() as connection:
+            # One that failed anew since then, or is being retried, is not old any more.
+            jobs = delete(failed_jobs).where(_row.id.in_(ids), is_old)
             gone = connection.execute(jobs).rowcount
-            connection.execute(entries)
-            connection.execute(edits)
+            _drop_terms(connection, ids)
         return gone
 
     def retry(
@@ -253,35 +279,8 @@ class DatabaseFailedJobs:
     def _end_retry(self, job_id: JobId, token: str) -> None:
         statement = delete(failed_jobs).where(_row.id == job_id, _row.retry_token == token)
         with self._engine.begin() as connection:
-            connection.execute(statement)
-
-
-def _conditions(wanted: FailedFilter) -> Iterator[ColumnElement[bool]]:
-    for column, value in (
-        (_row.connection, wanted.connection),
-        (_row.queue, wanted.queue),
-        (_row.job, wanted.job),
-        (_row.tenant, wanted.tenant),
-    ):
-        if value:
-            yield column == value
-    if wanted.tag:
-        # Unlike LIKE this knows capital letters in every database.
-        yield func.replace(_row.tags, _tag(wanted.tag), "") != _row.tags
-    if len(wanted.group) == _FINGERPRINT_LENGTH:
-        yield _row.fingerprint == wanted.group
-    elif wanted.group:
-        yield _row.fingerprint.startswith(wanted.group, autoescape=True)
-    if wanted.error:
-        part = wanted.error
-        yield or_(
-            _row.error_type.icontains(part, autoescape=True),
-            _row.error.icontains(part, autoescape=True),
-        )
-    if wanted.since is not None:
-        yield _row.failed_at >= wanted.since
-    if wanted.until is not None:
-        yield _row.failed_at <= wanted.until
+            if connection.execute(statement).rowcount:
+                _drop_terms(connection, [job_id])
 
 
 def _record(connection: Connection, failed: FailedJob) -> None:
@@ -310,8 +309,21 @@ def _record(connection: Connection, failed: FailedJob) -> None:
     if known is None:
         values = {"id": failed.id, "failure": newest, **job, **error}
         connection.execute(insert(failed_jobs).values(values))
+    else:
+        connection.execute(delete(failed_job_terms).where(_term.job_id == failed.id))
+    terms = terms_of(error["error_type"], error["error"], failed.tags)
+    entry = {"job_id": failed.id, "failed_at": failed.failed_at}
+    write_terms(connection, [{**entry, "term": term} for term in terms])
     connection.execute(
         insert(failed_job_attempts).values(job_id=failed.id, failure=newest, **error)
+    )
+
+
+def _drop_terms(connection: Connection, ids: Sequence[JobId]) -> None:
+    """Delete the terms of jobs that are gone, but of none that was recorded anew meanwhile."""
+    kept = select(_row.id).where(_row.id.in_(ids))
+    connection.execute(
+        delete(failed_job_terms).where(_term.job_id.in_(ids), _term.job_id.not_in(kept))
     )
 
 

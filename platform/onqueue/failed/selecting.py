@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from onqueue.failed.terms import tells
 from onqueue.stores import FailedGroup
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def fits(failed: FailedJob, wanted: FailedFilter) -> bool:
         all(not want or want == value for want, value in texts)
         and (not wanted.tag or wanted.tag in failed.tags)
         and failed.fingerprint.startswith(wanted.group)
-        and _tells(failed, wanted.error)
+        and (not wanted.error or tells(failed.error_type, failed.error, wanted.error))
         and (wanted.since is None or failed.failed_at >= wanted.since)
         and (wanted.until is None or failed.failed_at <= wanted.until)
     )
@@ -56,8 +57,3 @@ def _group(members: list[FailedJob]) -> FailedGroup:
         last_at=newest.failed_at,
         newest=newest.id,
     )
-
-
-def _tells(failed: FailedJob, part: str) -> bool:
-    wanted = part.lower()
-    return wanted in failed.error_type.lower() or wanted in failed.error.lower()

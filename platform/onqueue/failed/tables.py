@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
     BigInteger,
@@ -17,10 +18,20 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    insert,
+    inspect,
+    select,
 )
 
+from onqueue.failed.terms import LONGEST_TERM, terms_of
+
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Engine
+
+SLICE = 1_000
+"""Failed jobs that are dealt with in one step where it is about very many."""
 
 metadata = MetaData()
 
@@ -48,11 +59,28 @@ failed_jobs = Table(
     Column("tags", Text),
     CheckConstraint("state in ('failed', 'retrying')", name="ck_failed_jobs_state"),
     Index("ix_failed_jobs_failed_at", "failed_at", "id"),
+    Index("ix_failed_jobs_connection", "connection", "failed_at"),
     Index("ix_failed_jobs_queue", "queue", "failed_at"),
     Index("ix_failed_jobs_job", "job", "failed_at"),
     Index("ix_failed_jobs_tenant", "tenant", "failed_at"),
     # Counts the groups and finds the newest of each without a look at the rows.
     Index("ix_failed_jobs_fingerprint", "fingerprint", "failed_at", "id"),
+)
+
+# What failed jobs are found by (`failed.terms`): each term with its jobs in the order of the list.
+failed_job_terms = Table(
+    "failed_job_terms",
+    metadata,
+    Column("job_id", String(32), primary_key=True),
+    # In the order of its letters' numbers everywhere, so that a beginning is one stretch.
+    Column(
+        "term",
+        String(LONGEST_TERM).with_variant(String(LONGEST_TERM, collation="C"), "postgresql"),
+        primary_key=True,
+    ),
+    Column("failed_at", DateTime(timezone=True), nullable=False),
+    Index("ix_failed_job_terms_term", "term", "failed_at", "job_id"),
+    sqlite_with_rowid=False,
 )
 
 failed_job_attempts = Table(
@@ -89,5 +117,40 @@ failed_job_edits = Table(
 
 
 def create_all(engine: Engine) -> None:
-    """Create the tables where they are missing: for users without migrations of their own."""
+    """Create the tables where they are missing: for users without migrations of their own.
+
+    What an earlier release made is kept, and the failed jobs that are there can be searched.
+    """
+    has_terms = inspect(engine).has_table(failed_job_terms.name)
     metadata.create_all(engine)
+    if has_terms:
+        return
+    for index in failed_jobs.indexes:
+        index.create(engine, checkfirst=True)
+    with engine.begin() as connection:
+        fill_terms(connection)
+
+
+def fill_terms(connection: Connection) -> None:
+    """Write the terms of all failed jobs that are there, slice by slice, into the empty table."""
+    job = failed_jobs.c
+    columns = (job.id, job.error_type, job.error, job.tags, job.failed_at)
+    last = ""
+    while rows := connection.execute(
+        select(*columns).where(job.id > last).order_by(job.id).limit(SLICE)
+    ).all():
+        write_terms(
+            connection,
+            [
+                {"job_id": row.id, "term": term, "failed_at": row.failed_at}
+                for row in rows
+                for term in terms_of(row.error_type, row.error, json.loads(row.tags or "[]"))
+            ],
+        )
+        last = rows[-1].id
+
+
+def write_terms(connection: Connection, entries: Sequence[dict[str, Any]]) -> None:
+    """Insert so many entries; none is no statement."""
+    if entries:
+        connection.execute(insert(failed_job_terms), entries)

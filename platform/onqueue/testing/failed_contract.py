@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import pytest
@@ -137,7 +138,13 @@ class FailedContract:
             (FailedFilter(tag="Vip"), []),
             (FailedFilter(error="KEYERR"), [4]),
             (FailedFilter(error="mail 1"), [1]),
+            (FailedFilter(error="2 mai ValueErr"), [2]),
+            (FailedFilter(error="error"), [1, 2, 3, 4]),
+            (FailedFilter(error="eyerr"), []),
             (FailedFilter(error="100%"), []),
+            (FailedFilter(error="%_*"), []),
+            (FailedFilter(error="mail", queue="mails"), [2]),
+            (FailedFilter(error="mail", tag="vip", until=START - timedelta(seconds=25)), [3]),
             (FailedFilter(since=START - timedelta(seconds=20)), [1, 2]),
             (FailedFilter(until=START - timedelta(seconds=20)), [2, 3, 4]),
             (FailedFilter(tag="vip", tenant="acme", since=START - timedelta(hours=1)), [2]),
@@ -147,13 +154,37 @@ class FailedContract:
     def test_a_filter_leaves_what_fits_all_of_it(
         self, store: FailedJobs, wanted: FailedFilter, numbers: list[int]
     ) -> None:
-        """B15: by connection, queue, job, tenant, tag, error and time."""
+        """B15: by connection, queue, job, tenant, tag, error and time; page by page."""
         store.record(failure(1, age=10))
         store.record(failure(2, age=20, queue="mails", tags=("vip", "big")))
         store.record(failure(3, age=30, connection="other", tenant="umbrella", tags=("vip",)))
         store.record(failure(4, age=40, job="Report", error_type="KeyError", tenant=None))
         assert [failed.id for failed in store.all(wanted)] == [job_id(n) for n in numbers]
         assert store.count(wanted) == len(numbers)
+        assert sum(group.count for group in store.groups(wanted)) == len(numbers)
+        for before, after in pairwise(numbers):
+            page = store.all(wanted, limit=1, after=job_id(before))
+            assert [failed.id for failed in page] == [job_id(after)]
+
+    def test_a_job_is_found_by_its_newest_failure_and_by_none_when_it_is_gone(
+        self, store: FailedJobs, clock: FakeClock
+    ) -> None:
+        """B15: forgotten, flushed or brought back."""
+        old, new = FailedFilter(error="mail"), FailedFilter(error="letter", tag="vip")
+        for number in range(1, 5):
+            store.record(failure(number))
+            store.record(failure(number, attempts=4, error="no such letter", tags=("vip",)))
+        assert (store.count(old), store.count(new)) == (0, 4)
+        assert len(store.all(new)) == 4
+        store.forget(job_id(1))
+        assert store.retry(job_id(2), accept)
+        assert (store.count(new), len(store.all(new))) == (2, 2)
+        clock.advance(7200)
+        store.record(failure(3, attempts=5, error="a new letter", tags=("vip",), age=-7200))
+        store.flush(older_than=3600)
+        assert (store.count(new), len(store.all(new))) == (1, 1)
+        store.flush()
+        assert (store.count(new), store.all(new)) == (0, [])
 
     def test_failures_of_one_cause_are_one_group(self, store: FailedJobs) -> None:
         """B14: the largest group first, told by its newest failure."""

@@ -31,7 +31,10 @@ from meet2be.db.migrating import (
 from meet2be.db.sessions import Database
 from meet2be.mailings.models import MailSuppression
 from meet2be.mailings.services import MailDraft, Sender, enqueue
+from onqueue.failed.database import DatabaseFailedJobs
+from onqueue.stores import FailedFilter
 from onqueue.testing.clock import FakeClock
+from onqueue.testing.failed_contract import failure, job_id
 from support.factories import make_tenant, make_user
 
 NOTICE = {"name": "Ada", "title": "T", "body": "", "link": "", "tenant_name": "A"}
@@ -123,6 +126,22 @@ def test_addresses_get_the_letters_back_that_were_folded_together(url: str) -> N
         for read, norm in norms:
             found = set(connection.execute(select(read.c[norm])).scalars())
             assert found == {email.lower() for email in written}, read.name
+
+
+def test_jobs_that_failed_under_an_earlier_release_are_found_by_their_words(
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B15."""
+    monkeypatch.setattr("onqueue.failed.tables.SLICE", 2)
+    url = sqlite_database.engine.url
+    store = DatabaseFailedJobs(migration_engine(url))
+    for number in range(1, 6):
+        store.record(failure(number, tags=("vip",)))
+    downgrade(url, "0023")
+    upgrade(url)
+    check_migrated(sqlite_database.engine)
+    assert store.count(FailedFilter(error="mail", tag="vip")) == 5
+    assert [found.id for found in store.all(FailedFilter(error="mail 4"))] == [job_id(4)]
 
 
 def let_see_all(connection: Connection) -> None:
