@@ -12,6 +12,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError
 
 from onqueue.contracts import ReservedJob, Turn
+from onqueue.drivers.redis.beacon import Beacon
 from onqueue.drivers.redis.checkpoints import RedisCheckpoints
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.lane_watch import LaneWatch
@@ -89,7 +90,11 @@ class RedisConsumer:
         self._queues = [broker.keys.queue(name) for name in queues]
         self._most = config.max_prefetch
         self._line = broker.line()
-        self._waiting = Waiting(broker, self._line, [queue.wake for queue in self._queues])
+        wakes = [queue.wake for queue in self._queues]
+        self._waiting = Waiting(broker, self._line, wakes, self._of.inbox)
+        self._beacon = Beacon(broker, self._of.inbox)
+        self._has_offered = False
+        """Whether pushes may have handed it something since the last turn."""
         self._locks = RedisLocks(self._of, broker, self._line, holder)
         self.coming: Callable[[], int] = self._coming
         """How many jobs that were handed out come yet; who keeps them knows best."""
@@ -121,6 +126,8 @@ class RedisConsumer:
 
         When the answer is lost, jobs it may have brought go back unspent and the turn is repeated.
         """
+        if self._waiting.item is not None and want and not done:
+            return self._handed(self._waiting.item)
         if self._locks.taken:
             self._locks.release_of(done)
         if self._limits.taken:
@@ -145,6 +152,8 @@ class RedisConsumer:
     def _turn(self, want: int, done: Sequence[JobId]) -> Turn:
         watch = self._watch
         watch.is_on = watch.is_on and not want
+        waited, self._has_offered = self._has_offered, False
+        offers = want > 0 and not self._is_shared and self._beacon.is_lit
         call = self._scripts.turn(
             self._of,
             self._queues,
@@ -153,13 +162,18 @@ class RedisConsumer:
             force=self._force,
             fair=watch.most,
             in_order=not self._is_shared,
+            waited=waited,
+            offers=offers,
         )
         is_repeated = self._is_unsure
+        self._is_unsure |= waited and self._waiting.has_lost
+        self._waiting.has_lost = False
         try:
             turn = self._run_turn(call)
         except Disconnected:
             is_repeated = True
             turn = self._run_turn(call)
+        self._has_offered = offers and not turn.jobs
         self._out.difference_update(done)
         if is_repeated:  # what it would refuse the first one has confirmed
             turn = Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
@@ -205,15 +219,28 @@ class RedisConsumer:
         if ties:
             tie_up(jobs, ties, marks)
             self._watch.begin(jobs, self._queues[int(number) - 1].ring)
+        self._note(jobs)
+        if slotted:
+            self._limits.came(_split(slotted))
+        return Turn(jobs, next_due, _split(refused), transfers, self._pauses)
+
+    def _handed(self, item: bytes) -> Turn:
+        """Return the job that a push handed over while this consumer waited."""
+        self._waiting.item = None
+        self._has_offered = False
+        name, _, payload = item[ID_LENGTH:].partition(b"\n")
+        jobs = [ReservedJob(item[:ID_LENGTH].decode(), name.decode(), payload)]
+        self._note(jobs)
+        return Turn(jobs, None, [], transfers=False, pauses=self._pauses)
+
+    def _note(self, jobs: Sequence[ReservedJob]) -> None:
+        """Remember what is handed out."""
         brought = [job.id for job in jobs]
         self._given.update(brought)
         self._out.update(brought)
         if self._unanswered:
             unanswered = [self._unanswered.pop(job_id, None) for job_id in brought]
             self._ended += [job for job in unanswered if job is not None]
-        if slotted:
-            self._limits.came(_split(slotted))
-        return Turn(jobs, next_due, _split(refused), transfers, self._pauses)
 
     def _left_over(self, left: str) -> bool:
         """Note what scripts left to be done; tell whether there are transfers."""
@@ -232,10 +259,13 @@ class RedisConsumer:
         self._pauses, self._version_of_pauses = found, version
 
     def _return_unknown(self) -> None:
-        """Give back what a turn whose answer was lost may have reserved.
+        """Give back what a turn whose answer was lost may have reserved, or a push that way.
 
         What was handed out stays: a thread's mark may be on its way, on a line of its own.
         """
+        self._line.ask(packed(b"HDEL", self._keys.idle, self._of.holder))
+        self._line.ask(packed(b"DEL", self._of.inbox))
+        self._waiting.item = None
         ids = self._line.ask(packed(b"LRANGE", self._of.unstarted, bulk(b"0"), bulk(b"-1")))
         unknown = [job_id for job_id in ids if job_id.decode() not in self._out]
         self._give_back(unknown)
@@ -447,9 +477,16 @@ class RedisConsumer:
     # ---- waiting ----
 
     def wait(self, timeout: float, wakeup_fd: int) -> None:
-        """Block until a job may be ready, `wakeup_fd` is readable or `timeout` seconds are over."""
+        """Block until a job may be ready, `wakeup_fd` is readable or `timeout` seconds are over.
+
+        Who was told something else meanwhile is handed nothing any more.
+        """
         with self._broker.translating():
-            self._waiting.wait(timeout, wakeup_fd)
+            if not self._is_shared:
+                self._beacon.light()
+            is_interrupted = self._waiting.wait(timeout, wakeup_fd)
+        if is_interrupted and self._has_offered:
+            self.turn(0, [])
 
     def prefer(self, queues: Sequence[str]) -> None:
         """Serve the same queues in this order from the next turn on."""
@@ -477,6 +514,8 @@ class RedisConsumer:
 
     def leave(self) -> None:
         """Give back what was set aside for jobs that will not come any more, and what they had."""
+        if self._has_offered:
+            self.turn(0, [])
         if self._limits.freed:
             self._limits.run_after_freeing(())
         if self._limits.ahead:
@@ -500,6 +539,7 @@ class RedisConsumer:
         self._marks.close()
         self._watch.close()
         self._waiting.close()
+        self._beacon.close()
 
 
 def _split(ids: str) -> list[JobId]:

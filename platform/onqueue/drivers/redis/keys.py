@@ -53,6 +53,8 @@ class QueueKeys:
     timers: bytes
     ring: bytes
     """The lanes of its fair jobs that are not empty, in the order of their turns."""
+    serving: bytes
+    """Who waits for its jobs and may be handed one."""
     shares: bytes
     """What the lanes weigh, and what is left of the first one's turn."""
     place: bytes
@@ -80,6 +82,10 @@ class HolderKeys:
     held_slots: bytes
     tomb_unstarted: bytes
     tomb_unfinished: bytes
+    inbox: bytes
+    """What is handed to it while it waits; the channel on which it shows that it is there."""
+    address: bytes
+    """All that whoever pushes a job needs to hand it to the holder, a line each."""
     token: bytes
 
 
@@ -104,6 +110,8 @@ class Keys:
         self.payloads = self._key(b"payloads")
         self.state = self._key(b"state")
         self.holders = self._key(b"holders")
+        self.idle = self._key(b"idle")
+        """The holders that wait and were handed nothing."""
         self.locks = self._key(b"locks")
         self.parked = self._key(b"parked")
         self.parking = self._key(b"parking")
@@ -150,6 +158,7 @@ class Keys:
                 lodging=bulk(lodging),
                 timers=bulk(timers),
                 ring=self._key(b"ring", raw),
+                serving=self._key(b"serving", raw),
                 shares=self._key(b"shares", raw),
                 post=b"\n".join((raw, ready, self._base + b"delayed:" + raw, wake)),
                 place=b"\n".join((ready, wake, lodging)),
@@ -160,11 +169,16 @@ class Keys:
     def holder(self, token: str) -> HolderKeys:
         """Return the keys of a holder."""
         raw = token.encode()
+        parts = (b"held:", b"unstarted:", b"unfinished:", b"inbox:")
+        held, unstarted, unfinished, inbox = (self._base + part + raw for part in parts)
+        once = (self._base + part for part in (b"idle", b"holders", b"paused"))
         return HolderKeys(
             holder=bulk(raw),
-            held=self._key(b"held", raw),
-            unstarted=self._key(b"unstarted", raw),
-            unfinished=self._key(b"unfinished", raw),
+            held=bulk(held),
+            unstarted=bulk(unstarted),
+            unfinished=bulk(unfinished),
+            inbox=bulk(inbox),
+            address=bulk(b"\n".join((raw, *once, held, unstarted, unfinished, inbox))),
             held_locks=self._key(b"held-locks", raw),
             held_slots=self._key(b"held-slots", raw),
             tomb_unstarted=self._key(b"tomb-unstarted", raw),

@@ -32,7 +32,7 @@ PROMISE_MS = b"60000"
 FAIR_TRIP = 12
 """Jobs of a few lanes that a trip brings when nobody gives them back for another lane."""
 
-_ONE, _ZERO = bulk(b"1"), bulk(b"0")
+_ONE, _ZERO, _NOTHING = bulk(b"1"), bulk(b"0"), bulk(b"")
 
 
 class Code(IntEnum):
@@ -167,7 +167,10 @@ class Scripts:
         head.append(flag(tied))
         return call(
             "push",
-            [keys.payloads, queue.ready, queue.wake, keys.queues, pusher, keys.ties, *seen],
+            [
+                *(keys.payloads, queue.ready, queue.wake, keys.queues, pusher, keys.ties),
+                *(queue.serving, *seen),
+            ],
             head + [bulk(part) for job in jobs for part in job],
         )
 
@@ -240,8 +243,13 @@ class Scripts:
         force: bool = False,
         fair: int = FAIR_TRIP,
         in_order: bool = False,
+        waited: bool = False,
+        offers: bool = False,
     ) -> Call:
         """Confirm finished jobs and reserve the next; `force` is blind to pauses.
+
+        When there are none, and it `offers` itself, a push may hand it a job: from then on until
+        the next turn, which is told that it `waited`.
 
         Of a few lanes it brings at most `fair` jobs. They are run one after the other when
         `in_order`, so that the start of one tells that those before have ended.
@@ -251,8 +259,10 @@ class Scripts:
         trios = [key for queue in queues for key in queue.trio]
         timers = [queue.timers for queue in queues]
         rings = [*(queue.ring for queue in queues), *(queue.shares for queue in queues)]
+        rings += [queue.serving for queue in queues]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
-        args += (self.desk, bulk(b"%d" % fair), flag(in_order))
+        args += (self.desk, bulk(b"%d" % fair), flag(in_order), flag(waited))
+        args.append(of.address if offers else _NOTHING)
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(
@@ -261,6 +271,7 @@ class Scripts:
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
                 *(keys.payloads, keys.state, paused, keys.ties, *trios, *timers),
                 *(of.held_slots, keys.parked, keys.lanes, keys.granted, *rings),
+                *(keys.idle, of.inbox),
             ],
             args,
         )
@@ -407,7 +418,7 @@ class Scripts:
             "condemn",
             [
                 *(self.keys.holders, of.held, of.unstarted, of.unfinished),
-                *(of.tomb_unstarted, of.tomb_unfinished),
+                *(of.tomb_unstarted, of.tomb_unfinished, self.keys.idle),
             ],
             [of.holder, self._offset, flag(if_over)],
         )

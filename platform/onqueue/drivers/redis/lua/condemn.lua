@@ -5,6 +5,7 @@
 -- KEYS[4] unfinished        {onqueue:redis}:unfinished:<holder>
 -- KEYS[5] tomb-unstarted    {onqueue:redis}:tomb-unstarted:<holder>
 -- KEYS[6] tomb-unfinished   {onqueue:redis}:tomb-unfinished:<holder>
+-- KEYS[7] idle              {onqueue:redis}:idle
 -- ARGV[1] holder            token
 -- ARGV[2] offset            ms added to the server's clock (tests)
 -- ARGV[3] if-over           1 only if its lease has run out
@@ -16,6 +17,7 @@ if not expiry or (ARGV[3] == '1' and expiry > now_ms(ARGV[2])) then return -1 en
 if expiry >= 0 then
   redis.call('ZREM', KEYS[1], ARGV[1])
   redis.call('ZADD', KEYS[1], -1, ARGV[1])
+  redis.call('HDEL', KEYS[7], ARGV[1])
   for at = 3, 4 do
     if redis.call('EXISTS', KEYS[at]) == 1 then redis.call('RENAME', KEYS[at], KEYS[at + 2]) end
   end

@@ -5,7 +5,8 @@
 -- KEYS[4] queues     {onqueue:redis}:queues
 -- KEYS[5] pusher     {onqueue:redis}:pusher:5f0c:0
 -- KEYS[6] ties       {onqueue:redis}:ties
--- KEYS[7..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
+-- KEYS[7] serving    {onqueue:redis}:serving:default, who waits for a job
+-- KEYS[8..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
 -- ARGV[1] queue      its name
 -- ARGV[2] sequence   number of this push of this pusher
 -- ARGV[3] repeated   1 when an earlier answer to this sequence was lost, else 0
@@ -20,7 +21,7 @@ if ARGV[3] == '1' and redis.call('GET', KEYS[5]) == ARGV[2] then
 end
 local new, stride = {}, 2 + ARGV[5]
 for at = 6, #ARGV, stride do
-  local id, seen = ARGV[at], KEYS[7 + (at - 6) / stride]
+  local id, seen = ARGV[at], KEYS[8 + (at - 6) / stride]
   if not seen or redis.call('SET', seen, '1', 'NX', 'PX', ARGV[4]) then
     if redis.call('HSETNX', KEYS[1], id, ARGV[at + 1]) == 1 then
       new[#new + 1] = id
@@ -32,7 +33,14 @@ for at = 6, #ARGV, stride do
     end
   end
 end
-if #new > 0 then
+if stride == 2 and #new == 1 and redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
+  -- Here _hand
+  if hand(KEYS[7], ARGV[1], new[1], ARGV[7]) then
+    redis.call('SADD', KEYS[4], ARGV[1])
+    new.handed = true
+  end
+end
+if #new > 0 and not new.handed then
   if stride == 3 or to_ready(new, KEYS[2], false) == #new then
     redis.call('SADD', KEYS[4], ARGV[1])
   end

@@ -7,7 +7,7 @@
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] paused      {onqueue:redis}:paused
 -- KEYS[8] ties        {onqueue:redis}:ties
--- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring and then shares of each
+-- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring, then shares and then serving of each; then idle and inbox
 -- ARGV[1] holder      token
 -- ARGV[2] offset      ms added to the server's clock (tests)
 -- ARGV[3] want        number of jobs, 0 confirms only
@@ -15,7 +15,9 @@
 -- ARGV[5] desk        names and keys of what ties may change
 -- ARGV[6] fair        how many jobs of a few lanes it may bring
 -- ARGV[7] order       1 when they are run one after the other, 0 with threads
--- ARGV[8..] rest      names of the queues, then the ids of finished jobs
+-- ARGV[8] waited      1 when it offered itself to pushers before, else 0
+-- ARGV[9] address     what it offers to pushers while nothing is ready, "" for nothing
+-- ARGV[10..] rest     names of the queues, then the ids of finished jobs
 -- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
@@ -23,8 +25,13 @@
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
 local desk = desk_if(KEYS[8], ARGV[5])
-local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 8 + count))
+local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 10 + count))
 local want = tonumber(ARGV[3])
+local rings, last = 13 + count * 4, 13 + count * 7
+if ARGV[8] == '1' then
+  -- Here _take_back
+  take_back(KEYS[last], ARGV[1], KEYS[last + 1], KEYS[2], KEYS[3], KEYS[4], count)
+end
 if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '|-|', ''} end
 local now = now_ms(ARGV[2])
 local pauses = version_of_pauses(KEYS[7], now)
@@ -33,14 +40,18 @@ local queue, picked, next_due = pick(9, count, want, pauses and KEYS[7], now, ga
 local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
   ids, lengths, states, lost, marks, brought =
-    reserve(ARGV[7 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1')
+    reserve(ARGV[9 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1')
   local ready, token = KEYS[6 + queue * 3], KEYS[8 + queue * 3]
   -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
-  if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready, KEYS[12 + count * 4 + queue]) > 0) then
+  if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready, KEYS[rings + queue - 1]) > 0) then
     wake(token, 1)
   end
 else
   for at = 1, count do redis.call('DEL', KEYS[8 + at * 3]) end
+  if ARGV[9] ~= '' and not pauses then
+    -- Here _offer
+    offer(KEYS[last], ARGV[1], ARGV[9], rings + count * 2, count)
+  end
 end
 if lost ~= '' then next_due = now end
 local pause = next_due < 0 and -1 or math.max(0, next_due - now)
