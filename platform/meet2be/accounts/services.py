@@ -21,6 +21,7 @@ from meet2be.accounts.passwords import hash_password, password_fits, should_be_h
 from meet2be.accounts.throttle import note_attempt, seconds_to_wait
 from meet2be.mailings.addresses import normal_form
 from meet2be.tenancy.models import Membership, Tenant
+from meet2be.tenancy.services import in_test_mode
 
 SEEN_EVERY = timedelta(minutes=1)
 
@@ -61,6 +62,7 @@ class Identity:
     timezone: str
     tenant_status: str
     suspended_reason: str | None
+    in_test_mode: bool
 
     @property
     def is_suspended(self) -> bool:
@@ -253,4 +255,5 @@ def _identity(
         timezone=user.timezone or (tenant.timezone if tenant else "UTC"),
         tenant_status=tenant.status if tenant else "active",
         suspended_reason=tenant.suspended_reason if tenant else None,
+        in_test_mode=tenant is not None and in_test_mode(tenant),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import func, select
@@ -53,6 +54,12 @@ def count_events(session: Session) -> int:
     """Return how many of the tenant's events count towards its limit: all but archived ones."""
     wanted = select(func.count(Event.id)).where(Event.status != "archived")
     return session.scalar(wanted) or 0
+
+
+def test_events(session: Session, most: int) -> Sequence[Event]:
+    """Return the newest of the events that are tests, but for archived ones."""
+    mine = select(Event).where(Event.test_mode, Event.status != "archived")
+    return session.scalars(mine.order_by(Event.id.desc()).limit(most)).all()
 
 
 def sold_tickets(session: Session, event_ids: list[int]) -> dict[int, int]:

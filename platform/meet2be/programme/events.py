@@ -17,16 +17,16 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.own import zones
-from meet2be.attendees.models import Attendee
 from meet2be.audit.services import Actor
 from meet2be.db import clock_of
 from meet2be.events.listing import count_events
 from meet2be.events.models import Event, TicketType
 from meet2be.language import Message
 from meet2be.money import MoneyError, decimals_of
-from meet2be.orders.models import Order
 from meet2be.programme.errors import EntryRefused, NotInState, TooManyEvents, UnknownEntry
+from meet2be.programme.sold import is_sold
 from meet2be.programme.telling import changes, tell
+from meet2be.programme.testing import hold_mode
 from meet2be.programme.texts import line, needed_line, paragraphs
 from meet2be.tenancy.limits import LimitReached, check_limit, hold_limits
 
@@ -68,13 +68,14 @@ def draft_of(event: Event) -> EventDraft:
 
 
 def create_event(session: Session, draft: EventDraft, actor: Actor) -> Event:
-    """Return a new event, a draft that nobody else sees.
+    """Return a new event, a draft that nobody else sees; a test where the organisation tests.
 
     Raises ``EntryRefused`` and ``TooManyEvents``.
     """
     wanted = _checked(draft)
     _check_number(session)
-    wanted = replace(wanted, slug=_free_slug(session, wanted))
+    is_test = hold_mode(session) or wanted.test_mode
+    wanted = replace(wanted, slug=_free_slug(session, wanted), test_mode=is_test)
     event = Event(**asdict(wanted), status="draft", version=1)
     session.add(event)
     session.flush()
@@ -93,10 +94,14 @@ def _check_number(session: Session) -> None:
 def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) -> Event:
     """Change an event and return it.
 
-    Raises ``UnknownEntry``, ``EntryRefused``, and ``NotInState`` for one that is cancelled.
+    Raises ``UnknownEntry``, ``EntryRefused``, and ``NotInState`` for one that is cancelled, or that
+    is real while the organisation is in test mode.
     """
+    only_tests = hold_mode(session)
     event = locked_event(session, uid)
     check_open(event)
+    if only_tests and not event.test_mode:
+        raise NotInState(Message("This event is real, and your organisation is in test mode."))
     wanted = _checked(draft)
     wanted = replace(wanted, slug=wanted.slug or event.slug)
     before, after = changes(event, asdict(wanted))
@@ -104,6 +109,9 @@ def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) ->
         _check_slug(session, event, wanted.slug)
     if "currency" in after:
         _check_currency(session, event, wanted.currency)
+    if "test_mode" in after and only_tests:
+        why = Message("Your organisation is in test mode, and its events with it.")
+        raise EntryRefused("test_mode", why)
     if "test_mode" in after and is_sold(session, event):
         why = Message("Orders were placed already, so this stays as it is.")
         raise EntryRefused("test_mode", why)
@@ -154,13 +162,6 @@ def check_open(event: Event) -> None:
     """Raise ``NotInState`` unless the event can still be changed."""
     if event.status not in OPEN:
         raise NotInState(Message("A cancelled or archived event cannot be changed any more."))
-
-
-def is_sold(session: Session, event: Event) -> bool:
-    """Tell whether somebody ordered, or has, a ticket for the event."""
-    ordered = exists().where(Order.event_id == event.id)
-    held = exists().where(Attendee.event_id == event.id)
-    return bool(session.scalar(select(ordered)) or session.scalar(select(held)))
 
 
 def _checked(draft: EventDraft) -> EventDraft:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
 from meet2be.tenancy.models import Tenant
+
+TEST_MODE: Final = "test_mode"
+"""Among an organisation's settings: whether all that it does is a test."""
 
 
 class TenantNotFoundError(Meet2BeError):
@@ -50,3 +55,8 @@ def check_active(session: Session, tenant_id: int | None = None) -> None:
     """Raise ``TenantIsSuspended`` unless the tenant is active."""
     if is_suspended(session, tenant_id):
         raise TenantIsSuspended
+
+
+def in_test_mode(tenant: Tenant) -> bool:
+    """Tell whether all that an organisation begins is a test."""
+    return bool(tenant.settings.get(TEST_MODE))

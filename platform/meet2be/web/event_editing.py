@@ -21,6 +21,7 @@ from meet2be.programme.errors import (
 )
 from meet2be.programme.times import moment_at, written
 from meet2be.tenancy.models import Tenant
+from meet2be.tenancy.services import in_test_mode
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
 from meet2be.web.events import event_or_404
@@ -182,7 +183,8 @@ def _values(event: Event | None) -> dict[str, str]:
     """Return what the fields hold before anybody types; a new event has what is usual here."""
     if event is None:
         tenant = tenant_session(read_only=True).get_one(Tenant, identity().tenant_id)
-        return {"timezone": tenant.timezone, "currency": tenant.currency}
+        test_mode = "yes" if in_test_mode(tenant) else ""
+        return {"timezone": tenant.timezone, "currency": tenant.currency, "test_mode": test_mode}
     texts = {name: getattr(event, name) for name in TEXTS}
     values = {name: "" if value is None else str(value) for name, value in texts.items()}
     for name in MOMENTS:

@@ -64,6 +64,7 @@ SETTINGS = (
     Area("webhooks.index", N_("Webhooks"), (), ADMINISTER),
     Area("delivery.warehouse", N_("Warehouse"), (), ADMINISTER),
     Area("delivery.postage", N_("Postage"), (), ADMINISTER),
+    Area("settings.test_mode", N_("Test mode"), (), ADMINISTER),
     Area("settings.limits", N_("Limits and usage"), (), ADMINISTER),
 )
 """The pages of the settings; one is here by its endpoint. Those of other areas are led to."""

@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from meet2be.accounts.own import locale_for, zones
 from meet2be.errors import Meet2BeError
+from meet2be.events.listing import test_events
 from meet2be.integrations.dns_advice import advice_for
 from meet2be.language import LANGUAGES, _, language_of
 from meet2be.mailings.limits import MOST_AN_HOUR
@@ -16,14 +17,18 @@ from meet2be.money import MoneyError, parse_minor
 from meet2be.organisations import details, sender
 from meet2be.organisations.details import COMMON_CURRENCIES, Profile, ProfileRefused
 from meet2be.organisations.usage import usage
+from meet2be.programme import testing
+from meet2be.programme.errors import ProgrammeError
 from meet2be.tenancy.limits import limit_of
 from meet2be.tenancy.models import Tenant
+from meet2be.tenancy.services import in_test_mode
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
 from meet2be.web.security import ADMINISTER, requires, services, tenant_session
 from meet2be.web.wording import sentence
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
+MOST_SHOWN = 50
 
 
 @blueprint.get("")
@@ -106,6 +111,29 @@ def remove_sender() -> ResponseReturnValue:
     return redirect(url_for("settings.sender_page"), 303)
 
 
+@blueprint.get("/test-mode")
+@requires(ADMINISTER)
+def test_mode() -> ResponseReturnValue:
+    """Show whether all that the organisation does is a test."""
+    return _test_mode_page()
+
+
+@blueprint.post("/test-mode")
+@requires(ADMINISTER)
+def switch_test_mode() -> ResponseReturnValue:
+    """Begin or end it."""
+    session, on = tenant_session(), request.form.get("on") == "yes"
+    try:
+        testing.switch_test_mode(session, actor(), on=on)
+        session.commit()
+    except ProgrammeError as error:
+        session.rollback()
+        return _test_mode_page(sentence(error)), 409
+    said = _("Your organisation is in test mode.") if on else _("The test mode is over.")
+    flash(said, "success")
+    return redirect(url_for("settings.test_mode"), 303)
+
+
 @blueprint.get("/limits")
 @requires(ADMINISTER)
 def limits() -> ResponseReturnValue:
@@ -118,6 +146,13 @@ def limits() -> ResponseReturnValue:
         a_day=limit_of(session, "mails_a_day"),
         a_second=services().deliveries.limits.rate,
     )
+
+
+def _test_mode_page(problem: str = "") -> str:
+    session = tenant_session(read_only=True)
+    tests = test_events(session, MOST_SHOWN)
+    is_on = in_test_mode(session.scalars(select(Tenant)).one())
+    return render_template("settings/test_mode.html", is_on=is_on, tests=tests, problem=problem)
 
 
 def _tenant() -> Tenant:

@@ -221,6 +221,8 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/settings"): Access(200, "admin"),
     ("POST", "/settings"): Access(422, "admin"),
     ("GET", "/settings/limits"): Access(200, "admin"),
+    ("GET", "/settings/test-mode"): Access(200, "admin"),
+    ("POST", "/settings/test-mode"): Access(303, "admin"),
     ("GET", "/settings/sender"): Access(200, "admin"),
     ("POST", "/settings/sender"): Access(422, "admin"),
     ("POST", "/settings/sender/confirm"): Access(422, "admin"),
