@@ -5,7 +5,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from meet2be.cancellations import services
+from meet2be.cancellations.closing import insert_items
 from meet2be.db import Database
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
@@ -16,6 +16,7 @@ from support.waiting import eventually
 
 pytestmark = pytest.mark.postgres
 SECONDS = 20
+BEGIN = "meet2be.cancellations.services"
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def test_a_step_of_an_order_waits_for_the_cancellation_and_not_the_other_way_rou
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = shop.run(shop.place(shop.wish(shop.ticket())), upto="update_inventory")
-    run, insert_items = shop.of.preview(), services.insert_items
+    run = shop.of.preview()
     late: list[Future[object]] = []
 
     def once_the_other_waits(*given: object) -> int:
@@ -40,7 +41,7 @@ def test_a_step_of_an_order_waits_for_the_cancellation_and_not_the_other_way_rou
         return insert_items(*given)  # type: ignore[arg-type]
 
     with ThreadPoolExecutor(1, "late") as threads:
-        monkeypatch.setattr(services, "insert_items", once_the_other_waits)
+        monkeypatch.setattr(f"{BEGIN}.insert_items", once_the_other_waits)
         shop.of.confirm(run)
         assert late[0].result(SECONDS) == "go"
     assert len(shop.of.items()) == 1

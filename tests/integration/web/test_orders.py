@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from meet2be.attendees.models import Attendee
+from meet2be.checkout.listing import buyers_view
 from meet2be.db import Database, GuardedSession
 from meet2be.orders.models import Order
 from meet2be.payments.provider import PAGE_METHOD
-from meet2be.web import checkout
 from support.ordering import BERLIN, Shop
 from support.stage import Stage
 
@@ -161,7 +161,7 @@ def test_a_look_at_the_own_page_writes_nothing_and_reads_the_order_once(
     buyer, reads = stage.web.anybody(), []
     order = shop.run(shop.place(shop.wish(shop.ticket(), method=PAGE_METHOD)))
     own = f"{address(shop)}/orders/{order.buyer_key}"
-    database, view = stage.web.services.database, checkout.buyers_view
+    database = stage.web.services.database
     session = type(database).tenant_session
 
     def opened(self: Database, tenant_id: int, *, read_only: bool = False) -> GuardedSession:
@@ -170,10 +170,10 @@ def test_a_look_at_the_own_page_writes_nothing_and_reads_the_order_once(
 
     def viewed(*given: Any) -> Any:
         reads.append("looks")
-        return view(*given)
+        return buyers_view(*given)
 
     monkeypatch.setattr(type(database), "tenant_session", opened)
-    monkeypatch.setattr(checkout, "buyers_view", viewed)
+    monkeypatch.setattr("meet2be.web.checkout.buyers_view", viewed)
     for path in (f"{own}?came=new", f"{own}/state?stage=working&came=back"):
         reads.clear()
         assert buyer.get(path).status_code == 200
