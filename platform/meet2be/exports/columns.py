@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, DateTime, type_coerce
+from sqlalchemy import ColumnElement, DateTime, String, type_coerce
 
 from meet2be.attendees.models import Attendee
 from meet2be.events.models import TicketType
@@ -36,13 +36,18 @@ def _moment(column: Any) -> ColumnElement[Any]:
     return type_coerce(column, DateTime(timezone=True))
 
 
+def _plain(column: Any) -> ColumnElement[Any]:
+    # Without the type's own check, whether the database holds what it takes alone.
+    return type_coerce(column, String())
+
+
 _ALL: Final = (
     Column("name", N_("Name"), Attendee.name, width=1.5),
     Column("email", N_("Email"), Attendee.email, width=1.8),
     Column("company", N_("Company"), Attendee.company, width=1.3),
     Column("ticket", N_("Ticket"), TicketType.name, needs="ticket"),
     Column("ticket_code", N_("Ticket code"), Attendee.ticket_code),
-    Column("status", N_("State"), Attendee.status, kind="state", width=0.8),
+    Column("status", N_("State"), _plain(Attendee.status), kind="state", width=0.8),
     Column("order", N_("Order"), Order.code, needs="order"),
     Column("buyer", N_("Buyer"), Order.buyer_name, needs="order", width=1.3),
     Column("buyer_email", N_("Buyer's email"), Order.buyer_email, needs="order", width=1.8),

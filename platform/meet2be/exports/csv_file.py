@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 
 from meet2be.exports.cells import without_commands, writable
@@ -57,12 +56,11 @@ class _Cells:
         self._raw = table.raw
         # Where a comma is the decimal sign, a spreadsheet takes "12.50" for text or for a date.
         self._sign = POINT if table.raw or table.language == "en" else COMMA
-        self._amounts: dict[Decimal, str] = {}
 
     def of(self, chunk: Chunk) -> Iterator[Values]:
         for kind, values in zip(self._kinds, chunk, strict=True):
             if kind == "money":
-                yield [self._amounts.get(value) or self._amount(value) for value in values]
+                yield self._amounts(values)
             elif kind == "moment":
                 yield [value and value.isoformat(" ", "minutes") for value in values]
             else:
@@ -71,6 +69,7 @@ class _Cells:
     def texts(self, values: Values) -> Values:
         return values if self._raw else without_commands(writable(values))
 
-    def _amount(self, amount: Decimal) -> str:
-        text = self._amounts[amount] = str(amount).replace(POINT, self._sign)
-        return text
+    def _amounts(self, values: Values) -> Values:
+        # All at once; amounts of two currencies may be equal and yet have other decimals.
+        texts = "\n".join(map(str, values)).replace(POINT, self._sign)
+        return texts.split("\n") if texts else []

@@ -151,6 +151,9 @@ def test_10_numbers_that_are_names_stay_text_and_amounts_are_exact(desk: Exporti
         "00012345678901234567890", "+4930123", 12.5,
     ]  # fmt: skip
     assert lines(desk.make(columns=columns)[1])[1] == "00012345678901234567890,+4930123,12.50"
+    desk.sell("Bo", price_minor=1200)
+    desk.sell("Cy", price_minor=12, currency="JPY")
+    assert lines(desk.make(columns=("name", "price"))[1])[2:4] == ["Bo,12.00", "Cy,12"]
 
 
 def test_11_csv_is_as_spreadsheets_of_the_language_like_it_or_raw(desk: Exporting) -> None:

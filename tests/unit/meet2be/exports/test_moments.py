@@ -11,7 +11,8 @@ from meet2be.exports import reading
 from meet2be.exports.reading import _moments
 
 ZONES = [ZoneInfo(name) for name in ("Europe/Berlin", "Australia/Lord_Howe", "Asia/Kathmandu",
-                                     "America/St_Johns", "Pacific/Apia", "UTC")]  # fmt: skip
+                                     "America/St_Johns", "Pacific/Apia", "Africa/Casablanca",
+                                     "Antarctica/Troll", "UTC")]  # fmt: skip
 SINCE = datetime(2000, 1, 1)  # noqa: DTZ001 -- as SQLite gives them
 MOMENTS = st.datetimes(min_value=SINCE, max_value=datetime(2040, 1, 1))  # noqa: DTZ001
 
@@ -33,3 +34,10 @@ def test_the_hours_in_which_clocks_change(monkeypatch: pytest.MonkeyPatch) -> No
     assert [str(moment)[11:16] for moment in turn(moments, ())] == [
         "01:59", "03:00", "02:59", "02:00",
     ]  # fmt: skip
+
+
+def test_the_last_day_of_the_calendar_has_an_end_in_some_zones_only() -> None:
+    noon = datetime(9999, 12, 31, 12)  # noqa: DTZ001 -- as SQLite gives them
+    assert [str(moment) for moment in _moments(ZoneInfo("Europe/Berlin"))([noon], ())] == [
+        "9999-12-31 13:00:00"
+    ]

@@ -1,0 +1,35 @@
+"""Rows as the driver of either database has them, turned a column at a time."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+from meet2be.db import Database
+from meet2be.exports.columns import COLUMNS
+from meet2be.exports.reading import count_rows, read_chunks, snapshot
+from onqueue.testing.clock import FakeClock
+from support.exporting import exporting
+
+
+def test_either_database_gives_the_same_values_page_by_page(
+    database: Database, clock: FakeClock, tmp_path: Path
+) -> None:
+    moment = datetime(2026, 3, 29, 0, 59, tzinfo=UTC)
+    with exporting(database, clock, tmp_path) as desk:
+        desk.sell("Bo", status="checked_in", registered_at=moment, notes="Ö")
+        desk.sell("Ada", "Ada", currency="JPY", price_minor=5)
+        desk.sell("Cy", cancelled_at=moment)
+        columns = tuple(key for key in COLUMNS if key not in {"id", "order", "ticket_code"})
+        spec = desk.spec(columns=columns, order="name")
+        with snapshot(desk.database, desk.tenant.id) as session:
+            assert count_rows(session, desk.event.id, spec) == 4
+            pages = list(read_chunks(session, desk.event.id, spec, 3))
+    found = [row for page in pages for row in zip(*page, strict=True)]
+    rows = [dict(zip(columns, row, strict=True)) for row in found]
+    assert [row["name"] for row in rows] == ["Ada", "Ada", "Bo", "Cy"]
+    assert [str(row["price"]) for row in rows] == ["5", "5", "12.50", "12.50"]
+    assert [row["status"] for row in rows] == ["Valid ticket"] * 2 + ["Checked in", "Valid ticket"]
+    local = datetime(2026, 3, 29, 1, 59)  # noqa: DTZ001 -- as files have them
+    assert (rows[2]["registered"], rows[2]["notes"]) == (local, "Ö")
+    assert [row["cancelled"] for row in rows] == [None, None, None, local]
