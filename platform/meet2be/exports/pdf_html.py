@@ -93,12 +93,16 @@ def _direction(text: Any) -> str:
     return ""
 
 
-@lru_cache(maxsize=4096)
 def _amount(value: Decimal | None, language: str) -> str:
-    if value is None:
-        return ""
-    digits = -int(value.as_tuple().exponent)
-    return format_decimal(value, f"#,##0.{'0' * digits}" if digits else "#,##0", locale=language)
+    # By its text: amounts of two currencies may be equal and yet have other decimals.
+    return "" if value is None else _written(str(value), language)
+
+
+@lru_cache(maxsize=4096)
+def _written(amount: str, language: str) -> str:
+    digits = len(amount.partition(".")[2])
+    pattern = f"#,##0.{'0' * digits}" if digits else "#,##0"
+    return format_decimal(Decimal(amount), pattern, locale=language)
 
 
 def _moment(value: datetime | None) -> str:
