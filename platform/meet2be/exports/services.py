@@ -34,7 +34,8 @@ from meet2be.exports.remains import COUNTED_FOR, counted_rows, leave, rows_left
 from meet2be.exports.spec import ExportSpec
 from meet2be.integrations.storage import clean_filename, tenant_key
 from meet2be.language import N_, Message
-from meet2be.tenancy.limits import LimitReached, check_limit
+from meet2be.plain_text import one_line
+from meet2be.tenancy.limits import LimitReached, check_limit, hold_limits
 from meet2be.tenancy.models import Tenant
 
 KEPT_FOR: Final = timedelta(days=7)
@@ -79,6 +80,7 @@ def request_export(
     if (same := _under_way(session, request_hash)) is not None:
         return Asked(same, joined=True)
     rows = check_possible(session, event, spec)
+    hold_limits(session)
     try:
         check_limit(session, "export_rows", exported_rows(session, now), rows)
     except LimitReached as error:
@@ -222,7 +224,7 @@ def save_preset(
     session: Session, owner_id: int, name: str, spec: ExportSpec, actor: Actor
 ) -> ExportPreset:
     """Keep a wish under a name, in place of one of that name."""
-    name = " ".join(name.split())[:120]
+    name = one_line(name)[:120]
     if not name:
         raise ExportNotPossible("preset_name", Message(N_("Give the saved selection a name.")))
     mine = select(ExportPreset).where(ExportPreset.owner_id == owner_id)

@@ -2,13 +2,18 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from jobs.prune_webhooks import PruneWebhooks
 from meet2be import facts
 from meet2be.db import Database
+from meet2be.tenancy.limits import set_limits
+from meet2be.tenancy.models import Tenant
 from meet2be.webhooks import replaying
 from meet2be.webhooks import statements as sql
-from meet2be.webhooks.errors import NotNowError
+from meet2be.webhooks.endpoints import EndpointDraft, add_endpoint
+from meet2be.webhooks.errors import NotNowError, RefusedEndpointError
 from meet2be.webhooks.facts import DeliveriesReady
 from meet2be.webhooks.ledger import LEASE, Aside
 from meet2be.webhooks.replaying import (
@@ -21,6 +26,7 @@ from meet2be.webhooks.replaying import (
 )
 from onqueue.testing.clock import FakeClock
 from support.hooks import deliveries_of, staged
+from support.meanwhile import while_begun
 from support.receivers import receiving
 
 
@@ -164,3 +170,26 @@ def test_a_late_worker_writes_over_nothing(sqlite_database: Database, clock: Fak
     with sqlite_database.system_connection("tests: late") as connection:
         connection.begin()
         assert sql.CLAIM.run(connection, claim) == 0
+
+
+@pytest.mark.postgres
+def test_of_two_who_add_the_last_endpoint_of_a_limit_one_is_refused(
+    postgres_database: Database, clock: FakeClock
+) -> None:
+    stage = staged(postgres_database, clock, "http://127.0.0.1:9/hook")
+    with stage.database.tenant_session(stage.tenant_id) as session:
+        set_limits(session.scalars(select(Tenant)).one(), {"webhook_endpoints": 2})
+        session.commit()
+
+    def add(session: Session, number: int) -> None:
+        draft = EndpointDraft(f"http://127.0.0.1:9/{number}", all_types=True)
+        add_endpoint(session, stage.bench, draft)
+
+    def late() -> None:
+        with stage.database.tenant_session(stage.tenant_id) as session:
+            add(session, 3)
+
+    with stage.database.tenant_session(stage.tenant_id) as session:
+        add(session, 2)
+        with pytest.raises(RefusedEndpointError, match="There are 2 endpoints"):
+            while_begun(stage.database, session, late)
