@@ -83,6 +83,34 @@ def decimals_of(currency: str) -> int:
     return 3 if currency in _THREE_DECIMALS else DEFAULT_DECIMALS
 
 
+def check_payable(currency: str) -> None:
+    """Raise UnknownCurrencyError unless people pay with it somewhere today.
+
+    Not with gold (XAU), bonds and units of account, the code for tests (XTS) or for none (XXX).
+    """
+    if currency not in _payable():
+        raise UnknownCurrencyError(currency)
+
+
+def not_payable(currency: str) -> Message:
+    """Return what to say of three letters with which nobody pays."""
+    return Message(
+        "Nobody pays in “%(code)s”. Give the three letters of a currency in use, such as EUR.",
+        {"code": currency[:8]},
+    )
+
+
+@lru_cache(maxsize=1)
+def _payable() -> frozenset[str]:
+    """Return what is legal tender somewhere, without an end: CLDR's table of territories."""
+    return frozenset(
+        code
+        for of_one in get_global("territory_currencies").values()
+        for code, _since, until, is_tender in of_one
+        if is_tender and until is None
+    )
+
+
 def parse_minor(text: str, currency: str) -> int:
     """Return an amount in minor units: 24900 for "249,00" or "249.00" or "249" EUR.
 

@@ -14,6 +14,7 @@ from meet2be.accounts.passwords import hash_password
 from meet2be.accounts.services import normalise_email
 from meet2be.accounts.tokens import TokenRefused, end_all
 from meet2be.language import Message
+from meet2be.plain_text import one_line
 
 
 class BadName(MemberError):
@@ -47,7 +48,7 @@ def make_person(
     that were mailed to them end. Claim the link first: two clicks on it must not come here both.
     Raises ``BadName``, ``WeakPassword``, ``AccountJustMade`` and ``TokenRefused``.
     """
-    name = " ".join(name.split())[:200]
+    name = one_line(name)[:200]
     if not name:
         raise BadName
     norm, password_hash = normalise_email(email), hash_password(password)

@@ -20,6 +20,7 @@ from meet2be.accounts.tokens import end_all
 from meet2be.audit.services import Actor, record
 from meet2be.language import LANGUAGES, Message, language_of
 from meet2be.mailings.services import Sender
+from meet2be.plain_text import one_line
 
 LOCALES = {"en": "en-GB", "de": "de-DE"}
 """The locale that a chosen language means where a person has none of that language yet."""
@@ -49,7 +50,7 @@ def change(session: Session, user_id: int, name: str, language: str, timezone: s
 
     ``timezone`` None: the organisation's. Raises ``BadName`` and ``BadChoice``.
     """
-    name = " ".join(name.split())[:200]
+    name = one_line(name)[:200]
     if not name:
         raise BadName
     if language not in LANGUAGES or (timezone is not None and timezone not in zones()):

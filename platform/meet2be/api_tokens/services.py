@@ -20,6 +20,7 @@ from meet2be.api_tokens.scopes import SCOPES, allowed_scopes
 from meet2be.audit.services import Actor, record
 from meet2be.db.columns import UID_LENGTH, new_uid
 from meet2be.language import N_, Message
+from meet2be.plain_text import one_line
 from meet2be.tenancy.models import Membership, Tenant
 
 MARK: Final = "m2b"
@@ -66,7 +67,7 @@ def make_token(
 
     Raises ``RefusedToken``: for an unknown scope, and for one that the person may not have.
     """
-    name = " ".join(draft.name.split())
+    name = one_line(draft.name)
     if not name or len(name) > LONGEST_NAME:
         raise RefusedToken("name", Message(N_("Give the token a name of up to 120 characters.")))
     _check_scopes(session, draft.scopes, user_id)

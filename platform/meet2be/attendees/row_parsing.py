@@ -23,7 +23,8 @@ THE_ROW: Final = "the row"
 STATES: Final = (PAID, PARTLY, REFUNDED, DISPUTED, PENDING, FREE)
 _YES: Final = frozenset({"yes", "y", "true", "1"})
 _NO: Final = frozenset({"", "no", "n", "false", "0"})
-_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f\u2028\u2029]")
+# Beside what `plain_text` names also tabs and line breaks: a cell is one line.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 _LONGEST: Final = {
     columns.ORDER: 56,
     columns.NAME: 200,

@@ -34,6 +34,7 @@ from meet2be.money import format_minor
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import STEPS, Order, OrderLine, OrderStep
 from meet2be.payments.provider import PAGE_METHOD
+from meet2be.plain_text import one_line
 from meet2be.tenancy.models import Tenant
 from meet2be.tenancy.services import is_suspended
 from meet2be.webhooks.publishing import Announcement, publish
@@ -42,7 +43,6 @@ LONGEST_NAME = 200
 SHIPPING_STEPS = ("calculate_shipping", "create_shipping_label")
 _KEY_FORM = re.compile(r"[0-9A-Za-z_-]{16,64}")
 METHOD_FORM = re.compile(r"[0-9A-Za-z_]{3,255}")
-_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +240,7 @@ def _line(ticket: TicketType, holders: Sequence[Holder], buyer: str) -> OrderLin
 
 
 def _name(where: str, text: str) -> str:
-    name = _CONTROL.sub(" ", text).strip()
+    name = one_line(text)
     if not name or len(name) > LONGEST_NAME:
         raise BadWish(where, Message("Give a name of at most 200 characters."))
     return name
@@ -254,7 +254,7 @@ def _email(where: str, text: str) -> str:
 
 
 def _address(given: Mapping[str, str]) -> dict[str, str]:
-    address = {name: _CONTROL.sub(" ", given.get(name, "")).strip() for name in ADDRESS_FIELDS}
+    address = {name: one_line(given.get(name, "")) for name in ADDRESS_FIELDS}
     address["country"] = address["country"].upper()
     if not all(address.values()) or any(len(line) > LONGEST_NAME for line in address.values()):
         raise BadWish("address", Message("Give the whole address for the printed tickets."))

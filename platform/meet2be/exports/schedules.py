@@ -30,6 +30,7 @@ from meet2be.exports.services import Asked, Planned, request_export
 from meet2be.exports.spec import ExportSpec
 from meet2be.exports.telling import count_error, said_again
 from meet2be.language import N_, Message
+from meet2be.plain_text import one_line
 from meet2be.tenancy.models import Tenant
 from onqueue.contracts import Clock
 
@@ -61,7 +62,7 @@ class Plan:
 def read_plan(given: Mapping[str, Any], recipients: Sequence[int]) -> Plan:
     """Return the plan that plain values make; raises ``BadExport``."""
     problems: dict[str, Message] = {}
-    name = " ".join(str(given.get("name", "")).split())[:120]
+    name = one_line(str(given.get("name", "")))[:120]
     if not name:
         problems["name"] = Message(N_("Give it a name, so that others know what it is."))
     repeat = str(given.get("repeat", ""))

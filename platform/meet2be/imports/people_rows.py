@@ -27,6 +27,7 @@ from meet2be.imports.fields import FIELDS, Mapped
 from meet2be.imports.outcomes import Outcome, SourceRow, Written, claim_of
 from meet2be.language import Message
 from meet2be.mailings.models import Mail
+from meet2be.plain_text import unfit
 from meet2be.tenancy.limits import limit_of
 from meet2be.tenancy.models import ROLES, Membership
 
@@ -198,7 +199,7 @@ class PeopleRows:
         name = " ".join(name.split())
         address = read_address(written)
         outcome.label = name[:LONGEST_NAME] or written[:LONGEST_NAME]
-        if not name.isprintable():
+        if unfit(name):
             why = Message("holds a line break or control character. Take it out.")
             outcome.refuse(refused, self._words["name"], name, why)
         if len(name) > LONGEST_NAME:

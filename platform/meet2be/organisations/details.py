@@ -19,7 +19,8 @@ from meet2be.errors import Meet2BeError
 from meet2be.language import LANGUAGES, Message
 from meet2be.mailings.addresses import one_address
 from meet2be.mailings.errors import BadAddress
-from meet2be.money import MoneyError, decimals_of
+from meet2be.money import MoneyError, check_payable, not_payable
+from meet2be.plain_text import one_line
 from meet2be.tenancy.models import Tenant
 
 LONGEST_NAME: Final = 200
@@ -79,17 +80,16 @@ def change(session: Session, wanted: Profile, actor: Actor) -> dict[str, object]
 
 def checked(wanted: Profile) -> Profile:
     """Return settings in their normal form; raises ``ProfileRefused``."""
-    name = " ".join(wanted.name.split())
+    name = one_line(wanted.name)
     if not 0 < len(name) <= LONGEST_NAME:
         raise ProfileRefused("name", Message("An organisation needs a name"))
     locale = _locale(wanted.locale)
     if wanted.timezone not in zones():
         raise ProfileRefused("timezone", Message("Choose a time zone of the list"))
     try:
-        decimals_of(wanted.currency)
+        check_payable(wanted.currency)
     except MoneyError as error:
-        why = Message("Give a currency by its three letters, such as EUR")
-        raise ProfileRefused("currency", why) from error
+        raise ProfileRefused("currency", not_payable(wanted.currency)) from error
     if wanted.confirm_limit_minor < 0:
         raise ProfileRefused("confirm_limit", Message("The amount cannot be below zero"))
     return Profile(

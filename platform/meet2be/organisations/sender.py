@@ -21,6 +21,7 @@ from meet2be.errors import Meet2BeError
 from meet2be.language import Message
 from meet2be.mailings.addresses import one_address
 from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, Sender, post
+from meet2be.plain_text import one_line
 from meet2be.tenancy.models import SenderCheck, Tenant
 
 DIGITS: Final = 8
@@ -48,7 +49,7 @@ def ask(
 
     Raises ``SenderRefused`` and ``BadAddress``.
     """
-    name, email = " ".join(name.split())[:200], one_address(email)
+    name, email = one_line(name)[:200], one_address(email)
     if not name:
         raise SenderRefused(Message("A sender needs a name that readers see"))
     # Locked: two that ask at the same time are one after the other.

@@ -24,6 +24,7 @@ from meet2be.language import Message
 from meet2be.mailings.courier import release_held
 from meet2be.mailings.services import PRIORITY_SECURITY, MailDraft, Sender, post
 from meet2be.notifications.services import ADMIN_ROLES, Notice, notify_admins
+from meet2be.plain_text import one_line
 from meet2be.tenancy.models import Membership, Tenant
 
 LONGEST_REASON = 500
@@ -43,7 +44,7 @@ def suspend(
 
     Raises ``SuspensionReasonMissing``.
     """
-    reason = " ".join(reason.split())[:LONGEST_REASON]
+    reason = one_line(reason)[:LONGEST_REASON]
     if not reason:
         raise SuspensionReasonMissing
     tenant = session.scalars(select(Tenant).with_for_update()).one()
@@ -83,7 +84,7 @@ def lift(session: Session, reason: str, actor: Actor, now: datetime) -> bool:
     record(
         session, actor, "tenant.resumed", "tenant", tenant.uid,
         before={"status": "suspended"}, after={"status": "active", **waited},
-        reason=" ".join(reason.split())[:LONGEST_REASON] or None,
+        reason=one_line(reason)[:LONGEST_REASON] or None,
     )  # fmt: skip
     notice = Notice(
         kind="tenant.resumed",

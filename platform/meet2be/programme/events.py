@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.exc import IntegrityError
@@ -22,7 +23,7 @@ from meet2be.db import clock_of
 from meet2be.events.listing import count_events
 from meet2be.events.models import Event, TicketType
 from meet2be.language import Message
-from meet2be.money import MoneyError, decimals_of
+from meet2be.money import MoneyError, check_payable, decimals_of, not_payable
 from meet2be.programme.errors import EntryRefused, NotInState, TooManyEvents, UnknownEntry
 from meet2be.programme.sold import is_sold
 from meet2be.programme.telling import changes, tell
@@ -63,7 +64,7 @@ class EventDraft:
 
 
 def draft_of(event: Event) -> EventDraft:
-    """Return an event as the draft that changes nothing."""
+    """Return an event as it stands, as a draft."""
     return EventDraft(**{name: getattr(event, name) for name in EventDraft.__slots__})
 
 
@@ -91,8 +92,8 @@ def _check_number(session: Session) -> None:
         raise TooManyEvents(error.message) from error
 
 
-def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) -> Event:
-    """Change an event and return it.
+def change_event(session: Session, uid: str, wishes: Mapping[str, Any], actor: Actor) -> Event:
+    """Change what ``wishes`` name of an event, by the names of a draft's fields, and return it.
 
     Raises ``UnknownEntry``, ``EntryRefused``, and ``NotInState`` for one that is cancelled, or that
     is real while the organisation is in test mode.
@@ -102,7 +103,7 @@ def change_event(session: Session, uid: str, draft: EventDraft, actor: Actor) ->
     check_open(event)
     if only_tests and not event.test_mode:
         raise NotInState(Message("This event is real, and your organisation is in test mode."))
-    wanted = _checked(draft)
+    wanted = _checked(replace(draft_of(event), **wishes), event.currency)
     wanted = replace(wanted, slug=wanted.slug or event.slug)
     before, after = changes(event, asdict(wanted))
     if "slug" in after:
@@ -164,15 +165,18 @@ def check_open(event: Event) -> None:
         raise NotInState(Message("A cancelled or archived event cannot be changed any more."))
 
 
-def _checked(draft: EventDraft) -> EventDraft:
-    """Return a draft in its normal form; raises ``EntryRefused``."""
+def _checked(draft: EventDraft, present: str = "") -> EventDraft:
+    """Return a draft in its normal form; raises ``EntryRefused``.
+
+    A currency that is no money is let be where it is the ``present`` one.
+    """
     if draft.timezone not in zones():
         raise EntryRefused("timezone", Message("Choose a time zone of the list."))
     try:
-        decimals_of(draft.currency)
+        check_payable(draft.currency)
     except MoneyError as error:
-        why = Message("Give a currency by its three letters, such as EUR.")
-        raise EntryRefused("currency", why) from error
+        if draft.currency != present:
+            raise EntryRefused("currency", not_payable(draft.currency)) from error
     if draft.ends_at <= draft.starts_at:
         raise EntryRefused("ends_at", Message("The event must end after it begins."))
     check_window(draft.on_sale_from, draft.on_sale_until)

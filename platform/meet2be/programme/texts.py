@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-
 from meet2be.language import Message
+from meet2be.plain_text import lines, one_line
 from meet2be.programme.errors import EntryRefused
-
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def line(field: str, text: str, most: int) -> str:
     """Return a text of one line, empty if there is none; raises ``EntryRefused``."""
-    return _short_enough(field, " ".join(_CONTROL.sub(" ", text).split()), most)
+    return _short_enough(field, one_line(text), most)
 
 
 def needed_line(field: str, text: str, most: int) -> str:
@@ -26,8 +22,7 @@ def needed_line(field: str, text: str, most: int) -> str:
 
 def paragraphs(field: str, text: str, most: int) -> str:
     """Return a text of several lines, empty if there is none; raises ``EntryRefused``."""
-    lines = (_CONTROL.sub(" ", part).rstrip() for part in text.replace("\r\n", "\n").split("\n"))
-    return _short_enough(field, "\n".join(lines).strip(), most)
+    return _short_enough(field, lines(text), most)
 
 
 def _short_enough(field: str, text: str, most: int) -> str:

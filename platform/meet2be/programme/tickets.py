@@ -7,9 +7,10 @@ is sold or set aside (the database would refuse that too).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from sqlalchemy import exists, select
 from sqlalchemy.exc import IntegrityError
@@ -47,7 +48,7 @@ class TicketDraft:
 
 
 def draft_of(ticket: TicketType) -> TicketDraft:
-    """Return a kind of ticket as the draft that changes nothing."""
+    """Return a kind of ticket as it stands, as a draft."""
     return TicketDraft(**{name: getattr(ticket, name) for name in TicketDraft.__slots__})
 
 
@@ -79,10 +80,15 @@ def create_ticket(session: Session, event_uid: str, draft: TicketDraft, actor: A
     return ticket
 
 
-def change_ticket(session: Session, uid: str, draft: TicketDraft, actor: Actor) -> TicketType:
-    """Change a kind of ticket and return it; raises as ``create_ticket``."""
+def change_ticket(
+    session: Session, uid: str, wishes: Mapping[str, Any], actor: Actor
+) -> TicketType:
+    """Change what ``wishes`` name of a kind of ticket, by a draft's fields, and return it.
+
+    Raises as ``create_ticket``.
+    """
     ticket, event = locked_ticket(session, uid)
-    wanted = _checked(draft)
+    wanted = _checked(replace(draft_of(ticket), **wishes))
     gone = ticket.sold + ticket.held
     if wanted.quota < gone:
         numbers = {"sold": ticket.sold, "held": ticket.held}

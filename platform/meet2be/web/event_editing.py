@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -80,7 +81,7 @@ def change(uid: str) -> ResponseReturnValue:
     if draft is None:
         return _form(event, problems), 422
     try:
-        verbs.change_event(session, uid, draft, actor())
+        verbs.change_event(session, uid, asdict(draft), actor())
         session.commit()
     except EntryRefused as error:
         session.rollback()

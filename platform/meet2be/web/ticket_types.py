@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import asdict
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
@@ -79,7 +80,7 @@ def change(uid: str) -> ResponseReturnValue:
     """Save it."""
     ticket, event = _ticket_or_404(uid)
     return _save(event, ticket, lambda session, draft: verbs.change_ticket(
-        session, uid, draft, actor()))  # fmt: skip
+        session, uid, asdict(draft), actor()))  # fmt: skip
 
 
 @blueprint.post("/ticket-types/<uid>/close")

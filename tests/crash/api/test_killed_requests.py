@@ -68,7 +68,8 @@ def ask_who_dies(web: Web, caller: Program, point: str) -> None:
             target=_serve, args=(web, listening, point)
         )
         process.start()
-        connection = http.client.HTTPConnection(*listening.getsockname(), timeout=60)
+        host, port = listening.getsockname()
+        connection = http.client.HTTPConnection(host, port, timeout=60)
         headers = {
             "Authorization": f"Bearer {caller.token}", "Content-Type": "application/json",
             "Idempotency-Key": KEY,
