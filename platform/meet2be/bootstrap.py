@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import svcs
-
 import jobs
 import onqueue
 from jobs.schedule import SCHEDULE
@@ -15,6 +13,7 @@ from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
 from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.tickets import TicketPrinter
 from meet2be.config import Settings
 from meet2be.db import Database, check_migrated
 from meet2be.db.migrating import check_role
@@ -27,7 +26,6 @@ from meet2be.integrations.http_deadline import Timeouts
 from meet2be.integrations.mail import MailTransport
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.integrations.payments_none import NoProvider
-from meet2be.integrations.payments_stripe import StripeProvider
 from meet2be.integrations.storage import Store
 from meet2be.integrations.storage_local import LocalStore
 from meet2be.mailings.delivery import MailDeliveries
@@ -35,6 +33,7 @@ from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import Sender
 from meet2be.payments.provider import PaymentProvider
 from meet2be.queueing import hang_jobs_onto_facts, make_queues
+from meet2be.service_registry import svcs
 from meet2be.webhooks.delivering import WebhookDeliveries
 from meet2be.webhooks.vault import Vault
 from onqueue import QueueManager, events
@@ -74,7 +73,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     carrier = "smtp" if settings.mail.ses is None else "ses"
     recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled}, carrier)
     store = make_store(settings)
-    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate)
+    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate, store)
     desk = Desk(
         database,
         payments,
@@ -84,7 +83,8 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     )
     exports = make_exports(settings, database, store, clock)
     webhooks = make_webhooks(settings, database, clock)
-    checkout = CheckoutDesk(desk, webhooks.http, settings.web.base_url)
+    base_url, printer = settings.web.base_url, TicketPrinter(store)
+    checkout = CheckoutDesk(desk, webhooks.http, base_url, printer)
     undo_triggers = hang_jobs_onto_facts(TRIGGERS)
 
     def close() -> None:
@@ -145,6 +145,9 @@ def _provider(settings: Settings, clock: Clock) -> PaymentProvider:
     given = settings.provider
     if given.api_key is None:
         return NoProvider()
+    # a fifth of a second that commands without a provider need not wait
+    from meet2be.integrations.payments_stripe import StripeProvider
+
     return StripeProvider(
         given.api_key,
         webhook_secret=given.webhook_secret or "",

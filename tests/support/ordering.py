@@ -16,6 +16,7 @@ from meet2be.checkout.paying import process_payment
 from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.refund_sending import send_refund
 from meet2be.checkout.steps import Outcome, Wait
+from meet2be.checkout.tickets import TicketPrinter
 from meet2be.checkout.warehouse import notify_warehouse
 from meet2be.events.models import Event, TicketType
 from meet2be.integrations.guarded_http import Answer, HookCallFailed
@@ -58,6 +59,7 @@ class Shop:
     of: Conference
     warehouse: Warehouse = field(default_factory=Warehouse)
     base_url: str = "https://shop.example"
+    printer: TicketPrinter | None = None
 
     def __post_init__(self) -> None:
         begins = self.of.clock.now() + timedelta(days=90)
@@ -68,7 +70,7 @@ class Shop:
 
     @property
     def desk(self) -> CheckoutDesk:
-        return CheckoutDesk(self.of.desk, self.warehouse, self.base_url)
+        return CheckoutDesk(self.of.desk, self.warehouse, self.base_url, self.printer)
 
     def ticket(
         self, price: int = 4_200, quota: int = 10, name: str = "At the door", **fields: Any

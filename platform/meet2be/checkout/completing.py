@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+import logging
+from datetime import datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -17,9 +18,13 @@ from meet2be.checkout.letters import confirmation
 from meet2be.checkout.placing import announced
 from meet2be.checkout.shipping import OwnPost, Parcel, postage
 from meet2be.checkout.steps import Outcome, Taken
+from meet2be.checkout.tickets import sheets_of, tickets_of
 from meet2be.checkout.unwinding import unwind
 from meet2be.events.facts import EventDataStale
-from meet2be.events.models import TicketType
+from meet2be.events.models import Event, TicketType
+from meet2be.events.selling import honours_orders
+from meet2be.exports.pdf_children import LayOutFailed
+from meet2be.integrations.storage import StoreError
 from meet2be.invoices.models import Invoice
 from meet2be.invoices.services import issue_invoice
 from meet2be.mailings.addresses import normal_form
@@ -31,6 +36,9 @@ from meet2be.tenancy.services import is_suspended
 from meet2be.webhooks.publishing import Announcement, publish, publish_many
 
 CARRIER = OwnPost()
+PRINT_AGAIN = 3
+PRINT_PAUSE = timedelta(seconds=30)
+_log = logging.getLogger("meet2be.checkout")
 
 
 def validate_order(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Outcome:
@@ -75,7 +83,7 @@ def update_inventory(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Outc
             return "stop"
         if order.total_minor > 0 and _chosen(session, order) is None:
             return "stop"  # nothing is sold before its money is here
-        problem = "event_closed" if taken.event.status != "live" else _sell(session, taken, now)
+        problem = _sell(session, taken, now) if honours_orders(taken.event) else "event_closed"
         if problem is not None:
             rows.fail(taken.step, now, problem)
             unwind(session, desk, order, "failed", problem, now)
@@ -249,7 +257,12 @@ def create_shipping_label(desk: CheckoutDesk, tenant_id: int, order_uid: str) ->
 
 
 def send_confirmation(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Outcome:
-    """Write the buyer's confirmation into the outbox; from here on the order is complete."""
+    """Write the buyer's confirmation into the outbox; from here on the order is complete.
+
+    Its tickets are printed before, outside of any transaction. Where that fails it waits some time,
+    and then leaves without them: they stand in its text as well.
+    """
+    printed, trouble = _printed(desk, tenant_id, order_uid)
     now = desk.clock.now()
     with desk.db.tenant_session(tenant_id) as session:
         taken = rows.take(session, order_uid, "send_confirmation", now)
@@ -257,12 +270,39 @@ def send_confirmation(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Out
             return taken
         if taken.order.status != "paid":
             return "stop"
-        draft = confirmation(session, desk, taken.order, taken.event)
+        if trouble and taken.step.attempts < PRINT_AGAIN:
+            rows.begin(taken.step, now, PRINT_PAUSE)
+            wait = rows.put_off(taken.step, now, trouble, PRINT_PAUSE.total_seconds())
+            session.commit()
+            return wait
+        draft = confirmation(session, desk, taken.order, taken.event, printed)
         written = post(session, draft, now)
         rows.finish(taken.step, now, {"mail": written.mail_id, "mail_state": written.status})
         publish(session, announced(taken.order, "completed", now))
         session.commit()
         return "go"
+
+
+def _printed(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> tuple[str | None, str]:
+    """Return where an order's tickets lie once they are printed, or what was in the way."""
+    if desk.printer is None or not desk.printer.is_able:
+        return None, ""
+    with desk.db.tenant_session(tenant_id, read_only=True) as session:
+        order = session.scalar(select(Order).where(Order.uid == order_uid, Order.status == "paid"))
+        if order is None or rows.steps_of(session, order.id)["send_confirmation"].state == "done":
+            return None, ""
+        tickets = tickets_of(session, order)
+        if not tickets:
+            return None, ""
+        tenant, event = session.get_one(Tenant, tenant_id), session.get_one(Event, order.event_id)
+        sheets = sheets_of(tenant, event, order, tickets)
+    key = sheets.key(tenant.uid, order_uid)
+    try:
+        desk.printer.make(key, sheets)
+    except (LayOutFailed, StoreError, OSError) as error:
+        _log.warning("the tickets of the order '%s' could not be printed", order_uid, exc_info=True)
+        return None, str(error) or type(error).__name__
+    return key, ""
 
 
 def _shipped_tickets(session: Session, order: Order) -> int:

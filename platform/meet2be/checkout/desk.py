@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Protocol
 
 from meet2be.cancellations.context import Desk, Sessions
+from meet2be.checkout.tickets import TicketPrinter
 from meet2be.integrations.guarded_http import Answer
 from meet2be.mailings.services import Sender
 from meet2be.payments.provider import PaymentProvider
@@ -42,12 +43,13 @@ class Poster(Protocol):
 class CheckoutDesk:
     """Database, provider and clock (of the cancellations' desk), and what orders need beyond it.
 
-    ``base_url`` is what links in mails begin with.
+    ``base_url`` is what links in mails begin with. Without a ``printer`` mails carry no tickets.
     """
 
     desk: Desk
     http: Poster
     base_url: str
+    printer: TicketPrinter | None = None
 
     @property
     def db(self) -> Sessions:

@@ -6,13 +6,14 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.desk import CheckoutDesk
+from meet2be.checkout.tickets import CONTENT_TYPE as PDF
+from meet2be.checkout.tickets import sheets_of, tickets_of
 from meet2be.events.calendar_file import CONTENT_TYPE, calendar_file
-from meet2be.events.models import Event, TicketType
+from meet2be.events.models import Event
 from meet2be.mailings.attachments import Attachment
 from meet2be.mailings.services import MailDraft, sender_of
 from meet2be.orders.models import Order
@@ -27,16 +28,19 @@ def page_of(desk: CheckoutDesk, tenant: Tenant, event: Event, order: Order) -> s
 
 
 def confirmation(
-    session: Session, desk: CheckoutDesk, order: Order, event: Event, turn: str = ""
+    session: Session,
+    desk: CheckoutDesk,
+    order: Order,
+    event: Event,
+    printed: str | None,
+    turn: str = "",
 ) -> MailDraft:
-    """Return the mail that says an order is complete; `turn` tells one sent again apart."""
-    rows = session.execute(
-        select(Attendee.name, Attendee.ticket_code, TicketType.name)
-        .join(TicketType, TicketType.id == Attendee.ticket_type_id)
-        .where(Attendee.order_id == order.id, Attendee.status != "cancelled")
-        .order_by(Attendee.id)
-    ).all()
-    tickets = [f"{name} – {kind} – {code}" for name, code, kind in rows]
+    """Return the mail that says an order is complete; `turn` tells one sent again apart.
+
+    It carries the tickets that were `printed` (the file's key) while they are still the same.
+    """
+    found = tickets_of(session, order)
+    tickets = [f"{each.holder} – {each.kind} – {each.code}" for each in found]
     context = {
         "starts_at": event.starts_at,
         "total_minor": order.total_minor,
@@ -46,7 +50,18 @@ def confirmation(
     }
     key = f"order-confirmation:{order.uid}{turn}"
     draft = _draft(session, desk, order, event, "order_confirmation", key, context)
-    return replace(draft, attachments=(_for_calendars(session, desk, event),))
+    files = [_for_calendars(session, desk, event)]
+    if printed is not None and printed == key_of(session, order, event):
+        files.append(Attachment(f"{order.code}.pdf", PDF, key=printed))
+    return replace(draft, attachments=tuple(files))
+
+
+def key_of(session: Session, order: Order, event: Event) -> str | None:
+    """Return where the file of an order's tickets lies as they are now; None without any."""
+    found = tickets_of(session, order)
+    tenant = session.get_one(Tenant, order.tenant_id)
+    sheets = sheets_of(tenant, event, order, found)
+    return sheets.key(tenant.uid, order.uid) if found else None
 
 
 def _for_calendars(session: Session, desk: CheckoutDesk, event: Event) -> Attachment:

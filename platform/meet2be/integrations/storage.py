@@ -101,6 +101,11 @@ def tenant_key(tenant_uid: str, *parts: str) -> str:
     return key
 
 
+def is_of_tenant(key: str, tenant_uid: str) -> bool:
+    """Tell whether a key is below an organisation's prefix."""
+    return key.startswith(f"tenants/{tenant_uid}/")
+
+
 def check_key(key: str) -> None:
     """Raise :class:`BadKey` unless every part of a key is harmless in paths and addresses."""
     parts = key.split("/")

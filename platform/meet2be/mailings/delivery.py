@@ -26,13 +26,15 @@ from meet2be.integrations.mail import (
     MailTransport,
     TransportBroken,
 )
+from meet2be.integrations.storage import Store, StoreFailed
 from meet2be.mailings import statements as sql
-from meet2be.mailings.attachments import Attachment
+from meet2be.mailings.attachments import AttachmentUnfit, in_store, read_files
 from meet2be.mailings.limits import SendingLimits
-from meet2be.mailings.message import Letter, seal
+from meet2be.mailings.message import File, Letter, seal
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import LOST_CLAIM, Outcome, OutcomeRecorder, goes_far
 from meet2be.mailings.services import AT_MOST_ONCE, note_posted
+from meet2be.tenancy.models import Tenant
 from onqueue.contracts import Clock
 
 KIND_HEADER = "X-Meet2Be-Kind"
@@ -56,7 +58,10 @@ class MailDelivery:
         recorder: OutcomeRecorder,
         clock: Clock,
         tenant_id: int | None,
+        store: Store | None = None,
     ) -> None:
+        """Deliver with files out of ``store``, where mails have any."""
+        self.store = store
         self.database = database
         self.transport = transport
         self.recorder = recorder
@@ -98,6 +103,13 @@ class MailDelivery:
                 if row.status == "queued":
                     self.recorder.record(session, row, Outcome("failed", reason), self.clock.now())
             session.commit()
+
+    def owner(self) -> str | None:
+        """Return the public name of the organisation whose mails these are, None: nobody's."""
+        if self.tenant_id is None:
+            return None
+        with self.session(read_only=True) as session:
+            return session.scalars(select(Tenant.uid)).one()
 
     def session(self, *, read_only: bool = False) -> GuardedSession:
         """Return a session in the scope of the mails' owner."""
@@ -169,7 +181,25 @@ class _Delivering:
             elif row.status == "sending":
                 self._judge_standing_claim(row)
             elif row.status == "queued":
-                yield _Sealed(row, seal(_letter(row, self.delivery.clock.now())))
+                sealed = self._sealed(row)
+                if sealed is not None:
+                    yield sealed
+
+    def _sealed(self, row: Row[Any]) -> _Sealed | None:
+        """Return the finished mail; None when its files cannot be had (now)."""
+        try:
+            files = self._files(row.attachments) if row.attachments else ()
+        except AttachmentUnfit as error:
+            self._unsettled.append((row, Outcome("failed", str(error))))
+            return None
+        except StoreFailed as error:
+            self._put_off(row, DeliveryDeferred(row.to_addr, 0, f"the store: {error.detail}"))
+            return None
+        return _Sealed(row, seal(_letter(row, self.delivery.clock.now(), files)))
+
+    def _files(self, attached: Sequence[Any]) -> Sequence[File]:
+        owner = self.delivery.owner() if in_store(attached) else None
+        return read_files(attached, self.delivery.store, owner)
 
     def settle(self) -> None:
         """Record the answers that are still unrecorded, in a commit of their own."""
@@ -267,8 +297,10 @@ class MailDeliveries:
         recorder: OutcomeRecorder,
         clock: Clock,
         rate: int = 0,
+        store: Store | None = None,
     ) -> None:
         """Let ``rate`` mails leave in a second, all workers together; 0 is no limit."""
+        self.store = store
         self.database = database
         self.transport = transport
         self.recorder = recorder
@@ -277,7 +309,9 @@ class MailDeliveries:
 
     def of_tenant(self, tenant_id: int | None) -> MailDelivery:
         """Return the delivery in the scope of one tenant; None is the platform's own mail."""
-        return MailDelivery(self.database, self.transport, self.recorder, self.clock, tenant_id)
+        return MailDelivery(
+            self.database, self.transport, self.recorder, self.clock, tenant_id, self.store
+        )
 
 
 def expire_lost_claims(
@@ -305,7 +339,7 @@ def _of_lost_claim(mail: Any) -> Outcome:
     return Outcome("queued", LOST_CLAIM, logged="deferred")
 
 
-def _letter(row: Row[Any], now: datetime) -> Letter:
+def _letter(row: Row[Any], now: datetime, files: Sequence[File]) -> Letter:
     return Letter(
         message_id=row.message_id or f"<{row.uid}@localhost>",
         from_addr=row.from_addr or "",
@@ -316,5 +350,5 @@ def _letter(row: Row[Any], now: datetime) -> Letter:
         sent_at=now,
         reply_to=row.reply_to,
         headers={KIND_HEADER: row.kind, **BY_ITSELF, **(row.headers or {})},
-        files=[Attachment(**each).file() for each in row.attachments or ()],
+        files=files,
     )

@@ -1,26 +1,35 @@
-"""Files that go with mails, out of the mail's own row."""
+"""Files that go with mails, out of the store and out of the mail's own row."""
 
 from __future__ import annotations
 
 import email
 from email import policy
 from email.message import EmailMessage
+from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from meet2be.db import Database
 from meet2be.integrations.mail import Envelope
-from meet2be.mailings.attachments import LONGEST_TEXT, Attachment, BadAttachment
+from meet2be.integrations.storage import BadKey, StoreFailed
+from meet2be.integrations.storage_local import LocalStore
+from meet2be.language import Message
+from meet2be.mailings.attachments import LONGEST_TEXT, MOST_BYTES, Attachment, BadAttachment
 from meet2be.mailings.delivery import MailDeliveries
-from meet2be.mailings.models import Mail
+from meet2be.mailings.housekeeping import tidy_tx
+from meet2be.mailings.models import EmailLog, Mail
 from meet2be.mailings.outcomes import OutcomeRecorder
 from meet2be.mailings.services import MailDraft, enqueue
 from meet2be.tenancy.models import Tenant
+from onqueue.testing.clock import FakeClock
 from support.factories import make_tenant
 from support.mail_jobs import REFUND, SENDER
 
+OWNER = "T1"
+KEY = f"tenants/{OWNER}/tickets/O1/abc.pdf"
+PDF = Attachment("Rechnung.pdf", "application/pdf", key=KEY)
 DAY = Attachment("summit.ics", "text/calendar", "BEGIN:VCALENDAR\r\n")
-LIST = Attachment("Gäste.csv", "text/csv", "Jürgen;2\n")
 
 
 class Postman:
@@ -43,9 +52,24 @@ class Postman:
         """Have no door to shut."""
 
 
+class StoreThatIsAway(LocalStore):
+    """A store that does not answer."""
+
+    def open(self, key: str) -> BinaryIO:
+        raise StoreFailed(Message("The store does not answer"), detail=f"no answer about {key}")
+
+    def delete(self, key: str) -> bool:
+        raise StoreFailed(Message("The store does not answer"), detail=f"no answer about {key}")
+
+
 @pytest.fixture
 def tenant(sqlite_database: Database) -> Tenant:
-    return make_tenant(sqlite_database)
+    return make_tenant(sqlite_database, uid=OWNER)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "store")
 
 
 def posted(database: Database, tenant: Tenant, *files: Attachment) -> int:
@@ -61,37 +85,111 @@ def posted(database: Database, tenant: Tenant, *files: Attachment) -> int:
 
 
 def delivered(
-    database: Database, tenant: Tenant, mails: list[int]
+    database: Database, tenant: Tenant, store: LocalStore, mails: list[int]
 ) -> tuple[Postman, list[str], list[int]]:
     """Return who carried the mails, their states, and those that are left."""
     postman = Postman()
-    deliveries = MailDeliveries(database, postman, OutcomeRecorder(), database.clock)
+    deliveries = MailDeliveries(database, postman, OutcomeRecorder(), database.clock, store=store)
     left = deliveries.of_tenant(tenant.id).deliver(mails, "job-1")
     with database.tenant_session(tenant.id, read_only=True) as session:
         return postman, [session.get_one(Mail, mail).status for mail in mails], left
 
 
-def test_a_mail_carries_the_files_of_its_row(sqlite_database: Database, tenant: Tenant) -> None:
+def put(store: LocalStore, content: bytes) -> None:
+    with store.write(KEY, content_type="application/pdf") as file:
+        file.write(content)
+
+
+def test_a_mail_carries_a_file_of_the_store_and_one_of_its_own(
+    sqlite_database: Database, tenant: Tenant, store: LocalStore
+) -> None:
     """D19."""
-    mails = [posted(sqlite_database, tenant, *files) for files in ((DAY, LIST), ())]
-    postman, states, left = delivered(sqlite_database, tenant, mails)
-    assert (states, left) == (["sent", "sent"], [])
-    day, listed = postman.taken[0].iter_attachments()
+    put(store, b"%PDF-1.7\r\n\x00\xff")
+    mails = [posted(sqlite_database, tenant, PDF, DAY)]
+    postman, states, _ = delivered(sqlite_database, tenant, store, mails)
+    assert states == ["sent"]
+    pdf, day = postman.taken[0].iter_attachments()
+    assert (pdf.get_filename(), pdf.get_content()) == ("Rechnung.pdf", b"%PDF-1.7\r\n\x00\xff")
     assert (day.get_filename(), day.get_content_type()) == ("summit.ics", "text/calendar")
-    assert (listed.get_filename(), listed.get_content()) == ("Gäste.csv", "Jürgen;2\n")
-    assert list(postman.taken[1].iter_attachments()) == []
 
 
 @pytest.mark.parametrize(
-    ("content_type", "text", "why"),
+    ("content", "why"), [(None, "not kept any more"), (b"x" * (MOST_BYTES + 1), "more than")]
+)
+def test_a_file_that_is_gone_or_too_large_fails_its_mail_and_no_other(
+    sqlite_database: Database, tenant: Tenant, store: LocalStore, content: bytes | None, why: str
+) -> None:
+    """D19. Before anything of it has left."""
+    if content is not None:
+        put(store, content)
+    files: list[tuple[Attachment, ...]] = [(DAY,), (PDF,), ()]
+    mails = [posted(sqlite_database, tenant, *each) for each in files]
+    postman, states, left = delivered(sqlite_database, tenant, store, mails)
+    assert (states, left, len(postman.taken)) == (["sent", "failed", "sent"], [], 2)
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        failed = session.get_one(Mail, mails[1])
+        assert why in (failed.last_error or "")
+        assert failed.attempts == 0
+
+
+def test_no_mail_carries_a_file_of_another_organisation(
+    sqlite_database: Database, tenant: Tenant, store: LocalStore
+) -> None:
+    """D19."""
+    put(store, b"%PDF-1.7")
+    other = make_tenant(sqlite_database)
+    mails = [posted(sqlite_database, other, PDF)]
+    postman, states, _ = delivered(sqlite_database, other, store, mails)
+    assert (states, postman.taken) == (["failed"], [])
+    with sqlite_database.tenant_session(other.id, read_only=True) as session:
+        assert "another organisation's" in (session.get_one(Mail, mails[0]).last_error or "")
+
+
+@pytest.mark.parametrize("is_away", [False, True])
+def test_old_mails_lose_their_files_with_their_texts(
+    sqlite_database: Database, tenant: Tenant, clock: FakeClock, tmp_path: Path, is_away: bool
+) -> None:
+    """D25."""
+    store = LocalStore(tmp_path / "store")
+    put(store, b"%PDF-1.7")
+    mails = [posted(sqlite_database, tenant, PDF, DAY), posted(sqlite_database, tenant, DAY)]
+    delivered(sqlite_database, tenant, store, mails)
+    clock.advance(91 * 86_400)
+    used = StoreThatIsAway(tmp_path / "store") if is_away else store
+    postman, recorder = Postman(), OutcomeRecorder()
+    tidy_tx(MailDeliveries(sqlite_database, postman, recorder, clock, store=used))
+    assert (store.size(KEY) is None) is not is_away
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        left = [session.get_one(Mail, mail).body_text is not None for mail in mails]
+    assert left == [is_away, False], "it is tried again while its file is there"
+
+
+def test_mails_wait_for_a_store_that_is_away(
+    sqlite_database: Database, tenant: Tenant, tmp_path: Path
+) -> None:
+    """D19. Nothing is claimed, so nothing is uncertain."""
+    away = StoreThatIsAway(tmp_path / "store")
+    mails = [posted(sqlite_database, tenant, each) for each in (PDF, DAY)]
+    _, states, left = delivered(sqlite_database, tenant, away, mails)
+    assert (states, left) == (["queued", "sent"], mails[:1])
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        entry = session.query(EmailLog).filter(EmailLog.mail_id == mails[0]).one()
+        assert (entry.outcome, "no answer" in (entry.detail or "")) == ("deferred", True)
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
     [
-        ("text/html", "x", "none of text/calendar, text/csv"),
-        ("text/csv", "ü" * (LONGEST_TEXT // 2 + 1), "link to it instead"),
+        ({"content_type": "text/html", "text": "x"}, BadAttachment),
+        ({"content_type": "application/pdf"}, BadAttachment),
+        ({"content_type": "application/pdf", "text": "x", "key": KEY}, BadAttachment),
+        ({"content_type": "text/csv", "text": "ü" * LONGEST_TEXT}, BadAttachment),
+        ({"content_type": "application/pdf", "key": "tenants/../secret"}, BadKey),
     ],
 )
-def test_what_cannot_be_attached_is_refused_when_it_is_described(
-    content_type: str, text: str, why: str
+def test_what_may_not_be_attached_is_refused_before_a_mail_is_written(
+    fields: dict[str, str], error: type[Exception]
 ) -> None:
-    """D19. Before the mail is written."""
-    with pytest.raises(BadAttachment, match=why):
-        Attachment("a", content_type, text)
+    """D19."""
+    with pytest.raises(error):
+        Attachment("a", **fields)

@@ -68,10 +68,10 @@ def test_a_message_of_the_provider_finds_its_refund_by_the_provider_s_id(
     [(erase_old_texts, "ix_mails_created_at_text"), (erase_secrets, "ix_mails_created_at_secret")],
 )
 def test_texts_that_are_to_be_erased_are_found_by_their_age(
-    sqlite_database: Database, erase: Callable[[Session, datetime], int], index: str
+    sqlite_database: Database, erase: Callable[[Session, datetime, None], int], index: str
 ) -> None:
     with sqlite_database.system_session("tests: plans") as session:
-        plans = plans_of(session.connection(), lambda: erase(session, NOW))
+        plans = plans_of(session.connection(), lambda: erase(session, NOW, None))
     assert any(f"{index} (created_at<?)" in plan for plan in plans), plans
     assert not [plan for plan in plans if goes_through_all(plan)]
 

@@ -1,0 +1,151 @@
+"""Tickets as a file in the mail of an order that is complete."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import segno
+from pypdf import PdfReader
+from sqlalchemy.orm import Session
+
+from meet2be.attendees.models import Attendee
+from meet2be.checkout.cancelling import mail_again, refund_tickets
+from meet2be.checkout.completing import PRINT_AGAIN
+from meet2be.checkout.steps import Wait
+from meet2be.checkout.tickets import QUIET, Sheets, Ticket, TicketPrinter, code_of, page_of
+from meet2be.events.models import Event
+from meet2be.exports.pdf_children import Children, LayOutFailed
+from meet2be.integrations.storage_local import LocalStore
+from meet2be.orders.models import Order
+from support.ordering import Shop
+
+
+class QuickPrinter(TicketPrinter):
+    """Writes the page itself in the place of what a child makes of it."""
+
+    fails = 0
+    made = 0
+
+    def make(self, key: str, sheets: Sheets) -> None:
+        if self.fails:
+            self.fails -= 1
+            raise LayOutFailed("its child ended with -9")
+        self.made += 1
+        with self._store.write(key, content_type="application/pdf") as file:
+            file.write(page_of(sheets).encode())
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> LocalStore:
+    return LocalStore(tmp_path / "files")
+
+
+@pytest.fixture
+def printer(shop: Shop, store: LocalStore) -> QuickPrinter:
+    made = QuickPrinter(store)
+    shop.printer = made
+    return made
+
+
+def files(shop: Shop) -> list[list[dict[str, Any]]]:
+    """Return what of the store each confirmation carries."""
+    return [
+        [file for file in mail.attachments if "key" in file]
+        for mail in shop.of.mails("order_confirmation")
+    ]
+
+
+def buy(shop: Shop, *names: str) -> Order:
+    ticket = shop.ticket(name=f"Kind {len(shop.of.payments())}")
+    return shop.buy(shop.wish(ticket, names or ("Ada Arden",), locale="de-DE"))
+
+
+def test_the_confirmation_brings_a_page_for_each_ticket(shop: Shop, store: LocalStore) -> None:
+    shop.printer = TicketPrinter(store)
+    with shop.of.database.tenant_session(shop.of.tenant.id) as session:
+        event = session.get_one(Event, shop.of.event.id)
+        event.title, event.place = "Größe & <Kunst>\x01", "Halle 3"
+        session.commit()
+    order = buy(shop, "Ada Arden", "日本 太郎")
+    (((file),),) = files(shop)
+    assert file["filename"] == f"{order.code}.pdf"
+    assert file["key"].startswith(f"tenants/{shop.of.tenant.uid}/tickets/{order.uid}/")
+    with store.open(file["key"]) as content:
+        pages = [page.extract_text() for page in PdfReader(content).pages]
+    assert len(pages) == 2
+    for number, (page, name) in enumerate(zip(pages, ("Ada Arden", "日本 太郎"), strict=True), 1):
+        assert "Größe & <Kunst>" in page
+        assert name in page
+        assert f"{order.code}-{number}" in page
+        assert f"Bestellung {order.code}, Ticket {number} von 2" in page
+        assert "Test:" not in page
+
+
+def test_tickets_that_were_printed_before_a_kill_are_not_printed_again(
+    shop: Shop, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sheets = Sheets("en", "Aurora", "Gala", "today", "", "ABC", True, (Ticket("A", "B", "ABC-1"),))
+    made: list[Path] = []
+
+    def lay_out(_children: Children, source: Path) -> Path:
+        made.append(source)
+        return source
+
+    monkeypatch.setattr(Children, "lay_out", lay_out)
+    key = sheets.key(shop.of.tenant.uid, "ORDER")
+    for _ in range(2):
+        TicketPrinter(store).make(key, sheets)
+    assert len(made) == 1
+    with store.open(key) as content:
+        assert "Test: this ticket is not good." in content.read().decode()
+
+
+def test_a_mail_waits_for_its_tickets_and_then_leaves_without(
+    shop: Shop, printer: QuickPrinter
+) -> None:
+    printer.fails = PRINT_AGAIN + 1
+    order = shop.run(shop.place(shop.wish(shop.ticket())), upto="update_inventory")
+    send = shop.links(order)["send_confirmation"]
+    for _ in range(PRINT_AGAIN):
+        outcome = send()
+        assert isinstance(outcome, Wait)
+        assert files(shop) == []
+        shop.of.pass_time(outcome.seconds + 1)
+    assert send() == "go"
+    assert files(shop) == [[]]
+    printer.fails = 1
+    buy(shop)
+    assert [len(each) for each in files(shop)] == [0, 1]
+
+
+def test_a_confirmation_that_is_sent_again_brings_tickets_that_are_still_good(
+    shop: Shop, printer: QuickPrinter
+) -> None:
+    order = buy(shop, "Ada Arden", "Abe Arden")
+    shop.act(mail_again, order.uid, shop.of.admin)
+    assert [len(each) for each in files(shop)] == [1, 1]
+    assert files(shop)[0] == files(shop)[1]
+    first, _ = shop.of.rows(Attendee, Attendee.order_id == order.id)
+
+    def cancel(session: Session, *given: Any) -> int:
+        return refund_tickets(session, *given, cancel=True)
+
+    shop.act(cancel, order.uid, [first.uid], shop.of.admin, "Ill.")
+    shop.of.pass_time(1)
+    shop.act(mail_again, order.uid, shop.of.admin)
+    assert [len(each) for each in files(shop)] == [1, 1, 0]
+    assert printer.made == 1
+
+
+def test_the_drawn_code_is_the_code() -> None:
+    """Read back module by module: nothing is lost or moved between the table and the drawing."""
+    drawn = code_of("ABCD1234-1")
+    dark = {
+        (int(x) + step - QUIET, int(y) - QUIET)
+        for x, y, length in re.findall(r"M(\d+) (\d+)h(\d+)v1h-\d+z", drawn)
+        for step in range(int(length))
+    }
+    matrix = segno.make_qr("ABCD1234-1", error="m").matrix
+    assert dark == {(x, y) for y, row in enumerate(matrix) for x, on in enumerate(row) if on}
+    assert f'viewBox="0 0 {len(matrix) + 8} {len(matrix) + 8}"' in drawn
