@@ -19,7 +19,6 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
-import segno
 from babel.dates import format_date, format_time
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -177,6 +176,8 @@ def _ticket(sheets: Sheets, number: int, ticket: Ticket) -> str:
 
 def code_of(text: str) -> str:
     """Return a QR code as a drawing; a seventh of it may be dirty or worn off."""
+    import segno  # by those alone who print
+
     matrix = segno.make_qr(text, error="m").matrix
     size = len(matrix) + 2 * QUIET
     path = "".join(_runs(matrix))
