@@ -136,6 +136,12 @@ def box_of(session: Session, tenant: Tenant, slug: str, hidden: str = "") -> Box
     return Box(tenant, event, [each for each in shown if each.closed_at is None])
 
 
+def is_taken_off(session: Session, slug: str) -> bool:
+    """Tell whether an event of that name was on its public page, and is not any more."""
+    event = session.scalar(select(Event).where(Event.slug == slug))
+    return event is not None and event.status == "draft" and event.unpublished_at is not None
+
+
 @dataclass(frozen=True, slots=True)
 class BuyersView:
     """What a buyer sees of the own order."""

@@ -16,6 +16,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.events.models import Event
+from meet2be.events.selling import honours_orders
 from meet2be.orders.models import STEPS, Order, OrderStep
 
 OVER = ("done", "dropped")
@@ -128,7 +129,7 @@ def why_unwanted(order: Order, event: Event, now: datetime) -> str | None:
     """Return why an order that is not paid yet should not go on, None when it should."""
     if order.status != "pending":
         return order.status
-    if event.status != "live":
+    if not honours_orders(event):
         return "event_closed"
     if order.expires_at is not None and order.expires_at <= now:
         return "expired"

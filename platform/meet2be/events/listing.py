@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sqlalchemy import func, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
@@ -34,9 +34,16 @@ class EventFigures:
         return self.attendees - self.statuses.get("cancelled", 0)
 
 
-def events_page(session: Session, part: Slice) -> Page:
-    """Return a page of the tenant's events, the latest first."""
-    return fetch_page(session, select(Event), NEWEST_FIRST, part)
+def events_page(session: Session, part: Slice, *, archived: bool = False) -> Page:
+    """Return a page of the tenant's events, or of those in its archive, the latest first."""
+    is_archived = Event.status == "archived"
+    wanted = select(Event).where(is_archived if archived else ~is_archived)
+    return fetch_page(session, wanted, NEWEST_FIRST, part)
+
+
+def has_archive(session: Session) -> bool:
+    """Tell whether the tenant has put any event into its archive."""
+    return bool(session.scalar(select(exists().where(Event.status == "archived"))))
 
 
 def find_event(session: Session, uid: str) -> Event | None:

@@ -33,7 +33,9 @@ class Event(Numbered, Named, TenantOwned, Stamped, Base):
     """A conference or concert. `version` rises with each change.
 
     `capacity`: how many tickets of all kinds together; empty means as many as the kinds have.
-    Tickets are sold from `on_sale_from` until `on_sale_until`; empty ends stand open.
+    Tickets are sold from `on_sale_from` until `on_sale_until`; empty ends stand open. A draft with
+    `unpublished_at` was on its public page before. `archived_from` is the state an archived one
+    had.
     """
 
     __tablename__ = "events"
@@ -58,6 +60,9 @@ class Event(Numbered, Named, TenantOwned, Stamped, Base):
     capacity: Mapped[int | None]
     on_sale_from: Mapped[datetime | None]
     on_sale_until: Mapped[datetime | None]
+    unpublished_at: Mapped[datetime | None]
+    archived_at: Mapped[datetime | None]
+    archived_from: Mapped[str | None] = mapped_column(String(16))
 
 
 class TicketType(Numbered, TenantOwned, Stamped, Base):

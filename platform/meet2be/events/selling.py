@@ -20,6 +20,14 @@ def sale_state(event: Event, ticket: TicketType, now: datetime) -> SaleState:
     return "later" if (sale_begins(event, ticket) or now) > now else "open"
 
 
+def honours_orders(event: Event) -> bool:
+    """Tell whether orders that hold tickets can still be paid.
+
+    An event that is only taken off its public page keeps what it has promised.
+    """
+    return event.status == "live" or (event.status == "draft" and event.unpublished_at is not None)
+
+
 def sale_begins(event: Event, ticket: TicketType) -> datetime | None:
     """Return when a kind's sale begins; None where nothing is said."""
     return max(filter(None, (event.on_sale_from, ticket.on_sale_from)), default=None)

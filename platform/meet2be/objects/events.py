@@ -34,6 +34,10 @@ class EventTold(Told):
     capacity: int | None
     on_sale_from: Moment | None
     on_sale_until: Moment | None
+    unpublished_at: Moment | None = Field(
+        description="When it was taken off its public page; null while it is on it, or never was."
+    )
+    archived_at: Moment | None
 
 
 class TicketTypeTold(Told):

@@ -74,7 +74,7 @@ def create_event(session: Session, draft: EventDraft, actor: Actor) -> Event:
     Raises ``EntryRefused`` and ``TooManyEvents``.
     """
     wanted = _checked(draft)
-    _check_number(session)
+    check_number(session)
     is_test = hold_mode(session) or wanted.test_mode
     wanted = replace(wanted, slug=_free_slug(session, wanted), test_mode=is_test)
     event = Event(**asdict(wanted), status="draft", version=1)
@@ -84,7 +84,8 @@ def create_event(session: Session, draft: EventDraft, actor: Actor) -> Event:
     return event
 
 
-def _check_number(session: Session) -> None:
+def check_number(session: Session) -> None:
+    """Raise ``TooManyEvents`` when one more is too many; nobody else takes it until the commit."""
     hold_limits(session)
     try:
         check_limit(session, "events", count_events(session))
@@ -144,6 +145,7 @@ def publish_event(session: Session, uid: str, actor: Actor) -> Event:
             Message("Make a kind of ticket first, so that there is something to sell.")
         )
     event.status, event.version = "live", event.version + 1
+    event.unpublished_at = None
     tell(session, event, "published", actor, before={"status": "draft"}, after={"status": "live"},
          data={"status": "live"})  # fmt: skip
     return event
@@ -202,7 +204,7 @@ def check_window(since: datetime | None, until: datetime | None) -> None:
 
 
 def _check_slug(session: Session, event: Event, slug: str) -> None:
-    if event.status != "draft":
+    if event.status != "draft" or event.unpublished_at is not None:
         why = Message("The event is published under “%(name)s”: links to it stay as they are.",
                       {"name": event.slug})  # fmt: skip
         raise EntryRefused("slug", why)

@@ -27,7 +27,7 @@ from meet2be.checkout.errors import (
     OrderNotInState,
     UnknownOrder,
 )
-from meet2be.checkout.listing import Box, BuyersView, box_of, buyers_view
+from meet2be.checkout.listing import Box, BuyersView, box_of, buyers_view, is_taken_off
 from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import Holder, Wish, place_tx
 from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
@@ -74,7 +74,7 @@ def show(tenant: str, event: str) -> ResponseReturnValue:
     with services().database.tenant_session(found.id, read_only=True) as session:
         box = box_of(session, found, event, request.values.get("ticket", "")[:26])
         if box is None:
-            return render_template("checkout/closed.html"), 404
+            return _closed(session, event)
         numbers = _numbers(box, request.args)
         lacking = _lacking(box, numbers)
         return _form(box, request.args) if numbers and not lacking else _offer(box, lacking)
@@ -88,7 +88,7 @@ def order(tenant: str, event: str) -> ResponseReturnValue:
     with services().database.tenant_session(found.id, read_only=True) as session:
         box = box_of(session, found, event, request.values.get("ticket", "")[:26])
         if box is None:
-            return render_template("checkout/closed.html"), 404
+            return _closed(session, event)
         given = request.form
         wish = _wish(box, given)
         try:
@@ -151,6 +151,12 @@ def pay(tenant: str, event: str, key: str) -> ResponseReturnValue:
             view = _view_or_404(session, event, key)
             return _status("checkout/order.html", found, view, error), 409
     return redirect(_page_of(tenant, event, key, came="new"), 303)
+
+
+def _closed(session: Session, slug: str) -> ResponseReturnValue:
+    """Say that nothing is sold here, and whether that was different before."""
+    taken_off = is_taken_off(session, slug)
+    return render_template("checkout/closed.html", taken_off=taken_off), 404
 
 
 def _tenant_or_404(slug: str) -> Tenant:

@@ -10,9 +10,10 @@ from flask.typing import ResponseReturnValue
 
 from meet2be.accounts.own import zones
 from meet2be.events.models import Event
-from meet2be.language import _, said
+from meet2be.language import N_, _, said
 from meet2be.organisations.details import COMMON_CURRENCIES
 from meet2be.programme import events as verbs
+from meet2be.programme import shelving
 from meet2be.programme.errors import (
     EntryRefused,
     NotInState,
@@ -33,6 +34,13 @@ blueprint = Blueprint("event_editing", __name__)
 MOMENTS = ("starts_at", "ends_at", "on_sale_from", "on_sale_until")
 TEXTS = ("title", "slug", "place", "description", "timezone", "currency", "capacity")
 LARGEST_NUMBER = 9
+SHELVING = {
+    "unpublish": (
+        shelving.unpublish_event, N_("“%(title)s” is off its page. Nothing more is sold."),
+    ),
+    "archive": (shelving.archive_event, N_("“%(title)s” is in the archive.")),
+    "restore": (shelving.restore_event, N_("“%(title)s” is out of the archive.")),
+}  # fmt: skip
 
 
 @blueprint.get("/events/new")
@@ -110,6 +118,26 @@ def publish(uid: str) -> ResponseReturnValue:
         flash(said(error), "error")
         return redirect(url_for("events.show", uid=uid), 303)
     flash(_("“%(title)s” is published. Its tickets can be bought.", title=event.title), "success")
+    return redirect(url_for("events.show", uid=uid), 303)
+
+
+@blueprint.post("/events/<uid>/unpublish", defaults={"verb": "unpublish"})
+@blueprint.post("/events/<uid>/archive", defaults={"verb": "archive"})
+@blueprint.post("/events/<uid>/restore", defaults={"verb": "restore"})
+@requires(WORK)
+def shelve(uid: str, verb: str) -> ResponseReturnValue:
+    """Take an event off its page, put it into the archive, or take it out of that."""
+    session, (act, words) = tenant_session(), SHELVING[verb]
+    try:
+        event = act(session, uid, actor())
+        session.commit()
+    except UnknownEntry:
+        abort(404)
+    except ProgrammeError as error:
+        session.rollback()
+        flash(said(error), "error")
+    else:
+        flash(_(words, title=event.title), "success")
     return redirect(url_for("events.show", uid=uid), 303)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from meet2be.cancellations.listing import runs_of_event
@@ -27,12 +27,16 @@ def home() -> ResponseReturnValue:
 def index() -> ResponseReturnValue:
     """List the organisation's events."""
     session = tenant_session(read_only=True)
-    page = listing.events_page(
-        session, wanted_slice(lambda uid: listing.position_of(session, uid), size=25)
-    )
+    archived = request.args.get("archived") == "yes"
+    part = wanted_slice(lambda uid: listing.position_of(session, uid), size=25)
+    page = listing.events_page(session, part, archived=archived)
     sold = listing.sold_tickets(session, [event.id for event in page.rows])
     return render_template(
-        "events/index.html", page=listed(page, lambda event: event.uid), sold=sold
+        "events/index.html",
+        page=listed(page, lambda event: event.uid),
+        sold=sold,
+        archived=archived,
+        has_archive=archived or listing.has_archive(session),
     )
 
 

@@ -66,6 +66,24 @@ GROUPS: Final = (
             ),
             EventType("event.published", N_("An event was published"), "event", {"status": "live"}),
             EventType(
+                "event.unpublished",
+                N_("An event was taken off its public page"),
+                "event",
+                {"status": "draft"},
+            ),
+            EventType(
+                "event.archived",
+                N_("An event was put into the archive"),
+                "event",
+                {"status": "archived", "before": "cancelled"},
+            ),
+            EventType(
+                "event.restored",
+                N_("An event was taken out of the archive"),
+                "event",
+                {"status": "cancelled"},
+            ),
+            EventType(
                 "event.cancelling",
                 N_("The cancellation of an event has begun"),
                 "event",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -11,7 +11,7 @@ from meet2be.events.models import Event
 from meet2be.objects.base import Told
 from meet2be.objects.events import EventTold, TicketTypeTold
 from meet2be.programme import events as verbs
-from meet2be.programme import tickets
+from meet2be.programme import shelving, tickets
 from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
@@ -88,6 +88,14 @@ class TicketTypeChange(Given):
     is_shipped: bool = False
 
 
+class EventQuery(ListQuery):
+    """Which events."""
+
+    archived: Literal["true", "false"] = Field(
+        "false", description="`true`: those in the archive, instead of all others."
+    )
+
+
 class AttendeeSums(Told):
     """What an event's attendees add up to."""
 
@@ -107,9 +115,10 @@ def event_of(call: Call, uid: str) -> Event:
 
 
 @operation("GET", "/events", "events:read")
-def list_events(call: Call, query: ListQuery) -> Page[EventTold]:
-    """List the organisation's events, the latest first."""
-    found = listing.events_page(call.reading, call.part(query))
+def list_events(call: Call, query: EventQuery) -> Page[EventTold]:
+    """List the organisation's events, the latest first; those in the archive apart."""
+    part = call.part(query)
+    found = listing.events_page(call.reading, part, archived=query.archived == "true")
     return call.page(query, found, lambda row: (row.starts_at, row.id), EventTold.model_validate)
 
 
@@ -154,6 +163,37 @@ def change_event(call: Call, event_uid: str, body: EventChange) -> EventTold:
 def publish_event(call: Call, event_uid: str) -> EventTold:
     """Put a draft on its public page, where its tickets are sold."""
     event = verbs.publish_event(call.writing, event_uid, call.actor)
+    call.writing.flush()
+    return EventTold.model_validate(event)
+
+
+@operation("POST", "/events/<event_uid>/unpublish", "events:write", problems=("conflict",))
+def unpublish_event(call: Call, event_uid: str) -> EventTold:
+    """Take an event off its public page: nothing more is sold.
+
+    It is a draft again, under its old address. Tickets that were sold stay good; orders whose
+    tickets are set aside can still be paid until that ends.
+    """
+    event = shelving.unpublish_event(call.writing, event_uid, call.actor)
+    call.writing.flush()
+    return EventTold.model_validate(event)
+
+
+@operation("POST", "/events/<event_uid>/archive", "events:write", problems=("conflict",))
+def archive_event(call: Call, event_uid: str) -> EventTold:
+    """Put an event that is over, cancelled or never was sold into the archive.
+
+    It is left out of the list, and nothing of it can be changed; refunds and exports can be made.
+    """
+    event = shelving.archive_event(call.writing, event_uid, call.actor)
+    call.writing.flush()
+    return EventTold.model_validate(event)
+
+
+@operation("POST", "/events/<event_uid>/restore", "events:write", problems=("conflict",))
+def restore_event(call: Call, event_uid: str) -> EventTold:
+    """Take an event out of the archive, as it was put in."""
+    event = shelving.restore_event(call.writing, event_uid, call.actor)
     call.writing.flush()
     return EventTold.model_validate(event)
 
