@@ -13,12 +13,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-import svcs
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
 from meet2be import db, facts
 from meet2be.config import BrokerSettings
+from meet2be.service_registry import svcs
 from onqueue import Job, QueueManager, dispatch_many
 from onqueue.bus import Chain, PendingBatch
 from onqueue.contracts import Clock

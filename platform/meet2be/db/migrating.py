@@ -1,15 +1,15 @@
-"""The schema: bringing a database to this release, checking that it is, and its roles."""
+"""The schema: bringing a database to this release, checking that it is, and its roles.
+
+Alembic is imported where tables are changed only: every process checks at its start where the
+database stands, and would wait for the library and for all steps to be read.
+"""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, MetaData, create_engine, text
+from sqlalchemy import Connection, Engine, MetaData, create_engine, inspect, text
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
@@ -24,6 +24,9 @@ from meet2be.db.errors import (
 from meet2be.db.tables import load_models
 from onqueue.failed.tables import metadata as failed_metadata
 from onqueue.outbox.tables import metadata as outbox_metadata
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 MIGRATIONS: Final = Path(__file__).resolve().parents[3] / "migrations"
 URL_ATTRIBUTE: Final = "meet2be_url"
@@ -40,12 +43,16 @@ def upgrade(database_url: str | URL, revision: str = "head") -> None:
     On PostgreSQL the address must be that of the tables' owner. Raises NotMigratedError when the
     database is a newer release's, DatabaseAwayError when it does not answer.
     """
-    _heads(migration_engine(database_url))
+    from alembic import command
+
+    _head(migration_engine(database_url))
     command.upgrade(_config(database_url), revision)
 
 
 def downgrade(database_url: str | URL, revision: str) -> None:
     """Take the database back to `revision` ("base" is empty); what later steps held is lost."""
+    from alembic import command
+
     command.downgrade(_config(database_url), revision)
 
 
@@ -54,24 +61,36 @@ def check_migrated(engine: Engine) -> None:
 
     DatabaseAwayError when it does not answer.
     """
-    wanted = _scripts().get_heads()
-    found = _heads(engine)
-    if set(found) != set(wanted):
-        raise NotMigratedError(found, wanted)
+    found = _head(engine)
+    if found != (newest := revisions()[-1]):
+        raise NotMigratedError(() if found is None else (found,), (newest,))
 
 
-def _heads(engine: Engine) -> tuple[str, ...]:
+def revisions() -> list[str]:
+    """Return the names of all steps in their order, told from their files' names."""
+    steps = (Path(_folder()) / "versions").glob("[0-9]*.py")
+    return sorted(path.name.partition("_")[0] for path in steps)
+
+
+def _head(engine: Engine) -> str | None:
     """Return where the database stands, unless only a newer release could know what that is."""
     try:
         with engine.connect() as connection:
-            found = MigrationContext.configure(connection).get_current_heads()
+            found = _written_head(connection)
     except DBAPIError as error:
         address = engine.url.render_as_string(hide_password=True)
         raise DatabaseAwayError(address, str(error.orig).strip().rstrip(".")) from error
-    scripts = _scripts()
-    if not set(found) <= {script.revision for script in scripts.walk_revisions()}:
-        raise NotMigratedError(found, scripts.get_heads(), is_known=False)
-    return tuple(found)
+    known = revisions()
+    if found is not None and found not in known:
+        raise NotMigratedError([found], [known[-1]], is_known=False)
+    return found
+
+
+def _written_head(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 def check_role(engine: Engine) -> None:
@@ -140,19 +159,15 @@ def migration_engine(database_url: str | URL) -> Engine:
 
 
 def _config(database_url: str | URL) -> Config:
+    from alembic.config import Config
+
     config = Config()
-    config.set_main_option("script_location", _folder())
+    config.set_main_option("script_location", _folder().replace("%", "%%"))
     config.attributes[URL_ATTRIBUTE] = normal_url(database_url)
     return config
-
-
-def _scripts() -> ScriptDirectory:
-    config = Config()
-    config.set_main_option("script_location", _folder())
-    return ScriptDirectory.from_config(config)
 
 
 def _folder() -> str:
     if not (MIGRATIONS / "env.py").is_file():
         raise MigrationsMissingError(str(MIGRATIONS))
-    return str(MIGRATIONS).replace("%", "%%")
+    return str(MIGRATIONS)

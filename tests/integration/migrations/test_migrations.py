@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import (
     Connection,
     Engine,
@@ -22,10 +24,12 @@ from sqlalchemy.pool import NullPool
 from meet2be.db import NotMigratedError, check_migrated, upgrade
 from meet2be.db.errors import DatabaseAwayError, PowerfulRoleError, UnsupportedDatabaseError
 from meet2be.db.migrating import (
+    MIGRATIONS,
     all_metadata,
     check_role,
     downgrade,
     migration_engine,
+    revisions,
     tenant_tables,
 )
 from meet2be.db.sessions import Database
@@ -75,6 +79,14 @@ def test_up_down_and_up_again(url: str) -> None:
     upgrade(url)
     upgrade(url)
     assert _differences(engine) == []
+
+
+def test_the_files_names_tell_the_steps_as_alembic_knows_them() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    scripts = ScriptDirectory.from_config(config)
+    assert [step.revision for step in scripts.walk_revisions()] == revisions()[::-1]
+    assert scripts.get_heads() == revisions()[-1:]
 
 
 def test_each_step_can_be_taken_back(url: str) -> None:
