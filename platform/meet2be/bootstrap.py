@@ -34,7 +34,6 @@ from meet2be.mailings.services import Sender
 from meet2be.payments.provider import PaymentProvider
 from meet2be.queueing import hang_jobs_onto_facts, make_queues
 from meet2be.service_registry import svcs
-from meet2be.service_registry import svcs
 from meet2be.webhooks.delivering import WebhookDeliveries
 from meet2be.webhooks.vault import Vault
 from onqueue import QueueManager, events
@@ -147,7 +146,8 @@ def _provider(settings: Settings, clock: Clock) -> PaymentProvider:
     if given.api_key is None:
         return NoProvider()
     # a fifth of a second that commands without a provider need not wait
-    
+    from meet2be.integrations.payments_stripe import StripeProvider
+
     return StripeProvider(
         given.api_key,
         webhook_secret=given.webhook_secret or "",
