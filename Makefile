@@ -10,7 +10,10 @@ PEERS := .venv-bench
 JOBS ?= 4
 # The tests' own databases lie in memory where there is room: nothing waits for a disk there.
 ROOM := $(shell df -Pk /dev/shm 2>/dev/null | awk 'NR == 2 && $$4 > 2000000 { print "/dev/shm" }')
-TESTED := $(if $(ROOM),PYTEST_DEBUG_TEMPROOT=$(ROOM)) $(BIN)/python -m pytest
+# Bytecode is kept even where the environment forbids it: else each of the hundreds of processes
+# that the tests start compiles the platform anew, and each of theirs all tests.
+KEPT := PYTHONDONTWRITEBYTECODE=
+TESTED := $(KEPT) $(if $(ROOM),PYTEST_DEBUG_TEMPROOT=$(ROOM)) $(BIN)/python -m pytest
 # Options of `make demo`.
 FILE ?=
 KILLS ?=
@@ -45,7 +48,7 @@ demo: $(STAMPS)/run ## Cancel a conference of 5,000 while workers are killed; th
 	@$(BIN)/python -m demo $(if $(FILE),--file '$(FILE)') $(if $(KILLS),--kills '$(KILLS)') \
 		$(if $(LATENCY),--latency '$(LATENCY)') $(if $(KEEP),--keep)
 
-test: $(STAMPS)/test $(STAMPS)/check browser fonts ## Run all tests but the long ones (ARGS="-k word -x")
+test: $(STAMPS)/test $(STAMPS)/check $(STAMPS)/compiled browser fonts ## Run all tests but the long ones (ARGS="-k word -x")
 	@$(TESTED) -n $(JOBS) --dist loadgroup $(ARGS)
 
 check: $(STAMPS)/test $(STAMPS)/check ## Format, lint, types, import directions, unit tests
@@ -86,6 +89,7 @@ requirements: ## Pin the versions anew, with hashes (needs uv; UPGRADE=1 takes n
 clean: ## Remove caches and built files; the environment and var/ stay
 	@rm -rf .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis htmlcov dist
 	@find . -name __pycache__ -not -path './.venv*' -type d -prune -exec rm -rf {} +
+	@rm -f $(STAMPS)/compiled
 
 # ---- what the targets above stand on -------------------------------------------------------------
 
@@ -114,6 +118,14 @@ $(STAMPS)/run: requirements/build.txt requirements/run.txt pyproject.toml | $(BI
 $(STAMPS)/test: requirements/test.txt $(STAMPS)/run
 	@echo "Installing what the tests need"
 	@$(INSTALL) -r requirements/test.txt
+	@touch $@
+
+# In a fresh checkout all processes of the tests would compile the same files at the same time. What
+# is wrong with a file is told by the tests' own run.
+$(STAMPS)/compiled: | $(STAMPS)/test
+	@$(KEPT) $(BIN)/python -m compileall -q -j 0 platform jobs workers migrations || true
+	@$(TESTED) -q --collect-only tests/integration tests/browser >/dev/null 2>&1 & \
+		$(TESTED) -q --collect-only tests/unit tests/contract tests/crash >/dev/null 2>&1; wait
 	@touch $@
 
 $(STAMPS)/check: requirements/check.txt $(STAMPS)/run
