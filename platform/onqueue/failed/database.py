@@ -104,19 +104,22 @@ class DatabaseFailedJobs:
 
     def groups(self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50) -> list[FailedGroup]:
         """Return them by their error's fingerprint, the largest group first."""
-        conditions = searching.conditions_of(wanted)
         size, last_at = func.count(), func.max(_row.failed_at)
-        # What is looked for among terms is read by its ids, not in the order of an index.
-        by_id = bool(wanted.error or wanted.tag)
-        by = func.coalesce(_row.fingerprint, literal_column("''")) if by_id else _row.fingerprint
-        statement = (
-            select(by, size, func.min(_row.failed_at), last_at)
-            .where(*conditions)
-            .group_by(by)
-            .order_by(size.desc(), last_at.desc(), by)
-            .limit(limit)
-        )
         with self._engine.connect() as connection:
+            conditions, are_few = searching.conditions_of(connection, wanted)
+            # Few are read by their ids, many in the order of the index.
+            by = (
+                func.coalesce(_row.fingerprint, literal_column("''"))
+                if are_few
+                else _row.fingerprint
+            )
+            statement = (
+                select(by, size, func.min(_row.failed_at), last_at)
+                .where(*conditions)
+                .group_by(by)
+                .order_by(size.desc(), last_at.desc(), by)
+                .limit(limit)
+            )
             found = connection.execute(statement).all()
             # One short look by the index for each group, instead of a sort of all rows.
             newest = [

@@ -8,22 +8,22 @@ newest on until a page is full.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, exists, false, func, or_, select, union_all
 
 from onqueue.failed.tables import failed_job_terms, failed_jobs
 from onqueue.failed.terms import tag_term, wanted_words
+from onqueue.stores import FailedFilter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from sqlalchemy import ColumnElement, Connection, Row, Select
 
     from onqueue.contracts import JobId
-    from onqueue.stores import FailedFilter
 
     Place = tuple[datetime, JobId]
     Condition = ColumnElement[bool]
@@ -57,52 +57,123 @@ def page(
     connection: Connection, wanted: FailedFilter, limit: int, after: Place | None
 ) -> list[Row[Any]]:
     """Return the rows that fit, the newest first, from behind a place on."""
-    columns = [*_of_row(wanted), *_of_time(wanted, _row.failed_at)]
-    if after is not None:
-        columns.append(_behind(after, _row.failed_at, _row.id))
-    sought = _sought(wanted)
-    statement = select(failed_jobs)
-    if sought is None:
+    search = _Search.of(connection, wanted)
+    if search is None:
         return []
-    if sought:
-        ways = _ways(connection, sought)
-        if ways is None:
-            columns += [_has(one, _row.id) for one in sought]
-        elif not ways:
-            return []
-        else:
-            best, rest = ways
-            conditions = [*_on_terms(wanted, rest, after)]
-            streams = [_stream(one, conditions, limit) for one in best]
-            columns = [_row.id.in_(_together(streams))]
-    statement = statement.where(*columns).order_by(_row.failed_at.desc(), _row.id.desc())
-    return list(connection.execute(statement.limit(limit)))
+    streams = search.streams(connection, after, limit)
+    if streams is None:
+        conditions = search.conditions()
+        if after is not None:
+            conditions.append(_behind(after, _row.failed_at, _row.id))
+        statement = select(failed_jobs).where(*conditions).order_by(*_newest_first(_row))
+        return list(connection.execute(statement.limit(limit)))
+    found = streams[0] if len(streams) == 1 else union_all(*streams)
+    entries = found.subquery().c
+    newest = (
+        select(entries.job_id, entries.failed_at)
+        .distinct()
+        .order_by(entries.failed_at.desc(), entries.job_id.desc())
+        .limit(limit)
+        .subquery()
+    )
+    # In the order of the entries: in that of the rows an index would be read through for them.
+    statement = select(failed_jobs).join(newest, newest.c.job_id == _row.id)
+    ordered = statement.order_by(newest.c.failed_at.desc(), newest.c.job_id.desc())
+    return list(connection.execute(ordered))
 
 
 def count(connection: Connection, wanted: FailedFilter) -> int:
     """Return how many fit."""
-    sought = _sought(wanted)
-    if sought is None:
+    search = _Search.of(connection, wanted)
+    if search is None:
         return 0
-    if not sought:
-        conditions = (*_of_row(wanted), *_of_time(wanted, _row.failed_at))
-        statement = select(func.count()).select_from(failed_jobs).where(*conditions)
+    if search.is_by_row:
+        statement = select(func.count()).select_from(failed_jobs).where(*search.conditions())
     else:
-        conditions = (sought[0].of(_term.term), *_on_terms(wanted, sought[1:]))
-        statement = select(func.count(_term.job_id.distinct())).where(*conditions)
+        statement = select(func.count(_term.job_id.distinct())).where(*search.on_terms())
     return connection.scalar(statement) or 0
 
 
-def conditions_of(wanted: FailedFilter) -> list[Condition]:
-    """Return what the rows that fit have in common, for statements that look at all of them."""
-    sought = _sought(wanted)
-    if sought is None:
-        return [false()]
-    found = [*_of_row(wanted), *_of_time(wanted, _row.failed_at)]
-    if sought:
-        conditions = (sought[0].of(_term.term), *_on_terms(wanted, sought[1:]))
-        found.append(_row.id.in_(select(_term.job_id).where(*conditions)))
-    return found
+def conditions_of(connection: Connection, wanted: FailedFilter) -> tuple[list[Condition], bool]:
+    """Return what the rows that fit have in common, and whether only few have it.
+
+    It is for statements that look at all of them: few are read by their ids.
+    """
+    search = _Search.of(connection, wanted)
+    if search is None:
+        return [false()], True
+    if search.is_by_row or search.least >= MANY:
+        return search.conditions(), False
+    return [_row.id.in_(select(_term.job_id).where(*search.on_terms()))], True
+
+
+@dataclass(slots=True, frozen=True)
+class _Search:
+    """What is looked for: conditions on rows, and terms, the rarest first."""
+
+    wanted: FailedFilter
+    sought: list[_Sought]
+    least: int
+    """How many jobs have the rarest term, as far as it was counted."""
+    is_by_row: bool
+    """Whether to go by the rows, and look for the terms of each."""
+
+    @classmethod
+    def of(cls, connection: Connection, wanted: FailedFilter) -> _Search | None:
+        """Return how to look for it; None when it is known already that nothing fits."""
+        group = _group_named(connection, wanted.group)
+        if group is None:
+            return None
+        wanted = replace(wanted, group=group)
+        sought = _sought(wanted)
+        if not sought:
+            return None if sought is None else cls(wanted, [], 0, is_by_row=True)
+        counts = {one: _at_most_many(connection, _term.term, one.of(_term.term)) for one in sought}
+        sought.sort(key=counts.__getitem__)
+        least = counts[sought[0]]
+        if not least:
+            return None
+        of_row = list(_of_row(wanted))
+        rows = _at_most_many(connection, _row.id, *of_row) if of_row else MANY
+        return cls(wanted, sought, least, is_by_row=rows < least)
+
+    def conditions(self) -> list[Condition]:
+        """Return those on a row of the jobs."""
+        rows = [*_of_row(self.wanted), *_of_time(self.wanted, _row.failed_at)]
+        return rows + [_has(one, _row.id) for one in self.sought]
+
+    def on_terms(self) -> list[Condition]:
+        """Return those on an entry of the rarest term."""
+        return [self.sought[0].of(_term.term), *self._beside()]
+
+    def streams(
+        self, connection: Connection, after: Place | None, limit: int
+    ) -> list[Select[Any]] | None:
+        """Return the newest entries of the rarest term, or of each of its forms.
+
+        None when the rows themselves are to be read.
+        """
+        if self.is_by_row:
+            return None
+        forms: list[_Sought] | None = [self.sought[0]]
+        if self.least == MANY:
+            forms = _forms(connection, self.sought[0])
+        if forms is None:
+            return None
+        conditions = list(self._beside())
+        if after is not None:
+            conditions.append(_behind(after, _term.failed_at, _term.job_id))
+        return [_stream(one, conditions, limit) for one in forms]
+
+    def _beside(self) -> Iterator[Condition]:
+        """Return what an entry of the rarest term must fulfil beside its own term."""
+        yield from _of_time(self.wanted, _term.failed_at)
+        yield from (_has(one, _term.job_id) for one in self.sought[1:])
+        # Under another name: the statement around may be about the same table.
+        holder = failed_jobs.alias().c
+        of_row = list(_of_row(self.wanted, holder))
+        if of_row:
+            yield exists(select(holder.id).where(holder.id == _term.job_id, *of_row))
 
 
 # ---- conditions ----
@@ -139,21 +210,6 @@ def _behind(
     return and_(failed_at <= instant, or_(failed_at < instant, job_id < last))
 
 
-def _on_terms(
-    wanted: FailedFilter, sought: Iterable[_Sought], after: Place | None = None
-) -> Iterator[Condition]:
-    """Return what an entry of the terms must fulfil beside its own term."""
-    yield from _of_time(wanted, _term.failed_at)
-    if after is not None:
-        yield _behind(after, _term.failed_at, _term.job_id)
-    yield from (_has(one, _term.job_id) for one in sought)
-    # Under another name: the statement around may be about the same table.
-    holder = failed_jobs.alias().c
-    of_row = list(_of_row(wanted, holder))
-    if of_row:
-        yield exists(select(holder.id).where(holder.id == _term.job_id, *of_row))
-
-
 def _has(sought: _Sought, job_id: ColumnElement[str]) -> Condition:
     other = failed_job_terms.alias()
     return exists(select(other.c.term).where(other.c.job_id == job_id, sought.of(other.c.term)))
@@ -177,28 +233,24 @@ def _sought(wanted: FailedFilter) -> list[_Sought] | None:
     return found
 
 
-def _ways(
-    connection: Connection, sought: list[_Sought]
-) -> tuple[list[_Sought], list[_Sought]] | tuple[()] | None:
-    """Return the terms of the rarest to read along, and the others. Empty: no job has all.
-
-    None when even the rarest is the beginning of too many words that too many jobs have.
-    """
-    counts = [_at_most_many(connection, one) for one in sought]
-    least = min(counts)
-    if not least:
-        return ()
-    best = counts.index(least)
-    rest = sought[:best] + sought[best + 1 :]
-    if least < MANY:
-        return [sought[best]], rest
-    forms = _forms(connection, sought[best])
-    return None if forms is None else (forms, rest)
-
-
-def _at_most_many(connection: Connection, sought: _Sought) -> int:
-    some = select(_term.term).where(sought.of(_term.term)).limit(MANY).subquery()
+def _at_most_many(
+    connection: Connection, column: ColumnElement[str], *conditions: Condition
+) -> int:
+    some = select(column).where(*conditions).limit(MANY).subquery()
     return connection.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _group_named(connection: Connection, given: str) -> str | None:
+    """Return the fingerprint that begins so, when it is one; what is given, when it is several."""
+    if not given or len(given) == _FINGERPRINT_LENGTH:
+        return given
+    begins = list(_of_row(FailedFilter(group=given)))
+    # Two looks: one statement for both ends would read all between them.
+    first, last = (
+        connection.scalar(select(end(_row.fingerprint)).where(*begins))
+        for end in (func.min, func.max)
+    )
+    return first if first == last else given
 
 
 def _forms(connection: Connection, sought: _Sought) -> list[_Sought] | None:
@@ -206,20 +258,21 @@ def _forms(connection: Connection, sought: _Sought) -> list[_Sought] | None:
     if sought.is_whole:
         return [sought]
     found: list[_Sought] = []
-    last = ""
+    # Each look has one lower bound: of two, an index may take the one that is long passed.
+    begin = _term.term >= sought.text
     while len(found) <= FORMS:
         term = connection.scalar(
-            select(func.min(_term.term)).where(sought.of(_term.term), _term.term > last)
+            select(func.min(_term.term)).where(begin, _term.term < sought.text + _BEHIND_ALL)
         )
         if term is None:
             return found
         found.append(_Sought(term, is_whole=True))
-        last = term
+        begin = _term.term > term
     return None
 
 
-def _stream(sought: _Sought, conditions: list[Condition], limit: int) -> Select[tuple[str]]:
-    """Return the ids of the newest jobs of a term."""
+def _stream(sought: _Sought, conditions: list[Condition], limit: int) -> Select[Any]:
+    """Return the places of the newest jobs of a term, as a part of a larger statement."""
     entries = (
         select(_term.job_id, _term.failed_at)
         .where(sought.of(_term.term), *conditions)
@@ -228,8 +281,8 @@ def _stream(sought: _Sought, conditions: list[Condition], limit: int) -> Select[
     )
     # Several words of one job may begin so.
     found = (entries if sought.is_whole else entries.distinct()).subquery()
-    return select(found.c.job_id)
+    return select(found)
 
 
-def _together(streams: list[Select[tuple[str]]]) -> Any:
-    return streams[0] if len(streams) == 1 else union_all(*streams)
+def _newest_first(row: Any) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    return row.failed_at.desc(), row.id.desc()
