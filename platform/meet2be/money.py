@@ -188,6 +188,15 @@ def plain(minor: int, currency: str) -> str:
     return f"{to_decimal(minor, currency):f}"
 
 
+def typed(minor: int, currency: str, locale: str) -> str:
+    """Return an amount as people of that locale type it into a field: 399,00 for de-DE.
+
+    Without groups and the currency's sign; `parse_minor` takes it, whatever the locale.
+    """
+    mark = _locale(locale).number_symbols["latn"].get("decimal", ".")
+    return plain(minor, currency).replace(".", mark if mark in _DECIMAL_MARKS else ".")
+
+
 @lru_cache(maxsize=256)
 def _locale(name: str) -> Locale:
     for candidate in (name.replace("_", "-"), name.partition("-")[0], FALLBACK_LOCALE):

@@ -14,10 +14,11 @@ from meet2be.checkout.delivery import EVERYWHERE, DeliveryRefused, Rate, Warehou
 from meet2be.checkout.desk import MOST_TICKETS
 from meet2be.checkout.shipping import ADDRESS_FIELDS
 from meet2be.language import _, said
-from meet2be.money import MoneyError, parse_minor, plain
+from meet2be.money import MoneyError, parse_minor
 from meet2be.tenancy.models import Tenant
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
+from meet2be.web.presentation import amount_to_type
 from meet2be.web.security import ADMINISTER, requires, services, tenant_session
 
 blueprint = Blueprint("delivery", __name__, url_prefix="/settings")
@@ -60,7 +61,7 @@ def postage() -> ResponseReturnValue:
         {
             "countries": " ".join(rate.countries),
             "most": str(rate.most_tickets),
-            "price": plain(rate.price_minor, currency),
+            "price": amount_to_type(rate.price_minor, currency),
         }
         for rate in verbs.rates_of(_tenant())
     ]

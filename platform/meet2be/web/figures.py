@@ -15,7 +15,8 @@ from meet2be.events.facts import EventDataStale
 from meet2be.figures.listing import CurrencyFigures, Span, figures_of
 from meet2be.language import _
 from meet2be.web.events import event_or_404
-from meet2be.web.security import READ, WORK, identity, requires, tenant_session
+from meet2be.web.presentation import reader_locale
+from meet2be.web.security import READ, WORK, requires, tenant_session
 
 blueprint = Blueprint("figures", __name__)
 WIDTH, HEIGHT, FLOOR = 720, 180, 150
@@ -109,4 +110,4 @@ def _chart(spans: Sequence[Span], series: Sequence[tuple[str, list[int]]]) -> Ch
 
 
 def _day(day: date) -> str:
-    return format_date(day, "medium", locale=identity().tenant_locale.replace("-", "_"))
+    return format_date(day, "medium", locale=reader_locale())

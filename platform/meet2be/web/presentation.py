@@ -180,12 +180,13 @@ def install(app: Flask) -> None:
     app.add_template_global(mail_badge)
     app.add_template_global(page_url)
     app.add_template_global(money.plain, "plain_amount")
+    app.add_template_global(amount_to_type)
     app.jinja_env.globals.update(mail_words=MAIL_WORDS, outcome_words=OUTCOMES)
 
 
 def format_money(minor: int, currency: str) -> str:
     """Return an amount as it is written in the reader's language and the organisation's region."""
-    return money.format_minor(minor, currency, _locale())
+    return money.format_minor(minor, currency, reader_locale())
 
 
 def format_moment(moment: datetime | None, style: str = "medium") -> str:
@@ -197,8 +198,8 @@ def format_moment(moment: datetime | None, style: str = "medium") -> str:
         return "–"
     zone = ZoneInfo(identity().timezone)
     if style == "long_date":
-        return format_date(moment.astimezone(zone), "long", locale=_locale())
-    return format_datetime(moment, style, tzinfo=zone, locale=_locale())
+        return format_date(moment.astimezone(zone), "long", locale=reader_locale())
+    return format_datetime(moment, style, tzinfo=zone, locale=reader_locale())
 
 
 def moments_between(starts: datetime, ends: datetime, zone: str, locale: str) -> str:
@@ -311,7 +312,18 @@ def unread_notices() -> int:
     return waiting
 
 
-def _locale() -> str:
+def amount_to_type(minor: int, currency: str) -> str:
+    """Return an amount for a form's field, as its reader would type it."""
+    return money.typed(minor, currency, reader_locale())
+
+
+def percent_to_type(points: int) -> str:
+    """Return basis points as a percentage for a form's field: 7,5 for 750 in German."""
+    return format_decimal(points / 100, "0.##", locale=reader_locale())
+
+
+def reader_locale() -> str:
+    """Return the locale of whoever reads the page: their language in the organisation's region."""
     return locale_of(language.spoken(), identity().tenant_locale)
 
 

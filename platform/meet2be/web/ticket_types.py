@@ -13,7 +13,7 @@ from meet2be.events import listing
 from meet2be.events.models import Event, TicketType
 from meet2be.events.selling import sale_begins, sale_state
 from meet2be.language import N_, _, said
-from meet2be.money import MoneyError, parse_minor, plain
+from meet2be.money import MoneyError, parse_minor
 from meet2be.programme import tickets as verbs
 from meet2be.programme.errors import EntryRefused, NotInState, ProgrammeError, UnknownEntry
 from meet2be.programme.times import written
@@ -23,6 +23,7 @@ from meet2be.web.cancelling import Problems
 from meet2be.web.event_editing import read_moment, read_number
 from meet2be.web.events import event_or_404
 from meet2be.web.money_fields import BadPercentError, read_percent
+from meet2be.web.presentation import amount_to_type, percent_to_type
 from meet2be.web.security import READ, WORK, requires, services, tenant_session
 
 blueprint = Blueprint("ticket_types", __name__)
@@ -203,8 +204,8 @@ def _values(event: Event, ticket: TicketType | None) -> dict[str, str]:
         return {"tax": "0"}
     return {
         "name": ticket.name,
-        "price": plain(ticket.price_minor, event.currency),
-        "tax": f"{ticket.tax_bp / 100:g}",
+        "price": amount_to_type(ticket.price_minor, event.currency),
+        "tax": percent_to_type(ticket.tax_bp),
         "quota": str(ticket.quota),
         "on_sale_from": written(ticket.on_sale_from, event.timezone),
         "on_sale_until": written(ticket.on_sale_until, event.timezone),

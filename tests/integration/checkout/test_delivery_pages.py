@@ -36,6 +36,9 @@ def test_postage_is_set_and_counts(house: House) -> None:
     ]  # fmt: skip
     shown = house.admin.page(page)
     assert shown.index("DE AT") < shown.index('value="*"')
+    assert 'value="3.90"' in shown
+    german = house.web.person(house.tenant, locale="de-DE")
+    assert 'value="3,90"' in german.page(page), "as a German reader would type it"
     assert house.admin.post(page, **{"countries-0": "CH", "price-0": "5"}).status_code == 303
     with pytest.raises(NoPostage):
         postage(house.fresh_tenant().settings, 1, "FR")

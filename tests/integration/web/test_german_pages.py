@@ -1,8 +1,11 @@
 """The pages in German: nothing on them stayed English, and everybody can choose."""
 
+import re
+
 from sqlalchemy import select
 
 from meet2be.accounts.models import User
+from meet2be.figures.computing import compute_tx
 from meet2be.payments.models import Refund
 from support.stage import Stage
 from support.visible_text import foreign_sentences, visible_text
@@ -106,3 +109,17 @@ def test_what_a_page_refuses_is_said_in_german(stage: Stage) -> None:
     wrong = stage.web.anybody()
     wrong.post("/language", language="de")
     assert "passen nicht zusammen" in wrong.log_in("nobody@example.org", "wrong").text
+
+
+def test_figures_and_amounts_are_written_as_germans_write_them(stage: Stage) -> None:
+    made, german = stage.conference, stage.web.person(stage.conference.tenant, locale="de-DE")
+    assert compute_tx(made.database, made.tenant.id, made.event.uid, made.clock.now())
+    page = german.page(f"{stage.event_path}/figures")
+    drawn = re.findall(r"<text[^>]*>([^<]+)</text>", page)
+    assert [each for each in drawn if re.fullmatch(r"[0-9]{2}[.][0-9]{2}[.][0-9]{4}", each)]
+    assert not [each for each in drawn if re.search(r"[A-Z][a-z]{2} [0-9]", each)]
+    assert not re.search(r"[0-9]:[0-9]{2}:[0-9]{2}", visible_text(page)), "to the minute"
+    kinds = german.page(f"{stage.event_path}/tickets")
+    uid = re.search(r"/ticket-types/([0-9a-z]{26})", kinds)
+    assert uid is not None
+    assert 'value="399,00"' in german.page(f"/ticket-types/{uid[1]}")

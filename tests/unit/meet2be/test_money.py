@@ -9,6 +9,7 @@ from meet2be.money import (
     format_minor,
     parse_minor,
     plain,
+    typed,
 )
 
 
@@ -88,3 +89,11 @@ def test_amounts_are_written_by_locale(minor: int, currency: str, locale: str, s
 
 def test_amounts_for_machines_have_all_decimals() -> None:
     assert [plain(5, "EUR"), plain(5, "JPY"), plain(5, "KWD")] == ["0.05", "5", "0.005"]
+
+
+@pytest.mark.parametrize("locale", ["en-GB", "de-DE", "de-CH", "fr-FR", "ar-EG", "nobody"])
+def test_what_stands_in_a_field_is_read_as_the_same_amount(locale: str) -> None:
+    for minor, currency in ((390, "EUR"), (123_456_789, "EUR"), (5, "JPY"), (1_234, "KWD")):
+        assert parse_minor(typed(minor, currency, locale), currency) == minor
+    assert typed(123_456, "EUR", "de-DE") == "1234,56"
+    assert typed(123_456, "EUR", "en-GB") == "1234.56"
