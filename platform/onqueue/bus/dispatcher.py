@@ -204,6 +204,10 @@ class Dispatcher:
             raise ConfigurationError(subject, [problem])
         return self._admit(job, home)
 
+    def about(self) -> Mapping[str, str]:
+        """Return the context that travels with what is dispatched here and now."""
+        return self._context() if self._context is not None else {}
+
     def _admit(self, job: Job, home: Home = ALONE) -> Admission:
         plan = plan_of(type(job))
         target = self._manager.connection(home.connection_of(job))
@@ -217,7 +221,7 @@ class Dispatcher:
         if timeout:
             subject = f"job {type(job).__qualname__!r}"
             self._manager.check_timeout(config.name, subject, seconds(timeout))
-        context = self._context() if self._context is not None else {}
+        context = self.about()
         if home.context:
             context = {**context, **home.context}
         job_id, queue = urandom(16).hex(), option(job, "queue") or home.queue or config.queue

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from onqueue.bus.announcing import BATCH, HOME
 from onqueue.bus.batch import Batch
 from onqueue.bus.chain import Chain
-from onqueue.bus.dispatcher import Dispatcher, inheriting
+from onqueue.bus.dispatcher import Dispatcher
 from onqueue.bus.home import Home
 from onqueue.bus.planning import Planner, settled_links
 from onqueue.bus.rehearsal import Rehearsal
@@ -56,10 +56,8 @@ class OfManager:
             raise NotBatchable(f"Job {context.job_id} is no link of a chain that could be changed")
         manager = current_manager()
         tenant = {TENANT: context.context[TENANT]} if TENANT in context.context else {}
-        tell = inheriting(manager.context, tenant)
         dispatcher = Dispatcher(manager, tenant)
-        about = tell() if tell is not None else {}
-        planner = Planner(dispatcher, manager.default, manager.clock.now(), about)
+        planner = Planner(dispatcher, manager.default, manager.clock.now(), dispatcher.about())
         home = Home(
             connection=context.connection,
             queue=context.queue,
