@@ -200,7 +200,10 @@ class Dispatcher:
         """Return a job of a chain or a batch, checked and encoded; it is sent nowhere yet."""
         if option(job, "durable"):
             subject = f"Job {type(job).__qualname__!r}"
-            problem = "it is durable, which links of chains and members of batches cannot be"
+            problem = (
+                "it is durable, which links of chains and members of batches cannot be: let the "
+                "job before it dispatch it, in the transaction that writes down what that job did"
+            )
             raise ConfigurationError(subject, [problem])
         return self._admit(job, home)
 

@@ -5,15 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 from sqlalchemy.orm import Session
 
+import onqueue
 from onqueue import Job, batch, chain
 from onqueue.bus.sending import Sender
 from onqueue.drivers.redis import RedisQueue
 from onqueue.errors import BrokerUnavailable
-from onqueue.outbox import Relay, SqlAlchemyTransactions, SqlOutbox
+from onqueue.outbox import Reconciler, Relay, SqlAlchemyTransactions, SqlOutbox
 from support.plan_jobs import Do, PlanApp, on_finally
 from support.sql_engines import sqlite_engine
+from support.worker_jobs import note
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -45,6 +48,24 @@ class Settle(Job):
     account: int
 
     def handle(self) -> None: ...
+
+
+class HandOn(Job):
+    """A durable step that hands on to the next one in its own transaction."""
+
+    durable = True
+    label: str
+    following: tuple[str, ...] = ()
+
+    def handle(self) -> None:
+        outbox = onqueue.current_manager().outbox
+        assert isinstance(outbox, SqlOutbox)
+        with Session(outbox.engine) as session, SqlAlchemyTransactions().bind(session):
+            session.begin()
+            if self.following:
+                HandOn(self.following[0], self.following[1:]).dispatch()
+            session.commit()
+        note(self, "did")
 
 
 def relay(app: PlanApp) -> Relay:
@@ -122,3 +143,22 @@ def test_the_outbox_takes_a_plan_while_the_broker_is_away(
     assert relay(app).run_once().pushed == 1
     app.drain()
     assert app.ran() == ["a"]
+
+
+def test_durable_steps_that_hand_on_by_themselves_outlive_a_broker_that_loses_everything(
+    app: PlanApp, redis_url: str
+) -> None:
+    """B9: what is to be done where a link of a chain cannot be durable."""
+    outbox = app.manager.outbox
+    assert isinstance(outbox, SqlOutbox)
+    reconciler = Reconciler(outbox, app.manager, patience=0.0)
+    HandOn("book", ("refund", "tell")).dispatch()
+    for done in (["book"], ["book", "refund"], ["book", "refund", "tell"]):
+        with redis.Redis.from_url(redis_url) as broker:
+            broker.flushall()
+        assert app.manager.connection().size("default").total == 0
+        reconciler.run_once()
+        app.drain(max_jobs=1)
+        assert app.ran() == done
+    assert reconciler.run_once().lost == 0
+    assert outbox.counts() == {"done": 3}

@@ -277,7 +277,12 @@ def test_a_plan_travels_whole(manager: QueueManager) -> None:
             r"^chain\(\) takes a list, not job 'test_chains.link' alone: write chain\(\[…\]\)$",
         ),
         (lambda: batch([[]]), NotBatchable, "^Member 1 of the batch: .*no link"),
-        (lambda: chain([Link("a"), Durable("b")]), ConfigurationError, "^Link 2 .*durable"),
+        (
+            lambda: chain([Link("a"), Durable("b")]),
+            ConfigurationError,
+            "^Link 2 .*durable.*: let the job before it dispatch it, in the transaction",
+        ),
+        (lambda: batch([Durable("b")]), ConfigurationError, "^Member 1 .*durable"),
         (
             lambda: chain([Link("a")]).on_connection("plain"),
             UnsupportedByDriver,
