@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Never, TypeVar
 
 import click
 
@@ -18,8 +18,68 @@ if TYPE_CHECKING:
 
     from onqueue.connections import QueueManager
 
+Function = TypeVar("Function", bound="Callable[..., Any]")
+
 BUSY = 3
 """Exit code of `--exit-code` when a queue is at a limit."""
+
+
+_OPTIONS = (
+    click.option(
+        "--max",
+        "most",
+        type=click.IntRange(min=1),
+        default=1000,
+        show_default=True,
+        help="Jobs without an outcome from which a queue is busy.",
+    ),
+    click.option(
+        "--max-age",
+        type=Amount(min=0, min_open=True),
+        metavar="S",
+        help="Seconds since its oldest ready job was dispatched from which it is busy.",
+    ),
+    click.option(
+        "--max-failed",
+        type=click.IntRange(min=1),
+        help="Jobs that failed within --within from which it is busy.",
+    ),
+    click.option(
+        "--within",
+        type=Amount(min=0, min_open=True),
+        default=3600,
+        show_default=True,
+        metavar="S",
+        help="Seconds that --max-failed looks back.",
+    ),
+    click.option(
+        "--remind",
+        type=Amount(min=0),
+        default=0,
+        metavar="S",
+        help="Tell a breach that goes on again after so many seconds (0: never).",
+    ),
+    click.option(
+        "--every",
+        type=Amount(min=0, min_open=True),
+        metavar="S",
+        help="Look again after so many seconds, until interrupted.",
+    ),
+    click.option(
+        "--server",
+        is_flag=True,
+        help="Tell, too, when the server of a queue's connection may lose jobs.",
+    ),
+    click.option(
+        "--scheduler",
+        is_flag=True,
+        help="Tell, too, when nobody leads the schedule; the event waits for a minute first.",
+    ),
+    click.option(
+        "--exit-code", is_flag=True, help="End with 3 when a queue is busy or there is trouble."
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+)
 
 
 def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
@@ -27,60 +87,7 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
 
     @click.command("monitor")
     @click.argument("queues", nargs=-1, required=True, metavar="QUEUES…")
-    @click.option(
-        "--max",
-        "most",
-        type=click.IntRange(min=1),
-        default=1000,
-        show_default=True,
-        help="Jobs without an outcome from which a queue is busy.",
-    )
-    @click.option(
-        "--max-age",
-        type=Amount(min=0, min_open=True),
-        metavar="S",
-        help="Seconds since its oldest ready job was dispatched from which it is busy.",
-    )
-    @click.option(
-        "--max-failed",
-        type=click.IntRange(min=1),
-        help="Jobs that failed within --within from which it is busy.",
-    )
-    @click.option(
-        "--within",
-        type=Amount(min=0, min_open=True),
-        default=3600,
-        show_default=True,
-        metavar="S",
-        help="Seconds that --max-failed looks back.",
-    )
-    @click.option(
-        "--remind",
-        type=Amount(min=0),
-        default=0,
-        metavar="S",
-        help="Tell a breach that goes on again after so many seconds (0: never).",
-    )
-    @click.option(
-        "--every",
-        type=Amount(min=0, min_open=True),
-        metavar="S",
-        help="Look again after so many seconds, until interrupted.",
-    )
-    @click.option(
-        "--server",
-        is_flag=True,
-        help="Tell, too, when the server of a queue's connection may lose jobs.",
-    )
-    @click.option(
-        "--scheduler",
-        is_flag=True,
-        help="Tell, too, when nobody leads the schedule; the event waits for a minute first.",
-    )
-    @click.option(
-        "--exit-code", is_flag=True, help="End with 3 when a queue is busy or there is trouble."
-    )
-    @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+    @_options
     def monitor(
         queues: tuple[str, ...],
         most: int,
@@ -106,16 +113,19 @@ def commands(get_manager: Callable[[], QueueManager]) -> list[click.Command]:
         if every is not None and exit_code:
             raise click.UsageError("--every never ends by itself, so it has no --exit-code.")
         manager = get_manager()
-        names = _named(manager, queues)
         limits = Limits(most, max_age, remind, max_failed, within)
-        look = _Look(manager, names, limits, server, scheduler, as_json)
-        while every is not None:
-            look.patiently()
-            manager.clock.sleep(every)
-        if look() and exit_code:
-            click.get_current_context().exit(BUSY)
+        look = _Look(manager, _named(manager, queues), limits, server, scheduler, as_json)
+        if every is not None:
+            look.again_and_again(every)
+        look.once(is_telling=exit_code)
 
     return [monitor]
+
+
+def _options(function: Function) -> Function:
+    for option in reversed(_OPTIONS):
+        function = option(function)
+    return function
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +152,17 @@ class _Look:
         found = [trouble for trouble in troubles if trouble is not None and trouble.why]
         _tell(seen, found, as_json=self.as_json)
         return bool(found) or any(one.is_busy for one in seen)
+
+    def once(self, *, is_telling: bool) -> None:
+        """Look once, and end with `BUSY` where that is asked for and there is something."""
+        if self() and is_telling:
+            click.get_current_context().exit(BUSY)
+
+    def again_and_again(self, every: float) -> Never:
+        """Look every so many seconds until interrupted."""
+        while True:
+            self.patiently()
+            self.manager.clock.sleep(every)
 
     def patiently(self) -> None:
         """Look once; a broker that is away comes back, and whoever watches is needed most then."""
