@@ -32,23 +32,20 @@ UPDATES: Final = "update"
 """Among the counts of a checked chunk: valid rows that change somebody who is there."""
 WARNED: Final = "warned"
 """Among the counts of a chunk: rows with something that could not be read, whatever their state."""
+UPDATE_ROW: Final = update(ROWS).where(
+    ROWS.c.tenant_id == bindparam("of_tenant"),
+    ROWS.c.import_id == bindparam("of_import"),
+    ROWS.c.row_no == bindparam("of_row"),
+)
 _INSERT: Final = insert(ROWS)
-_UPDATE: Final = (
-    update(ROWS)
-    .where(
-        ROWS.c.tenant_id == bindparam("of_tenant"),
-        ROWS.c.import_id == bindparam("of_import"),
-        ROWS.c.row_no == bindparam("of_row"),
-    )
-    .values(
-        state=bindparam("state"),
-        errors=bindparam("errors"),
-        repeats=bindparam("repeats"),
-        entity_id=bindparam("entity_id"),
-        entity_at=bindparam("entity_at"),
-        before=bindparam("before"),
-        warned=bindparam("warned"),
-    )
+_UPDATE: Final = UPDATE_ROW.values(
+    state=bindparam("state"),
+    errors=bindparam("errors"),
+    repeats=bindparam("repeats"),
+    entity_id=bindparam("entity_id"),
+    entity_at=bindparam("entity_at"),
+    before=bindparam("before"),
+    warned=bindparam("warned"),
 )
 _COUNT: Final = (
     update(CHUNKS)

@@ -11,30 +11,22 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from typing import Any, Final
 
-from sqlalchemy import Select, bindparam, func, select, update
+from sqlalchemy import Select, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.imports.desk import ImportDesk
 from meet2be.imports.errors import packed
 from meet2be.imports.models import Import
-from meet2be.imports.queries import ROWS, find_import, recount
+from meet2be.imports.queries import ROWS, UPDATE_ROW, find_import, recount
 from meet2be.language import Message
 
 ROWS_A_COMMIT: Final = 1_000
-_MARK: Final = (
-    update(ROWS)
-    .where(
-        ROWS.c.tenant_id == bindparam("of_tenant"),
-        ROWS.c.import_id == bindparam("of_import"),
-        ROWS.c.row_no == bindparam("of_row"),
-    )
-    .values(
-        state="dup_in_file",
-        repeats=bindparam("first"),
-        errors=bindparam("why"),
-        entity_id=None,
-        warned=False,
-    )
+_MARK: Final = UPDATE_ROW.values(
+    state="dup_in_file",
+    repeats=bindparam("first"),
+    errors=bindparam("why"),
+    entity_id=None,
+    warned=False,
 )
 
 
