@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import exists, func, select, update
 from sqlalchemy.orm import Session
@@ -61,35 +62,52 @@ def open_shares(
     connection.execute(LOCK_PAYMENTS, {"tenant": tenant.id, "payments": [payment.id]})
     first = next_seqs(connection, tenant.id, [payment.id])[payment.id]
     new = [
-        NewRefund(
-            payment_id=payment.id,
-            payment_uid=payment.uid,
-            order_id=payment.order_id,
-            invoice_id=invoice_id,
-            amount_minor=share.amount_minor,
-            currency=payment.currency,
-            seq=first + place,
-            provider=payment.provider,
-            source=source,
-            requested_by=by,
-            reason=reason,
-        )
+        _of_share(payment, share, first + place, source, reason, by, invoice_id)
         for place, share in enumerate(wanted)
     ]
     opened = open_refunds(connection, (tenant.id, tenant.uid), new, now, NOBODY)
     when = {} if not_before is None else {"lease_token": LATER, "lease_until": not_before}
     for refund, share in zip(opened, wanted, strict=True):
-        more = {"attendee_id": share.attendee_id, "replaces_id": share.replaces, **when}
-        if any(value is not None for value in more.values()):
-            session.execute(
-                update(Refund)
-                .where(Refund.id == refund.id)
-                .values(more)
-                .execution_options(synchronize_session=False)
-            )
+        _complete(session, refund.id, share, when)
     ids = [refund.id for refund in opened]
     facts.note(session, RefundsOpened(tuple(ids)))
     return ids
+
+
+def _of_share(
+    payment: Payment,
+    share: Share,
+    seq: int,
+    source: str,
+    reason: str,
+    by: int | None,
+    invoice_id: int | None,
+) -> NewRefund:
+    return NewRefund(
+        payment_id=payment.id,
+        payment_uid=payment.uid,
+        order_id=payment.order_id,
+        invoice_id=invoice_id,
+        amount_minor=share.amount_minor,
+        currency=payment.currency,
+        seq=seq,
+        provider=payment.provider,
+        source=source,
+        requested_by=by,
+        reason=reason,
+    )
+
+
+def _complete(session: Session, refund_id: int, share: Share, when: dict[str, Any]) -> None:
+    """Write down whose the refund is and what it replaces, and when it may be sent."""
+    more = {"attendee_id": share.attendee_id, "replaces_id": share.replaces, **when}
+    if any(value is not None for value in more.values()):
+        session.execute(
+            update(Refund)
+            .where(Refund.id == refund_id)
+            .values(more)
+            .execution_options(synchronize_session=False)
+        )
 
 
 def left_of(session: Session, payment_id: int) -> int:
