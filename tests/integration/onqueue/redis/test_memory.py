@@ -35,3 +35,13 @@ def test_an_ended_job_leaves_nothing_behind(broker: Rig) -> None:
     broker.leases.bury(consumer.holder, Burial("exit"))
     assert set(broker.dump()) == {b"{onqueue:redis}:queues"}
     assert all(broker.client.ttl(key) > 0 for key in broker.client.keys("*:pusher:*"))
+
+
+def test_what_a_long_trip_holds_is_found_without_a_search(broker: Rig) -> None:
+    """A short hash is searched from end to end, for each job of a trip of a hundred."""
+    ids = broker.push(128)
+    consumer = broker.consumer()
+    consumer.turn(128, [])
+    held = f"{{onqueue:redis}}:held:{consumer.holder}"
+    assert broker.client.object("encoding", held) == b"hashtable"
+    assert set(broker.client.hkeys(held)) == {job_id.encode() for job_id in ids}

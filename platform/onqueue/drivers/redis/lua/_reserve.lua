@@ -15,7 +15,7 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
   end
   local all, states, marks, brought = table.concat(ids), '', '', {'', table.concat(texts)}
   if #ids > 0 then
-    redis.call('HSET', held, unpack(fields))
+    hold(held, fields)
     redis.call('RPUSH', unstarted, unpack(ids))
     if not in_order then
       redis.call('RPUSH', unfinished, unpack(ids))

@@ -21,7 +21,7 @@
 -- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
--- Includes _alive _clock _wake _ready _desk _ended _confirm _fetch _paused _line_up _pick _tie _reserve
+-- Includes _alive _clock _wake _ready _desk _ended _confirm _fetch _paused _line_up _pick _tie _hold _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
 local desk = desk_if(KEYS[8], ARGV[5])
