@@ -18,7 +18,7 @@ from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.lane_watch import LaneWatch
 from onqueue.drivers.redis.limits import RedisLimits
 from onqueue.drivers.redis.locks import RedisLocks
-from onqueue.drivers.redis.marks import Marks
+from onqueue.drivers.redis.marks import Marks, send_at_once
 from onqueue.drivers.redis.pausing import asking, pauses_in
 from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
@@ -89,7 +89,7 @@ class RedisConsumer:
         self._names = list(queues)
         self._queues = [broker.keys.queue(name) for name in queues]
         self._most = config.max_prefetch
-        self._line = broker.line()
+        self._line = broker.line(send_at_once)
         wakes = [queue.wake for queue in self._queues]
         self._waiting = Waiting(broker, self._line, wakes, self._of.inbox)
         self._beacon = Beacon(broker, self._of.inbox)
