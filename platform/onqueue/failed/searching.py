@@ -39,6 +39,9 @@ FORMS = 32
 MANY = 10_000
 """A beginning of more words that so many jobs have is looked for among all, from the newest on."""
 
+MOST = 250_000
+"""From so many jobs on all rows are read in order rather than those jobs by their ids."""
+
 
 @dataclass(slots=True, frozen=True)
 class _Sought:
@@ -102,7 +105,7 @@ def conditions_of(connection: Connection, wanted: FailedFilter) -> tuple[list[Co
     search = _Search.of(connection, wanted)
     if search is None:
         return [false()], True
-    if search.is_by_row or search.least >= MANY:
+    if search.is_by_row or search.is_of_most(connection):
         return search.conditions(), False
     return [_row.id.in_(select(_term.job_id).where(*search.on_terms()))], True
 
@@ -145,6 +148,13 @@ class _Search:
     def on_terms(self) -> list[Condition]:
         """Return those on an entry of the rarest term."""
         return [self.sought[0].of(_term.term), *self._beside()]
+
+    def is_of_most(self, connection: Connection) -> bool:
+        """Tell whether even the rarest term has so many jobs that ids are no short cut."""
+        if self.least < MANY:
+            return False
+        rarest = self.sought[0].of(_term.term)
+        return _at_most_many(connection, _term.term, rarest, many=MOST) == MOST
 
     def streams(
         self, connection: Connection, after: Place | None, limit: int
@@ -234,9 +244,9 @@ def _sought(wanted: FailedFilter) -> list[_Sought] | None:
 
 
 def _at_most_many(
-    connection: Connection, column: ColumnElement[str], *conditions: Condition
+    connection: Connection, column: ColumnElement[str], *conditions: Condition, many: int = 0
 ) -> int:
-    some = select(column).where(*conditions).limit(MANY).subquery()
+    some = select(column).where(*conditions).limit(many or MANY).subquery()
     return connection.scalar(select(func.count()).select_from(some)) or 0
 
 
