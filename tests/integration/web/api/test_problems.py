@@ -44,45 +44,44 @@ def admin(web: Web, tenant: Tenant) -> Program:
     return program(web, tenant, "owner")
 
 
-@pytest.mark.parametrize(
-    ("path", "body", "where", "english", "german"),
-    [
-        ("/events", {}, "/title", "This is missing", "Das fehlt"),
-        ("/events", {**EVENT, "more": 1}, "/more", "not known here", "hier nicht bekannt"),
-        ("/events", {**EVENT, "title": 7}, "/title", "Give a text, not 7.", "Text an, nicht 7."),
-        ("/events", {**EVENT, "title": "x" * 201}, "/title", "at most 200", "höchstens 200"),
-        ("/events", {**EVENT, "test_mode": "yes"}, "/test_mode", 'not "yes".', 'nicht "yes".'),
-        ("/events", {**EVENT, "capacity": 1.5}, "/capacity", "whole number, not 1.5", "nicht 1.5"),
-        ("/events", {**EVENT, "capacity": 0}, "/capacity", "0 is too small", "0 ist zu klein"),
-        ("/events", {**EVENT, "starts_at": "soon"}, "/starts_at", '"soon" is no', '"soon" ist'),
-        ("/events", {**EVENT, "starts_at": "2027-06-10T09:00:00"}, "/starts_at", "no time zone",
-         "keine Zeitzone"),
-        ("/events", {**EVENT, "starts_at": "0001-01-01T00:00:00Z"}, "/starts_at", "years 1000",
-         "Jahren 1000"),
-        ("/events", {**EVENT, "title": "a\u202etxt.exe"}, "/title", "U+202E", "U+202E"),
-        ("/events", {**EVENT, "title": "a\u001b[2J"}, "/title", "U+001B", "U+001B"),
-        ("/events", [], "/", "Give an object", "Geben Sie ein Objekt"),
-        ("/webhook-deliveries/replay", {"statuses": []}, "/statuses", "at least 1", "mindestens 1"),
-        ("/webhook-deliveries/replay", {"statuses": "all"}, "/statuses", "Give a list", "Liste"),
-        ("/webhook-deliveries/replay", {"statuses": ["sent"]}, "/statuses/0",
-         '"sent" is not possible here. Give one of: succeeded, failed, cancelled.',
-         '"sent" ist hier nicht möglich.'),
-        ("/webhook-deliveries/replay", {"endpoint": "x"}, "/endpoint", "“x” is no name",
-         "„x“ ist kein Name"),
-        ("/webhook-endpoints", {"url": "https://a.example", "headers": {"X-Key": 777}},
-         "/headers/X-Key", "not what was given", "nicht das, was angegeben war"),
-    ],
-)  # fmt: skip
-def test_each_thing_wrong_is_said_in_a_sentence(
-    admin: Program, path: str, body: Any, where: str, english: str, german: str
-) -> None:
-    for language, words in (("en", english), ("de", german)):
-        answer = admin.ask("POST", path, body, headers={"Accept-Language": language})
-        told = answer.get_json()
-        assert (answer.status_code, told["code"]) == (422, "invalid"), told
-        found = {each["where"]: each["detail"] for each in told["errors"]}
-        assert words in found[where], found
-        assert found[where].endswith(".") and not PYDANTICS.search(found[where])
+WRONG: list[tuple[str, Any, str, str, str]] = [
+    ("/events", {}, "/title", "This is missing", "Das fehlt"),
+    ("/events", {**EVENT, "more": 1}, "/more", "not known here", "hier nicht bekannt"),
+    ("/events", {**EVENT, "title": 7}, "/title", "Give a text, not 7.", "Text an, nicht 7."),
+    ("/events", {**EVENT, "title": "x" * 201}, "/title", "at most 200", "höchstens 200"),
+    ("/events", {**EVENT, "test_mode": "yes"}, "/test_mode", 'not "yes".', 'nicht "yes".'),
+    ("/events", {**EVENT, "capacity": 1.5}, "/capacity", "whole number, not 1.5", "nicht 1.5"),
+    ("/events", {**EVENT, "capacity": 0}, "/capacity", "0 is too small", "0 ist zu klein"),
+    ("/events", {**EVENT, "starts_at": "soon"}, "/starts_at", '"soon" is no', '"soon" ist'),
+    ("/events", {**EVENT, "starts_at": "2027-06-10T09:00:00"}, "/starts_at", "no time zone",
+     "keine Zeitzone"),
+    ("/events", {**EVENT, "starts_at": "0001-01-01T00:00:00Z"}, "/starts_at", "years 1000",
+     "Jahren 1000"),
+    ("/events", {**EVENT, "title": "a\u202etxt.exe"}, "/title", "U+202E", "U+202E"),
+    ("/events", {**EVENT, "title": "a\u001b[2J"}, "/title", "U+001B", "U+001B"),
+    ("/events", [], "/", "Give an object", "Geben Sie ein Objekt"),
+    ("/webhook-deliveries/replay", {"statuses": []}, "/statuses", "at least 1", "mindestens 1"),
+    ("/webhook-deliveries/replay", {"statuses": "all"}, "/statuses", "Give a list", "Liste"),
+    ("/webhook-deliveries/replay", {"statuses": ["sent"]}, "/statuses/0",
+     '"sent" is not possible here. Give one of: succeeded, failed, cancelled.',
+     '"sent" ist hier nicht möglich.'),
+    ("/webhook-deliveries/replay", {"endpoint": "x"}, "/endpoint", "“x” is no name",
+     "„x“ ist kein Name"),
+    ("/webhook-endpoints", {"url": "https://a.example", "headers": {"X-Key": 777}},
+     "/headers/X-Key", "not what was given", "nicht das, was angegeben war"),
+]  # fmt: skip
+"""Where it is sent, the body, the place that is wrong, words of the sentence in both languages."""
+
+
+def test_each_thing_wrong_is_said_in_a_sentence(admin: Program) -> None:
+    for path, body, where, *sentences in WRONG:
+        for language, words in zip(("en", "de"), sentences, strict=True):
+            answer = admin.ask("POST", path, body, headers={"Accept-Language": language})
+            told = answer.get_json()
+            assert (answer.status_code, told["code"]) == (422, "invalid"), told
+            found = {each["where"]: each["detail"] for each in told["errors"]}
+            assert words in found[where], found
+            assert found[where].endswith(".") and not PYDANTICS.search(found[where])
 
 
 def asked(admin: Program, case: str) -> TestResponse:
@@ -105,30 +104,29 @@ def asked(admin: Program, case: str) -> TestResponse:
     return admin.ask(**ways[case])
 
 
-@pytest.mark.parametrize(
-    ("case", "status", "words"),
-    [
-        ("broken", 400, "breaks off at line 1, column"),
-        ("empty", 400, "The body is no JSON"),
-        ("form", 415, "'application/x-www-form-urlencoded' is not read here. Send applic"),
-        ("large", 413, "at most 262144 bytes"),
-        ("upload", 415, "'image/png' is not read here. Send text/csv, application/octet"),
-        ("address", 414, "at most 8,000 characters"),
-        ("unknown", 404, "The address does not exist"),
-        ("method", 405, "The header Allow says"),
-        ("options", 405, "The header Allow says"),
-        ("twice", 422, "This is given twice."),
-        ("key", 422, f"Give 1 to {LONGEST_KEY} visible ASCII characters."),
-        ("host", 400, "This host name is not ours."),
-    ],
-)
-def test_whatever_goes_wrong_below_api_is_a_problem(
-    admin: Program, case: str, status: int, words: str
-) -> None:
-    answer = asked(admin, case)
-    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
-    told = answer.get_json()
-    assert words in answer.text and told["request_id"] and told["detail"].endswith(".")
+REFUSED = [
+    ("broken", 400, "breaks off at line 1, column"),
+    ("empty", 400, "The body is no JSON"),
+    ("form", 415, "'application/x-www-form-urlencoded' is not read here. Send applic"),
+    ("large", 413, "at most 262144 bytes"),
+    ("upload", 415, "'image/png' is not read here. Send text/csv, application/octet"),
+    ("address", 414, "at most 8,000 characters"),
+    ("unknown", 404, "The address does not exist"),
+    ("method", 405, "The header Allow says"),
+    ("options", 405, "The header Allow says"),
+    ("twice", 422, "This is given twice."),
+    ("key", 422, f"Give 1 to {LONGEST_KEY} visible ASCII characters."),
+    ("host", 400, "This host name is not ours."),
+]
+
+
+def test_whatever_goes_wrong_below_api_is_a_problem(admin: Program) -> None:
+    for case, status, words in REFUSED:
+        answer = asked(admin, case)
+        kind = "application/problem+json"
+        assert (answer.status_code, answer.content_type) == (status, kind), case
+        told = answer.get_json()
+        assert words in answer.text and told["request_id"] and told["detail"].endswith("."), case
 
 
 def test_the_root_of_the_api_is_the_api(web: Web) -> None:
