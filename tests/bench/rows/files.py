@@ -16,6 +16,8 @@ HERE = Path(__file__).resolve().parents[1]
 GOALS = {"csv": (0.4, 200), "xlsx": (3.0, 200), "pdf": (1.5, 300)}
 """Times as fast as the bare way, and the most megabytes of any process."""
 IMPORT = 0.1
+IMPORT_GROWTH = 50
+"""Megabytes that a process may gain while it imports a list, however long."""
 
 
 def measure(stage: Stage) -> Outcome:
@@ -32,13 +34,18 @@ def measure(stage: Stage) -> Outcome:
         cpu = (f"{each['cpu_seconds']:.1f} s", f"{each['bare_cpu_seconds']:.1f} s")
         table.append((each["format"], f"{each['rows']:,}", f"{each['rows_a_second']:,}", *cpu))
     taken = json.loads(_lines("imports.py", "--rows", "5000" if quick else "50000")[-1])
-    verdicts.append(
+    what, growth = f"import of {taken['rows']:,} rows", taken["peak MiB"] - taken["MiB before"]
+    verdicts += [
         Verdict(
-            "import of a list against bare batched inserts", taken["share"], IMPORT,
+            f"{what}, against bare batched inserts", taken["share"], IMPORT,
             f"{taken['share']:.2f} ×", f"≥ {IMPORT} ×",
-        )
-    )  # fmt: skip
-    cpu = (f"{taken['processor s']:.1f} s", "–")
+        ),
+        Verdict(
+            f"{what}: memory that the process gains", growth, IMPORT_GROWTH, f"{growth} MB",
+            f"≤ {IMPORT_GROWTH} MB", is_ceiling=True,
+        ),
+    ]  # fmt: skip
+    cpu = (f"{taken['processor s']:.1f} s", f"{taken['bare processor s']:.1f} s")
     table.append(("import", f"{taken['rows']:,}", f"{taken['import rows/s']:,}", *cpu))
     head = ("", "rows", "rows/s", "processor", "processor, bare")
     return Outcome("files", verdicts, [Table("files of attendees", head, table)])
