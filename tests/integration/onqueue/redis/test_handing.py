@@ -12,7 +12,7 @@ from meet2be.local.valkey import ValkeyServer
 from onqueue.contracts import Burial
 from onqueue.drivers.redis.consumer import RedisConsumer
 from support.proxy import losing_proxy
-from support.redis_rig import Rig, pipe, rig
+from support.redis_rig import Rig, message, pipe, rig
 from support.waiting import eventually
 
 LONG = 10.0
@@ -100,6 +100,20 @@ def test_a_push_of_several_and_one_behind_others_is_left_to_whoever_comes(
     assert states(broker) == (3, 0)
     consumer.wait(LONG, stopper[0])
     assert [job.id for job in consumer.turn(5, []).jobs] == ids
+
+
+def test_of_several_of_which_one_is_new_that_one_keeps_its_payload(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    known, new = message(payload=b"known", once=60.0), message(payload=b"new", once=60.0)
+    assert broker.queue.push(known) is True
+    first = broker.consumer()
+    assert first.turn(1, []).jobs[0].id == known.id
+    consumer = idle(broker.consumer(), stopper)
+    assert broker.queue.push_many([known, new]) == 1
+    consumer.wait(LONG, stopper[0])
+    [job] = consumer.turn(1, []).jobs
+    assert (job.id, job.payload) == (new.id, b"new")
 
 
 def test_nothing_is_handed_to_a_process_that_is_gone(broker: Rig, stopper: tuple[int, int]) -> None:

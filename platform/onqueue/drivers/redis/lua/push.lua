@@ -33,7 +33,7 @@ for at = 6, #ARGV, stride do
     end
   end
 end
-if stride == 2 and #new == 1 and redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
+if #new == 1 and #ARGV == 7 and redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
   -- Here _hand
   if hand(KEYS[7], ARGV[1], new[1], ARGV[7]) then
     redis.call('SADD', KEYS[4], ARGV[1])
