@@ -11,6 +11,7 @@ import onqueue
 from meet2be.local.valkey import ValkeyServer
 from onqueue import Job, registry
 from onqueue.errors import NoCurrentManager
+from support.connections import none_left_open
 from support.databases import (  # noqa: F401 - fixtures for every test
     clock,
     database,
@@ -31,6 +32,13 @@ def pytest_collection_finish() -> None:
     """Spare the garbage collector what lives as long as the run: it takes a tenth of all time."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def _no_connection_left_open() -> Iterator[None]:
+    """Name the test that leaves a connection to PostgreSQL open, and where it was made."""
+    with none_left_open(pytest.MonkeyPatch()):
+        yield
 
 
 @pytest.fixture(scope="session")
