@@ -115,14 +115,17 @@ def test_a_filter_is_read_along_its_index(
     plans: Plans, store: DatabaseFailedJobs, wanted: FailedFilter, index: str
 ) -> None:
     """B15: the first page, one behind it, and the count."""
-    pages = (lambda: store.all(wanted), lambda: store.all(wanted, after=job_id(2)))
-    for look in (*pages, lambda: store.count(wanted)):
+    for look in (
+        lambda: store.all(wanted),
+        lambda: store.all(wanted, after=job_id(2)),
+        lambda: store.count(wanted),
+    ):
         plans.found.clear()
         look()
         assert plans.scans() == []
-        # Of so few rows PostgreSQL reads a page in any order: what it counts has none.
-        if plans.is_sqlite or look not in pages:
-            assert any(re.search(index, line) for line in plans.found), plans.found
+        # Of so few rows PostgreSQL may take any index that has the column, not always the best.
+        wants = index if plans.is_sqlite else "Index Cond"
+        assert any(re.search(wants, line) for line in plans.found), plans.found
 
 
 def test_a_page_far_behind_begins_where_it_is(plans: Plans, store: DatabaseFailedJobs) -> None:
