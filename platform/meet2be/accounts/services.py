@@ -95,7 +95,7 @@ def log_in(
 
 
 def prove(session: Session, email: str, password: str, browser: Browser, now: datetime) -> User:
-    """Return whose address and password these are; commits a failed try.
+    """Return whose address and password these are; commits before it looks at the password.
 
     Raises ``LoginThrottled`` or ``LoginRefused``.
     """
@@ -105,11 +105,15 @@ def prove(session: Session, email: str, password: str, browser: Browser, now: da
         raise LoginThrottled(wait)
     user = session.scalar(select(User).where(User.email_norm == address))
     stored = user.password_hash if user and user.status == "active" else None
+    # Until it fits it is a failed one: neither many tries at once nor a death in between are free.
+    # And nobody waits for SQLite's one writer while a password is hashed.
+    tries = note_attempt(session, address, browser.ip, now, succeeded=False)
+    session.commit()
     fits = password_fits(stored, password)
-    note_attempt(session, address, browser.ip, now, succeeded=fits)
     if user is None or not fits:
-        session.commit()
         raise LoginRefused
+    for each in tries:
+        each.succeeded = True
     if stored and should_be_hashed_again(stored):
         user.password_hash = hash_password(password)
     return user

@@ -24,12 +24,12 @@ def seconds_to_wait(session: Session, address: str, ip: str | None, now: datetim
 
 def note_attempt(
     session: Session, address: str, ip: str | None, now: datetime, *, succeeded: bool
-) -> None:
-    """Write the try down; the caller commits."""
+) -> list[LoginAttempt]:
+    """Write the try down and return what was written; the caller commits."""
     subjects = [address, f"ip:{ip}"] if ip else [address]
-    session.add_all(
-        LoginAttempt(subject=subject, at=now, succeeded=succeeded) for subject in subjects
-    )
+    tries = [LoginAttempt(subject=subject, at=now, succeeded=succeeded) for subject in subjects]
+    session.add_all(tries)
+    return tries
 
 
 def _wait(session: Session, subject: str, free: int, now: datetime) -> int:

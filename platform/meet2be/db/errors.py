@@ -4,7 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from sqlalchemy.exc import DBAPIError, OperationalError
+
 from meet2be.errors import Meet2BeError
+
+_BUSY_OR_LOCKED = frozenset({5, 6})
+"""SQLite's primary result codes: https://www.sqlite.org/rescode.html"""
+
+
+def is_away(error: DBAPIError) -> bool:
+    """Tell whether the database did not serve us rather than that the statement was wrong.
+
+    SQLite: somebody else wrote for longer than we wait. PostgreSQL: it cannot be reached, shuts
+    down, or gave somebody else the lock.
+    """
+    code = getattr(error.orig, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in _BUSY_OR_LOCKED
+    return isinstance(error, OperationalError)
 
 
 class DatabaseError(Meet2BeError):

@@ -7,9 +7,10 @@ import logging
 from flask import Flask, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
+from sqlalchemy.exc import DBAPIError
 from werkzeug.exceptions import HTTPException, SecurityError
 
-from meet2be.db.errors import DatabaseError
+from meet2be.db.errors import DatabaseError, is_away
 from meet2be.language import N_, Message, _
 from meet2be.web.api.problems import Problem, answer_problem, is_for_programs, problem_of
 from onqueue.errors import BrokerUnavailable
@@ -48,6 +49,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(SecurityError, _foreign_host)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(BrokerUnavailable, _part_is_away)
+    app.register_error_handler(DBAPIError, _database_error)
     app.register_error_handler(DatabaseError, _unexpected)
     app.register_error_handler(Exception, _unexpected)
 
@@ -72,8 +74,12 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
     return _page(error.code)
 
 
-def _part_is_away(error: BrokerUnavailable) -> ResponseReturnValue:
-    log.warning("broker away: %s", error)
+def _database_error(error: DBAPIError) -> ResponseReturnValue:
+    return _part_is_away(error) if is_away(error) else _unexpected(error)
+
+
+def _part_is_away(error: Exception) -> ResponseReturnValue:
+    log.warning("a part is away at %s %s: %s", request.method, request.path, error)
     if is_for_programs():
         return answer_problem(Problem("unavailable"))
     return _page(503)

@@ -181,3 +181,34 @@ def test_an_operator_sees_every_organisation(database: Database) -> None:
     assert person is not None
     with database.system_session("test: list", read_only=True) as session:
         assert [name for _, name in tenants_of(session, person)] == ["Aurora", "Borealis"]
+
+
+def test_nobody_waits_for_the_database_while_a_password_is_looked_at(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def looked_at(*_: object) -> bool:
+        with database.system_session("test: somebody else writes") as session:
+            session.execute(update(User).values(name="Ada L."))
+            session.commit()
+        return True
+
+    monkeypatch.setattr("meet2be.accounts.services.password_fits", looked_at)
+    assert who(database, enter(database)) is not None
+
+
+def test_a_process_that_dies_while_it_looks_at_a_password_has_counted_the_try(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class _Died(BaseException):
+        pass
+
+    def dies(*_: object) -> bool:
+        raise _Died
+
+    with monkeypatch.context() as patched:
+        patched.setattr("meet2be.accounts.services.password_fits", dies)
+        for _ in range(5):
+            with pytest.raises(_Died):
+                enter(database)
+    with pytest.raises(LoginThrottled):
+        enter(database)

@@ -1,9 +1,11 @@
 """The log-in, sessions, forgery, headers, hosts: what every page stands behind."""
 
+import sqlite3
+from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import Connection, event, select, update
 
 from meet2be.accounts.models import User, WebSession
 from meet2be.tenancy.models import Membership
@@ -23,6 +25,23 @@ def test_a_log_in_leads_to_the_page_that_was_wanted(stage: Stage) -> None:
     assert first.location == "/login?next=/refunds?status%3Dfailed"
     answer = nobody.log_in(email, next="/refunds?status=failed")
     assert (answer.status_code, answer.location) == (302, "/refunds?status=failed")
+
+
+def test_a_database_that_others_write_to_for_long_is_said_to_be_busy(stage: Stage) -> None:
+    engine = stage.conference.database.engine
+
+    def in_no_patience(connection: Connection) -> None:
+        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
+
+    event.listen(engine, "begin", in_no_patience, insert=True)
+    email = stage.admin.user.email if stage.admin.user else ""
+    with closing(sqlite3.connect(str(engine.url.database), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = stage.web.anybody().log_in(email)
+        other.execute("ROLLBACK")
+    assert answer.status_code == 503
+    assert "Try again in a minute. Nothing was lost." in answer.text
+    assert stage.web.anybody().log_in(email).status_code == 302
 
 
 @pytest.mark.parametrize(
