@@ -260,6 +260,7 @@ def _set_going(session: Session, run: CancelRun, now: datetime) -> None:
     connection = session.connection()
     run.state, run.paused_from, run.pause_code = "running", None, None
     run.pause_reason = run.resume_at = run.finished_at = None
+    run.started_at = run.started_at or now
     session.flush()
     accounts = Preview.from_json(run.preview).accounts
     circuit.probe_now(connection, accounts, now)

@@ -61,10 +61,10 @@ def progress(uid: str) -> ResponseReturnValue:
         run=run,
         event=event,
         progress=how_far,
-        is_moving=_is_moving(how_far),
+        is_moving=_is_moving(run, how_far),
     )
     response = Response(fragment)
-    if not _is_moving(how_far):
+    if not _is_moving(run, how_far):
         response.status_code = STOP_POLLING
     if request.args.get("seen", run.state) != run.state:
         response.headers["HX-Refresh"] = "true"
@@ -202,7 +202,7 @@ def _page(uid: str, problem: str = "", status: int = 200) -> ResponseReturnValue
         run=run,
         event=event,
         progress=how_far,
-        is_moving=_is_moving(how_far),
+        is_moving=_is_moving(run, how_far),
         wanted=wanted,
         page=listed(page, lambda row: str(row[0].id)),
         number_found=number,
@@ -223,9 +223,14 @@ def _progress(run: CancelRun) -> Progress:
     return progress_of(tenant_session(read_only=True), run, services().clock.now())
 
 
-def _is_moving(progress: Progress) -> bool:
-    """Tell whether the page must look again: the run goes on, or mails are still under way."""
-    return progress.state not in ENDED or progress.mails.done < progress.mails.total
+def _is_moving(run: CancelRun, progress: Progress) -> bool:
+    """Tell whether the page must look again: the run goes on, or mails are still under way.
+
+    Whom an ended run did not write to it writes to no more.
+    """
+    if run.state not in ENDED or run.finished_at is None:
+        return True
+    return progress.mails.done + progress.mail_states.get("todo", 0) < progress.mails.total
 
 
 def _track(track: Track, states: Any) -> dict[str, int]:

@@ -250,6 +250,19 @@ def test_a_paused_run_sends_nothing_and_goes_on_where_it_stopped(any_meeting: Co
     assert all(amounts == [10_000] for amounts in any_meeting.at_provider().values())
 
 
+def test_a_run_that_was_paused_before_it_began_begins_when_it_is_resumed(
+    meeting: Conference,
+) -> None:
+    meeting.sell(Ticket(price=10_000))
+    meeting.confirm()
+    meeting.act(services.pause, meeting.admin)
+    meeting.pass_time(60)
+    meeting.act(services.resume, meeting.admin)
+    began = meeting.run().started_at
+    assert began == meeting.clock.now()
+    assert meeting.finish().started_at == began
+
+
 def test_aborting_a_paused_run_closes_it(meeting: Conference) -> None:
     meeting.sell(Ticket(price=10_000))
     meeting.confirm(lanes=2)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from meet2be.cancellations import services
 from meet2be.cancellations.models import CancelItem, CancelRun
 from meet2be.cancellations.options import CancelOptions
 from support.stage import Stage
@@ -93,6 +94,25 @@ def test_polling_ends_with_the_run_and_its_mails(stage: Stage) -> None:
     assert over.status_code == 286
     assert "hx-trigger" not in over.text
     assert "hx-trigger" not in stage.admin.page(stage.run_path).split('id="items"')[0]
+
+
+def test_polling_ends_with_an_aborted_run_that_wrote_to_nobody(stage: Stage) -> None:
+    stage.conference.confirm()
+    stage.conference.act(services.abort, stage.conference.admin)
+    assert stage.admin.get(f"{stage.run_path}/progress").status_code == 200
+    stage.conference.finish()
+    over = stage.admin.get(f"{stage.run_path}/progress")
+    assert over.status_code == 286
+    assert "hx-trigger" not in over.text
+
+
+def test_a_run_that_a_worker_halted_does_not_blame_a_person(stage: Stage) -> None:
+    conference = stage.conference
+    conference.confirm()
+    services.halt_tx(conference.desk, conference.tenant.id, conference.run_uid, "disk full")
+    page = stage.admin.page(stage.run_path)
+    assert "A worker could not go on." in page
+    assert "Somebody paused" not in page
 
 
 def test_the_whole_page_is_loaded_anew_when_its_buttons_have_changed(stage: Stage) -> None:
