@@ -103,7 +103,7 @@ def problems_of(operation: Operation) -> list[str]:
     if operation.path_names:
         codes.add("not_found")
     if operation.query is not None:
-        codes |= {"invalid"} | (
+        codes |= {"invalid", "uri_too_long"} | (
             {"bad_cursor"} if "cursor" in operation.query.model_fields else set()
         )
     if operation.body is not None:

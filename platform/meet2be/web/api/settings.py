@@ -140,7 +140,7 @@ def get_test_mode(call: Call) -> TestModeTold:
     return TestModeTold(on=in_test_mode(call.reading.scalars(select(Tenant)).one()))
 
 
-@operation("PUT", "/settings/test-mode", "settings:write")
+@operation("PUT", "/settings/test-mode", "settings:write", problems=("conflict",))
 def switch_test_mode(call: Call, body: TestModeWish) -> TestModeTold:
     """Begin or end the test mode; an event that is real and not over is in its way."""
     testing.switch_test_mode(call.writing, call.actor, on=body.on)
