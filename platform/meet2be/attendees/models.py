@@ -43,6 +43,7 @@ class Attendee(Numbered, Named, TenantOwned, Stamped, Base):
         Index(None, "tenant_id", "event_id", "id"),
         Index(None, "tenant_id", "event_id", "name", "id"),
         Index(None, "tenant_id", "event_id", "email_norm"),
+        Index("ix_attendees_event_id_payment_id", "tenant_id", "event_id", "payment_id", "id"),
         Index(None, "tenant_id", "order_id"),
         Index(None, "tenant_id", "payment_id"),
         Index(None, "tenant_id", "invoice_id"),

@@ -45,7 +45,8 @@ class CancelRun(Numbered, Named, TenantOwned, Stamped, Base):
     """One cancellation of one event, from its preview to its report.
 
     Previews may be many; of the states from `confirmed` to `sweeping` the database allows one
-    run per event, so a second admin's confirmation fails there.
+    run per event, so a second admin's confirmation fails there. `preparation` is set while the
+    items of a large run are written by its job (`cancellations.preparing`).
     """
 
     __tablename__ = "cancel_runs"
@@ -67,6 +68,7 @@ class CancelRun(Numbered, Named, TenantOwned, Stamped, Base):
     options: Mapped[Document] = mapped_column(default=dict)
     preview: Mapped[Document] = mapped_column(default=dict)
     preview_hash: Mapped[str | None] = mapped_column(String(64))
+    preparation: Mapped[Document | None]
     code_hash: Mapped[str | None] = mapped_column(String(255))
     code_expires_at: Mapped[datetime | None]
     code_tries: Mapped[int] = mapped_column(default=0)
@@ -107,7 +109,8 @@ class CancelItem(Numbered, TenantOwned, Stamped, Base):
     """What the run does for one attendee, in three independent steps.
 
     Items settled by one refund share a `unit`; a unit is worked whole, by the lane
-    `unit % run.lanes` (stored, so that it can be searched).
+    `unit % run.lanes` (stored, so that it can be searched). The widest index holds all that the
+    progress is counted from.
     """
 
     __tablename__ = "cancel_items"
@@ -122,12 +125,15 @@ class CancelItem(Numbered, TenantOwned, Stamped, Base):
         UniqueConstraint("run_id", "attendee_id"),
         Index(None, "run_id", "lane", "refund_state", "unit"),
         Index(None, "run_id", "unit"),
-        Index(None, "run_id", "refund_state"),
+        Index(
+            "ix_cancel_items_progress", "run_id", "refund_state", "cancel_state", "mail_state",
+            "currency", "error_code", "skip_reason", "planned_minor", "tenant_id",
+        ),
         Index(None, "run_id", "mail_state"),
         Index(None, "refund_id"),
         Index(None, "mail_id"),
         CheckConstraint("planned_minor >= 0", name="planned_not_negative"),
-    )
+    )  # fmt: skip
 
     run_id: Mapped[int]
     unit: Mapped[int]
