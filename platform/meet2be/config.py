@@ -327,7 +327,7 @@ def _check_production(
     reader: EnvironmentReader, web: WebSettings, provider: ProviderSettings
 ) -> None:
     required: tuple[Variable[Any], ...] = (
-        APP_KEY, BASE_URL, STRIPE_API_KEY, STRIPE_WEBHOOK_SECRET, MAIL_FROM,
+        APP_KEY, BASE_URL, REDIS_URL, STRIPE_API_KEY, STRIPE_WEBHOOK_SECRET, MAIL_FROM,
     )  # fmt: skip
     for variable in required:
         if not reader.is_set(variable):

@@ -90,7 +90,7 @@ REDIS_URL = Variable(
     optional(broker_url()),
     default=None,
     shown_default="the embedded Valkey in VAR_DIR",
-    about="The broker of the queues: Redis 6.2 or newer, or Valkey.",
+    about="The broker of the queues: Redis 6.2 or newer, or Valkey. Needed in production.",
 )
 WEB_HOST = Variable(
     "WEB_HOST", text(), default="127.0.0.1", about="The address the web server listens on."

@@ -42,6 +42,7 @@ from meet2be.web.actors import actor
 from meet2be.web.downloads import download
 from meet2be.web.events import event_or_404
 from meet2be.web.money_fields import BadPercentError, read_percent
+from meet2be.web.presentation import amount_to_type, percent_to_type
 from meet2be.web.security import CANCEL, PREVIEW, identity, requires, services, tenant_session
 
 blueprint = Blueprint("cancelling", __name__)
@@ -76,7 +77,7 @@ def options(uid: str) -> ResponseReturnValue:
     running = active_run_uid(tenant_session(read_only=True), event.id)
     if running is not None:
         return _already_running(event, running)
-    return _options_page(event, {}, Problems())
+    return _options_page(event, _typed_before(event, request.args.get("as", "")), Problems())
 
 
 @blueprint.post("/events/<uid>/cancel")
@@ -216,6 +217,22 @@ def _options_page(event: Event, typed: Mapping[str, str], problems: Problems) ->
 
 def _already_running(event: Event, run_uid: str) -> ResponseReturnValue:
     return render_template("cancellations/running.html", event=event, run_uid=run_uid), 409
+
+
+def _typed_before(event: Event, uid: str) -> dict[str, str]:
+    """Return a preview's options as its person typed them; none for one that is not the event's."""
+    found = run_with_event(tenant_session(read_only=True), uid) if uid else None
+    if found is None or found[1].id != event.id:
+        return {}
+    chosen = CancelOptions.from_json(found[0].options)
+    return {
+        "fee_kind": chosen.fee_kind,
+        "fee_amount": amount_to_type(chosen.fee_minor, event.currency) if chosen.fee_minor else "",
+        "fee_percent": percent_to_type(chosen.fee_basis_points) if chosen.fee_basis_points else "",
+        "refund_mode": chosen.refund_mode,
+        "message": chosen.message,
+        "reason": chosen.reason,
+    }
 
 
 def _read_options(

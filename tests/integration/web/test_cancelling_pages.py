@@ -51,6 +51,20 @@ def mailed_code(stage: Stage) -> str:
     return found[0]
 
 
+def test_who_changes_the_options_of_a_preview_finds_them_as_they_were(stage: Stage) -> None:
+    told = {"fee_kind": "fixed", "fee_amount": "3.50", "message": "We are <sorry>.", "reason": "x"}
+    run = make_preview(stage, **told, refund_mode="manual")
+    preview = stage.admin.page(f"/cancellations/{run}/preview")
+    assert f'{stage.event_path}/cancel?as={run}"' in preview
+    form = stage.admin.page(f"{stage.event_path}/cancel?as={run}")
+    assert 'value="fixed" checked' in form
+    assert 'value="manual" checked' in form
+    assert 'value="3.50"' in form
+    assert "We are &lt;sorry&gt;.</textarea>" in form
+    for nobodys in ("", "?as=nothing"):
+        assert "sorry" not in stage.admin.page(f"{stage.event_path}/cancel{nobodys}")
+
+
 def test_the_way_of_an_admin_leads_from_the_event_to_the_run(stage: Stage) -> None:
     assert f"{stage.event_path}/cancel" in stage.admin.page(stage.event_path)
     stage.admin.page(f"{stage.event_path}/cancel")

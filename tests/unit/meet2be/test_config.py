@@ -17,6 +17,7 @@ PRODUCTION = {
     "MEET2BE_ENV": "production",
     "APP_KEY": KEY,
     "BASE_URL": "https://tickets.example",
+    "REDIS_URL": "rediss://broker.example:6379/0",
     "STRIPE_API_KEY": "sk_live_abc",
     "STRIPE_WEBHOOK_SECRET": "whsec_abc",
     "MAIL_FROM": "tickets@example.com",
