@@ -72,6 +72,7 @@ class Person:
 
     client: FlaskClient
     user: User | None = None
+    _token: tuple[str, str] = ("", "")
 
     def get(self, path: str, **options: Any) -> TestResponse:
         return self.client.get(path, **options)
@@ -87,11 +88,18 @@ class Person:
         return self.client.post(path, data={"csrf_token": self.token(), **fields})
 
     def token(self) -> str:
-        """Return the token that forms of this browser carry."""
-        page = self.client.get("/login" if self.user is None else "/notifications")
-        found = _TOKEN.search(page.text)
-        assert found is not None, "the page carries no token"
-        return found[1]
+        """Return the token that forms of this browser carry; a page is asked once a cookie."""
+        if not self._cookie() or self._token[0] != self._cookie():
+            page = self.client.get("/login" if self.user is None else "/notifications")
+            found = _TOKEN.search(page.text)
+            assert found is not None, "the page carries no token"
+            self._token = (self._cookie(), found[1])
+        return self._token[1]
+
+    def _cookie(self) -> str:
+        """Return the cookie that tokens belong to."""
+        found = self.client.get_cookie(self.client.application.config["SESSION_COOKIE_NAME"])
+        return "" if found is None else found.value
 
     def log_in(self, email: str, password: str = PASSWORD, **fields: str) -> TestResponse:
         return self.post("/login", email=email, password=password, **fields)
