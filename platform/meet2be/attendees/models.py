@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, event, inspect, text
+from sqlalchemy.engine import Connection
+from sqlalchemy.orm import Mapped, Mapper, mapped_column
 
+from meet2be.attendees.keys import keys_of
 from meet2be.db.base import (
     Base,
     Named,
@@ -19,6 +22,18 @@ from meet2be.db.base import (
 from meet2be.db.columns import currency_code, one_of
 
 ATTENDEE_STATUSES = ("active", "cancelled", "checked_in", "transferred")
+_KEPT = ("name", "email_norm", "company", "ticket_code")
+
+
+def _key(length: int) -> String:
+    """Return the type of a key: PostgreSQL finds beginnings where letters stand by their codes."""
+    return String(length).with_variant(String(length, collation="C"), "postgresql")
+
+
+def _list_index(name: str | None, *columns: str, where: str | None = None) -> Index:
+    """Return an index over one event's attendees, or those of whom ``where`` is true."""
+    only = None if where is None else text(where)
+    return Index(name, "tenant_id", "event_id", *columns, sqlite_where=only, postgresql_where=only)
 
 
 class Attendee(Numbered, Named, TenantOwned, Stamped, Base):
@@ -28,7 +43,8 @@ class Attendee(Numbered, Named, TenantOwned, Stamped, Base):
     `currency`; `refunded_minor` is what of it has been paid back; `payment_id` is the payment
     it was settled with, shared with the order's other tickets. A free ticket has neither invoice
     nor payment. `email` is empty when no usable address is known: nothing is ever mailed to a
-    guess.
+    guess. The keys are made of the other columns by `attendees.keys`: the ORM sees to it, and
+    statements past it name them.
     """
 
     __tablename__ = "attendees"
@@ -41,8 +57,16 @@ class Attendee(Numbered, Named, TenantOwned, Stamped, Base):
         parent_key(),
         UniqueConstraint("tenant_id", "ticket_code"),
         Index(None, "tenant_id", "event_id", "id"),
-        Index(None, "tenant_id", "event_id", "name", "id"),
-        Index(None, "tenant_id", "event_id", "email_norm"),
+        _list_index(None, "name_key", "id"),
+        _list_index(None, "rest_key", "id"),
+        _list_index(None, "last_key", "id", where="last_key IS NOT NULL"),
+        _list_index(None, "email_key", "id"),
+        _list_index(None, "domain_key", "id"),
+        _list_index(None, "company_key", "id", where="company_key IS NOT NULL"),
+        _list_index(None, "code_key", "id"),
+        _list_index(None, "status", "name_key", "id"),
+        _list_index("ix_attendees_refunded", "name_key", "id", where="refunded_minor > 0"),
+        _list_index("ix_attendees_no_address", "name_key", "id", where="email IS NULL"),
         Index("ix_attendees_event_id_payment_id", "tenant_id", "event_id", "payment_id", "id"),
         Index(None, "tenant_id", "order_id"),
         Index(None, "tenant_id", "payment_id"),
@@ -72,3 +96,24 @@ class Attendee(Numbered, Named, TenantOwned, Stamped, Base):
     registered_at: Mapped[datetime | None]
     cancelled_at: Mapped[datetime | None]
     anonymised_at: Mapped[datetime | None]
+    name_key: Mapped[str] = mapped_column(_key(200), server_default="")
+    rest_key: Mapped[str] = mapped_column(_key(200), server_default="")
+    last_key: Mapped[str | None] = mapped_column(_key(200))
+    email_key: Mapped[str] = mapped_column(_key(320), server_default="")
+    domain_key: Mapped[str] = mapped_column(_key(320), server_default="")
+    company_key: Mapped[str | None] = mapped_column(_key(200))
+    code_key: Mapped[str] = mapped_column(_key(64), server_default="")
+
+
+@event.listens_for(Attendee, "before_insert")
+def _make_keys(_mapper: Mapper[Any], _connection: Connection, attendee: Attendee) -> None:
+    for name, key in keys_of({name: getattr(attendee, name) for name in _KEPT}).items():
+        setattr(attendee, name, key)
+
+
+@event.listens_for(Attendee, "before_update")
+def _renew_keys(_mapper: Mapper[Any], _connection: Connection, attendee: Attendee) -> None:
+    state = inspect(attendee)
+    changed = [name for name in _KEPT if state.attrs[name].history.has_changes()]
+    for name, key in keys_of({name: getattr(attendee, name) for name in changed}).items():
+        setattr(attendee, name, key)

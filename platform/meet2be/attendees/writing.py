@@ -12,6 +12,7 @@ from sqlalchemy import case, insert, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.attendees import csv_rows as columns
+from meet2be.attendees.keys import address_keys, code_keys, company_keys, name_keys
 from meet2be.attendees.models import Attendee
 from meet2be.attendees.order_plans import (
     PlannedOrder,
@@ -283,10 +284,11 @@ class _Writer:
         }
 
     def _attendee(self, order: PlannedOrder, position: int, row: AttendeeRow) -> dict[str, Any]:
+        code = _ticket_code(order, position)
         return self._owner | {
             "uid": new_uid(),
             "event_id": self._target.event_id,
-            "ticket_code": _ticket_code(order, position),
+            "ticket_code": code,
             "name": row.name,
             "email": row.email,
             "email_norm": row.email_norm,
@@ -298,6 +300,10 @@ class _Writer:
             "currency": self._target.currency,
             "notes": row.notes,
             "registered_at": row.registered_at,
+            **name_keys(row.name),
+            **address_keys(row.email_norm),
+            **company_keys(row.company),
+            **code_keys(code),
         }
 
     def _ref(self, order: PlannedOrder, payment: PlannedPayment) -> str:

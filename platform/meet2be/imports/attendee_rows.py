@@ -18,6 +18,7 @@ from meet2be.attendees import csv_rows as columns
 from meet2be.attendees import row_parsing as states
 from meet2be.attendees.addresses import normal_address, read_address
 from meet2be.attendees.csv_rows import RawRow
+from meet2be.attendees.keys import keys_of
 from meet2be.attendees.models import Attendee
 from meet2be.attendees.order_plans import PlannedOrder, plan_order
 from meet2be.attendees.report import ImportReport, Issue
@@ -237,7 +238,7 @@ class _Work:
             select(Attendee.id, Attendee.name, Attendee.email_norm)
             .where(
                 Attendee.event_id == self._kind.event_id,
-                Attendee.email_norm.in_(wanted),
+                Attendee.email_key.in_(wanted),
                 Attendee.status.in_(_HERE),
             )
             .order_by(Attendee.id.desc())
@@ -318,7 +319,7 @@ def _set(session: Session, attendee_id: int, changes: Mapping[str, Any], now: da
     session.execute(
         update(Attendee)
         .where(Attendee.id == attendee_id)
-        .values(**changes, updated_at=now)
+        .values(**changes, **keys_of(changes), updated_at=now)
         .execution_options(synchronize_session=False)
     )
 

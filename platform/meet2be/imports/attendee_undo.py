@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from meet2be.attendees import csv_rows as columns
+from meet2be.attendees.keys import keys_of
 from meet2be.attendees.models import Attendee
 from meet2be.db import clock_of
 from meet2be.events.models import TicketType
@@ -82,7 +83,9 @@ def _restore(
         return
     now = clock_of(session).now()
     session.execute(
-        update(Attendee).where(Attendee.id == attendee.id).values(**before, updated_at=now),
+        update(Attendee)
+        .where(Attendee.id == attendee.id)
+        .values(**before, **keys_of(before), updated_at=now),
         execution_options=_QUIET,
     )
 
