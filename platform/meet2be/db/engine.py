@@ -11,12 +11,18 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from meet2be.db.base import CLOCK_OPTION
 from meet2be.db.errors import UnsupportedDatabaseError
+from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
 BUSY_TIMEOUT_SECONDS: Final = 15.0
+_ROUND_MS: Final = 8
+"""After so long waiting for the one writer begins anew: SQLite looks after 1, 2 and 5 ms, and then
+ever more rarely, so that of many writers those who have waited longest would come last."""
 BEGIN_OPTION: Final = "meet2be_sqlite_begin"
+_monotonic = SystemClock().monotonic
+_PATIENCE: Final = f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}"
 _PRAGMAS = (
-    f"PRAGMA busy_timeout = {int(BUSY_TIMEOUT_SECONDS * 1000)}",
+    _PATIENCE,
     "PRAGMA journal_mode = WAL",
     # A commit that was confirmed survives a power cut; NORMAL would not promise that.
     "PRAGMA synchronous = FULL",
@@ -68,10 +74,32 @@ def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 def _begin_sqlite(connection: Connection) -> None:
     mode = connection.get_execution_options().get(BEGIN_OPTION, "IMMEDIATE")
+    # Straight on the driver: this runs in every transaction there is.
+    driver = cast("sqlite3.Connection", connection.connection.driver_connection)
     statement = f"BEGIN {mode}"
-    try:  # straight on the driver: this runs in every transaction there is
-        cast("sqlite3.Connection", connection.connection.driver_connection).execute(statement)
+    try:
+        if mode == "IMMEDIATE":
+            _begin_writing(driver, statement)
+        else:
+            driver.execute(statement)
     except sqlite3.Error as error:
         raise DBAPIError.instance(
             statement, None, error, sqlite3.Error, dialect=connection.dialect
         ) from error
+
+
+def _begin_writing(driver: sqlite3.Connection, statement: str) -> None:
+    """Wait for the one writer's turn, with the same chance in each round; raise when it is late."""
+    driver.execute(f"PRAGMA busy_timeout = {_ROUND_MS}")
+    try:
+        ends_at = _monotonic() + BUSY_TIMEOUT_SECONDS
+        while True:
+            try:
+                driver.execute(statement)
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or _monotonic() >= ends_at:
+                    raise
+            else:
+                return
+    finally:
+        driver.execute(_PATIENCE)

@@ -5,7 +5,7 @@ from contextlib import closing
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import Connection, event, select, update
+from sqlalchemy import select, update
 
 from meet2be.accounts.models import User, WebSession
 from meet2be.tenancy.models import Membership
@@ -27,15 +27,13 @@ def test_a_log_in_leads_to_the_page_that_was_wanted(stage: Stage) -> None:
     assert (answer.status_code, answer.location) == (302, "/refunds?status=failed")
 
 
-def test_a_database_that_others_write_to_for_long_is_said_to_be_busy(stage: Stage) -> None:
-    engine = stage.conference.database.engine
-
-    def in_no_patience(connection: Connection) -> None:
-        connection.exec_driver_sql("PRAGMA busy_timeout = 0")
-
-    event.listen(engine, "begin", in_no_patience, insert=True)
+def test_a_database_that_others_write_to_for_long_is_said_to_be_busy(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("meet2be.db.engine.BUSY_TIMEOUT_SECONDS", 0.02)
+    path = str(stage.conference.database.engine.url.database)
     email = stage.admin.user.email if stage.admin.user else ""
-    with closing(sqlite3.connect(str(engine.url.database), isolation_level=None)) as other:
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         answer = stage.web.anybody().log_in(email)
         other.execute("ROLLBACK")
