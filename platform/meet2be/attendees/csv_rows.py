@@ -58,7 +58,7 @@ def opened(source: str | Path | BinaryIO) -> Iterator[tuple[str, BinaryIO]]:
     path = Path(source)
     try:
         if path.is_dir():
-            raise UnreadableFileError(path.name, "it is a folder. Name a CSV file.")
+            raise UnreadableFileError(str(path), "it is a folder. Name a CSV file.")
         file = path.open("rb")
     except FileNotFoundError as error:
         raise UnreadableFileError(str(path), "there is no such file.") from error

@@ -27,6 +27,8 @@ _PRAGMAS = (
     # A commit that was confirmed survives a power cut; NORMAL would not promise that.
     "PRAGMA synchronous = FULL",
     "PRAGMA foreign_keys = ON",
+    # What a large import left of the journal goes back to the disk.
+    "PRAGMA journal_size_limit = 67108864",
 )
 
 

@@ -223,10 +223,13 @@ def test_sqlite_keeps_its_promises(sqlite_database: Database) -> None:
     with sqlite_database.engine.connect() as connection:
         pragmas = {
             name: connection.exec_driver_sql(f"PRAGMA {name}").scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
-        }
+            for name in (
+                "journal_mode", "synchronous", "foreign_keys", "busy_timeout", "journal_size_limit",
+            )
+        }  # fmt: skip
     assert pragmas == {
         "journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 15_000,
+        "journal_size_limit": 64 * 2**20,
     }  # fmt: skip
 
 
