@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Connection, func, select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
@@ -73,15 +73,21 @@ def _sweep(session: Session, context: RunContext) -> int:
     paid = [item for item in _planned(context, waiting) if item.planned_minor]
     if paid:
         amounts = {item.line.attendee_id: item.planned_minor for item in paid}
-        rows = connection.execute(
-            select(sql.ITEMS).where(
-                sql.ITEMS.c.tenant_id == context.tenant_id,
-                sql.ITEMS.c.run_id == context.run_id,
-                sql.ITEMS.c.attendee_id.in_(amounts),
-            )
-        ).all()
+        rows = _items_of(connection, context, list(amounts))
         reopen(connection, context, rows, {row.id: amounts[row.attendee_id] for row in rows})
     return added + len(paid)
+
+
+def _items_of(connection: Connection, context: RunContext, attendees: Sequence[int]) -> list[Any]:
+    """Return the run's items of these attendees; SQLite takes 32,766 values in a statement."""
+    of_run = select(sql.ITEMS).where(
+        sql.ITEMS.c.tenant_id == context.tenant_id, sql.ITEMS.c.run_id == context.run_id
+    )
+    found: list[Any] = []
+    for start in range(0, len(attendees), INSERT_BATCH):
+        some = attendees[start : start + INSERT_BATCH]
+        found += connection.execute(of_run.where(sql.ITEMS.c.attendee_id.in_(some))).all()
+    return found
 
 
 def _planned(context: RunContext, lines: Iterable[Line]) -> Iterator[PlannedItem]:

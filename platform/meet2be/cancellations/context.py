@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from sqlalchemy import Connection, Table, and_, bindparam, select
 
@@ -73,11 +73,20 @@ class RunContext:
     accounts: tuple[str, ...]
     announced: frozenset[str] = frozenset()
     """Which types of announcements any webhook of the tenant wants."""
+    preview_hash: str = ""
+    preparation: dict[str, Any] | None = None
+    """Set while the items of a large run are written."""
+    confirmed_by: int | None = None
+
+    def prepared_as(self, document: dict[str, Any]) -> RunContext:
+        """Return the same with another standing of the preparation."""
+        return replace(self, preparation=document)
 
 
 _CONTEXT = (
     select(
         _RUNS.c.id, _RUNS.c.uid, _RUNS.c.lanes, _RUNS.c.options, _RUNS.c.preview, _RUNS.c.event_id,
+        _RUNS.c.preview_hash, _RUNS.c.preparation, _RUNS.c.confirmed_by,
         _EVENTS.c.uid.label("event_uid"), _EVENTS.c.title, _EVENTS.c.starts_at,
         _EVENTS.c.currency, _EVENTS.c.test_mode, _TENANTS.c.uid.label("tenant_uid"),
         _TENANTS.c.name.label("tenant_name"), _TENANTS.c.timezone, _TENANTS.c.sender_name,
@@ -121,4 +130,7 @@ def context_of(
         options=CancelOptions.from_json(row.options),
         accounts=tuple(row.preview.get("accounts", ())),
         announced=wanted_types(connection, tenant_id),
+        preview_hash=row.preview_hash or "",
+        preparation=row.preparation,
+        confirmed_by=row.confirmed_by,
     )

@@ -223,5 +223,17 @@ class Totals:
     def _close_payment(self) -> None:
         payment, amount = self._open
         if payment:
-            self._hash.update(f"{payment}:{amount}\n".encode())
+            self._hash.update(_hashed(payment, amount))
         self._open = (0, 0)
+
+
+def digest_of(amounts: Iterable[tuple[int, int]]) -> str:
+    """Return `Totals.digest` of (payment, planned amount) in the plan's order, zeros left out."""
+    found = hashlib.sha256()
+    for payment, group in groupby(amounts, key=lambda pair: pair[0]):
+        found.update(_hashed(payment, sum(amount for _, amount in group)))
+    return found.hexdigest()
+
+
+def _hashed(payment: int, amount: int) -> bytes:
+    return f"{payment}:{amount}\n".encode()

@@ -38,7 +38,8 @@ class Progress:
     """A run's standing. Amounts are minor units by currency, `rate` is items a minute.
 
     `causes` counts what did not go through by its reason; `left` is how long it takes from here,
-    None where that cannot be said.
+    None where that cannot be said. `prepared` is how much of a large run's list is written, None
+    once it is.
     """
 
     state: str
@@ -57,6 +58,7 @@ class Progress:
     waiting: Message | str | None = None
     resume_at: datetime | None = None
     pause_code: str | None = None
+    prepared: Track | None = None
     version: str = field(default="", compare=False)
 
 
@@ -137,12 +139,15 @@ class _Count:
     def progress(self, run: CancelRun, rate: float, left: timedelta | None) -> Progress:
         ended = self.total - self.open
         mailed = sum(self.mails[state] for state in _MAIL_ENDS)
+        prepared = _prepared(run, self.total)
+        total = prepared.total if prepared else self.total
         return Progress(
             state=run.state,
-            total=self.total,
-            refunds=Track(ended, self.total),
-            cancels=Track(self.cancelled, self.total),
-            mails=Track(mailed, self.total),
+            total=total,
+            refunds=Track(ended, total),
+            cancels=Track(self.cancelled, total),
+            mails=Track(mailed, total),
+            prepared=prepared,
             refund_states=dict(self.refunds),
             mail_states=dict(self.mails),
             causes=dict(self.causes.most_common()),
@@ -156,6 +161,13 @@ class _Count:
             pause_code=run.pause_code,
             version=f"{run.state}-{ended}-{self.cancelled}-{mailed}-{run.pause_code or ''}",
         )
+
+
+def _prepared(run: CancelRun, written: int) -> Track | None:
+    """Return how much of the list is written, of as many as were previewed."""
+    if run.preparation is None or run.state not in {"confirmed", "paused"}:
+        return None
+    return Track(written, max(written, int(run.preview.get("attendees", 0))))
 
 
 def _waiting(run: CancelRun, count: _Count) -> Message | str | None:

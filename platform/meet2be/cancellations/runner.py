@@ -29,6 +29,7 @@ from meet2be.cancellations.lanes import (
     standing,
     take_lane,
 )
+from meet2be.cancellations.preparing import Preparation
 from meet2be.cancellations.settling import pause_run, settle
 from meet2be.payments.circuit import give_back_probe
 from meet2be.payments.services import LedgerConflict
@@ -102,11 +103,20 @@ class _Slice:
             lane = take_lane(connection, context, number, self._control.job_id, self._clock.now())
             session.commit()
         ends_at = self._clock.monotonic() + SLICE_SECONDS
+        preparation = None
+        if context.preparation is not None:
+            preparation = Preparation(self._desk, lane, self._clock)
         while True:
             if self._control.should_stop():
                 return self._result(0.0, "the worker stops")
             if self._clock.monotonic() >= ends_at or self._units >= SLICE_UNITS:
                 return self._result(0.0, "the slice is over")
+            if preparation is not None:
+                why = preparation.step()
+                if why:
+                    return self._result(None, why)
+                preparation = preparation if why is None else None
+                continue
             result = self._chunk(lane)
             if result is not None:
                 return result

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from meet2be import facts
 from meet2be.audit.services import By, actor_of, person_of
+from meet2be.cancellations import preparing
 from meet2be.cancellations import preview as previews
 from meet2be.cancellations import statements as sql
 from meet2be.cancellations.announcements import event_cancelling
@@ -132,7 +133,8 @@ def confirm_tx(
 ) -> str:
     """Begin the cancellation that was previewed and return the run's uid.
 
-    In one commit: sales stop, an item for each attendee, the lanes and their jobs. Raises
+    In one commit: sales stop, an item for each attendee, the lanes and their jobs. The items of
+    a large run are written by its job, which then compares them with the preview. Raises
     ``WrongEventName``, ``PreviewStale``, ``CodeNeeded``, ``CodeExpired``, ``WrongCode``,
     ``CancellationAlreadyRunning``, ``TenantSuspended``, ``RunNotInState``; then nothing is changed
     but the number of tries left for the code.
@@ -169,6 +171,9 @@ def _check_before(
             raise CancellationAlreadyRunning(run.uid)
         if run.state != "preview":
             raise RunNotInState(run.uid, run.state, "confirmed")
+        stale = preparing.stale_of(run)
+        if stale is not None:
+            raise stale
         _check_active_tenant(session)
         _check_cancellable(session, event)
         if _plain(typed_name) != _plain(event.title):
@@ -190,24 +195,20 @@ def _check_active_tenant(session: Session) -> None:
 
 
 def _begin(session: Session, run: CancelRun, confirmed_by: By, lanes: int) -> None:
-    """Write the whole start; the plan is made anew and must be the one that was previewed."""
+    """Write the start; the plan is made anew and must be the one that was previewed."""
     now = clock_of(session).now()
     event = session.get_one(Event, run.event_id, with_for_update=True)
     _check_cancellable(session, event)
-    event.status, event.version = "cancelling", event.version + 1
+    event_was, event.status, event.version = event.status, "cancelling", event.version + 1
     run.state, run.lanes = "confirmed", lanes
     run.confirmed_by, run.confirmed_at = person_of(confirmed_by), now
     run.code_hash = run.code_expires_at = None
     session.flush()
-    event_cancelling(session, (event.id, event.uid), run.uid, now)
-    totals = Totals()
-    options = CancelOptions.from_json(run.options)
-    items = _counted(previews.planned_items(session, event, options), totals)
-    insert_items(session, run.tenant_id, run.id, lanes, items)
-    before = Preview.from_json(run.preview)
-    fresh = previews.from_totals(totals, now, before.funds)
-    if fresh.hash != run.preview_hash:
-        raise PreviewStale(run.uid, previews.differences(before, fresh))
+    if preparing.is_prepared_by_its_job(run):
+        preparing.begin(session, run, event_was)
+    else:
+        event_cancelling(session, (event.id, event.uid), run.uid, now)
+        _write_items(session, run, event, now)
     session.add_all(
         CancelLane(tenant_id=run.tenant_id, run_id=run.id, lane=lane) for lane in range(lanes)
     )
@@ -215,7 +216,24 @@ def _begin(session: Session, run: CancelRun, confirmed_by: By, lanes: int) -> No
         session, run, "cancellation.confirmed", confirmed_by, now,
         {"options": run.options, "preview": run.preview},
     )  # fmt: skip
+    _wake_lanes(session, run)
+
+
+def _wake_lanes(session: Session, run: CancelRun) -> None:
+    """Have the lanes worked on: the first one alone while it writes the items."""
+    lanes = 1 if run.state == "confirmed" and run.preparation is not None else run.lanes
     facts.note(session, LanesReady(run.tenant_id, run.uid, tuple(range(lanes))))
+
+
+def _write_items(session: Session, run: CancelRun, event: Event, now: datetime) -> None:
+    totals = Totals()
+    options = CancelOptions.from_json(run.options)
+    items = _counted(previews.planned_items(session, event, options), totals)
+    insert_items(session, run.tenant_id, run.id, run.lanes, items)
+    before = Preview.from_json(run.preview)
+    fresh = previews.from_totals(totals, now, before.funds)
+    if fresh.hash != run.preview_hash:
+        raise PreviewStale(run.uid, previews.differences(before, fresh))
 
 
 def _counted(items: Any, totals: Totals) -> Any:
@@ -258,14 +276,15 @@ def resume(session: Session, run_uid: str, by: By, *, operator: bool = False) ->
 
 def _set_going(session: Session, run: CancelRun, now: datetime) -> None:
     connection = session.connection()
-    run.state, run.paused_from, run.pause_code = "running", None, None
-    run.pause_reason = run.resume_at = run.finished_at = None
-    run.started_at = run.started_at or now
+    is_prepared = run.preparation is None
+    run.state = "running" if is_prepared else "confirmed"
+    run.paused_from = run.pause_code = run.pause_reason = run.resume_at = run.finished_at = None
+    run.started_at = run.started_at or (now if is_prepared else None)
     session.flush()
     accounts = Preview.from_json(run.preview).accounts
     circuit.probe_now(connection, accounts, now)
     connection.execute(sql.REOPEN_LANES, {"tenant": run.tenant_id, "run": run.id})
-    facts.note(session, LanesReady(run.tenant_id, run.uid, tuple(range(run.lanes))))
+    _wake_lanes(session, run)
 
 
 def abort(session: Session, run_uid: str, by: By, reason: str = "") -> None:
@@ -283,7 +302,7 @@ def abort(session: Session, run_uid: str, by: By, reason: str = "") -> None:
     session.connection().execute(sql.REOPEN_LANES, {"tenant": run.tenant_id, "run": run.id})
     write_audit(session, run, "cancellation.aborted", by, now, {"reason": reason})
     # Lanes come once more: to follow what was sent, and to close the run.
-    facts.note(session, LanesReady(run.tenant_id, run.uid, tuple(range(run.lanes))))
+    _wake_lanes(session, run)
 
 
 def retry_failed(session: Session, run_uid: str, by: By, items: Sequence[int] | None = None) -> int:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, TypeAlias
 
-from sqlalchemy import ColumnElement, and_, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
@@ -25,44 +25,55 @@ def lines_of(
     not_in_run: int | None = None,
     reopened_in: int | None = None,
     beyond: Place | None = None,
-) -> Iterator[Line]:
+    up_to: int | None = None,
+) -> Generator[Line, None, None]:
     """Yield the event's uncancelled attendees ordered by payment, the unpaid ones last.
 
     `not_in_run` leaves out those that run has an item for; `reopened_in` yields only those whose
     item in that run was passed over as not paid. `beyond` begins after a payment, or after an
-    attendee without one: (payment's id or None, attendee's id).
+    attendee without one: (payment's id or None, attendee's id). `up_to` is the last attendee's id.
+
+    Both parts are read along an index, so that whoever stops early pays for what was read only;
+    it is to be closed before its session then.
     """
-    statement = _lines(event_id)
-    if not_in_run is not None:
-        has_item = select(CancelItem.id).where(
-            CancelItem.run_id == not_in_run, CancelItem.attendee_id == Attendee.id
-        )
-        statement = statement.where(~has_item.exists())
-    if reopened_in is not None:
-        waiting = select(CancelItem.id).where(
-            CancelItem.run_id == reopened_in,
-            CancelItem.attendee_id == Attendee.id,
-            CancelItem.refund_state == "none_needed",
-            CancelItem.skip_reason == "not_paid",
-        )
-        statement = statement.where(waiting.exists(), Payment.status == "succeeded")
-    else:
-        statement = statement.where(Attendee.status != "cancelled")
-    if beyond is not None:
-        statement = statement.where(_behind(beyond))
-    rows = session.execute(statement, execution_options={"yield_per": BATCH})
-    for row in rows:
-        yield _line(row)
+    for part in _parts(event_id, beyond):
+        statement = part
+        if not_in_run is not None:
+            has_item = select(CancelItem.id).where(
+                CancelItem.run_id == not_in_run, CancelItem.attendee_id == Attendee.id
+            )
+            statement = statement.where(~has_item.exists())
+        if reopened_in is not None:
+            waiting = select(CancelItem.id).where(
+                CancelItem.run_id == reopened_in,
+                CancelItem.attendee_id == Attendee.id,
+                CancelItem.refund_state == "none_needed",
+                CancelItem.skip_reason == "not_paid",
+            )
+            statement = statement.where(waiting.exists(), Payment.status == "succeeded")
+        else:
+            statement = statement.where(Attendee.status != "cancelled")
+        with session.execute(statement, execution_options={"yield_per": BATCH}) as rows:
+            for row in rows:
+                # Not asked of the database: it would read along the attendees' own index then.
+                if up_to is None or row[0] <= up_to:
+                    yield _line(row)
 
 
-def _behind(place: Place) -> ColumnElement[bool]:
-    payment_id, attendee_id = place
+def _parts(event_id: int, beyond: Place | None) -> list[Any]:
+    """Return what is left to read: those with payments, then those without."""
+    payment_id, attendee_id = (0, 0) if beyond is None else beyond
+    parts: list[Any] = []
     if payment_id is not None:
-        return or_(Payment.id > payment_id, Payment.id.is_(None))
-    return and_(Payment.id.is_(None), Attendee.id > attendee_id)
+        paid = _lines(event_id).where(Attendee.payment_id > payment_id)
+        parts.append(paid.order_by(Attendee.payment_id, Attendee.id))
+        attendee_id = 0
+    unpaid = _lines(event_id).where(Attendee.payment_id.is_(None), Attendee.id > attendee_id)
+    return [*parts, unpaid.order_by(Attendee.id)]
 
 
 def _lines(event_id: int) -> Any:
+    # An outer join although all payments are there: SQLite then begins with the attendees.
     return (
         select(
             Attendee.id, Attendee.order_id, Attendee.invoice_id, Attendee.name, Attendee.email,
@@ -76,7 +87,6 @@ def _lines(event_id: int) -> Any:
             and_(Payment.id == Attendee.payment_id, Payment.tenant_id == Attendee.tenant_id),
         )
         .where(Attendee.event_id == event_id)
-        .order_by(Payment.id.is_(None), Payment.id, Attendee.id)
     )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import (
     and_,
     bindparam,
     case,
+    delete,
     exists,
     func,
     insert,
@@ -124,6 +125,46 @@ END_RUN = (
         pause_reason=None, resume_at=None,
     )
 )  # fmt: skip
+
+# ---- the preparation of a large run ----
+
+SET_PREPARATION = update(RUNS).where(*_THIS_RUN).values(preparation=bindparam("document"))
+TAKE_BACK_RUN = (
+    update(RUNS)
+    .where(*_THIS_RUN, RUNS.c.state == "confirmed")
+    .values(state="preview", confirmed_by=None, confirmed_at=None)
+)
+LAST_ITEM = (
+    select(ITEMS.c.unit, ITEMS.c.payment_id, ITEMS.c.attendee_id)
+    .where(unindexed(ITEMS.c.tenant_id) == _TENANT, ITEMS.c.run_id == _RUN)
+    .order_by(ITEMS.c.unit.desc(), ITEMS.c.id.desc())
+    .limit(1)
+)
+PLANNED_AMOUNTS = (
+    select(ITEMS.c.payment_id, ITEMS.c.planned_minor)
+    .where(
+        unindexed(ITEMS.c.tenant_id) == _TENANT, ITEMS.c.run_id == _RUN, ITEMS.c.planned_minor > 0
+    )
+    .order_by(ITEMS.c.unit)
+)
+REMOVE_ITEMS = delete(ITEMS).where(
+    ITEMS.c.tenant_id == _TENANT,
+    ITEMS.c.id.in_(
+        select(ITEMS.c.id)
+        .where(unindexed(ITEMS.c.tenant_id) == _TENANT, ITEMS.c.run_id == _RUN)
+        .limit(bindparam("limit"))
+        .scalar_subquery()
+    ),
+)
+GIVE_BACK_EVENT = (
+    update(EVENTS)
+    .where(
+        EVENTS.c.tenant_id == _TENANT,
+        EVENTS.c.id == bindparam("event"),
+        EVENTS.c.status == "cancelling",
+    )
+    .values(status=bindparam("was"), version=EVENTS.c.version + 1)
+)
 
 # ---- items ----
 

@@ -39,6 +39,11 @@ _KINDS: Final = (
         is_urgent=True,
     ),
     Kind("cancellation_aborted", N_("A cancellation was aborted")),
+    Kind(
+        "cancellation_taken_back",
+        N_("A cancellation was not begun, because orders had changed"),
+        by_mail=True,
+    ),
     Kind("cancellation_paused", N_("A cancellation has stopped and waits")),
     Kind("refund_came_back", N_("A refund has come back"), by_mail=True, is_urgent=True),
     Kind("payment_after_cancellation", N_("A payment came in for a cancelled event"), by_mail=True),
