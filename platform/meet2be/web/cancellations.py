@@ -16,6 +16,7 @@ from meet2be.cancellations import by_hand, listing
 from meet2be.cancellations import services as verbs
 from meet2be.cancellations.errors import CancellationError, UnknownItem, UnknownRun
 from meet2be.cancellations.models import CancelRun
+from meet2be.cancellations.preparing import stale_of
 from meet2be.cancellations.progress import Progress, Track, progress_of
 from meet2be.cancellations.report import report_rows
 from meet2be.events.models import Event
@@ -54,6 +55,9 @@ def show(uid: str) -> ResponseReturnValue:
 @requires(READ)
 def progress(uid: str) -> ResponseReturnValue:
     """Give the moving part of the page; the whole page anew when its buttons have changed."""
+    found = listing.run_with_event(tenant_session(read_only=True), uid)
+    if found is not None and stale_of(found[0]) is not None:
+        return Response("", headers={"HX-Refresh": "true"})  # it leads to the preview again
     run, event = _confirmed_or_404(uid)
     how_far = _progress(run)
     fragment = render_template(

@@ -33,6 +33,7 @@ from meet2be.cancellations.listing import (
 )
 from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.options import CancelOptions
+from meet2be.cancellations.preparing import stale_of
 from meet2be.cancellations.preview import Preview, planned_items
 from meet2be.cancellations.report import preview_rows
 from meet2be.events.models import Event
@@ -109,7 +110,7 @@ def preview(uid: str) -> ResponseReturnValue:
     running = active_run_uid(tenant_session(read_only=True), planned.event.id)
     if running is not None:
         return _already_running(planned.event, running)
-    return _preview_page(planned, Problems())
+    return _preview_page(planned, _problems_of(stale_of(planned.run)))
 
 
 @blueprint.get("/cancellations/<uid>/preview.csv")
@@ -171,12 +172,19 @@ def confirm(uid: str) -> ResponseReturnValue:
     except (CodeNeeded, CodeExpired, WrongCode) as error:
         problems.fields["code"] = f"{said(error)}."
     except PreviewStale as error:
-        problems.general, problems.differences = f"{said(error)}.", error.differences
+        problems = _problems_of(error)
     except CancellationError as error:
         problems.general = f"{said(error)}."
     if problems.fields or problems.general:
         return _preview_page(planned, problems), 422
     return redirect(url_for("cancellations.show", uid=uid), 303)
+
+
+def _problems_of(stale: PreviewStale | None) -> Problems:
+    """Return what a page says of a preview that does not hold any more."""
+    if stale is None:
+        return Problems()
+    return Problems(general=f"{said(stale)}.", differences=stale.differences)
 
 
 def _planned_or_404(uid: str) -> PlannedRun:

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from meet2be.cancellations import services
+from meet2be.cancellations import preparing, services
 from meet2be.cancellations.models import CancelItem, CancelRun
 from meet2be.cancellations.options import CancelOptions
+from support.factories import Ticket
 from support.stage import Stage
 
 BUTTONS = ("pause", "resume", "abort", "retry")
@@ -94,6 +95,29 @@ def test_polling_ends_with_the_run_and_its_mails(stage: Stage) -> None:
     assert over.status_code == 286
     assert "hx-trigger" not in over.text
     assert "hx-trigger" not in stage.admin.page(stage.run_path).split('id="items"')[0]
+
+
+def test_a_large_run_says_that_it_is_prepared_and_leads_back_when_its_preview_was_stale(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "IN_THE_REQUEST", 0)
+    monkeypatch.setattr(preparing, "CHUNK", 2)
+    run = stage.conference.preview()
+    stage.conference.sell(Ticket(price=4_000))
+    stage.conference.confirm(run, lanes=1)
+    assert "The list is being prepared: 0 of 8." in stage.admin.page(stage.run_path)
+    stage.conference.work(0, chunks=1)
+    assert (
+        "The list is being prepared: 2 of 8." in stage.admin.get(f"{stage.run_path}/progress").text
+    )
+    stage.conference.work(0)
+    back = stage.admin.get(f"{stage.run_path}/progress?seen=confirmed")
+    assert (back.status_code, back.headers["HX-Refresh"]) == (200, "true")
+    page = stage.admin.get(f"{stage.run_path}/preview").text
+    assert "Nothing was started." in page
+    assert "Orders have changed since the preview" in page
+    assert "Make a new preview" in page
+    assert "Cancel the event now" not in page
 
 
 def test_polling_ends_with_an_aborted_run_that_wrote_to_nobody(stage: Stage) -> None:
