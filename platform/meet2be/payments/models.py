@@ -115,6 +115,7 @@ class Refund(Numbered, Named, TenantOwned, Stamped, Base):
         ),
         Index(None, "tenant_id", "run_id", "status"),
         Index(None, "run_id", "lane", "status"),
+        Index(None, "run_id", "settled_at"),
         Index(None, "tenant_id", "order_id"),
         Index(None, "tenant_id", "status", "id"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
