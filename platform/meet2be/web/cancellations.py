@@ -19,6 +19,7 @@ from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.preparing import stale_of
 from meet2be.cancellations.progress import Progress, Track, progress_of
 from meet2be.cancellations.report import report_rows
+from meet2be.cancellations.watching import shown_progress
 from meet2be.events.models import Event
 from meet2be.language import _, said
 from meet2be.payments.errors import ReasonMissing
@@ -59,7 +60,9 @@ def progress(uid: str) -> ResponseReturnValue:
     if found is not None and stale_of(found[0]) is not None:
         return Response("", headers={"HX-Refresh": "true"})  # it leads to the preview again
     run, event = _confirmed_or_404(uid)
-    how_far = _progress(run)
+    seen = request.args.get("at", 0, type=int)
+    session, now = tenant_session(read_only=True), services().clock.now()
+    how_far = shown_progress(session, run, now, seen)
     fragment = render_template(
         "cancellations/progress.html",
         run=run,
