@@ -17,6 +17,7 @@ WRITTEN = ("name", "email_norm", "company", "ticket_code")
 KEYS = {"name_key": 200, "rest_key": 200, "email_key": 320, "domain_key": 320, "code_key": 64}
 MAYBE_KEYS = {"last_key": 200, "company_key": 200}
 OF_EVENT = ["tenant_id", "event_id"]
+SUMS = "ix_attendees_sums"
 INDEXES = {
     "name_key": None, "rest_key": None, "email_key": None, "domain_key": None, "code_key": None,
     "last_key": "last_key IS NOT NULL", "company_key": "company_key IS NOT NULL",
@@ -42,6 +43,7 @@ def upgrade() -> None:
         make_index(f"ix_attendees_tenant_id_event_id_{name}_id", [name, "id"], where)
     make_index("ix_attendees_tenant_id_event_id_status_name_key_id", ["status", "name_key", "id"])
     make_index("ix_attendees_refunded", ["name_key", "id"], "refunded_minor > 0")
+    make_index(SUMS, ["status", "currency", "price_minor", "refunded_minor"])
     make_index("ix_attendees_no_address", ["name_key", "id"], "email IS NULL")
 
 
@@ -54,7 +56,9 @@ def make_index(name: str, columns: list[str], where: str | None = None) -> None:
 
 def fill(connection: sa.Connection) -> None:
     """Give everybody who is there their keys, some at a time."""
-    columns = [sa.column(name) for name in ("id", *WRITTEN, *KEYS, *MAYBE_KEYS)]
+    columns: list[sa.ColumnClause[object]] = [
+        sa.column(name) for name in ("id", *WRITTEN, *KEYS, *MAYBE_KEYS)
+    ]
     attendees = sa.table("attendees", *columns)
     change = (
         sa.update(attendees)
@@ -73,13 +77,16 @@ def fill(connection: sa.Connection) -> None:
             return
         connection.execute(
             change,
-            [{"number": row.id, **keys_of(row._mapping)} for row in rows],  # noqa: SLF001 -- its public name
+            [
+                {"number": row.id, **keys_of(dict(zip(WRITTEN, row[1:], strict=True)))}
+                for row in rows
+            ],  # noqa: SLF001 -- its public name
         )
         last = rows[-1].id
 
 
 def downgrade() -> None:
-    for name in ("no_address", "refunded", "tenant_id_event_id_status_name_key_id"):
+    for name in ("sums", "no_address", "refunded", "tenant_id_event_id_status_name_key_id"):
         op.drop_index(f"ix_attendees_{name}", "attendees")
     for name in INDEXES:
         op.drop_index(f"ix_attendees_tenant_id_event_id_{name}_id", "attendees")

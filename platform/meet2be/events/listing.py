@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
-from meet2be.attendees.models import Attendee
+from meet2be.attendees.models import ATTENDEE_STATUSES, Attendee
 from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.events.models import Event, TicketType
 
@@ -87,21 +87,33 @@ def ticket_types(session: Session, event_id: int) -> list[TicketType]:
 
 
 def figures(session: Session, event_id: int) -> EventFigures:
-    """Return what the event adds up to; reads each of its attendees once."""
-    rows = session.execute(
-        select(
-            Attendee.status,
-            Attendee.currency,
-            func.count(),
-            func.sum(Attendee.price_minor),
-            func.sum(Attendee.refunded_minor),
-        )
-        .where(Attendee.event_id == event_id)
-        .group_by(Attendee.status, Attendee.currency)
-    )
+    """Return what the event adds up to; reads an index over each of its attendees once."""
     found = EventFigures()
-    for status, currency, number, charged, refunded in rows:
-        found.statuses[status] = found.statuses.get(status, 0) + number
-        for sums, amount in ((found.charged_minor, charged), (found.refunded_minor, refunded)):
-            sums[currency] = sums.get(currency, 0) + int(amount)
+    for status in ATTENDEE_STATUSES:
+        for currency in _currencies(session, event_id, status):
+            number, charged, refunded = session.execute(
+                select(
+                    func.count(),
+                    func.sum(Attendee.price_minor),
+                    func.sum(Attendee.refunded_minor),
+                ).where(
+                    Attendee.event_id == event_id,
+                    Attendee.status == status,
+                    Attendee.currency == currency,
+                )
+            ).one()
+            found.statuses[status] = found.statuses.get(status, 0) + number
+            for sums, amount in ((found.charged_minor, charged), (found.refunded_minor, refunded)):
+                sums[currency] = sums.get(currency, 0) + int(amount)
     return found
+
+
+def _currencies(session: Session, event_id: int, status: str) -> Iterator[str]:
+    """Yield the currencies of those in a state, each found by one step in the index."""
+    smallest = select(func.min(Attendee.currency)).where(
+        Attendee.event_id == event_id, Attendee.status == status
+    )
+    currency = session.scalar(smallest)
+    while currency is not None:
+        yield currency
+        currency = session.scalar(smallest.where(Attendee.currency > currency))
