@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import Select, and_, literal, select, union_all
 from sqlalchemy.orm import Session
 
+from meet2be.attendees.finding import BY_NAME, Found
 from meet2be.attendees.models import ATTENDEE_STATUSES, Attendee
-from meet2be.db.keyset import Order, Page, Slice, count_up_to, fetch_page
+from meet2be.attendees.searching import (
+    FILTERS,
+    LONGEST_SEARCH,
+    AttendeeSearch,
+    rows_that_fit,
+)
+from meet2be.db.keyset import Order, Page, Slice
 from meet2be.events.models import Event, TicketType
 from meet2be.invoices.models import Invoice
-from meet2be.mailings.addresses import normal_form
 from meet2be.orders.models import Order as CustomerOrder
 from meet2be.payments.models import Payment
 
-BY_NAME = Order((Attendee.name, Attendee.id))
-NO_ADDRESS, REFUNDED = "no_address", "refunded"
-FILTERS = (*ATTENDEE_STATUSES, NO_ADDRESS, REFUNDED)
-LONGEST_SEARCH = 200
+__all__ = [
+    "FILTERS", "LONGEST_SEARCH", "SORTS", "AttendeeDetails", "AttendeeList", "AttendeeSearch",
+    "attendee_details", "found_attendees", "order_of", "place_of", "position_of",
+]  # fmt: skip
 
-
-@dataclass(frozen=True, slots=True)
-class AttendeeSearch:
-    """Which attendees of an event are wanted; empty strings leave all in.
-
-    ``words`` is a part of a name, address, ticket or company; ``state`` one of ``FILTERS``.
-    """
-
-    words: str = ""
-    state: str = ""
+Place = tuple[object, ...]
+_BY = {
+    "name": BY_NAME.columns,
+    "email": (Attendee.email_key, Attendee.id),
+    "registered": (Attendee.id,),
+    "state": (Attendee.status, Attendee.name_key, Attendee.id),
+}
+SORTS: Final[Mapping[str, Order]] = {
+    f"{sign}{name}": Order(columns, descending=bool(sign))
+    for name, columns in _BY.items()
+    for sign in ("", "-")
+}
+"""Orders by their names in addresses; a minus is the other way round."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,27 +55,43 @@ class AttendeeDetails:
     payment: Payment | None
 
 
-def attendees_page(session: Session, event_id: int, search: AttendeeSearch, part: Slice) -> Page:
-    """Return a page of (attendee, ticket's name), by name."""
-    statement = found_attendees(event_id, search).add_columns(TicketType.name)
-    statement = statement.join(
-        TicketType,
-        and_(TicketType.tenant_id == Attendee.tenant_id, TicketType.id == Attendee.ticket_type_id),
-    )
-    return fetch_page(session, statement, BY_NAME, part, whole_rows=True)
+def order_of(search: AttendeeSearch, sort: str) -> Order:
+    """Return the order of that name; among people of one state, that by state is that by name."""
+    if search.state in ATTENDEE_STATUSES:
+        sort = {"state": "name", "-state": "-name"}.get(sort, sort)
+    return SORTS[sort]
 
 
-def count_attendees(session: Session, event_id: int, search: AttendeeSearch) -> tuple[int, bool]:
-    """Return how many there are, and whether that is exact: it counts to 10,000 only."""
-    return count_up_to(session, found_attendees(event_id, search).with_only_columns(Attendee.id))
+class AttendeeList:
+    """The attendees of an event that a search finds: their pages, and how many they are."""
+
+    def __init__(self, session: Session, event_id: int, search: AttendeeSearch) -> None:
+        self._session = session
+        self._search = search
+        self._found = Found(session, event_id, search)
+
+    def page(self, part: Slice, sort: str = "name") -> Page:
+        """Return a page of (attendee, ticket's name) in one of the orders of ``SORTS``."""
+        page = self._found.page(order_of(self._search, sort), part)
+        return replace(page, rows=_rows(self._session, page.rows))
+
+    def count(self) -> tuple[int, bool]:
+        """Return how many there are, and whether that is exact: it counts to 10,000 only.
+
+        Where several conditions are each true of more, it counts among the list's first people.
+        """
+        return self._found.count()
 
 
-def position_of(session: Session, uid: str) -> tuple[object, ...] | None:
-    """Return where an attendee stands in the list; None when they are gone."""
-    row = session.execute(
-        select(Attendee.name, Attendee.id).where(Attendee.uid == uid)
-    ).one_or_none()
+def position_of(session: Session, uid: str, order: Order = BY_NAME) -> Place | None:
+    """Return where an attendee stands in a list of that order; None when they are gone."""
+    row = session.execute(select(*order.columns).where(Attendee.uid == uid)).one_or_none()
     return None if row is None else tuple(row)
+
+
+def place_of(attendee: Attendee, order: Order) -> Place:
+    """Return where this attendee stands in a list of that order."""
+    return tuple(getattr(attendee, column.key) for column in order.columns)
 
 
 def attendee_details(session: Session, uid: str) -> AttendeeDetails | None:
@@ -102,23 +127,22 @@ def attendee_details(session: Session, uid: str) -> AttendeeDetails | None:
 
 
 def found_attendees(event_id: int, search: AttendeeSearch) -> Select[Any]:
-    """Return the statement that finds an event's attendees, in no order."""
-    statement = select(Attendee).where(Attendee.event_id == event_id)
-    if search.words:
-        statement = statement.where(or_(*_holds(search.words[:LONGEST_SEARCH])))
-    if search.state == NO_ADDRESS:
-        statement = statement.where(Attendee.email.is_(None))
-    elif search.state == REFUNDED:
-        statement = statement.where(Attendee.refunded_minor > 0)
-    elif search.state:
-        statement = statement.where(Attendee.status == search.state)
-    return statement
+    """Return the statement that finds an event's attendees for a file, row after row."""
+    return select(Attendee).where(Attendee.event_id == event_id, *rows_that_fit(search))
 
 
-def _holds(words: str) -> Iterator[ColumnElement[bool]]:
-    yield Attendee.email_norm.contains(normal_form(words), autoescape=True)
-    yield Attendee.ticket_code.icontains(words, autoescape=True)
-    yield Attendee.company.icontains(words, autoescape=True)
-    # SQLite knows capital letters of ASCII only: "öl" must find "Ölaf" there too.
-    for spelling in dict.fromkeys((words, words.lower(), words.title())):
-        yield Attendee.name.icontains(spelling, autoescape=True)
+def _rows(session: Session, numbers: Sequence[int]) -> list[Any]:
+    """Return (attendee, ticket's name) of these numbers, in their order."""
+    if not numbers:
+        return []
+    # An outer join begins with the numbers; of a list of them SQLite would think that it is
+    # longer than all attendees of the tenant are, see `db.hints`.
+    listed = union_all(*(select(literal(number).label("id")) for number in numbers)).subquery()
+    found = session.execute(
+        select(Attendee, TicketType.name)
+        .select_from(listed)
+        .outerjoin(Attendee, Attendee.id == listed.c.id)
+        .outerjoin(TicketType, TicketType.id == Attendee.ticket_type_id)
+    )
+    by_number: dict[int, Any] = {attendee.id: (attendee, ticket) for attendee, ticket in found}
+    return [by_number[number] for number in numbers]

@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from meet2be.attendees.models import Attendee
 from meet2be.mailings.models import Mail
@@ -49,6 +49,10 @@ def test_attendees_are_paged_forth_and_back_without_loss_or_repeat(stage: Stage)
         ("q=%25", set()),
         ("q=_", set()),
         ("q=ölaf", {"Ölaf Öst"}),
+        ("q=ost+OLA", {"Ölaf Öst"}),
+        ("q=ada+ard", {"Ada Arden"}),
+        ("q=%40x.org", {"Ölaf Öst"}),
+        ("q=flo&state=refunded&sort=-email", {"Flo Part"}),
         ("state=no_address", {"Bea Nomail"}),
         ("state=checked_in", {"Gus Here"}),
         ("state=refunded", {"Flo Part"}),
@@ -59,12 +63,9 @@ def test_attendees_are_paged_forth_and_back_without_loss_or_repeat(stage: Stage)
 def test_attendees_are_searched_and_filtered(stage: Stage, query: str, found: set[str]) -> None:
     stage.conference.sell(Ticket(name="Ölaf Öst", email="o@x.org"), at_provider=False)
     with stage.conference.database.tenant_session(stage.conference.tenant.id) as session:
-        session.execute(
-            update(Attendee)
-            .where(Attendee.email == "ada@example.org", Attendee.name != "Ada Arden")
-            .values(email="x@y.org", email_norm="x@y.org")
-            .execution_options(synchronize_session=False)
-        )
+        for attendee in session.scalars(select(Attendee)):
+            if attendee.email == "ada@example.org" and attendee.name != "Ada Arden":
+                attendee.email = attendee.email_norm = "x@y.org"
         session.commit()
     page = stage.admin.page(f"{stage.event_path}/attendees?{query}")
     assert set(LEAD.findall(page)) == found

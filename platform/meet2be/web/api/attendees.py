@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from meet2be.attendees import listing
-from meet2be.attendees.listing import AttendeeSearch
+from meet2be.attendees.listing import AttendeeList, AttendeeSearch, order_of, place_of
 from meet2be.objects.attendees import (
     AttendeeTold,
     AttendeeWithOrder,
@@ -21,13 +20,19 @@ from meet2be.web.api.problems import Problem
 from meet2be.web.api.schemas import ListQuery, Page
 
 Filter = Literal["active", "cancelled", "checked_in", "transferred", "no_address", "refunded"]
+Sort = Literal["name", "-name", "email", "-email", "registered", "-registered", "state", "-state"]
 
 
 class AttendeeQuery(ListQuery):
-    """Which attendees: a part of a name, address, ticket code or company, and a state."""
+    """Which attendees: the words they are looked for by, a state, and in which order."""
 
-    q: Annotated[str, Field(max_length=200)] = ""
+    q: Annotated[str, Field(max_length=200)] = Field(
+        "",
+        description="Words, each the beginning of a first, second or last name, a company, an "
+        "e-mail address, its domain, or an order's or ticket's code.",
+    )
     state: Filter | None = None
+    sort: Sort = Field("name", description="The order; with a minus the other way round.")
 
 
 def _told(row: Any) -> AttendeeTold:
@@ -37,11 +42,12 @@ def _told(row: Any) -> AttendeeTold:
 
 @operation("GET", "/events/<event_uid>/attendees", "attendees:read")
 def list_attendees(call: Call, event_uid: str, query: AttendeeQuery) -> Page[AttendeeTold]:
-    """List an event's attendees by name."""
+    """List an event's attendees."""
     event = event_of(call, event_uid)
     search = AttendeeSearch(words=query.q.strip(), state=query.state or "")
-    found = listing.attendees_page(call.reading, event.id, search, call.part(query))
-    return call.page(query, found, lambda row: (row[0].name, row[0].id), _told)
+    order = order_of(search, query.sort)
+    found = AttendeeList(call.reading, event.id, search).page(call.part(query), query.sort)
+    return call.page(query, found, lambda row: place_of(row[0], order), _told)
 
 
 @operation("GET", "/attendees/<attendee_uid>", "attendees:read")

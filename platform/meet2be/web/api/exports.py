@@ -38,7 +38,7 @@ class ExportWish(Given):
         None, max_length=100, description="In their order; null: the usual ones."
     )
     q: Annotated[Text, Field(max_length=200)] = Field(
-        "", description="Part of a name, address, ticket code or company."
+        "", description="Beginnings of a name, address, code or company."
     )
     state: Literal[
         "", "active", "cancelled", "checked_in", "transferred", "no_address", "refunded"
