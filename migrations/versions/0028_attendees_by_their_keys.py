@@ -80,7 +80,7 @@ def fill(connection: sa.Connection) -> None:
             [
                 {"number": row.id, **keys_of(dict(zip(WRITTEN, row[1:], strict=True)))}
                 for row in rows
-            ],  # noqa: SLF001 -- its public name
+            ],
         )
         last = rows[-1].id
 
