@@ -175,7 +175,9 @@ def _attendee(
         "ticket_type_id": kind, "ticket_code": f"B{number}-1", "name": f"Guest {number}",
         "email": email, "email_norm": email, "company": f"C{number % 97}", "locale": "en",
         "status": "active", "price_minor": 0, "refunded_minor": 0, "currency": "EUR",
-        "created_at": now, "updated_at": now,
+        "created_at": now, "updated_at": now, "name_key": f"guest {number}",
+        "rest_key": str(number), "last_key": None, "email_key": email,
+        "domain_key": "example.org", "company_key": f"c{number % 97}", "code_key": f"b{number}-1",
     }  # fmt: skip
 
 
