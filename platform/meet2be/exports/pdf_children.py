@@ -10,6 +10,7 @@ import ctypes
 import json
 import queue
 import resource
+import select
 import signal
 import subprocess
 import sys
@@ -41,6 +42,7 @@ th { font-weight: bold; }
 """
 _PARENT_DIED: Final = 1
 """PR_SET_PDEATHSIG of prctl(2)."""
+_COMMAND: Final = (sys.executable, "-m", "meet2be.exports.pdf_children")
 
 
 class LayOutFailed(Meet2BeError):
@@ -53,9 +55,12 @@ class LayOutFailed(Meet2BeError):
 class Children:
     """Some children, each used by one thread at a time."""
 
-    def __init__(self, number: int) -> None:
+    def __init__(
+        self, number: int, pages: int = PAGES_A_CHILD, seconds: float | None = None
+    ) -> None:
+        """Start none yet; each lays out so many ``pages``, in ``seconds`` each, None: no limit."""
         self._free: queue.SimpleQueue[_Child | None] = queue.SimpleQueue()
-        self._number = number
+        self._number, self._pages, self._seconds = number, pages, seconds
         for _ in range(number):
             self._free.put(None)
 
@@ -68,24 +73,38 @@ class Children:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """End all of them, those that are at work included once they are through."""
-        for _ in range(self._number):
-            child = self._free.get()
+        self.close()
+
+    def close(self) -> None:
+        """End all of them, those that are at work included once they are through.
+
+        Who is given a page afterwards begins anew.
+        """
+        for child in [self._free.get() for _ in range(self._number)]:
             if child is not None:
                 child.end()
+            self._free.put(None)
 
     def lay_out(self, source: Path) -> Path:
-        """Turn a page of HTML into a PDF beside it, and remove the source."""
-        child = self._free.get()
+        """Turn a page of HTML into a PDF beside it, and remove the source.
+
+        Raises ``LayOutFailed``, also when no child is free, or has an answer, in time.
+        """
         try:
-            if child is not None and child.used >= PAGES_A_CHILD:
+            child = self._free.get(timeout=self._seconds)
+        except queue.Empty:
+            raise LayOutFailed(f"no child was free for {self._seconds:g} seconds") from None
+        try:
+            # One that waits for its next page may have been killed, for its memory for example.
+            if child is not None and (child.used >= self._pages or not child.is_ready):
                 child.end()
                 child = None
             child = child or _Child()
-            return child.lay_out(source)
+            return child.lay_out(source, self._seconds)
         finally:
             # Whatever went wrong, the place is free again: else the others wait for it for ever.
-            if child is not None and not child.is_alive:
+            # A child that was not heard out would give its answer to whoever asks next.
+            if child is not None and not child.is_ready:
                 child.end()
                 child = None
             self._free.put(child)
@@ -94,42 +113,55 @@ class Children:
 class _Child:
     def __init__(self) -> None:
         self.used = 0
+        self._owes_an_answer = False
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "meet2be.exports.pdf_children"],
+            _COMMAND,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
 
     @property
-    def is_alive(self) -> bool:
-        return self._process.poll() is None
+    def is_ready(self) -> bool:
+        """Whether it can be given a page."""
+        return not self._owes_an_answer and self._process.poll() is None
 
-    def lay_out(self, source: Path) -> Path:
+    def lay_out(self, source: Path, seconds: float | None) -> Path:
         self.used += 1
         target = source.with_suffix(".pdf")
         asked = cast("IO[str]", self._process.stdin)
+        self._owes_an_answer = True
         with suppress(BrokenPipeError):
             asked.write(json.dumps([str(source), str(target)]) + "\n")
             asked.flush()
-        answer = cast("IO[str]", self._process.stdout).readline()
-        if not answer:
-            raise LayOutFailed(f"its child ended with {self._process.wait()}")
-        problem = json.loads(answer)
+        problem = json.loads(self._answer(seconds))
+        self._owes_an_answer = False
         if problem:
             raise LayOutFailed(problem)
         source.unlink()
         return target
 
+    def _answer(self, seconds: float | None) -> str:
+        told = cast("IO[str]", self._process.stdout)
+        ready = select.poll()
+        ready.register(told, select.POLLIN)
+        if not ready.poll(None if seconds is None else seconds * 1000):
+            raise LayOutFailed(f"its child gave no answer for {seconds:g} seconds")
+        answer = told.readline()
+        if not answer:
+            raise LayOutFailed(f"its child ended with {self._process.wait()}")
+        return answer
+
     def end(self) -> None:
+        """Kill it: between two pages, and after one that nobody waits for, it has nothing to lose.
+
+        To close its pipe is not enough: a copy of this process may hold the other end as well.
+        """
+        self._process.kill()
+        self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             with suppress(BrokenPipeError):
                 cast("IO[str]", pipe).close()
-        try:
-            self._process.wait(5)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
 
 
 def main() -> None:
