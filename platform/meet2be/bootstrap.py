@@ -91,6 +91,7 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
         undo_triggers()
         transport.close()
         payments.close()
+        printer.close()
         database.close()
 
     services = Services(

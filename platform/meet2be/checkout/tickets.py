@@ -7,6 +7,7 @@ nobody is mailed one that says something else than what is true by then.
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import tempfile
@@ -36,6 +37,10 @@ CONTENT_TYPE: Final = "application/pdf"
 FOLDER: Final = "tickets"
 QUIET: Final = 4
 """Modules that stay white around a code, as readers need them (ISO/IEC 18004)."""
+FILES_A_CHILD: Final = 50
+"""Files that one child lays out: to start it takes as long as ten of them."""
+MOST_SECONDS: Final = 20.0
+"""For one file, beginning with a child that is only starting; a step has 120 with all it does."""
 _PLACE_IN_ORDER: Final = N_("Order %(code)s, ticket %(number)s of %(all)s")
 _NOT_IN_XML: Final = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 _STYLE: Final = """
@@ -116,6 +121,8 @@ class TicketPrinter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # By process: a fork can neither ask its parent's child nor wait for its end.
+        self._children: dict[int, Children] = {}
 
     @property
     def is_able(self) -> bool:
@@ -129,21 +136,31 @@ class TicketPrinter:
     def make(self, key: str, sheets: Sheets) -> None:
         """Make the file, once; raises ``LayOutFailed`` and ``StoreFailed``.
 
-        It is laid out in a child of its own limits, with nothing fetched from anywhere.
+        It is laid out in a child of its own limits, with nothing fetched from anywhere. The child
+        stays for the next file.
         """
         if self.has(key):
             return
         with tempfile.TemporaryDirectory(prefix="m2b-tickets-") as folder:
             source = Path(folder) / "tickets.html"
             source.write_text(page_of(sheets), encoding="utf-8")
-            with Children(1) as children:
-                made = children.lay_out(source)
+            made = self._child().lay_out(source)
             name = f"{sheets.order}.pdf"
             with (
                 made.open("rb") as file,
                 self._store.write(key, content_type=CONTENT_TYPE, filename=name) as target,
             ):
                 shutil.copyfileobj(file, target)
+
+    def close(self) -> None:
+        """End the child that this process has, if any; the next file would have another."""
+        children = self._children.get(os.getpid())
+        if children is not None:
+            children.close()
+
+    def _child(self) -> Children:
+        one = Children(1, FILES_A_CHILD, MOST_SECONDS)  # which starts nothing yet
+        return self._children.setdefault(os.getpid(), one)
 
 
 def page_of(sheets: Sheets) -> str:

@@ -1,6 +1,8 @@
 """Tickets as a file in the mail of an order that is complete."""
 
+import os
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from meet2be.checkout.completing import PRINT_AGAIN
 from meet2be.checkout.steps import Wait
 from meet2be.checkout.tickets import QUIET, Sheets, Ticket, TicketPrinter, code_of, page_of
 from meet2be.events.models import Event
+from meet2be.exports import pdf_children
 from meet2be.exports.pdf_children import Children, LayOutFailed
 from meet2be.integrations.storage_local import LocalStore
 from meet2be.orders.models import Order
@@ -61,8 +64,11 @@ def buy(shop: Shop, *names: str) -> Order:
     return shop.buy(shop.wish(ticket, names or ("Ada Arden",), locale="de-DE"))
 
 
-def test_the_confirmation_brings_a_page_for_each_ticket(shop: Shop, store: LocalStore) -> None:
+def test_the_confirmation_brings_a_page_for_each_ticket(
+    shop: Shop, store: LocalStore, request: pytest.FixtureRequest
+) -> None:
     shop.printer = TicketPrinter(store)
+    request.addfinalizer(shop.printer.close)
     with shop.of.database.tenant_session(shop.of.tenant.id) as session:
         event = session.get_one(Event, shop.of.event.id)
         event.title, event.place = "Größe & <Kunst>\x01", "Halle 3"
@@ -99,6 +105,40 @@ def test_tickets_that_were_printed_before_a_kill_are_not_printed_again(
     assert len(made) == 1
     with store.open(key) as content:
         assert "Test: this ticket is not good." in content.read().decode()
+
+
+def test_a_process_keeps_the_child_that_lays_its_tickets_out(
+    shop: Shop, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fork has one of its own, and its close leaves the parent's alone."""
+    child = (
+        "import json, os, pathlib, sys\n"
+        "for line in sys.stdin:\n"
+        "    pathlib.Path(json.loads(line)[1]).write_text(str(os.getpid()))\n"
+        "    print(json.dumps(''), flush=True)\n"
+    )
+    monkeypatch.setattr(pdf_children, "_COMMAND", (sys.executable, "-S", "-c", child))
+    printer = TicketPrinter(store)
+
+    def laid_out_by(code: str) -> int:
+        sheets = Sheets("en", "Aurora", "Gala", "today", "", code, True, ())
+        key = sheets.key(shop.of.tenant.uid, "ORDER")
+        printer.make(key, sheets)
+        with store.open(key) as content:
+            return int(content.read())
+
+    first = laid_out_by("A")
+    assert laid_out_by("B") == first
+    copy = os.fork()
+    if not copy:
+        is_its_own = laid_out_by("C") != first
+        printer.close()
+        os._exit(0 if is_its_own else 1)
+    assert os.waitpid(copy, 0)[1] == 0
+    assert laid_out_by("D") == first
+    printer.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
 
 
 def test_a_mail_waits_for_its_tickets_and_then_leaves_without(
