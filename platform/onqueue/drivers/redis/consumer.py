@@ -173,7 +173,8 @@ class RedisConsumer:
         except Disconnected:
             is_repeated = True
             turn = self._run_turn(call)
-        self._has_offered = offers and not turn.jobs
+        # A turn that was repeated may be late, and offer it once more behind its repetition's back.
+        self._has_offered = is_repeated or (offers and not turn.jobs)
         self._out.difference_update(done)
         if is_repeated:  # what it would refuse the first one has confirmed
             turn = Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)

@@ -263,3 +263,34 @@ def test_threads_that_share_a_consumer_are_handed_nothing(
     idle(consumer, stopper)
     broker.push()
     assert states(broker) == (1, 0)
+
+
+def inbox(consumer: RedisConsumer) -> str:
+    """Return the key of what is handed to a consumer."""
+    return f"{{onqueue:redis}}:inbox:{consumer.holder}"
+
+
+def test_what_was_taken_out_of_an_inbox_and_lies_there_again_is_not_run_again(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    """A server that was started again may have kept the push and lost that it was taken."""
+    consumer = broker.consumer()
+    job = broker.start(consumer)
+    broker.client.rpush(inbox(consumer), f"{job.id}default\n{{}}")
+    consumer.turn(0, [])
+    assert states(broker) == (0, 1)
+    broker.client.rpush(inbox(consumer), f"{job.id}default\n{{}}")
+    assert consumer.turn(1, [job.id]).refused == []
+    broker.client.rpush(inbox(consumer), f"{job.id}default\n{{}}")
+    assert idle(consumer, stopper).turn(1, []).jobs == []
+    assert broker.queue.size("default").total == 0
+
+
+def test_a_turn_finds_what_was_handed_over_after_an_offer_it_does_not_know_of(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    """A turn may reach the server after its repetition."""
+    late = idle(broker.consumer(), stopper)
+    [job_id] = broker.push()
+    assert states(broker) == (0, 1)
+    assert [job.id for job in broker.consumer(holder=late.holder).turn(1, []).jobs] == [job_id]

@@ -24,33 +24,34 @@
 -- Includes _alive _clock _wake _ready _desk _ended _confirm _fetch _paused _line_up _pick _tie _hold _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
+local trios, timers, names = 9, 9 + count * 3, 10
+local rings, serving, idle = timers + count + 4, timers + count * 3 + 4, timers + count * 4 + 4
 local desk = desk_if(KEYS[8], ARGV[5])
-local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, 10 + count))
+local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, names + count))
 local want = tonumber(ARGV[3])
-local rings, last = 13 + count * 4, 13 + count * 7
-if ARGV[8] == '1' then
+if ARGV[8] == '1' or redis.call('EXISTS', KEYS[idle + 1]) == 1 then
   -- Here _take_back
-  take_back(KEYS[last], ARGV[1], KEYS[last + 1], KEYS[2], KEYS[3], KEYS[4], count)
+  take_back(KEYS[idle], ARGV[1], KEYS[idle + 1], KEYS[2], KEYS[3], KEYS[4], trios, names, count)
 end
 if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '|-|', ''} end
 local now = now_ms(ARGV[2])
 local pauses = version_of_pauses(KEYS[7], now)
-local gates = gates_of(9 + count * 3, count, KEYS[1], KEYS[5], ARGV[1])
-local queue, picked, next_due = pick(9, count, want, pauses and KEYS[7], now, gates, desk, tonumber(ARGV[6]))
+local gates = gates_of(timers, count, KEYS[1], KEYS[5], ARGV[1])
+local queue, picked, next_due = pick(trios, count, want, pauses and KEYS[7], now, gates, desk, tonumber(ARGV[6]))
 local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
   ids, lengths, states, lost, marks, brought =
-    reserve(ARGV[9 + queue], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1')
-  local ready, token = KEYS[6 + queue * 3], KEYS[8 + queue * 3]
+    reserve(ARGV[names + queue - 1], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1')
+  local ready, token = KEYS[trios + queue * 3 - 3], KEYS[trios + queue * 3 - 1]
   -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
   if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready, KEYS[rings + queue - 1]) > 0) then
     wake(token, 1)
   end
 else
-  for at = 1, count do redis.call('DEL', KEYS[8 + at * 3]) end
+  for at = 1, count do redis.call('DEL', KEYS[trios + at * 3 - 1]) end
   if ARGV[9] ~= '' and not pauses then
     -- Here _offer
-    offer(KEYS[last], ARGV[1], ARGV[9], rings + count * 2, count)
+    offer(KEYS[idle], ARGV[1], ARGV[9], serving, count)
   end
 end
 if lost ~= '' then next_due = now end
