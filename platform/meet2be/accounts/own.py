@@ -85,11 +85,12 @@ def change_password(
     Links that were mailed to choose one end. The caller commits. Raises ``LoginRefused`` or
     ``LoginThrottled`` when the present one is wrong, and ``WeakPassword``.
     """
+    new_hash = hash_password(wanted)  # first: a weak wish is no wrong try
     email = session.scalars(select(User.email).where(User.id == user_id)).one()
     user = prove(session, email, present, browser, now)
     if user.id != user_id:
         raise LoginRefused
-    user.password_hash = hash_password(wanted)
+    user.password_hash = new_hash
     ended = end_sessions(session, user_id, now, but=session_id)
     end_all(session, user_id, now)
     actor = Actor("user", str(user_id), ip=browser.ip, user_agent=browser.user_agent)

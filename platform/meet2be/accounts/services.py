@@ -95,7 +95,7 @@ def log_in(
 
 
 def prove(session: Session, email: str, password: str, browser: Browser, now: datetime) -> User:
-    """Return whose address and password these are; commits before it looks at the password.
+    """Return whose address and password these are; commits the try, and that it was a good one.
 
     Raises ``LoginThrottled`` or ``LoginRefused``.
     """
@@ -110,12 +110,17 @@ def prove(session: Session, email: str, password: str, browser: Browser, now: da
     tries = note_attempt(session, address, browser.ip, now, succeeded=False)
     session.commit()
     fits = password_fits(stored, password)
-    if user is None or not fits:
+    if user is None or stored is None or not fits:
         raise LoginRefused
+    anew = hash_password(password) if should_be_hashed_again(stored) else None
     for each in tries:
         each.succeeded = True
-    if stored and should_be_hashed_again(stored):
-        user.password_hash = hash_password(password)
+    session.commit()
+    session.refresh(user, with_for_update={"key_share": True})
+    if user.status != "active" or user.password_hash != stored:
+        raise LoginRefused  # it was changed, or taken from them, while we looked at it
+    if anew:
+        user.password_hash = anew
     return user
 
 

@@ -212,3 +212,27 @@ def test_a_process_that_dies_while_it_looks_at_a_password_has_counted_the_try(
                 enter(database)
     with pytest.raises(LoginThrottled):
         enter(database)
+
+
+@pytest.mark.parametrize("change", [{"password_hash": "another"}, {"status": "disabled"}])
+def test_who_loses_the_password_while_it_is_looked_at_is_not_let_in(
+    database: Database, monkeypatch: pytest.MonkeyPatch, change: dict[str, str]
+) -> None:
+    def looked_at(*_: object) -> bool:
+        with database.system_session("test: the owner is faster") as session:
+            session.execute(update(User).values(change))
+            session.commit()
+        return True
+
+    monkeypatch.setattr("meet2be.accounts.services.password_fits", looked_at)
+    with pytest.raises(LoginRefused):
+        enter(database)
+
+
+def test_a_good_password_is_no_wrong_try_whatever_comes_of_it(database: Database) -> None:
+    with database.system_session("test: nobody's member") as session:
+        session.execute(delete(Membership))
+        session.commit()
+    for _ in range(8):
+        with pytest.raises(NoTenant):
+            enter(database)
