@@ -59,7 +59,10 @@ def make_engine(url: str | URL, clock: Clock, **options: Any) -> Engine:
         {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}} if sqlite else {"pool_pre_ping": True}
     )
     engine = create_engine(
-        target, execution_options={CLOCK_OPTION: clock}, **{**defaults, **options}
+        target,
+        execution_options={CLOCK_OPTION: clock},
+        hide_parameters=True,  # addresses and tokens do not belong into logs of errors
+        **{**defaults, **options},
     )
     if sqlite:
         event.listen(engine, "connect", _set_up_sqlite)

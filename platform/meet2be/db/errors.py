@@ -10,6 +10,9 @@ from meet2be.errors import Meet2BeError
 
 _BUSY_OR_LOCKED = frozenset({5, 6})
 """SQLite's primary result codes: https://www.sqlite.org/rescode.html"""
+_AWAY = ("08", "40", "53300", "55P03", "57P")
+"""How SQLSTATEs begin of connections that broke, transactions that lost to another one, too many
+connections, locks that others hold, and shutdowns: PostgreSQL's manual, appendix A."""
 
 
 def is_away(error: DBAPIError) -> bool:
@@ -21,7 +24,10 @@ def is_away(error: DBAPIError) -> bool:
     code = getattr(error.orig, "sqlite_errorcode", None)
     if code is not None:
         return code & 0xFF in _BUSY_OR_LOCKED
-    return isinstance(error, OperationalError)
+    state: str | None = getattr(error.orig, "sqlstate", None)
+    if state is not None:
+        return state.startswith(_AWAY)
+    return error.connection_invalidated or isinstance(error, OperationalError)
 
 
 class DatabaseError(Meet2BeError):

@@ -8,6 +8,7 @@ from flask import Flask, Response, render_template, request
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from werkzeug.exceptions import HTTPException, SecurityError
 
 from meet2be.db.errors import DatabaseError, is_away
@@ -50,6 +51,7 @@ def install(app: Flask) -> None:
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(BrokerUnavailable, _part_is_away)
     app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(PoolExhausted, _part_is_away)
     app.register_error_handler(DatabaseError, _unexpected)
     app.register_error_handler(Exception, _unexpected)
 
