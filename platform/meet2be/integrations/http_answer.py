@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from typing import Final
 
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 MOST_WITHOUT_BODY: Final = 64 * 1024
 """How many bytes may come that bring no body: heads, trailers, and the lines between chunks."""
@@ -73,7 +73,7 @@ def read_answer(receive: Receive, most_kept: int, *, is_forgiving: bool = False)
 def _feed(parser: HttpResponseParser, heard: _Heard, data: bytes) -> None:
     try:
         parser.feed_data(data)
-    except HttpParserError as error:
+    except (HttpParserError, HttpParserUpgrade) as error:
         if not heard.is_whole:  # else it is about what follows the answer
             raise HTTPException(f"no HTTP: {error} in {data[:80]!r}") from error
         heard.is_last = True

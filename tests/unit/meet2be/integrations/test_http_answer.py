@@ -69,6 +69,8 @@ def test_an_answer_without_a_body() -> None:
         (PLAIN + OK, b'{"a":1}'),
         (PLAIN + b"no answer", b'{"a":1}'),
         (b"HTTP/1.1 101 Now\r\n\r\nbytes", b""),
+        (b"HTTP/1.1 101 Now\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\nbytes", b""),
+        (b"HTTP/1.1 101 Now\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n", b""),
         (OK + b"Content-Length: 5000\r\n\r\n" + b"a" * 5000, b"a" * MOST),
     ],
 )
