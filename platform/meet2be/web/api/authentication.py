@@ -24,17 +24,16 @@ def authenticate(operation: Operation) -> Caller:
         raise Problem("unauthorized")
     _count(caller)
     if operation.scope is not None and operation.scope not in caller.scopes:
-        raise Problem(
-            "forbidden",
-            Message(
-                N_("This needs the permission '%(scope)s', which the token does not have."),
-                {"scope": operation.scope},
-            ),
-            more={"scope": operation.scope},
-        )
+        raise missing_scope(operation.scope)
     if not operation.is_safe and caller.tenant_status != "active":
         raise Problem("tenant_suspended")
     return caller
+
+
+def missing_scope(scope: str) -> Problem:
+    """Return the problem 403 that names the scope a token does not have."""
+    why = N_("This needs the permission '%(scope)s', which the token does not have.")
+    return Problem("forbidden", Message(why, {"scope": scope}), more={"scope": scope})
 
 
 def _caller_of_request() -> Caller | None:

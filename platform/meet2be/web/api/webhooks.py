@@ -14,6 +14,13 @@ from meet2be.web.api.calls import Call
 from meet2be.web.api.operations import operation
 from meet2be.web.api.problems import Problem
 from meet2be.web.api.schemas import Done, Given, ListQuery, Page, Since, Text
+from meet2be.web.api.whole_objects import (
+    body_shown,
+    check_body,
+    check_endpoint,
+    check_replay,
+    check_types,
+)
 from meet2be.webhooks import endpoints as verbs
 from meet2be.webhooks import listing, replaying
 from meet2be.webhooks.catalogue import GROUPS
@@ -214,7 +221,12 @@ def list_webhook_endpoints(call: Call) -> Endpoints:
 
 @operation("POST", "/webhook-endpoints", "webhooks:write", status=201, problems=("not_found",))
 def create_webhook_endpoint(call: Call, body: EndpointWish) -> EndpointWithSecret:
-    """Add an endpoint; the answer holds its secret, this once."""
+    """Add an endpoint; the answer holds its secret, this once.
+
+    With `full_data` the token needs the read scope of each kind of subject that the types have.
+    """
+    if body.full_data:
+        check_types(call, body.event_types)
     endpoint, secret = verbs.add_endpoint(call.writing, _bench(call), _draft(call, body))
     call.writing.flush()
     return EndpointWithSecret(**_told(call, endpoint, is_new=True).model_dump(), secret=secret)
@@ -228,7 +240,15 @@ def get_webhook_endpoint(call: Call, endpoint_uid: str) -> EndpointTold:
 
 @operation("PUT", "/webhook-endpoints/<endpoint_uid>", "webhooks:write")
 def change_webhook_endpoint(call: Call, endpoint_uid: str, body: EndpointWish) -> EndpointTold:
-    """Change an endpoint; deliveries that wait go to its new address."""
+    """Change an endpoint; deliveries that wait go to its new address.
+
+    With `full_data`, before or after, the token needs the read scope of each kind of subject that
+    the types have.
+    """
+    now = verbs.endpoint_of(call.reading, endpoint_uid)
+    check_endpoint(call, now, body.url)
+    if now.full_data if body.full_data is None else body.full_data:
+        check_types(call, body.event_types)
     draft = _draft(call, body)
     endpoint = verbs.change_endpoint(call.writing, _bench(call), endpoint_uid, draft)
     call.writing.flush()
@@ -319,13 +339,16 @@ def list_webhook_deliveries(call: Call, query: DeliveryQuery) -> Page[DeliveryTo
 
 @operation("GET", "/webhook-deliveries/<delivery_uid>", "webhooks:read")
 def get_webhook_delivery(call: Call, delivery_uid: str) -> DeliveryWithAttempts:
-    """Give one delivery with what is sent and every attempt."""
+    """Give one delivery with what is sent and every attempt.
+
+    The body's `object` is left out unless the token has the read scope of the subject.
+    """
     found = listing.delivery_details(call.reading, delivery_uid)
     if found is None:
         raise Problem("not_found")
     return DeliveryWithAttempts(
         **_delivery(found.delivery, found.endpoint),
-        body=found.delivery.body,
+        body=body_shown(call, found.delivery),
         tries=[AttemptTold.model_validate(each) for each in found.attempts],
     )
 
@@ -334,6 +357,7 @@ def get_webhook_delivery(call: Call, delivery_uid: str) -> DeliveryWithAttempts:
            problems=("conflict",))  # fmt: skip
 def replay_webhook_delivery(call: Call, delivery_uid: str) -> DeliveryTold:
     """Send a delivery again, as a delivery of its own with the same body and webhook-id."""
+    check_body(call, replaying.delivery_of(call.reading, delivery_uid))
     made = replaying.replay_one(call.writing, _bench(call), delivery_uid)
     endpoint = call.writing.get_one(WebhookEndpoint, made.endpoint_id)
     return DeliveryTold(**_delivery(made, endpoint))
@@ -358,6 +382,7 @@ def replay_webhook_deliveries(call: Call, body: ReplayWish) -> ReplayTold:
         since=body.since,
         until=body.until,
     )
+    check_replay(call, wanted)
     matching = replaying.count_replayable(call.reading, wanted)
     replaying.ask_for_replay(call.writing, _bench(call), wanted)
     return ReplayTold(matching=matching)
