@@ -18,6 +18,7 @@ from sqlalchemy import (
     and_,
     create_engine,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -46,7 +47,7 @@ from onqueue.stores import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadE
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from sqlalchemy import Connection, Engine, Row
+    from sqlalchemy import ColumnElement, Connection, Engine, Row
 
     from onqueue.contracts import Clock, JobId
     from onqueue.stores import FailedFilter
@@ -189,15 +190,27 @@ class DatabaseFailedJobs:
         while flushed:
             flushed = self._flush_some(limit)
             gone += flushed
-        kept = select(_row.id)
+        self._drop_terms_left()
         with self._engine.begin() as connection:
-            connection.execute(
-                delete(failed_job_attempts).where(_log.failed_at < limit, _log.job_id.not_in(kept))
-            )
-            connection.execute(
-                delete(failed_job_edits).where(_edit.edited_at < limit, _edit.job_id.not_in(kept))
-            )
+            old = delete(failed_job_attempts).where(_log.failed_at < limit)
+            connection.execute(old.where(_is_gone(_log.job_id)))
+            old = delete(failed_job_edits).where(_edit.edited_at < limit)
+            connection.execute(old.where(_is_gone(_edit.job_id)))
         return gone
+
+    def _drop_terms_left(self) -> None:
+        """Delete terms without a job, slice by slice: an earlier release leaves them."""
+        last = ""
+        while True:
+            left = select(_term.job_id).where(_term.job_id > last, _is_gone(_term.job_id))
+            some = left.distinct().order_by(_term.job_id).limit(SLICE)
+            with self._engine.connect() as connection:
+                ids = connection.scalars(some).all()
+            if not ids:
+                return
+            with self._engine.begin() as connection:
+                _drop_terms(connection, ids)
+            last = ids[-1]
 
     def _flush_all(self) -> int:
         with self._engine.begin() as connection:
@@ -312,8 +325,8 @@ def _record(connection: Connection, failed: FailedJob) -> None:
     if known is None:
         values = {"id": failed.id, "failure": newest, **job, **error}
         connection.execute(insert(failed_jobs).values(values))
-    else:
-        connection.execute(delete(failed_job_terms).where(_term.job_id == failed.id))
+    # Also without a row: an earlier release deletes that alone.
+    connection.execute(delete(failed_job_terms).where(_term.job_id == failed.id))
     terms = terms_of(error["error_type"], error["error"], failed.tags)
     entry = {"job_id": failed.id, "failed_at": failed.failed_at}
     write_terms(connection, [{**entry, "term": term} for term in terms])
@@ -324,10 +337,14 @@ def _record(connection: Connection, failed: FailedJob) -> None:
 
 def _drop_terms(connection: Connection, ids: Sequence[JobId]) -> None:
     """Delete the terms of jobs that are gone, but of none that was recorded anew meanwhile."""
-    kept = select(_row.id).where(_row.id.in_(ids))
     connection.execute(
-        delete(failed_job_terms).where(_term.job_id.in_(ids), _term.job_id.not_in(kept))
+        delete(failed_job_terms).where(_term.job_id.in_(ids), _is_gone(_term.job_id))
     )
+
+
+def _is_gone(job_id: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return the condition that there is no failed job of this id."""
+    return ~exists(select(_row.id).where(_row.id == job_id))
 
 
 def _newest(connection: Connection, job_id: JobId) -> int:

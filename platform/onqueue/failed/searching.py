@@ -181,9 +181,9 @@ class _Search:
         yield from (_has(one, _term.job_id) for one in self.sought[1:])
         # Under another name: the statement around may be about the same table.
         holder = failed_jobs.alias().c
-        of_row = list(_of_row(self.wanted, holder))
-        if of_row:
-            yield exists(select(holder.id).where(holder.id == _term.job_id, *of_row))
+        # Without a condition, too: an earlier release deletes jobs and leaves their terms.
+        of_row = _of_row(self.wanted, holder)
+        yield exists(select(holder.id).where(holder.id == _term.job_id, *of_row))
 
 
 # ---- conditions ----

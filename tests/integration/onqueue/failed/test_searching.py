@@ -194,3 +194,38 @@ def test_no_term_outlives_its_job(
     assert store.flush() == 1
     with engine.connect() as connection:
         assert connection.scalars(left).all() == []
+
+
+def leave_terms_alone(engine: Engine, *numbers: int) -> None:
+    """Delete failed jobs as an earlier release does, which knows nothing of terms."""
+    with engine.begin() as connection:
+        for number in numbers:
+            connection.execute(failed_jobs.delete().where(failed_jobs.c.id == job_id(number)))
+
+
+def test_a_job_whose_old_terms_were_left_can_fail_again(
+    engine: Engine, store: DatabaseFailedJobs
+) -> None:
+    """B15: an earlier release retried it, and is found by its newest failure alone."""
+    leave_terms_alone(engine, 1)
+    store.record(failure(1, error="no such letter"))
+    assert [failed.id for failed in store.all(FailedFilter(error="letter"))] == [job_id(1)]
+    assert store.count(FailedFilter(error="mail")) == 7
+
+
+@pytest.mark.parametrize("many", [10_000, 2])
+def test_terms_without_a_job_are_found_by_nobody(
+    engine: Engine, store: DatabaseFailedJobs, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    """B15: neither counted nor in the place of a page, until a flush by age deletes them."""
+    monkeypatch.setattr(searching, "MANY", many)
+    monkeypatch.setattr("onqueue.failed.database.SLICE", 1)
+    leave_terms_alone(engine, 1, 2, 3)
+    wanted = FailedFilter(error="mail")
+    assert store.count(wanted) == 5
+    assert [failed.id for failed in store.all(wanted, limit=2)] == [job_id(4), job_id(5)]
+    assert sum(group.count for group in store.groups(wanted)) == 5
+    assert store.flush(older_than=3600) == 0
+    left = failed_job_terms.select().with_only_columns(failed_job_terms.c.job_id).distinct()
+    with engine.connect() as connection:
+        assert set(connection.scalars(left)) == {job_id(number) for number in range(4, 9)}
