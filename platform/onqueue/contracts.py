@@ -442,7 +442,7 @@ class Consumer(Protocol):
         ...
 
     def leave(self) -> None:
-        """Give back what was set aside for jobs to come: this consumer takes none any more."""
+        """Give back what was set aside for jobs to come: this consumer takes none for a while."""
         ...
 
     def locks(self) -> Locks:

@@ -95,6 +95,8 @@ class RedisConsumer:
         self._beacon = Beacon(broker, self._of.inbox)
         self._has_offered = False
         """Whether pushes may have handed it something since the last turn."""
+        self._has_unused = False
+        """Whether it was handed something that it will not run and that is to go back."""
         self._locks = RedisLocks(self._of, broker, self._line, holder)
         self.coming: Callable[[], int] = self._coming
         """How many jobs that were handed out come yet; who keeps them knows best."""
@@ -126,8 +128,11 @@ class RedisConsumer:
 
         When the answer is lost, jobs it may have brought go back unspent and the turn is repeated.
         """
-        if self._waiting.item is not None and want and not done:
-            return self._handed(self._waiting.item)
+        item, self._waiting.item = self._waiting.item, None
+        if item is not None:
+            if want and not done and not self._is_unsure:
+                return self._handed(item)
+            self._has_unused = True
         if self._locks.taken:
             self._locks.release_of(done)
         if self._limits.taken:
@@ -166,8 +171,8 @@ class RedisConsumer:
             offers=offers,
         )
         is_repeated = self._is_unsure
-        self._is_unsure |= waited and self._waiting.has_lost
-        self._waiting.has_lost = False
+        self._is_unsure |= self._has_unused or (waited and self._waiting.has_lost)
+        self._has_unused = self._waiting.has_lost = False
         try:
             turn = self._run_turn(call)
         except Disconnected:
@@ -227,7 +232,6 @@ class RedisConsumer:
 
     def _handed(self, item: bytes) -> Turn:
         """Return the job that a push handed over while this consumer waited."""
-        self._waiting.item = None
         self._has_offered = False
         name, _, payload = item[ID_LENGTH:].partition(b"\n")
         jobs = [ReservedJob(item[:ID_LENGTH].decode(), name.decode(), payload)]
@@ -266,7 +270,6 @@ class RedisConsumer:
         """
         self._line.ask(packed(b"HDEL", self._keys.idle, self._of.holder))
         self._line.ask(packed(b"DEL", self._of.inbox))
-        self._waiting.item = None
         ids = self._line.ask(packed(b"LRANGE", self._of.unstarted, bulk(b"0"), bulk(b"-1")))
         unknown = [job_id for job_id in ids if job_id.decode() not in self._out]
         self._give_back(unknown)
@@ -486,7 +489,12 @@ class RedisConsumer:
             if not self._is_shared:
                 self._beacon.light()
             is_interrupted = self._waiting.wait(timeout, wakeup_fd)
-        if is_interrupted and self._has_offered:
+        if is_interrupted:
+            self.withdraw()
+
+    def withdraw(self) -> None:
+        """Be handed nothing more, and leave what was handed over to others; raises `LeaseLost`."""
+        if self._has_offered or self._waiting.item is not None or self._has_unused:
             self.turn(0, [])
 
     def prefer(self, queues: Sequence[str]) -> None:
@@ -515,8 +523,7 @@ class RedisConsumer:
 
     def leave(self) -> None:
         """Give back what was set aside for jobs that will not come any more, and what they had."""
-        if self._has_offered:
-            self.turn(0, [])
+        self.withdraw()
         if self._limits.freed:
             self._limits.run_after_freeing(())
         if self._limits.ahead:

@@ -294,3 +294,27 @@ def test_a_turn_finds_what_was_handed_over_after_an_offer_it_does_not_know_of(
     [job_id] = broker.push()
     assert states(broker) == (0, 1)
     assert [job.id for job in broker.consumer(holder=late.holder).turn(1, []).jobs] == [job_id]
+
+
+def test_who_leaves_gives_back_what_it_was_handed(broker: Rig, stopper: tuple[int, int]) -> None:
+    """It was told to pause or to stop when its wait had just ended."""
+    consumer = idle(broker.consumer(), stopper)
+    [job_id] = broker.push()
+    consumer.wait(LONG, stopper[0])
+    assert states(broker) == (0, 1)
+    consumer.leave()
+    assert states(broker) == (1, 0)
+    assert consumer.turn(0, []).jobs == []
+    assert [job.id for job in broker.consumer().turn(1, []).jobs] == [job_id]
+    assert consumer.turn(1, []).jobs == []
+
+
+def test_a_confirmation_gives_back_what_was_handed_over_and_tells_what_it_refuses(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    consumer = idle(broker.consumer(), stopper)
+    broker.push()
+    consumer.wait(LONG, stopper[0])
+    stranger = "f" * 32
+    assert consumer.turn(0, [stranger]).refused == [stranger]
+    assert states(broker) == (1, 0)

@@ -31,6 +31,26 @@ def test_a_worker_does_not_stop_as_empty_when_it_is_to_look_again_at_once(bench:
     assert RUNS == ["a"]
 
 
+def test_who_pauses_gives_back_first_what_was_set_aside_for_it(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left: list[bool] = []
+
+    def leave() -> None:
+        left.append(bench.shared.should_pause)
+        bench.shared.ask_to_stop()
+        signal.raise_signal(signal.SIGUSR2)  # which ends the pause at once
+
+    monkeypatch.setattr(bench.consumer, "leave", leave)
+    before = signal.signal(signal.SIGUSR2, lambda *_: None)
+    bench.shared.ask_to_pause(paused=True)
+    try:
+        bench.run(stop_when_empty=False)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert left == [True, True]
+
+
 def test_a_stop_in_the_middle_of_a_trip_gives_back_what_was_not_started(bench: Bench) -> None:
     for label in "abcdefgh":
         bench.put(Work(label))
