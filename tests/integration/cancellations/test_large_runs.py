@@ -7,6 +7,7 @@ from sqlalchemy import update
 
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations import preparing, services
+from meet2be.cancellations.closing import insert_items
 from meet2be.cancellations.errors import PreviewStale
 from meet2be.cancellations.listing import preview_part
 from meet2be.cancellations.models import CancelItem
@@ -93,11 +94,11 @@ def test_a_worker_that_dies_between_two_chunks_leaves_nothing_twice_and_nothing_
 ) -> None:
     sell_out(meeting)
     meeting.confirm(lanes=1)
-    insert, left = preparing.insert_items, [survived]
+    left = [survived]
 
     def dying(*given: Any) -> int:
         left[0] -= 1
-        number = insert(*given)
+        number = insert_items(*given)
         if left[0] < 0:
             raise KeyboardInterrupt
         return number
@@ -184,7 +185,8 @@ def test_a_suspended_tenants_run_waits_with_its_preparation(meeting: Conference)
 
 def test_every_page_of_a_preview_goes_on_behind_the_one_before(any_meeting: Conference) -> None:
     sell_out(any_meeting)
-    names, beyond = [], ""
+    names: list[list[int]] = []
+    beyond: str | None = ""
     with any_meeting.database.tenant_session(any_meeting.tenant.id, read_only=True) as session:
         event = session.get_one(Event, any_meeting.event.id)
         while beyond is not None:
