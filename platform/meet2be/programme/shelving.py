@@ -56,8 +56,8 @@ def restore_event(session: Session, uid: str, actor: Actor) -> Event:
 
     Raises ``UnknownEntry``, ``NotInState`` and ``TooManyEvents``.
     """
-    only_tests = hold_mode(session)
     check_number(session)
+    only_tests = hold_mode(session)
     event = locked_event(session, uid)
     if event.status != "archived":
         raise NotInState(Message("This event is not in the archive."))

@@ -22,7 +22,11 @@ from meet2be.tenancy.services import TEST_MODE, in_test_mode
 
 
 def hold_mode(session: Session) -> bool:
-    """Tell whether the organisation is in test mode, which stays so until the commit."""
+    """Tell whether the organisation is in test mode, which stays so until the commit.
+
+    Who takes of the limits calls `hold_limits` first: two that share the row here and then each
+    want it for themselves would wait for each other.
+    """
     return in_test_mode(_tenant(session, is_shared=True))
 
 
