@@ -450,7 +450,7 @@ class Scripts:
             "close_grave",
             [
                 *(keys.holders, of.held, of.tomb_unstarted, of.tomb_unfinished, of.held_locks),
-                *(keys.locks, keys.parked, keys.payloads, keys.parking),
+                *(keys.locks, keys.parked, keys.payloads, keys.parking, keys.idle, of.inbox),
             ],
             [of.holder, self._offset, bulk(PROMISE_MS)],
         )

@@ -318,3 +318,20 @@ def test_a_confirmation_gives_back_what_was_handed_over_and_tells_what_it_refuse
     stranger = "f" * 32
     assert consumer.turn(0, [stranger]).refused == [stranger]
     assert states(broker) == (1, 0)
+
+
+def test_of_a_buried_holder_neither_its_inbox_nor_its_offer_is_left(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    consumer = idle(broker.consumer(), stopper)
+    broker.push()
+    assert broker.client.exists(inbox(consumer))
+    # An older release condemns and knows nothing of offers.
+    broker.client.zadd("{onqueue:redis}:holders", {consumer.holder: -1})
+    for kind in ("unstarted", "unfinished"):
+        name = f"{kind}:{consumer.holder}"
+        broker.client.rename(f"{{onqueue:redis}}:{name}", f"{{onqueue:redis}}:tomb-{name}")
+    broker.client.hset("{onqueue:redis}:idle", consumer.holder, "1")
+    broker.leases.bury(consumer.holder, Burial("death"))
+    assert not broker.client.exists(inbox(consumer), "{onqueue:redis}:idle")
+    assert states(broker) == (1, 0)

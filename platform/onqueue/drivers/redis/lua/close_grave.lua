@@ -8,6 +8,8 @@
 -- KEYS[7] parked            {onqueue:redis}:parked
 -- KEYS[8] payloads          {onqueue:redis}:payloads
 -- KEYS[9] parking           {onqueue:redis}:parking
+-- KEYS[10] idle             {onqueue:redis}:idle
+-- KEYS[11] inbox            {onqueue:redis}:inbox:<holder>
 -- ARGV[1] holder            token
 -- ARGV[2] offset            ms added to the server's clock (tests)
 -- ARGV[3] promise           ms for which a lock is kept for the woken job
@@ -22,6 +24,7 @@ for _, lane in ipairs(redis.call('SPOP', KEYS[5], 100)) do
   if holder == ARGV[1] then hand_over(lane, KEYS[6], KEYS[7], KEYS[8], KEYS[9], now + ARGV[3]) end
 end
 if redis.call('EXISTS', KEYS[5]) == 1 then return 1 end
-redis.call('DEL', KEYS[3], KEYS[4])
+redis.call('DEL', KEYS[3], KEYS[4], KEYS[11])
+redis.call('HDEL', KEYS[10], ARGV[1])
 redis.call('ZREM', KEYS[1], ARGV[1])
 return 0
