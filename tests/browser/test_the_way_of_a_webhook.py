@@ -70,7 +70,7 @@ def test_from_the_first_endpoint_to_a_replay(
         page.goto(f"{base}/webhooks")
         is_sound(page, f"empty-{width}", folder)
         page.get_by_role("link", name="Add an endpoint").first.click()
-        page.get_by_label("Address").fill(receiver.url())
+        page.get_by_label("Address", exact=True).fill(receiver.url())
         page.get_by_label("Description").fill("Bookkeeping")
         page.get_by_label("Everything, also what is added later").check()
         is_sound(page, f"form-{width}", folder)

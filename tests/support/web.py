@@ -79,9 +79,9 @@ class Person:
 
     def page(self, path: str) -> str:
         """Return the text of a page that must be there."""
-        answer = self.get(path, follow_redirects=True)
-        assert answer.status_code == 200, f"{path}: {answer.status_code}"
-        return answer.text
+        with self.get(path, follow_redirects=True) as answer:
+            assert answer.status_code == 200, f"{path}: {answer.status_code}"
+            return str(answer.text)
 
     def post(self, path: str, **fields: str) -> TestResponse:
         """Send a form with the token a page of theirs carries."""

@@ -514,6 +514,7 @@ def compare_with_nothing(ours: Stage, theirs: Things, role: str) -> int:
             path = things.path(rule)
             found = person.get(path) if method == "GET" else person.post(path, **fields)
             answers.append((found.status_code, found.text))
+            found.close()
         expected = GONE if access.expected(role) != NO else NO
         assert answers[0] == answers[1], f"{role}: {method} {rule}"
         assert answers[0][0] == expected, f"{role}: {method} {rule}"
@@ -531,8 +532,8 @@ def test_no_page_of_ours_holds_a_word_of_theirs(ours: Stage, theirs: Things) -> 
         if method != "GET":
             continue
         for query in queries:
-            answer = person.get(mine.path(rule) + query)
-            assert CANARY not in answer.get_data(as_text=True).replace("?q=Canary", ""), rule
+            with person.get(mine.path(rule) + query) as answer:
+                assert CANARY not in answer.get_data(as_text=True).replace("?q=Canary", ""), rule
 
 
 def test_our_button_with_their_item_changes_nothing(ours: Stage, theirs: Things) -> None:
