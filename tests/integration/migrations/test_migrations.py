@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.pool import NullPool
 
+from meet2be.attendees.models import Attendee
 from meet2be.db import NotMigratedError, check_migrated, upgrade
 from meet2be.db.errors import DatabaseAwayError, PowerfulRoleError, UnsupportedDatabaseError
 from meet2be.db.migrating import (
@@ -39,7 +40,7 @@ from onqueue.failed.database import DatabaseFailedJobs
 from onqueue.stores import FailedFilter
 from onqueue.testing.clock import FakeClock
 from onqueue.testing.failed_contract import failure, job_id
-from support.factories import make_tenant, make_user
+from support.factories import Ticket, make_event, make_order, make_tenant, make_user
 
 NOTICE = {"name": "Ada", "title": "T", "body": "", "link": "", "tenant_name": "A"}
 
@@ -160,6 +161,20 @@ def let_see_all(connection: Connection) -> None:
     """Pass by the row security of PostgreSQL until the transaction ends."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT set_config('app.system', 'tests', true)"))
+
+
+def test_people_of_an_earlier_release_are_found_by_their_names(url: str) -> None:
+    upgrade(url)
+    with closing(Database(url, FakeClock())) as database:
+        tenant = make_tenant(database)
+        sold = make_order(database, make_event(database, tenant), [Ticket(name="Zoé Öst")])
+        downgrade(url, "0027")
+        upgrade(url)
+        with database.tenant_session(tenant.id) as session:
+            person = session.get_one(Attendee, sold.attendee.id)
+            assert (person.name_key, person.rest_key, person.last_key) == ("zoe ost", "ost", None)
+            assert person.email_key == person.email
+            assert person.code_key == person.ticket_code.lower()
 
 
 def test_the_checks_are_those_of_the_models(url: str, tmp_path: Path) -> None:

@@ -73,6 +73,21 @@ def test_attendees_are_searched_and_filtered(stage: Stage, query: str, found: se
         assert "Nobody fits" in page
 
 
+def test_the_list_of_attendees_is_sorted_by_its_headers_and_keeps_what_was_searched(
+    stage: Stage,
+) -> None:
+    page = stage.admin.page(f"{stage.event_path}/attendees?state=active&q=a")
+    assert page.count("aria-sort") == 1
+    assert 'aria-sort="ascending"' in page
+    backwards = re.search(r'class="sort" href="([^"]+sort=-name[^"]*)"', page)
+    assert backwards is not None
+    path = backwards[1].replace("&amp;", "&")
+    assert {"state=active", "q=a"} <= set(path.partition("?")[2].split("&"))
+    turned = stage.admin.page(path)
+    assert 'aria-sort="descending"' in turned
+    assert LEAD.findall(turned) == LEAD.findall(page)[::-1] != []
+
+
 def test_one_attendee_shows_ticket_order_payment_and_cancellation(stage: Stage) -> None:
     stage.conference.cancel()
     page = stage.admin.page(f"/attendees/{stage.conference.orders[0].attendee.uid}")
