@@ -229,3 +229,28 @@ def test_terms_without_a_job_are_found_by_nobody(
     left = failed_job_terms.select().with_only_columns(failed_job_terms.c.job_id).distinct()
     with engine.connect() as connection:
         assert set(connection.scalars(left)) == {job_id(number) for number in range(4, 9)}
+
+
+@pytest.mark.parametrize(
+    "engine", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_job_that_fails_while_all_are_flushed_keeps_what_belongs_to_it(
+    engine: Engine, store: DatabaseFailedJobs
+) -> None:
+    """B15: its log and its terms, too, where several write at once."""
+    other = engine_for(engine.url.render_as_string(hide_password=False))
+
+    def fail(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement == "DELETE FROM failed_jobs":
+            DatabaseFailedJobs(other).record(failure(9, tags=("vip",)))
+
+    event.listen(engine, "after_cursor_execute", fail)
+    try:
+        assert store.flush() == 8
+    finally:
+        event.remove(engine, "after_cursor_execute", fail)
+        other.dispose()
+    assert [failed.id for failed in store.all(FailedFilter(tag="vip"))] == [job_id(9)]
+    assert len(store.failures(job_id(9))) == 1
+    with engine.connect() as connection:
+        assert connection.scalars(failed_job_terms.select()).first() == job_id(9)
