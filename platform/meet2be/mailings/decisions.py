@@ -73,7 +73,7 @@ def decide_uncertain(
         raise UnknownMail(uid)
     if mail.status != "uncertain":
         raise MailIsDecided(uid, mail.status)
-    if decision == "again" and mail.body_text is None and mail.kind not in WRITTEN_LATE:
+    if decision == "again" and not mail.body_text and mail.kind not in WRITTEN_LATE:
         raise BodyGone(uid)
     status, logged = ("sent", "sent") if decision == "sent" else ("queued", "deferred")
     words = f"decided by a person: {reason.strip()}"

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, delete, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select, update
 from sqlalchemy.orm import Session
+from sqlalchemy.sql.dml import ReturningUpdate
 
-from meet2be.integrations.storage import Store, StoreError
+from meet2be.integrations.storage import StoreError, StoreFailed
 from meet2be.mailings.attachments import in_store
 from meet2be.mailings.courier import release_held
 from meet2be.mailings.delivery import MailDeliveries, expire_lost_claims
@@ -42,55 +43,113 @@ def tidy_tx(deliveries: MailDeliveries) -> None:
         for tenant in session.scalars(active).all():
             release_held(session, tenant)
         session.commit()
+    for is_over in (old_texts(now), old_secrets(now)):
+        _erase_tx(deliveries, is_over)
     with database.system_session("forget what is old of mails") as session:
-        for erase in (erase_old_texts, erase_secrets):
-            while erase(session, now, deliveries.store) == A_TIME:
-                session.commit()
-            session.commit()
         for forget in (_forget_old_news, _forget_ended_pauses):
             while forget(session, now) == A_TIME:
                 session.commit()
             session.commit()
 
 
-def erase_old_texts(session: Session, now: datetime, store: Store | None) -> int:
-    """Erase the texts and files of some old mails and return of how many; their log stays."""
-    return _erase(session, Mail.created_at < now - RETENTION, store)
+def old_texts(now: datetime) -> ColumnElement[bool]:
+    """Return which mails are so old that only their log stays."""
+    return Mail.created_at < now - RETENTION
 
 
-def erase_secrets(session: Session, now: datetime, store: Store | None) -> int:
-    """Erase the texts of some mails with a secret, which is of no use after a day."""
-    return _erase(session, and_(Mail.sensitive, Mail.created_at < now - SECRETS), store)
+def old_secrets(now: datetime) -> ColumnElement[bool]:
+    """Return which mails have a secret in them that is of no use any more."""
+    return and_(Mail.sensitive, Mail.created_at < now - SECRETS)
 
 
-def _erase(session: Session, is_over: ColumnElement[bool], store: Store | None) -> int:
+def _erase_tx(deliveries: MailDeliveries, is_over: ColumnElement[bool]) -> None:
+    """Erase the texts of mails, then their files, then the names of these.
+
+    The files are deleted outside of the commits: stores are slow, and SQLite lets one write at a
+    time. Killed anywhere in between it leaves mails with an empty text, which the next run finds.
+    """
+    database = deliveries.database
+    while True:
+        with database.system_session("erase the texts of old mails") as session:
+            found, claimed = claim_texts(session, is_over)
+            session.commit()
+        free = _without_files(deliveries, claimed)
+        with database.system_session("forget the files of old mails") as session:
+            _forget_files(session, free)
+            session.commit()
+        # Some whose files cannot be deleted keep no others from it.
+        if found < A_TIME or len(claimed) - len(free) == found:
+            return
+
+
+def claim_texts(session: Session, is_over: ColumnElement[bool]) -> tuple[int, list[Row[Any]]]:
+    """Erase the texts of some mails; return of how many, and those that have files in the store.
+
+    These have an empty text from now on, so that nobody sends them, or copies of them, once more.
+    """
     old = session.execute(
-        select(Mail.id, Mail.attachments)
+        select(Mail.id, Mail.tenant_id, Mail.to_norm, Mail.attachments)
         .where(Mail.body_text.is_not(None), is_over, Mail.status.not_in(_WILL_LEAVE))
         .limit(A_TIME)
     ).all()
-    # Before their names are forgotten: a run that is killed in between deletes them once more.
-    free = [mail.id for mail in old if _are_deleted(in_store(mail.attachments or ()), store)]
-    session.execute(
+    having = [mail for mail in old if in_store(mail.attachments or ())]
+    claimed = set(session.scalars(_blanked({mail.id for mail in having}, body_text="")))
+    others = {mail.id for mail in old} - {mail.id for mail in having}
+    session.execute(_blanked(others, body_text=None, attachments=[]))
+    return len(old), [mail for mail in having if mail.id in claimed]
+
+
+def _forget_files(session: Session, mails: Collection[int]) -> None:
+    session.execute(_blanked(mails, body_text=None, attachments=[]))
+
+
+def _blanked(mails: Collection[int], **values: Any) -> ReturningUpdate[int]:
+    # Who was asked to send one of them again meanwhile still has it.
+    return (
         update(Mail)
-        .where(Mail.id.in_(free), Mail.status.not_in(_WILL_LEAVE))
-        .values(body_text=None, body_html=None, data=None, attachments=[])
+        .where(Mail.id.in_(mails), Mail.status.not_in(_WILL_LEAVE))
+        .values(body_html=None, data=None, **values)
+        .returning(Mail.id)
         .execution_options(synchronize_session=False)
     )
-    return len(free)
 
 
-def _are_deleted(keys: Sequence[str], store: Store | None) -> bool:
-    """Delete files of the store; tells whether they are gone."""
-    if store is None:
-        return not keys
-    try:
-        for key in keys:
-            store.delete(key)
-    except StoreError as error:
-        _log.warning("the files of an old mail could not be deleted: %s", error)
-        return False
-    return True
+def _without_files(deliveries: MailDeliveries, mails: Sequence[Row[Any]]) -> set[int]:
+    """Delete files that nobody else needs; return the mails that have none (of their own) left."""
+    if deliveries.store is None or not mails:
+        return set()
+    free: set[int] = set()
+    gone = _still_needed(deliveries, mails)
+    for mail in mails:
+        keys = set(in_store(mail.attachments)) - gone
+        try:
+            for key in keys:
+                deliveries.store.delete(key)
+        except StoreError as error:
+            _log.warning("the files of an old mail could not be deleted: %s", error)
+            if isinstance(error, StoreFailed) and error.is_temporary:
+                break  # each further one would only wait for the same store
+        else:
+            gone |= keys
+            free.add(mail.id)
+    return free
+
+
+def _still_needed(deliveries: MailDeliveries, mails: Sequence[Row[Any]]) -> set[str]:
+    """Return the files of other mails that still leave, or can be sent once more.
+
+    A copy, and a confirmation that is mailed again, carries the same file to the same address; it
+    is deleted with the last of them.
+    """
+    with deliveries.database.system_session("files of other mails", read_only=True) as session:
+        others = session.scalars(
+            select(Mail.attachments).where(
+                Mail.tenant_id.in_({mail.tenant_id for mail in mails}),
+                Mail.to_norm.in_({mail.to_norm for mail in mails}),
+                or_(Mail.status.in_(_WILL_LEAVE), Mail.body_text != ""),
+            )
+        )
+        return {key for attached in others for key in in_store(attached or ())}
 
 
 def _forget_old_news(session: Session, now: datetime) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import email
+from collections.abc import Callable
 from email import policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -160,8 +161,62 @@ def test_old_mails_lose_their_files_with_their_texts(
     tidy_tx(MailDeliveries(sqlite_database, postman, recorder, clock, store=used))
     assert (store.size(KEY) is None) is not is_away
     with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
-        left = [session.get_one(Mail, mail).body_text is not None for mail in mails]
-    assert left == [is_away, False], "it is tried again while its file is there"
+        left = [session.get_one(Mail, mail) for mail in mails]
+    assert not any(mail.body_text for mail in left), "the texts go in any case"
+    assert [bool(mail.attachments) for mail in left] == [is_away, False]
+    tidy_tx(MailDeliveries(sqlite_database, postman, recorder, clock, store=store))
+    assert store.size(KEY) is None, "it is tried again while its file is there"
+
+
+class StoreThatLooks(LocalStore):
+    """A store that finds out whether others could write while it deletes."""
+
+    def __init__(self, folder: Path, write: Callable[[], object]) -> None:
+        super().__init__(folder)
+        self.write_a_row = write
+
+    def delete(self, key: str) -> bool:
+        self.write_a_row()
+        return super().delete(key)
+
+
+def test_nobody_waits_for_a_store_that_deletes_files_of_old_mails(
+    sqlite_database: Database, tenant: Tenant, clock: FakeClock, tmp_path: Path
+) -> None:
+    """D25. SQLite lets one write at a time."""
+    written: list[int] = []
+
+    def write() -> None:
+        written.append(posted(sqlite_database, tenant, DAY))
+
+    store = StoreThatLooks(tmp_path / "store", write)
+    put(store, b"%PDF-1.7")
+    delivered(sqlite_database, tenant, store, [posted(sqlite_database, tenant, PDF)])
+    clock.advance(91 * 86_400)
+    tidy_tx(MailDeliveries(sqlite_database, Postman(), OutcomeRecorder(), clock, store=store))
+    assert (len(written), store.size(KEY)) == (1, None)
+
+
+def test_a_file_is_deleted_with_the_last_mail_that_carries_it(
+    sqlite_database: Database, tenant: Tenant, clock: FakeClock, store: LocalStore
+) -> None:
+    """D25. A copy that waits, or could be sent once more, still needs it."""
+    put(store, b"%PDF-1.7")
+    delivered(sqlite_database, tenant, store, [posted(sqlite_database, tenant, PDF)])
+    deliveries = MailDeliveries(
+        sqlite_database, Postman(), OutcomeRecorder(), sqlite_database.clock, store=store
+    )
+    clock.advance(80 * 86_400)
+    copy = posted(sqlite_database, tenant, PDF, DAY)
+    clock.advance(11 * 86_400)
+    tidy_tx(deliveries)
+    assert store.size(KEY) is not None
+    assert delivered(sqlite_database, tenant, store, [copy])[1] == ["sent"]
+    tidy_tx(deliveries)
+    assert store.size(KEY) is not None, "whoever sends it once more finds its file"
+    clock.advance(80 * 86_400)
+    tidy_tx(deliveries)
+    assert store.size(KEY) is None
 
 
 def test_mails_wait_for_a_store_that_is_away(

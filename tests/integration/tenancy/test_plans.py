@@ -5,13 +5,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Select, Update, event
-from sqlalchemy.orm import Session
+from sqlalchemy import ColumnElement, Connection, Select, Update, event
 
 from meet2be.cancellations import statements as cancelling
 from meet2be.db import Database
 from meet2be.mailings import statements as mailing
-from meet2be.mailings.housekeeping import erase_old_texts, erase_secrets
+from meet2be.mailings.housekeeping import claim_texts, old_secrets, old_texts
 from meet2be.payments import statements as paying
 from meet2be.payments.inbox import refund_of
 from meet2be.payments.provider import ProviderEvent, ProviderRefund
@@ -64,14 +63,14 @@ def test_a_message_of_the_provider_finds_its_refund_by_the_provider_s_id(
 
 
 @pytest.mark.parametrize(
-    ("erase", "index"),
-    [(erase_old_texts, "ix_mails_created_at_text"), (erase_secrets, "ix_mails_created_at_secret")],
+    ("old", "index"),
+    [(old_texts, "ix_mails_created_at_text"), (old_secrets, "ix_mails_created_at_secret")],
 )
 def test_texts_that_are_to_be_erased_are_found_by_their_age(
-    sqlite_database: Database, erase: Callable[[Session, datetime, None], int], index: str
+    sqlite_database: Database, old: Callable[[datetime], ColumnElement[bool]], index: str
 ) -> None:
     with sqlite_database.system_session("tests: plans") as session:
-        plans = plans_of(session.connection(), lambda: erase(session, NOW, None))
+        plans = plans_of(session.connection(), lambda: claim_texts(session, old(NOW)))
     assert any(f"{index} (created_at<?)" in plan for plan in plans), plans
     assert not [plan for plan in plans if goes_through_all(plan)]
 
