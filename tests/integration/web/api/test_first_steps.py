@@ -33,6 +33,9 @@ def test_events_and_attendees_are_listed_by_cursors(stage: Stage, admin: Program
     listed = admin.all_of(f"/events/{event['uid']}/attendees", limit=3)
     assert [each["name"] for each in listed] == sorted(each["name"] for each in listed)
     assert len({each["uid"] for each in listed}) == len(listed) == 8
+    latest = admin.all_of(f"/events/{event['uid']}/attendees", limit=3, sort="-registered")
+    codes = [each["ticket_code"] for each in latest]
+    assert codes == sorted((each["ticket_code"] for each in listed), reverse=True)
     one = admin.get(f"/attendees/{listed[0]['uid']}")
     assert one["name"] == listed[0]["name"] and one["payment"]["currency"] == "EUR"
     kinds = admin.get(f"/events/{event['uid']}/ticket-types")["data"]
