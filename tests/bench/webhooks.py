@@ -35,7 +35,7 @@ from meet2be.config import Settings, process_environment  # noqa: E402
 from meet2be.db import upgrade  # noqa: E402
 from meet2be.objects.all import object_of  # noqa: E402
 from meet2be.tenancy.models import Tenant  # noqa: E402
-from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint  # noqa: E402
+from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint, check_address  # noqa: E402
 from meet2be.webhooks.models import WebhookEvent  # noqa: E402
 from meet2be.webhooks.publishing import Announcement, publish_many  # noqa: E402
 from meet2be.webhooks.spreading import spread  # noqa: E402
@@ -159,7 +159,7 @@ def _prepare(environment: dict[str, str], url: str, port: int, deliveries: int) 
     with services.database.tenant_session(tenant_id) as session:
         for number in range(ENDPOINTS):
             draft = EndpointDraft(f"http://127.0.0.1:{port}/hook/{number}", all_types=True)
-            add_endpoint(session, bench, draft)
+            add_endpoint(session, bench, draft, check_address(bench, draft.url))
         publish_many(
             session,
             (

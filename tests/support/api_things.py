@@ -15,7 +15,7 @@ from meet2be.exports.spec import ExportSpec
 from meet2be.imports import services as imports
 from meet2be.payments.models import Refund
 from meet2be.tenancy.models import Invitation
-from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint
+from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint, check_address
 from meet2be.webhooks.models import WebhookDelivery
 from meet2be.webhooks.replaying import send_test
 from support.cancelling import Conference
@@ -41,7 +41,7 @@ def things_of(services: Services, made: Conference) -> dict[str, str]:
         webhooks = services.webhooks
         bench = Workbench(webhooks.http, webhooks.vault, actor, person.id)
         draft = EndpointDraft("https://8.8.8.8/hook", all_types=True)
-        endpoint, _ = add_endpoint(session, bench, draft)
+        endpoint, _ = add_endpoint(session, bench, draft, check_address(bench, draft.url))
         delivery = send_test(session, bench, endpoint.uid)
         session.flush()
         refund = session.scalars(select(Refund.uid)).first()

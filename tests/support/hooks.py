@@ -13,7 +13,13 @@ from meet2be.integrations.guarded_http import CallLimits, GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
 from meet2be.objects.all import object_of
 from meet2be.webhooks.delivering import WebhookDeliveries
-from meet2be.webhooks.endpoints import EndpointDraft, Workbench, add_endpoint, endpoint_of
+from meet2be.webhooks.endpoints import (
+    EndpointDraft,
+    Workbench,
+    add_endpoint,
+    check_address,
+    endpoint_of,
+)
 from meet2be.webhooks.ledger import Aside
 from meet2be.webhooks.models import (
     WebhookAttempt,
@@ -144,7 +150,8 @@ def staged(database: Database, clock: FakeClock, url: str, **draft: object) -> S
     bench = Workbench(http, Vault([KEY]), Actor("user", str(user.id)), user.id)
     with database.tenant_session(tenant.id) as session:
         given = {"url": url, "all_types": True, **draft}
-        endpoint, secret = add_endpoint(session, bench, EndpointDraft(**given))  # type: ignore[arg-type]
+        wanted = EndpointDraft(**given)  # type: ignore[arg-type]
+        endpoint, secret = add_endpoint(session, bench, wanted, check_address(bench, wanted.url))
         session.commit()
         kept = endpoint_of(session, endpoint.uid)
     deliveries = WebhookDeliveries(database, http, bench.vault, clock)

@@ -71,9 +71,10 @@ def new() -> ResponseReturnValue:
 @requires(ADMINISTER)
 def add() -> ResponseReturnValue:
     """Add an endpoint and show its secret, this once."""
-    session, draft = tenant_session(), _draft()
+    session, draft, bench = tenant_session(), _draft(), _bench()
     try:
-        endpoint, secret = verbs.add_endpoint(session, _bench(), draft)
+        address = verbs.check_address(bench, draft.url)
+        endpoint, secret = verbs.add_endpoint(session, bench, draft, address)
         session.commit()
     except REFUSALS as error:
         session.rollback()
@@ -246,10 +247,11 @@ def edit(uid: str) -> ResponseReturnValue:
 @requires(ADMINISTER)
 def change(uid: str) -> ResponseReturnValue:
     """Change an endpoint."""
-    session, draft = tenant_session(), _draft()
-    endpoint = _endpoint_or_404(session, uid)
+    session, draft, bench = tenant_session(), _draft(), _bench()
+    endpoint = _endpoint_or_404(tenant_session(read_only=True), uid)
     try:
-        verbs.change_endpoint(session, _bench(), uid, draft)
+        address = verbs.check_address(bench, draft.url)
+        verbs.change_endpoint(session, bench, uid, draft, address)
         session.commit()
     except REFUSALS as error:
         session.rollback()

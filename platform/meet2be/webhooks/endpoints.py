@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, NewType
 
 from sqlalchemy import ColumnElement, delete, func, or_, select, update
 from sqlalchemy.orm import Session
@@ -44,6 +44,9 @@ from meet2be.webhooks.vault import Vault
 OVERLAP: Final = timedelta(hours=24)
 """How long a replaced secret signs beside the new one."""
 ENDPOINT: Final = "webhook_endpoint"
+
+Address = NewType("Address", str)
+"""A URL in its one form that `check_address` found may be called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +89,25 @@ def endpoint_of(session: Session, uid: str, *, lock: bool = False) -> WebhookEnd
     return found
 
 
+def check_address(bench: Workbench, url: str) -> Address:
+    """Return a URL as an endpoint may have it; raises ``RefusedEndpointError``.
+
+    It asks the name servers, for up to the seconds a connection may take: call it before the first
+    statement of the session that writes, which holds up others.
+    """
+    try:
+        return Address(bench.http.check(url).url)
+    except RefusedUrl as error:
+        raise RefusedEndpointError(*error.args) from error
+
+
 def add_endpoint(
-    session: Session, bench: Workbench, draft: EndpointDraft
+    session: Session, bench: Workbench, draft: EndpointDraft, address: Address
 ) -> tuple[WebhookEndpoint, str]:
     """Return a new endpoint and its secret, which nobody is shown again.
 
-    Raises ``RefusedUrl``, ``RefusedEndpointError`` and ``UnknownTypeError``.
+    ``address`` is the draft's URL, checked. Raises ``RefusedEndpointError`` and
+    ``UnknownTypeError``.
     """
     now = clock_of(session).now()
     hold_limits(session)
@@ -104,7 +120,7 @@ def add_endpoint(
             Message("There are %(most)s endpoints. Delete one first.", {"most": most})
         )
     endpoint = WebhookEndpoint(uid=new_uid(), created_by=bench.user_id, enabled_at=now)
-    _take_over(session, bench, endpoint, draft)
+    _take_over(session, bench, endpoint, draft, address)
     session.add(endpoint)
     session.flush()
     _choose_events(session, endpoint, draft)
@@ -115,12 +131,12 @@ def add_endpoint(
 
 
 def change_endpoint(
-    session: Session, bench: Workbench, uid: str, draft: EndpointDraft
+    session: Session, bench: Workbench, uid: str, draft: EndpointDraft, address: Address
 ) -> WebhookEndpoint:
     """Change an endpoint; deliveries that wait go to the new address. Raises as `add_endpoint`."""
     endpoint = endpoint_of(session, uid, lock=True)
     before = _told(endpoint)
-    _take_over(session, bench, endpoint, draft)
+    _take_over(session, bench, endpoint, draft, address)
     _choose_events(session, endpoint, draft)
     _tend_keys(session, bench, endpoint)
     record(
@@ -311,17 +327,18 @@ def header_names(vault: Vault, endpoint: WebhookEndpoint) -> list[str]:
 
 
 def _take_over(
-    session: Session, bench: Workbench, endpoint: WebhookEndpoint, draft: EndpointDraft
+    session: Session,
+    bench: Workbench,
+    endpoint: WebhookEndpoint,
+    draft: EndpointDraft,
+    address: Address,
 ) -> None:
     unknown = unknown_types(draft.event_types)
     if unknown:
         raise UnknownTypeError(unknown[0])
     if not draft.all_types and not draft.event_types:
         raise RefusedEndpointError(Message("Choose at least one kind of event."))
-    try:
-        endpoint.url = bench.http.check(draft.url).url
-    except RefusedUrl as error:
-        raise RefusedEndpointError(*error.args) from error
+    endpoint.url = address
     endpoint.description = draft.description.strip()[:500]
     endpoint.all_types = draft.all_types
     endpoint.event_types = [] if draft.all_types else sorted(set(draft.event_types))

@@ -3,12 +3,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from flask import g
 from sqlalchemy import select
 
 from meet2be.db import Database
+from meet2be.integrations.guarded_urls import Target, target_of
 from meet2be.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookSecret
 from meet2be.webhooks.signing import key_of, sign
 from onqueue.testing.clock import FakeClock
+from support.api import program
 from support.factories import make_event, make_tenant
 from support.hooks import announce_and_spread, announcement, deliveries_of
 from support.receivers import Receiver, in_turn, receiving, status
@@ -156,3 +159,25 @@ def test_organisers_have_no_business_here(web: Web) -> None:
     tenant = make_tenant(web.services.database)
     for path in ("/webhooks", "/webhooks/new", "/webhooks/deliveries", "/webhooks/tester"):
         assert web.person(tenant, "organiser").get(path).status_code == 403
+
+
+def test_the_name_servers_are_asked_before_anything_is_held(
+    web: Web, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tenant = make_tenant(web.services.database)
+    admin, by_token = web.person(tenant), program(web, tenant)
+    http, asked = web.services.webhooks.http, []
+
+    def check(url: str) -> Target:
+        session = g.get("write_session")
+        asked.append(session is not None and session.in_transaction())
+        return target_of(url, http.urls)
+
+    monkeypatch.setattr(http, "check", check)
+    add(admin, receiver.url())
+    uid, new = endpoint_uid(web, tenant.id), receiver.url("/new")
+    wanted = {"url": new, "all_types": "yes", "all_events": "yes"}
+    assert admin.post(f"/webhooks/{uid}/edit", **wanted).status_code == 303
+    assert by_token.ask("PUT", f"/webhook-endpoints/{uid}", {"url": new}).status_code == 200
+    assert by_token.post("/webhook-endpoints", {"url": new}, key="once").status_code == 201
+    assert asked == [False] * 4

@@ -16,6 +16,7 @@ from meet2be.tenancy.models import Tenant
 from meet2be.webhooks.endpoints import (
     EndpointDraft,
     change_endpoint,
+    check_address,
     delete_endpoint,
     live_keys,
     pause,
@@ -281,7 +282,8 @@ def test_a_key_pair_signs_beside_the_secret_and_is_rotated_and_revoked_like_it(
         session.commit()
         stage.deliver(stage.announced(3))
         draft = EndpointDraft(receiver.url(), all_types=True, signs_ed25519=False)
-        change_endpoint(session, stage.bench, uid, draft)
+        address = check_address(stage.bench, draft.url)
+        change_endpoint(session, stage.bench, uid, draft, address)
         with pytest.raises(NotNowError, match="No key pair signs"):
             rotate_key(session, stage.bench, uid)
         session.commit()
@@ -320,7 +322,9 @@ def test_paused_holds_back_edited_goes_to_the_new_address_deleted_cancels(
         session.commit()
         assert stage.deliver(first) == Aside("paused")
         assert (stage.row(first).status, stage.announced(2).status) == ("held", "held")
-        change_endpoint(session, stage.bench, uid, EndpointDraft(new.url(), all_types=True))
+        address = check_address(stage.bench, new.url())
+        draft = EndpointDraft(address, all_types=True)
+        change_endpoint(session, stage.bench, uid, draft, address)
         switch_on(session, stage.bench, uid)
         session.commit()
         assert not resume_slice(session, stage.endpoint.id)

@@ -12,7 +12,7 @@ from meet2be.tenancy.limits import set_limits
 from meet2be.tenancy.models import Tenant
 from meet2be.webhooks import replaying
 from meet2be.webhooks import statements as sql
-from meet2be.webhooks.endpoints import EndpointDraft, add_endpoint
+from meet2be.webhooks.endpoints import EndpointDraft, add_endpoint, check_address
 from meet2be.webhooks.errors import NotNowError, RefusedEndpointError
 from meet2be.webhooks.facts import DeliveriesReady
 from meet2be.webhooks.ledger import LEASE, Aside
@@ -183,7 +183,7 @@ def test_of_two_who_add_the_last_endpoint_of_a_limit_one_is_refused(
 
     def add(session: Session, number: int) -> None:
         draft = EndpointDraft(f"http://127.0.0.1:9/{number}", all_types=True)
-        add_endpoint(session, stage.bench, draft)
+        add_endpoint(session, stage.bench, draft, check_address(stage.bench, draft.url))
 
     def late() -> None:
         with stage.database.tenant_session(stage.tenant_id) as session:

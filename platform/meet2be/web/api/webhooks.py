@@ -227,7 +227,9 @@ def create_webhook_endpoint(call: Call, body: EndpointWish) -> EndpointWithSecre
     """
     if body.full_data:
         check_types(call, body.event_types)
-    endpoint, secret = verbs.add_endpoint(call.writing, _bench(call), _draft(call, body))
+    draft, bench = _draft(call, body), _bench(call)
+    address = verbs.check_address(bench, draft.url)
+    endpoint, secret = verbs.add_endpoint(call.writing, bench, draft, address)
     call.writing.flush()
     return EndpointWithSecret(**_told(call, endpoint, is_new=True).model_dump(), secret=secret)
 
@@ -249,8 +251,9 @@ def change_webhook_endpoint(call: Call, endpoint_uid: str, body: EndpointWish) -
     check_endpoint(call, now, body.url)
     if now.full_data if body.full_data is None else body.full_data:
         check_types(call, body.event_types)
-    draft = _draft(call, body)
-    endpoint = verbs.change_endpoint(call.writing, _bench(call), endpoint_uid, draft)
+    draft, bench = _draft(call, body), _bench(call)
+    address = verbs.check_address(bench, draft.url)
+    endpoint = verbs.change_endpoint(call.writing, bench, endpoint_uid, draft, address)
     call.writing.flush()
     return _told(call, endpoint, is_new=True)
 
