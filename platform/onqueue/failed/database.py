@@ -21,7 +21,6 @@ from sqlalchemy import (
     exists,
     func,
     insert,
-    literal_column,
     or_,
     select,
     update,
@@ -105,47 +104,20 @@ class DatabaseFailedJobs:
 
     def groups(self, wanted: FailedFilter = ALL_FAILED, *, limit: int = 50) -> list[FailedGroup]:
         """Return them by their error's fingerprint, the largest group first."""
-        size, last_at = func.count(), func.max(_row.failed_at)
         with self._engine.connect() as connection:
-            conditions, are_few = searching.conditions_of(connection, wanted)
-            # Few are read by their ids, many in the order of the index.
-            by = (
-                func.coalesce(_row.fingerprint, literal_column("''"))
-                if are_few
-                else _row.fingerprint
-            )
-            statement = (
-                select(by, size, func.min(_row.failed_at), last_at)
-                .where(*conditions)
-                .group_by(by)
-                .order_by(size.desc(), last_at.desc(), by)
-                .limit(limit)
-            )
-            found = connection.execute(statement).all()
-            # One short look by the index for each group, instead of a sort of all rows.
-            newest = [
-                connection.execute(
-                    select(failed_jobs)
-                    .where(_row.fingerprint == group[0], _row.failed_at == group[3], *conditions)
-                    .order_by(_row.id.desc())
-                    .limit(1)
-                ).first()
-                for group in found
-            ]
-        # A group may have been retried between the two looks.
+            found = searching.groups(connection, wanted, limit)
         return [
             FailedGroup(
-                fingerprint=group[0],
-                job=row.job,
-                error_type=row.error_type,
-                error=row.error,
-                count=group[1],
-                first_at=_aware(group[2]),
-                last_at=_aware(group[3]),
-                newest=row.id,
+                fingerprint=group.fingerprint,
+                job=newest.job,
+                error_type=newest.error_type,
+                error=newest.error,
+                count=group.size,
+                first_at=_aware(group.first_at),
+                last_at=_aware(group.last_at),
+                newest=newest.id,
             )
-            for group, row in zip(found, newest, strict=True)
-            if row is not None
+            for group, newest in found
         ]
 
     def find(self, job_id: JobId) -> FailedJob | None:

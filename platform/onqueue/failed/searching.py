@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, exists, false, func, or_, select, union_all
+from sqlalchemy import and_, exists, func, literal_column, or_, select, union_all
 
 from onqueue.failed.tables import failed_job_terms, failed_jobs
 from onqueue.failed.terms import tag_term, wanted_words
@@ -97,17 +97,22 @@ def count(connection: Connection, wanted: FailedFilter) -> int:
     return connection.scalar(statement) or 0
 
 
-def conditions_of(connection: Connection, wanted: FailedFilter) -> tuple[list[Condition], bool]:
-    """Return what the rows that fit have in common, and whether only few have it.
+def groups(
+    connection: Connection, wanted: FailedFilter, limit: int
+) -> list[tuple[Row[*tuple[Any, ...]], Row[Any]]]:
+    """Return the largest groups by fingerprint: its sums (`size`, …), and the newest of its rows.
 
-    It is for statements that look at all of them: few are read by their ids.
+    One that was retried between the two looks is left out.
     """
     search = _Search.of(connection, wanted)
     if search is None:
-        return [false()], True
-    if search.is_by_row or search.is_of_most(connection):
-        return search.conditions(), False
-    return [_row.id.in_(select(_term.job_id).where(*search.on_terms()))], True
+        return []
+    found = connection.execute(_grouping(connection, search, limit)).all()
+    # One short look by the index for each group, instead of a sort of all rows. What is wanted is
+    # asked of single rows: a list of ids would be read anew for each look.
+    conditions = search.conditions()
+    looks = [(group, connection.execute(_newest(group, conditions)).first()) for group in found]
+    return [(group, newest) for group, newest in looks if newest is not None]
 
 
 @dataclass(slots=True, frozen=True)
@@ -131,13 +136,13 @@ class _Search:
         sought = _sought(wanted)
         if not sought:
             return None if sought is None else cls(wanted, [], 0, is_by_row=True)
-        counts = {one: _at_most_many(connection, _term.term, one.of(_term.term)) for one in sought}
+        counts = {one: _at_most(connection, MANY, _term.term, one.of(_term.term)) for one in sought}
         sought.sort(key=counts.__getitem__)
         least = counts[sought[0]]
         if not least:
             return None
         of_row = list(_of_row(wanted))
-        rows = _at_most_many(connection, _row.id, *of_row) if of_row else MANY
+        rows = _at_most(connection, MANY, _row.id, *of_row) if of_row else MANY
         return cls(wanted, sought, least, is_by_row=rows < least)
 
     def conditions(self) -> list[Condition]:
@@ -154,7 +159,7 @@ class _Search:
         if self.least < MANY:
             return False
         rarest = self.sought[0].of(_term.term)
-        return _at_most_many(connection, _term.term, rarest, many=MOST) == MOST
+        return _at_most(connection, MOST, _term.term, rarest) == MOST
 
     def streams(
         self, connection: Connection, after: Place | None, limit: int
@@ -184,6 +189,38 @@ class _Search:
         # Without a condition, too: an earlier release deletes jobs and leaves their terms.
         of_row = _of_row(self.wanted, holder)
         yield exists(select(holder.id).where(holder.id == _term.job_id, *of_row))
+
+
+# ---- groups ----
+
+
+def _grouping(connection: Connection, search: _Search, limit: int) -> Select[*tuple[Any, ...]]:
+    by: ColumnElement[str] = _row.fingerprint
+    if search.is_by_row or search.is_of_most(connection):
+        # In the order of the index.
+        conditions = search.conditions()
+    else:
+        # Few are read by their ids; the index must not lead.
+        conditions = [_row.id.in_(select(_term.job_id).where(*search.on_terms()))]
+        by = func.coalesce(by, literal_column("''"))
+    size, last_at = func.count(), func.max(_row.failed_at)
+    columns: list[ColumnElement[Any]] = [
+        by.label("fingerprint"),
+        size.label("size"),
+        func.min(_row.failed_at).label("first_at"),
+        last_at.label("last_at"),
+    ]
+    grouped = select(*columns).where(*conditions).group_by(by)
+    return grouped.order_by(size.desc(), last_at.desc(), by).limit(limit)
+
+
+def _newest(group: Row[*tuple[Any, ...]], conditions: list[Condition]) -> Select[Any]:
+    return (
+        select(failed_jobs)
+        .where(_row.fingerprint == group.fingerprint, _row.failed_at == group.last_at, *conditions)
+        .order_by(_row.id.desc())
+        .limit(1)
+    )
 
 
 # ---- conditions ----
@@ -243,10 +280,10 @@ def _sought(wanted: FailedFilter) -> list[_Sought] | None:
     return found
 
 
-def _at_most_many(
-    connection: Connection, column: ColumnElement[str], *conditions: Condition, many: int = 0
+def _at_most(
+    connection: Connection, most: int, column: ColumnElement[str], *conditions: Condition
 ) -> int:
-    some = select(column).where(*conditions).limit(many or MANY).subquery()
+    some = select(column).where(*conditions).limit(most).subquery()
     return connection.scalar(select(func.count()).select_from(some)) or 0
 
 

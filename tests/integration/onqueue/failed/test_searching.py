@@ -254,3 +254,23 @@ def test_a_job_that_fails_while_all_are_flushed_keeps_what_belongs_to_it(
     assert len(store.failures(job_id(9))) == 1
     with engine.connect() as connection:
         assert connection.scalars(failed_job_terms.select()).first() == job_id(9)
+
+
+def test_the_newest_of_each_group_are_looked_up_without_all_others(
+    store: DatabaseFailedJobs, engine: Engine
+) -> None:
+    """B14: what fits is listed once, for the counting, however many groups there are."""
+    for number in range(11, 14):
+        store.record(failure(number, age=number, error_type=f"Kind{number}", error="no mail"))
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        found = store.groups(FailedFilter(error="mail"))
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert [group.newest for group in found] == [job_id(number) for number in (1, 11, 12, 13)]
+    assert sum(" IN (SELECT" in statement for statement in statements) == 1
