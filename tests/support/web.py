@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -79,9 +79,10 @@ class Person:
 
     def page(self, path: str) -> str:
         """Return the text of a page that must be there."""
-        with self.get(path, follow_redirects=True) as answer:
+        answer = self.get(path, follow_redirects=True)
+        with closing(answer):
             assert answer.status_code == 200, f"{path}: {answer.status_code}"
-            return str(answer.text)
+            return answer.text
 
     def post(self, path: str, **fields: str) -> TestResponse:
         """Send a form with the token a page of theirs carries."""
