@@ -43,8 +43,8 @@ class FailedFilter:
     """Which failed jobs are meant: those that fit all that is given. Empty: all.
 
     `group` is the beginning of a fingerprint. `error` has words, each of which begins one of the
-    error's type or message (in any letters; no word: nothing fits). `since` and `until` both belong
-    to the span.
+    error's type or message (in any letters; no word: nothing fits; more than 16: the look raises
+    `ValueError`). `since` and `until` both belong to the span.
     """
 
     connection: str = ""

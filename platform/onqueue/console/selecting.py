@@ -55,13 +55,12 @@ def selection(function: Function) -> Function:
 def filter_of(clock: Clock, store: FailedJobs, **given: str) -> FailedFilter:
     """Return what the options of `selection` say.
 
-    Raises `click.BadParameter` for a time that is none and for an error without a word,
-    `click.ClickException` for a group that is not there or that could be several.
+    Raises `click.BadParameter` for a time that is none and for an error without a word or with too
+    many of them, `click.ClickException` for a group that is not there or that could be several.
     """
     since, until = given.pop("since"), given.pop("until")
-    if given["error"] and not wanted_words(given["error"]):
-        text = f"{given['error']!r} has no word: errors are found by letters and digits"
-        raise click.BadParameter(text, param_hint="--error")
+    if given["error"]:
+        _check_words(given["error"])
     wanted = FailedFilter(
         **given,
         since=_moment(clock, "--since", since),
@@ -115,6 +114,17 @@ def known(store: FailedJobs, job_id: JobId) -> FailedJob:
     if found is None:
         raise click.ClickException(f"There is no failed job {job_id!r}.")
     return found
+
+
+def _check_words(given: str) -> None:
+    hint = "--error"
+    try:
+        words = wanted_words(given)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint=hint) from None
+    if not words:
+        text = f"{given!r} has no word: errors are found by letters and digits"
+        raise click.BadParameter(text, param_hint=hint)
 
 
 def _moment(clock: Clock, option: str, given: str) -> datetime | None:

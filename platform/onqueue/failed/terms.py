@@ -21,6 +21,9 @@ MOST_WORDS = 64
 LONGEST_TERM = 64
 """Letters of a term; of a longer word the beginning counts."""
 
+MOST_WANTED = 16
+"""So many words are looked for at once: each is a condition of the statement, and nests."""
+
 _TAG = "#"
 _WORD = re.compile(r"[^\W_]+")
 _PART = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
@@ -46,9 +49,19 @@ def words_of(error_type: str, error: str) -> set[str]:
 
 
 def wanted_words(text: str) -> list[str]:
-    """Return the words that somebody looks for, each once; each begins a word of the error."""
-    words = (run[0].lower()[:LONGEST_TERM] for run in _WORD.finditer(storable(text)))
-    return list(dict.fromkeys(words))
+    """Return the words that somebody looks for, each once; each begins a word of the error.
+
+    Raises `ValueError` for more than `MOST_WANTED`.
+    """
+    found = (run[0].lower()[:LONGEST_TERM] for run in _WORD.finditer(storable(text)))
+    words = list(dict.fromkeys(found))
+    if len(words) > MOST_WANTED:
+        msg = (
+            f"{len(words)} words are looked for at once: {MOST_WANTED} are the most, "
+            "name the rarest ones"
+        )
+        raise ValueError(msg)
+    return words
 
 
 def tells(error_type: str, error: str, text: str) -> bool:

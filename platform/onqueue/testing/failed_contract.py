@@ -166,6 +166,16 @@ class FailedContract:
             page = store.all(wanted, limit=1, after=job_id(before))
             assert [failed.id for failed in page] == [job_id(after)]
 
+    def test_more_words_than_can_be_looked_for_are_an_error(self, store: FailedJobs) -> None:
+        """B15: sixteen are the most."""
+        store.record(failure(1))
+        most = " ".join(f"mail such w{number}" for number in range(14))
+        assert store.all(FailedFilter(error=most)) == []
+        wanted = FailedFilter(error=f"{most} other")
+        for look in (store.all, store.count, store.groups):
+            with pytest.raises(ValueError, match="17 words are looked for"):
+                look(wanted)
+
     def test_a_job_is_found_by_its_newest_failure_and_by_none_when_it_is_gone(
         self, store: FailedJobs, clock: FakeClock
     ) -> None:

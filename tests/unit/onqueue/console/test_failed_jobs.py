@@ -119,6 +119,11 @@ def test_failed_jobs_are_filtered(
     [
         (["--since", "yesterday"], 2, "'yesterday' is neither an age (30m, 2h, 7d) nor a date"),
         (["--error", "%"], 2, "'%' has no word: errors are found by letters and digits"),
+        (
+            ["--error", " ".join(map(str, range(1_100)))],
+            2,
+            "1100 words are looked for at once: 16 are the most",
+        ),
         (["--group", "xyz"], 1, "'xyz' is no fingerprint: give at least 4"),
         (["--group", "0000"], 1, "There is no group of failed jobs '0000'"),
         (["--groups", "--count"], 2, "exclude each other"),

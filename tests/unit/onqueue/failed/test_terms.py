@@ -2,7 +2,15 @@
 
 import pytest
 
-from onqueue.failed.terms import LONGEST_TERM, MOST_WORDS, tag_term, tells, terms_of, wanted_words
+from onqueue.failed.terms import (
+    LONGEST_TERM,
+    MOST_WANTED,
+    MOST_WORDS,
+    tag_term,
+    tells,
+    terms_of,
+    wanted_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -53,3 +61,10 @@ def test_each_word_that_is_looked_for_begins_one_of_the_error(text: str, is_told
 
 def test_what_is_looked_for_may_be_any_text() -> None:
     assert wanted_words("Mail \x00 mail \ud800 7%") == ["mail", "x00", "ud800", "7"]
+
+
+def test_no_more_words_are_looked_for_than_a_statement_has_room_for() -> None:
+    most = " ".join(f"w{number}" for number in range(MOST_WANTED))
+    assert len(wanted_words(f"{most} W0 {most}")) == MOST_WANTED
+    with pytest.raises(ValueError, match="17 words are looked for at once: 16 are the most"):
+        wanted_words(f"{most} another")
