@@ -4,6 +4,11 @@ Columns have indexes that end with the time. Tags and the words of errors are te
 (`failed.terms`) in a table of their own, each with the jobs that have it in the order of the list.
 So what nobody has is known at once, what few have is sorted, and what many have is read from the
 newest on until a page is full.
+
+That has a limit: of several terms the entries of the rarest are read, and each is asked for the
+others. When all are frequent and seldom together, a page reads on until it is full, and at the
+worst every entry of the rarest term, once. A count and the groups always read all of them. What
+narrows it is a rarer word, or a span of time, which bounds what is read.
 """
 
 from __future__ import annotations
