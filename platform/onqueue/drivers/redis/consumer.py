@@ -61,6 +61,9 @@ ID_LENGTH = 32
 A_MOMENT = 0.001
 """Seconds after which a fair job that comes back is due: what is due goes to its own lane."""
 
+A_LITTLE = 1.0
+"""Seconds by which an offer outlasts the wait: whoever is not back by then is frozen or cut off."""
+
 _NOT_ASKED = "-"
 
 
@@ -93,6 +96,8 @@ class RedisConsumer:
         wakes = [queue.wake for queue in self._queues]
         self._waiting = Waiting(broker, self._line, wakes, self._of.inbox)
         self._beacon = Beacon(broker, self._of.inbox)
+        self._offer = config.block_for + A_LITTLE
+        """Seconds for which it offers itself: as long as a worker waits at most."""
         self._has_offered = False
         """Whether pushes may have handed it something since the last turn."""
         self._has_unused = False
@@ -168,7 +173,7 @@ class RedisConsumer:
             fair=watch.most,
             in_order=not self._is_shared,
             waited=waited,
-            offers=offers,
+            offers=self._offer if offers else 0.0,
         )
         is_repeated = self._is_unsure
         self._is_unsure |= self._has_unused or (waited and self._waiting.has_lost)

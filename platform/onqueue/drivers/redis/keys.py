@@ -53,7 +53,7 @@ class QueueKeys:
     timers: bytes
     ring: bytes
     """The lanes of its fair jobs that are not empty, in the order of their turns."""
-    serving: bytes
+    offers: bytes
     """Who waits for its jobs and may be handed one."""
     shares: bytes
     """What the lanes weigh, and what is left of the first one's turn."""
@@ -158,7 +158,7 @@ class Keys:
                 lodging=bulk(lodging),
                 timers=bulk(timers),
                 ring=self._key(b"ring", raw),
-                serving=self._key(b"serving", raw),
+                offers=self._key(b"offers", raw),
                 shares=self._key(b"shares", raw),
                 post=b"\n".join((raw, ready, self._base + b"delayed:" + raw, wake)),
                 place=b"\n".join((ready, wake, lodging)),

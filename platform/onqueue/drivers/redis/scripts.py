@@ -32,6 +32,9 @@ PROMISE_MS = b"60000"
 FAIR_TRIP = 12
 """Jobs of a few lanes that a trip brings when nobody gives them back for another lane."""
 
+LONGEST_OFFER = 60.0
+"""Seconds after which the server drops the offers of a queue for which no new one is made."""
+
 _ONE, _ZERO, _NOTHING = bulk(b"1"), bulk(b"0"), bulk(b"")
 
 
@@ -164,12 +167,12 @@ class Scripts:
         """
         keys = self.keys
         head = [queue.name, bulk(b"%d" % sequence), flag(repeated), milliseconds(once)]
-        head.append(flag(tied))
+        head += (flag(tied), self._offset)
         return call(
             "push",
             [
                 *(keys.payloads, queue.ready, queue.wake, keys.queues, pusher, keys.ties),
-                *(queue.serving, *seen),
+                *(queue.offers, *seen),
             ],
             head + [bulk(part) for job in jobs for part in job],
         )
@@ -244,12 +247,12 @@ class Scripts:
         fair: int = FAIR_TRIP,
         in_order: bool = False,
         waited: bool = False,
-        offers: bool = False,
+        offers: float = 0.0,
     ) -> Call:
         """Confirm finished jobs and reserve the next; `force` is blind to pauses.
 
-        When there are none, and it `offers` itself, a push may hand it a job: from then on until
-        the next turn, which is told that it `waited`.
+        When there are none, and it `offers` itself for some seconds, a push may hand it a job: from
+        then on until these are over or until the next turn, which is told that it `waited`.
 
         Of a few lanes it brings at most `fair` jobs. They are run one after the other when
         `in_order`, so that the start of one tells that those before have ended.
@@ -259,10 +262,10 @@ class Scripts:
         trios = [key for queue in queues for key in queue.trio]
         timers = [queue.timers for queue in queues]
         rings = [*(queue.ring for queue in queues), *(queue.shares for queue in queues)]
-        rings += [queue.serving for queue in queues]
+        rings += [queue.offers for queue in queues]
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
         args += (self.desk, bulk(b"%d" % fair), flag(in_order), flag(waited))
-        args.append(of.address if offers else _NOTHING)
+        args += (of.address if offers else _NOTHING, milliseconds(min(offers, LONGEST_OFFER)))
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(

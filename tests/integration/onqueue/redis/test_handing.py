@@ -335,3 +335,36 @@ def test_of_a_buried_holder_neither_its_inbox_nor_its_offer_is_left(
     broker.leases.bury(consumer.holder, Burial("death"))
     assert not broker.client.exists(inbox(consumer), "{onqueue:redis}:idle")
     assert states(broker) == (1, 0)
+
+
+def test_nothing_is_handed_to_a_consumer_that_is_frozen(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    """Its connections stand, but it has not come back from its wait for longer than it waits."""
+    idle(broker.consumer(), stopper)
+    broker.queue.time_offset = 10.0
+    broker.push()
+    assert states(broker) == (1, 0)
+
+
+def test_of_several_that_wait_whoever_came_last_is_handed_the_job(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    """Who came before may be frozen by now."""
+    waiting = [idle(broker.consumer(), stopper) for _ in range(4)]
+    for consumer in reversed(waiting):
+        broker.push()
+        assert broker.client.exists(inbox(consumer))
+
+
+def test_offers_that_are_over_neither_add_up_nor_hide_one_that_stands(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    for _ in range(10):
+        idle(broker.consumer(), stopper)
+    broker.queue.time_offset = 10.0
+    consumer = idle(broker.consumer(), stopper)
+    assert broker.client.zcard("{onqueue:redis}:offers:default") == 1
+    assert 0 < int(broker.client.pttl("{onqueue:redis}:offers:default")) <= 60_000
+    broker.push()
+    assert broker.client.exists(inbox(consumer))

@@ -14,11 +14,11 @@ local function share_out(ready, ring, shares, most, fair)
   return fair_jobs(ready, ring, shares, most, fair)
 end
 
-local function pick(first_key, queues, want, paused, now, gates, desk, fair)
+local function pick(first_key, names, queues, want, paused, now, gates, desk, fair)
   local soonest, rings = -1, first_key + queues * 4 + 4
   for at = 1, queues do
     local ready, delayed = KEYS[first_key + at * 3 - 3], KEYS[first_key + at * 3 - 2]
-    local next_due = paused and paused_until(paused, ARGV[9 + at], now)
+    local next_due = paused and paused_until(paused, ARGV[names + at - 1], now)
     if not next_due then
       next_due = migrate(ready, delayed, now, desk)
       local most, timers = at == 1 and want or 1, gates and KEYS[gates.first + at - 1]

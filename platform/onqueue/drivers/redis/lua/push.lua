@@ -5,14 +5,15 @@
 -- KEYS[4] queues     {onqueue:redis}:queues
 -- KEYS[5] pusher     {onqueue:redis}:pusher:5f0c:0
 -- KEYS[6] ties       {onqueue:redis}:ties
--- KEYS[7] serving    {onqueue:redis}:serving:default, who waits for a job
+-- KEYS[7] offers     {onqueue:redis}:offers:default, who waits for a job, and until when
 -- KEYS[8..] seen     {onqueue:redis}:seen:<id>, one a job, only when pushed once
 -- ARGV[1] queue      its name
 -- ARGV[2] sequence   number of this push of this pusher
 -- ARGV[3] repeated   1 when an earlier answer to this sequence was lost, else 0
 -- ARGV[4] once       ms for which an id is refused again
 -- ARGV[5] tied       1 when each has a tie, else 0
--- ARGV[6..] jobs     id, payload and, when tied, tie of each
+-- ARGV[6] offset     ms added to the clock of the server (tests)
+-- ARGV[7..] jobs     id, payload and, when tied, tie of each
 -- Returns how many were new, -2 when an earlier attempt had stored them
 -- Flags none
 -- Includes _wake _ready _lanes
@@ -20,8 +21,8 @@ if ARGV[3] == '1' and redis.call('GET', KEYS[5]) == ARGV[2] then
   return -2
 end
 local new, stride = {}, 2 + ARGV[5]
-for at = 6, #ARGV, stride do
-  local id, seen = ARGV[at], KEYS[8 + (at - 6) / stride]
+for at = 7, #ARGV, stride do
+  local id, seen = ARGV[at], KEYS[8 + (at - 7) / stride]
   if not seen or redis.call('SET', seen, '1', 'NX', 'PX', ARGV[4]) then
     if redis.call('HSETNX', KEYS[1], id, ARGV[at + 1]) == 1 then
       new[#new + 1] = id
@@ -33,9 +34,9 @@ for at = 6, #ARGV, stride do
     end
   end
 end
-if #new == 1 and #ARGV == 7 and redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
+if #new == 1 and #ARGV == 8 and redis.call('EXISTS', KEYS[7]) == 1 and redis.call('EXISTS', KEYS[2]) == 0 then
   -- Here _hand
-  if hand(KEYS[7], ARGV[1], new[1], ARGV[7]) then
+  if hand(KEYS[7], ARGV[1], new[1], ARGV[8], now_ms(ARGV[6])) then
     redis.call('SADD', KEYS[4], ARGV[1])
     new.handed = true
   end

@@ -7,7 +7,7 @@
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] paused      {onqueue:redis}:paused
 -- KEYS[8] ties        {onqueue:redis}:ties
--- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring, then shares and then serving of each; then idle and inbox
+-- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring, then shares and then offers of each; then idle and inbox
 -- ARGV[1] holder      token
 -- ARGV[2] offset      ms added to the server's clock (tests)
 -- ARGV[3] want        number of jobs, 0 confirms only
@@ -17,15 +17,16 @@
 -- ARGV[7] order       1 when they are run one after the other, 0 with threads
 -- ARGV[8] waited      1 when it offered itself to pushers before, else 0
 -- ARGV[9] address     what it offers to pushers while nothing is ready, "" for nothing
--- ARGV[10..] rest     names of the queues, then the ids of finished jobs
+-- ARGV[10] lasts      ms for which the offer stands
+-- ARGV[11..] rest     names of the queues, then the ids of finished jobs
 -- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
 -- Includes _alive _clock _wake _ready _desk _ended _confirm _fetch _paused _line_up _pick _tie _hold _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
-local trios, timers, names = 9, 9 + count * 3, 10
-local rings, serving, idle = timers + count + 4, timers + count * 3 + 4, timers + count * 4 + 4
+local trios, timers, names = 9, 9 + count * 3, 11
+local rings, offers, idle = timers + count + 4, timers + count * 3 + 4, timers + count * 4 + 4
 local desk = desk_if(KEYS[8], ARGV[5])
 local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, names + count))
 local want = tonumber(ARGV[3])
@@ -37,7 +38,7 @@ if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '
 local now = now_ms(ARGV[2])
 local pauses = version_of_pauses(KEYS[7], now)
 local gates = gates_of(timers, count, KEYS[1], KEYS[5], ARGV[1])
-local queue, picked, next_due = pick(trios, count, want, pauses and KEYS[7], now, gates, desk, tonumber(ARGV[6]))
+local queue, picked, next_due = pick(trios, names, count, want, pauses and KEYS[7], now, gates, desk, tonumber(ARGV[6]))
 local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
   ids, lengths, states, lost, marks, brought =
@@ -51,7 +52,7 @@ else
   for at = 1, count do redis.call('DEL', KEYS[trios + at * 3 - 1]) end
   if ARGV[9] ~= '' and not pauses then
     -- Here _offer
-    offer(KEYS[idle], ARGV[1], ARGV[9], serving, count)
+    offer(KEYS[idle], ARGV[1], ARGV[9], offers, count, now, ARGV[10])
   end
 end
 if lost ~= '' then next_due = now end
