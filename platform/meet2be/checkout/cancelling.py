@@ -14,7 +14,7 @@ from meet2be.audit.services import Actor, record
 from meet2be.checkout import steps as rows
 from meet2be.checkout.desk import LONGEST_HOLD, CheckoutDesk
 from meet2be.checkout.errors import BadWish, OrderNotInState, UnknownOrder
-from meet2be.checkout.letters import confirmation, key_of, tickets_refunded
+from meet2be.checkout.letters import confirmation, printed_before, tickets_refunded
 from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import METHOD_FORM
 from meet2be.checkout.unwinding import cancel_ticket, unwind
@@ -160,8 +160,7 @@ def mail_again(session: Session, desk: CheckoutDesk, uid: str, by: int) -> None:
         raise OrderNotInState(order.code, Message("Only a paid order has a confirmation."))
     now = desk.clock.now()
     event = session.get_one(Event, order.event_id)
-    key = key_of(session, order, event)
-    printed = key if key and desk.printer is not None and desk.printer.has(key) else None
+    printed = printed_before(session, order)
     turn = f":{now:%Y%m%d%H%M%S}"
     post(session, confirmation(session, desk, order, event, printed, turn), now)
     record(session, Actor("user", str(by)), "order.mail_again", "order", order.uid)

@@ -275,7 +275,7 @@ def send_confirmation(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Out
             wait = rows.put_off(taken.step, now, trouble, PRINT_PAUSE.total_seconds())
             session.commit()
             return wait
-        draft = confirmation(session, desk, taken.order, taken.event, printed)
+        draft = confirmation(session, desk, taken.order, taken.event, {printed} if printed else ())
         written = post(session, draft, now)
         rows.finish(taken.step, now, {"mail": written.mail_id, "mail_state": written.status})
         publish(session, announced(taken.order, "completed", now))

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.tickets import CONTENT_TYPE as PDF
-from meet2be.checkout.tickets import sheets_of, tickets_of
+from meet2be.checkout.tickets import Ticket, sheets_of, tickets_of
 from meet2be.events.calendar_file import CONTENT_TYPE, calendar_file
 from meet2be.events.models import Event
-from meet2be.mailings.attachments import Attachment
+from meet2be.mailings.attachments import Attachment, in_store
+from meet2be.mailings.models import Mail
 from meet2be.mailings.services import MailDraft, sender_of
 from meet2be.orders.models import Order
 from meet2be.tenancy.models import Tenant
@@ -32,12 +35,12 @@ def confirmation(
     desk: CheckoutDesk,
     order: Order,
     event: Event,
-    printed: str | None,
+    printed: Collection[str],
     turn: str = "",
 ) -> MailDraft:
     """Return the mail that says an order is complete; `turn` tells one sent again apart.
 
-    It carries the tickets that were `printed` (the file's key) while they are still the same.
+    It carries its tickets when the file of what they are now is among the `printed` ones (keys).
     """
     found = tickets_of(session, order)
     tickets = [f"{each.holder} – {each.kind} – {each.code}" for each in found]
@@ -51,17 +54,34 @@ def confirmation(
     key = f"order-confirmation:{order.uid}{turn}"
     draft = _draft(session, desk, order, event, "order_confirmation", key, context)
     files = [_for_calendars(session, desk, event)]
-    if printed is not None and printed == key_of(session, order, event):
-        files.append(Attachment(f"{order.code}.pdf", PDF, key=printed))
+    key = _key_of(session, order, event, found) if found and printed else None
+    if key in printed:
+        files.append(Attachment(f"{order.code}.pdf", PDF, key=key))
     return replace(draft, attachments=tuple(files))
 
 
-def key_of(session: Session, order: Order, event: Event) -> str | None:
-    """Return where the file of an order's tickets lies as they are now; None without any."""
-    found = tickets_of(session, order)
+def _key_of(session: Session, order: Order, event: Event, tickets: Sequence[Ticket]) -> str:
+    """Return where the file of an order's tickets lies as they are now."""
     tenant = session.get_one(Tenant, order.tenant_id)
-    sheets = sheets_of(tenant, event, order, found)
-    return sheets.key(tenant.uid, order.uid) if found else None
+    return sheets_of(tenant, event, order, tickets).key(tenant.uid, order.uid)
+
+
+def printed_before(session: Session, order: Order) -> set[str]:
+    """Return the files of mails about an order that can still be sent; their rows are locked.
+
+    So nobody erases them before the caller's commit: the store need not be asked.
+    """
+    mails = session.scalars(
+        select(Mail)
+        .where(
+            Mail.related_type == RELATED_TYPE,
+            Mail.related_id == order.id,
+            Mail.body_text != "",  # empty: its files are about to be deleted
+        )
+        .order_by(Mail.id)
+        .with_for_update(key_share=True)
+    )
+    return {key for mail in mails for key in in_store(mail.attachments or ())}
 
 
 def _for_calendars(session: Session, desk: CheckoutDesk, event: Event) -> Attachment:
