@@ -127,13 +127,22 @@ def release_held(session: Session, tenant: Tenant) -> int:
 
 
 def cancel_mails_of(session: Session, user_id: int | None, to_norm: str) -> int:
-    """Cancel what still waits for a person who is being erased; returns how many."""
+    """Cancel what still waits for a person who is being erased; returns how many.
+
+    Their files go with the next housekeeping that finds them a day old, as those of secrets do.
+    """
     waiting = update(Mail).where(Mail.status.in_(("queued", "limited", "held")))
     theirs = Mail.to_norm == to_norm if user_id is None else Mail.user_id == user_id
     gone = session.execute(
         waiting.where(theirs)
         .values(
-            status="cancelled", last_error=ERASED, body_text=None, body_html=None, attachments=[]
+            # An empty text, and the attachments: the housekeeping finds the mail by them.
+            status="cancelled",
+            last_error=ERASED,
+            body_text="",
+            body_html=None,
+            data=None,
+            sensitive=True,
         )
         .returning(Mail.id)
         .execution_options(synchronize_session=False)

@@ -17,6 +17,7 @@ from meet2be.integrations.storage import BadKey, StoreFailed
 from meet2be.integrations.storage_local import LocalStore
 from meet2be.language import Message
 from meet2be.mailings.attachments import LONGEST_TEXT, MOST_BYTES, Attachment, BadAttachment
+from meet2be.mailings.courier import cancel_mails_of
 from meet2be.mailings.delivery import MailDeliveries
 from meet2be.mailings.housekeeping import tidy_tx
 from meet2be.mailings.models import EmailLog, Mail
@@ -217,6 +218,23 @@ def test_a_file_is_deleted_with_the_last_mail_that_carries_it(
     clock.advance(80 * 86_400)
     tidy_tx(deliveries)
     assert store.size(KEY) is None
+
+
+def test_files_of_a_person_who_is_erased_go_after_a_day(
+    sqlite_database: Database, tenant: Tenant, clock: FakeClock, store: LocalStore
+) -> None:
+    """D25."""
+    put(store, b"%PDF-1.7")
+    mail = posted(sqlite_database, tenant, PDF)
+    with sqlite_database.tenant_session(tenant.id) as session:
+        assert cancel_mails_of(session, None, "ada@firma.example") == 1
+        session.commit()
+    clock.advance(86_401)
+    tidy_tx(MailDeliveries(sqlite_database, Postman(), OutcomeRecorder(), clock, store=store))
+    assert store.size(KEY) is None
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        left = session.get_one(Mail, mail)
+        assert (left.status, left.body_text, left.attachments) == ("cancelled", None, [])
 
 
 def test_mails_wait_for_a_store_that_is_away(
