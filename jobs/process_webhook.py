@@ -21,6 +21,9 @@ SLOW_AT_ONCE = 48
 FAULTS, FAULT_SPAN = 10, 300.0
 """After so many failures within so many seconds an endpoint is left alone for the rest of them."""
 PLACES = "webhook-places"
+TESTS_AT_ONCE = 4
+"""Tests of one organisation that are under way at the same time; of one endpoint it is one."""
+TEST_PLACES = "webhook-test-places"
 
 _speeds: list[Speeds] = []
 _healthy: set[int] = set()
@@ -34,7 +37,15 @@ def _places(job: Any) -> list[Limit]:
     return limits
 
 
+def _test_places(job: Any) -> list[Limit]:
+    return [
+        Limit.concurrency(1).by(f"endpoint:{job.endpoint}"),
+        Limit.concurrency(TESTS_AT_ONCE).by(f"tenant:{tenant_of(job) or 0}"),
+    ]
+
+
 RateLimiter.define(PLACES, _places)
+RateLimiter.define(TEST_PLACES, _test_places)
 
 
 class ProcessWebhook(Job):
@@ -95,8 +106,7 @@ class ProcessWebhook(Job):
                 self.fail(DeliveryFailedError(self.delivery, found.why))
             return
         if not found.is_failure:
-            if len(_healthy) < _MOST_REMEMBERED:
-                _healthy.add(self.endpoint)
+            self._remember_health()
             return
         if found.outcome == "failed":
             self.fail(DeliveryFailedError(self.delivery, found.text))
@@ -111,6 +121,11 @@ class ProcessWebhook(Job):
             deliveries = self.running("failed").service(WebhookDeliveries)
             deliveries.fail(tenant_of(self) or 0, self.delivery)
 
+    def _remember_health(self) -> None:
+        """Ask the breaker no more until the endpoint fails again."""
+        if len(_healthy) < _MOST_REMEMBERED:
+            _healthy.add(self.endpoint)
+
     def _is_watched(self) -> bool:
         """Tell whether the breaker stands around this run; from the next one on it does."""
         is_watched = self.endpoint not in _healthy
@@ -122,7 +137,8 @@ class SendTestWebhook(ProcessWebhook):
     """Posts a test that somebody waits for: nothing that waits for its endpoint is before it.
 
     It has a lane of its own, needs none of the endpoint's places, and goes out while the breaker
-    is open: whether the receiver works again is what the person wants to know.
+    is open: whether the receiver works again is what the person wants to know. Of all tests only a
+    few are under way at once, so that a program that asks for many keeps no worker from the rest.
     """
 
     def fair_key(self) -> str:
@@ -130,8 +146,11 @@ class SendTestWebhook(ProcessWebhook):
         return f"test:{self.endpoint}"
 
     def middleware(self) -> list[Any]:
-        """No gates: a person sends few tests, each once."""
-        return []
+        """Places of the tests' own, and no breaker."""
+        return [RateLimited(TEST_PLACES)]
+
+    def _remember_health(self) -> None:
+        """A test says nothing of an endpoint's health: an open breaker stays open."""
 
     def _is_watched(self) -> bool:
         """A test says nothing of an endpoint's health."""

@@ -227,10 +227,19 @@ def cancel_delivery(session: Session, bench: Workbench, uid: str) -> None:
 
 
 def send_test(session: Session, bench: Workbench, endpoint_uid: str) -> str:
-    """Send a test to one endpoint and return its delivery's uid. It says nothing of its health."""
-    endpoint = endpoint_of(session, endpoint_uid)
+    """Send a test to one endpoint and return its delivery's uid. It says nothing of its health.
+
+    Raises ``NotNowError`` while another test of that endpoint is on its way.
+    """
+    endpoint = endpoint_of(session, endpoint_uid, lock=True)
     if endpoint.status != "enabled":
         raise NotNowError(Message("The endpoint is not switched on."))
+    row = WebhookDelivery
+    mine = (row.endpoint_id == endpoint.id, row.is_test, row.status.in_(ON_ITS_WAY))
+    if session.scalar(select(exists().where(*mine))):
+        raise NotNowError(
+            Message("A test of this endpoint is on its way already. See what comes of it first.")
+        )
     event = WebhookEvent(
         uid=new_uid(), type=PING, subject_type="endpoint", subject_uid=endpoint.uid,
         data=dict(TEST.sample), occurred_at=clock_of(session).now(),
@@ -240,10 +249,10 @@ def send_test(session: Session, bench: Workbench, endpoint_uid: str) -> str:
     session.flush()
     (told,) = spreading.told_of(session, [event.id], is_test=True)
     now = clock_of(session).now()
-    row = {**spreading.row_of(told, endpoint, now, is_test=True), "created_by": bench.user_id}
-    spreading.insert(session, [row])
+    made = {**spreading.row_of(told, endpoint, now, is_test=True), "created_by": bench.user_id}
+    spreading.insert(session, [made])
     record(session, bench.actor, "webhook_endpoint.tested", "webhook_endpoint", endpoint.uid)
-    return str(row["uid"])
+    return str(made["uid"])
 
 
 def prune(session: Session, before: datetime) -> int:

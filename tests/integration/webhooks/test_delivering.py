@@ -39,6 +39,7 @@ from meet2be.webhooks.replaying import (
     resume_slice,
     send_test,
 )
+from meet2be.webhooks.speeds import Speeds
 from meet2be.webhooks.vault import Vault
 from meet2be.webhooks.verdicts import BACKOFF, Verdict
 from onqueue.clock import SystemClock
@@ -370,17 +371,24 @@ def test_a_replay_is_a_delivery_of_its_own_with_the_same_id_to_the_present_addre
 
 
 def test_a_test_is_tried_once_and_says_nothing_of_health(
-    sqlite_database: Database, clock: FakeClock
+    sqlite_database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    timed: list[int] = []
+    monkeypatch.setattr(Speeds, "note", lambda _self, endpoint, _seconds: timed.append(endpoint))
     with receiving(status(500)) as receiver, sqlite_database.tenant_session(1) as session:
         stage = staged(sqlite_database, clock, receiver.url())
         send_test(session, stage.bench, stage.endpoint.uid)
         session.commit()
+        with pytest.raises(NotNowError, match="on its way already"):
+            send_test(session, stage.bench, stage.endpoint.uid)
+        session.rollback()
         (delivery,) = deliveries_of(sqlite_database, stage.tenant_id)
         found = stage.deliver(delivery)
         assert isinstance(found, Verdict) and found.outcome == "failed"
         with pytest.raises(NotNowError, match="not replayed"):
             replay_one(session, stage.bench, delivery.uid)
+        assert send_test(session, stage.bench, stage.endpoint.uid) != delivery.uid
+    assert timed == []
     assert (stage.health().recent, stage.health().fails_in_row) == ("", 0)
     assert json.loads(receiver.received[0].body)["test"] is True
 

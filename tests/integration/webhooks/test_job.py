@@ -3,7 +3,15 @@ from datetime import timedelta
 import pytest
 
 from jobs import process_webhook
-from jobs.process_webhook import AT_ONCE, PLACES, SLOW_AT_ONCE, ProcessWebhook, SendTestWebhook
+from jobs.process_webhook import (
+    AT_ONCE,
+    PLACES,
+    SLOW_AT_ONCE,
+    TEST_PLACES,
+    TESTS_AT_ONCE,
+    ProcessWebhook,
+    SendTestWebhook,
+)
 from jobs.triggers import _one_for_each_delivery
 from meet2be.webhooks.errors import EndpointFailsError
 from meet2be.webhooks.facts import DeliveriesReady, Ready
@@ -11,7 +19,7 @@ from meet2be.webhooks.ledger import Aside
 from meet2be.webhooks.speeds import Speeds
 from meet2be.webhooks.verdicts import Verdict
 from onqueue.limits import RateLimiter
-from onqueue.middleware import ThrottlesExceptions
+from onqueue.middleware import RateLimited, ThrottlesExceptions
 
 
 class Deliveries:
@@ -81,16 +89,27 @@ def test_an_endpoint_that_was_well_the_last_time_costs_no_question() -> None:
 
 
 def test_a_test_goes_before_all_that_waits_for_its_endpoint() -> None:
-    """W23: a lane of its own, no places, no breaker; it is of no account to them either."""
+    """W23: a lane and places of its own, no breaker; it is of no account to them either."""
     own, test = (
         kind(delivery=1, endpoint=7, key="k") for kind in (ProcessWebhook, SendTestWebhook)
     )
     assert test.fair_key() != own.fair_key()
-    assert test.middleware() == []
+    assert [type(gate) for gate in test.middleware()] == [RateLimited]
     told = test.with_fake_queue_interactions()
+    assert [quota.most for quota in RateLimiter.quotas(TEST_PLACES, test)] == [1, TESTS_AT_ONCE]
     test.handle(Deliveries(Verdict("failed", "timeout", "late")))  # type: ignore[arg-type]
     told.assert_failed()
     (sent, tried) = _one_for_each_delivery(
         DeliveriesReady(1, (Ready(1, 7, "k"), Ready(2, 7, "l", is_test=True)))
     )
     assert (type(sent), type(tried)) == (ProcessWebhook, SendTestWebhook)
+
+
+def test_a_test_that_succeeds_leads_no_delivery_past_the_breaker() -> None:
+    """W7."""
+    own, test = (
+        kind(delivery=1, endpoint=7, key="k") for kind in (ProcessWebhook, SendTestWebhook)
+    )
+    test.with_fake_queue_interactions()
+    test.handle(Deliveries(Verdict("succeeded", "succeeded", "HTTP 200")))  # type: ignore[arg-type]
+    assert isinstance(own.middleware()[-1], ThrottlesExceptions)

@@ -320,7 +320,7 @@ def revoke_former_webhook_key(call: Call, endpoint_uid: str) -> None:
 @operation("POST", "/webhook-endpoints/<endpoint_uid>/test", "webhooks:write", status=202,
            problems=("conflict",))  # fmt: skip
 def send_test_webhook(call: Call, endpoint_uid: str) -> TrialTold:
-    """Send a test; it says nothing of the endpoint's health."""
+    """Send a test; it says nothing of the endpoint's health. One is on its way at a time."""
     return TrialTold(delivery=replaying.send_test(call.writing, _bench(call), endpoint_uid))
 
 
