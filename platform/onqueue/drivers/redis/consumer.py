@@ -163,7 +163,7 @@ class RedisConsumer:
         watch = self._watch
         watch.is_on = watch.is_on and not want
         waited, self._has_offered = self._has_offered, False
-        offers = want > 0 and not self._is_shared and self._beacon.is_lit
+        offers = want > 0 and self._may_offer
         call = self._scripts.turn(
             self._of,
             self._queues,
@@ -189,6 +189,12 @@ class RedisConsumer:
         if is_repeated:  # what it would refuse the first one has confirmed
             turn = Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
         return turn
+
+    @property
+    def _may_offer(self) -> bool:
+        """Whether it waits next, unless it is brought a job, and then may be handed one."""
+        has_more = self._errands or self._transfers
+        return not (self._is_shared or has_more) and self._waiting.can_end and self._beacon.is_lit
 
     def _run_turn(self, call: Call) -> Turn:
         """Run a turn; what one whose answer was lost may have brought goes back before."""

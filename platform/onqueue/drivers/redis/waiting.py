@@ -48,6 +48,8 @@ class Waiting:
         """What was handed over; who takes it sets it back."""
         self.has_lost = False
         """Whether what was handed over may have been lost on its way; who sees to it clears it."""
+        self.can_end = True
+        """Whether CLIENT UNBLOCK is allowed, as far as is known: each wait may lose an item else."""
         self._socket: Socket | None = None
         self._unblock = b""
         self.guard: AbstractContextManager[Any] = nullcontext()
@@ -112,7 +114,9 @@ class Waiting:
             try:
                 with self.guard:
                     self._work.ask(self._unblock)
+                self.can_end = True
             except ResponseError:  # an ACL without CLIENT UNBLOCK
+                self.can_end = False
                 self._drop()
                 self._post(self._wakes)
                 return None

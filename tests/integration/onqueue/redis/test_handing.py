@@ -368,3 +368,32 @@ def test_offers_that_are_over_neither_add_up_nor_hide_one_that_stands(
     assert 0 < int(broker.client.pttl("{onqueue:redis}:offers:default")) <= 60_000
     broker.push()
     assert broker.client.exists(inbox(consumer))
+
+
+def test_who_carries_something_to_another_broker_first_is_handed_nothing(
+    broker: Rig, stopper: tuple[int, int]
+) -> None:
+    consumer = idle(broker.consumer(), stopper)
+    broker.client.hset("{onqueue:redis}:ties", "0" * 32, "{}")
+    broker.client.hset("{onqueue:redis}:transfers", "0" * 32, "{}")
+    assert consumer.turn(1, []).transfers
+    broker.push()
+    assert states(broker) == (1, 0)
+
+
+def test_who_may_not_end_a_wait_is_handed_nothing(broker: Rig, stopper: tuple[int, int]) -> None:
+    """What is handed over at the end of each wait would be lost on its way."""
+    client: Any = broker.client
+    client.execute_command(
+        "ACL SETUSER bound on nopass ~* &* +@all -client +client|id +client|setinfo"
+    )
+    bound = Rig(f"{broker.url}&username=bound&password=x")
+    try:
+        consumer = idle(bound.consumer(), stopper)
+        broker.push()
+        assert states(broker) == (1, 0)
+        consumer.wait(LONG, stopper[0])
+        assert len(consumer.turn(1, []).jobs) == 1
+    finally:
+        bound.close()
+        client.execute_command("ACL DELUSER bound")

@@ -50,7 +50,8 @@ if queue > 0 then
   end
 else
   for at = 1, count do redis.call('DEL', KEYS[trios + at * 3 - 1]) end
-  if ARGV[9] ~= '' and not pauses then
+  -- Who has more to do first, for which it needs no job, does not wait yet.
+  if ARGV[9] ~= '' and not pauses and left_over(desk) == '' then
     -- Here _offer
     offer(KEYS[idle], ARGV[1], ARGV[9], offers, count, now, ARGV[10])
   end
