@@ -7,6 +7,8 @@ begun beside it. What was real before is brought to its end: refunds, and news o
 
 from __future__ import annotations
 
+from typing import Final
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,6 +21,9 @@ from meet2be.programme.sold import is_sold
 from meet2be.programme.telling import tell
 from meet2be.tenancy.models import Tenant
 from meet2be.tenancy.services import TEST_MODE, in_test_mode
+
+OVER_BY_DATE: Final = ("draft", "live")
+"""Events of which nothing is to come after their end; a draft was taken off its page then."""
 
 
 def hold_mode(session: Session) -> bool:
@@ -65,7 +70,7 @@ def _make_tests(session: Session, actor: Actor) -> None:
         .execution_options(populate_existing=True)
     ).all()
     for event in real:
-        is_over = event.status == "live" and event.ends_at <= now
+        is_over = event.status in OVER_BY_DATE and event.ends_at <= now
         if event.status == "draft" and not is_sold(session, event):
             _make_test(session, event, actor)
         elif not is_over:

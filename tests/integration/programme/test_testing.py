@@ -80,6 +80,15 @@ def test_nothing_real_goes_on_beside_tests(house: House, status: str) -> None:
     assert BANNER not in house.admin.page("/events")
 
 
+def test_an_event_that_was_taken_off_its_page_and_is_over_stays_as_it_is(house: House) -> None:
+    event = make_event(house.database, house.tenant, title="Gala", status="draft")
+    make_order(house.database, event, (Ticket(),))
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    change(house, event, starts_at=past, ends_at=past)
+    begin(house)
+    assert events(house) == {"Gala": False}
+
+
 def test_a_real_event_that_is_over_stays_as_it_is(house: House) -> None:
     event = make_event(house.database, house.tenant, title="Gala")
     past = datetime(2020, 1, 1, tzinfo=UTC)
