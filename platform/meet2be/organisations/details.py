@@ -65,7 +65,7 @@ def profile_of(tenant: Tenant) -> Profile:
 def change(session: Session, wanted: Profile, actor: Actor) -> dict[str, object]:
     """Save the settings and return what changed; raises ``ProfileRefused``."""
     tenant = session.scalars(select(Tenant).with_for_update()).one()
-    wanted = checked(wanted)
+    wanted = checked(wanted, tenant.currency)
     before, after = asdict(profile_of(tenant)), asdict(wanted)
     changed = {name: value for name, value in after.items() if before[name] != value}
     for name, value in changed.items():
@@ -78,8 +78,11 @@ def change(session: Session, wanted: Profile, actor: Actor) -> dict[str, object]
     return changed
 
 
-def checked(wanted: Profile) -> Profile:
-    """Return settings in their normal form; raises ``ProfileRefused``."""
+def checked(wanted: Profile, present: str = "") -> Profile:
+    """Return settings in their normal form; raises ``ProfileRefused``.
+
+    A currency that is no money any more is let be where it is the ``present`` one.
+    """
     name = one_line(wanted.name)
     if not 0 < len(name) <= LONGEST_NAME:
         raise ProfileRefused("name", Message("An organisation needs a name"))
@@ -89,7 +92,8 @@ def checked(wanted: Profile) -> Profile:
     try:
         check_payable(wanted.currency)
     except MoneyError as error:
-        raise ProfileRefused("currency", not_payable(wanted.currency)) from error
+        if wanted.currency != present:
+            raise ProfileRefused("currency", not_payable(wanted.currency)) from error
     if wanted.confirm_limit_minor < 0:
         raise ProfileRefused("confirm_limit", Message("The amount cannot be below zero"))
     return Profile(

@@ -2,7 +2,7 @@
 
 import re
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from meet2be.accounts.models import User
 from meet2be.integrations.dns_advice import advice_for
@@ -102,6 +102,16 @@ def test_the_settings_are_saved_and_what_changed_is_told(house: House) -> None:
         answer = house.admin.post("/settings", **{**SETTINGS, field: value})
         assert answer.status_code == 422, field
         assert f'id="{field}-problem"' in answer.text or field == "currency"
+
+
+def test_a_currency_that_is_no_money_any_more_holds_nothing_else_up(house: House) -> None:
+    with house.database.tenant_session(house.tenant.id) as session:
+        session.execute(update(Tenant).values(currency="HRK"))
+        session.commit()
+    present = {**SETTINGS, "currency": "HRK"}
+    assert house.admin.post("/settings", **present).status_code == 303
+    assert (house.fresh_tenant().name, house.fresh_tenant().currency) == ("Aurora Ltd", "HRK")
+    assert house.admin.post("/settings", **{**present, "currency": "DEM"}).status_code == 422
 
 
 def test_a_sender_counts_once_its_code_was_entered(house: House) -> None:
