@@ -38,6 +38,7 @@ from onqueue.failed.tables import (
     failed_job_edits,
     failed_job_terms,
     failed_jobs,
+    fill_terms,
     write_terms,
 )
 from onqueue.failed.terms import terms_of
@@ -153,7 +154,8 @@ class DatabaseFailedJobs:
     def flush(self, older_than: float | None = None) -> int:
         """Delete all (or those older than so many seconds) with their logs; return how many jobs.
 
-        What is being retried just now is left to its retry when an age is given.
+        What is being retried just now is left to its retry when an age is given. What an earlier
+        release, which knows no terms, recorded or left is made good then.
         """
         if older_than is None:
             return self._flush_all()
@@ -163,6 +165,7 @@ class DatabaseFailedJobs:
             flushed = self._flush_some(limit)
             gone += flushed
         self._drop_terms_left()
+        fill_terms(self._engine)
         with self._engine.begin() as connection:
             old = delete(failed_job_attempts).where(_log.failed_at < limit)
             connection.execute(old.where(_is_gone(_log.job_id)))

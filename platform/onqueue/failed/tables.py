@@ -18,8 +18,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    delete,
+    exists,
+    false,
     insert,
-    inspect,
+    or_,
     select,
 )
 
@@ -28,7 +31,7 @@ from onqueue.failed.terms import LONGEST_TERM, terms_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import ColumnElement, Connection, Engine
 
 SLICE = 1_000
 """Failed jobs that are dealt with in one step where it is about very many."""
@@ -116,38 +119,68 @@ failed_job_edits = Table(
 )
 
 
+_job = failed_jobs.c
+
+
 def create_all(engine: Engine) -> None:
     """Create the tables where they are missing: for users without migrations of their own.
 
-    What an earlier release made is kept, and the failed jobs that are there can be searched.
+    What an earlier release made is kept, and the failed jobs that are there can be searched. What
+    a start that died did not get to is made good by the next one.
     """
-    has_terms = inspect(engine).has_table(failed_job_terms.name)
     metadata.create_all(engine)
-    if has_terms:
-        return
     for index in failed_jobs.indexes:
         index.create(engine, checkfirst=True)
-    with engine.begin() as connection:
-        fill_terms(connection)
+    fill_terms(engine)
 
 
-def fill_terms(connection: Connection) -> None:
-    """Write the terms of all failed jobs that are there, slice by slice, into the empty table."""
-    job = failed_jobs.c
-    columns = (job.id, job.error_type, job.error, job.tags, job.failed_at)
-    last = ""
-    while rows := connection.execute(
-        select(*columns).where(job.id > last).order_by(job.id).limit(SLICE)
-    ).all():
-        write_terms(
-            connection,
-            [
-                {"job_id": row.id, "term": term, "failed_at": row.failed_at}
-                for row in rows
-                for term in terms_of(row.error_type, row.error, json.loads(row.tags or "[]"))
-            ],
-        )
-        last = rows[-1].id
+def fill_terms(engine: Engine) -> None:
+    """Write the terms of failed jobs that have none of their newest failure, slice by slice.
+
+    Such jobs are left by an earlier release, which records without terms. Several may do it at
+    once. When there are none it is one look along an index, of a second or two for a million jobs.
+    """
+    # In the order of an index that has all the columns: no row of a job is read.
+    places = select(_job.failed_at, _job.id).where(_has_no_terms())
+    ordered = places.order_by(_job.failed_at, _job.id).limit(SLICE)
+    some = ordered
+    while True:
+        with engine.connect() as connection:
+            found = connection.execute(some).all()
+        if not found:
+            return
+        with engine.begin() as connection:
+            _fill(connection, [row.id for row in found])
+        instant, last = found[-1]
+        behind = or_(_job.failed_at > instant, _job.id > last)
+        some = ordered.where(_job.failed_at >= instant, behind)
+
+
+def _fill(connection: Connection, ids: Sequence[str]) -> None:
+    # Deletes nothing, but from here on nobody else writes to SQLite. Elsewhere the rows are held
+    # until their terms are there; what somebody else holds is being written or deleted right now.
+    connection.execute(delete(failed_job_terms).where(false()))
+    rows = connection.execute(
+        select(_job.id, _job.error_type, _job.error, _job.tags, _job.failed_at)
+        .where(_job.id.in_(ids), _has_no_terms())
+        .with_for_update(of=failed_jobs, skip_locked=True)
+    ).all()
+    of_before = failed_job_terms.c.job_id.in_([row.id for row in rows])
+    connection.execute(delete(failed_job_terms).where(of_before))
+    write_terms(
+        connection,
+        [
+            {"job_id": row.id, "term": term, "failed_at": row.failed_at}
+            for row in rows
+            for term in terms_of(row.error_type, row.error, json.loads(row.tags or "[]"))
+        ],
+    )
+
+
+def _has_no_terms() -> ColumnElement[bool]:
+    term = failed_job_terms.c
+    own = select(term.term).where(term.job_id == _job.id, term.failed_at == _job.failed_at)
+    return ~exists(own)
 
 
 def write_terms(connection: Connection, entries: Sequence[dict[str, Any]]) -> None:

@@ -37,6 +37,7 @@ from meet2be.db.sessions import Database
 from meet2be.mailings.models import MailSuppression
 from meet2be.mailings.services import MailDraft, Sender, enqueue
 from onqueue.failed.database import DatabaseFailedJobs
+from onqueue.failed.tables import failed_job_terms, failed_jobs
 from onqueue.stores import FailedFilter
 from onqueue.testing.clock import FakeClock
 from onqueue.testing.failed_contract import failure, job_id
@@ -142,17 +143,28 @@ def test_addresses_get_the_letters_back_that_were_folded_together(url: str) -> N
 
 
 def test_jobs_that_failed_under_an_earlier_release_are_found_by_their_words(
-    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
+    sqlite_database: Database,
 ) -> None:
-    """B15."""
-    monkeypatch.setattr("onqueue.failed.tables.SLICE", 2)
+    """B15: by the same terms as if the store had recorded them now, also beyond a slice."""
     url = sqlite_database.engine.url
-    store = DatabaseFailedJobs(migration_engine(url))
+    engine = migration_engine(url)
+    store = DatabaseFailedJobs(engine)
     for number in range(1, 6):
-        store.record(failure(number, tags=("vip",)))
+        store.record(failure(number, tags=("vip", "x" * 63, "y" * 200), error_type="HTTPError"))
+    store.record(failure(6, error=" ".join(f"Word{number}In" for number in range(100)) + "x" * 99))
+    with engine.connect() as connection:
+        recorded = set(connection.execute(failed_job_terms.select()).all())
     downgrade(url, "0023")
+    with engine.begin() as connection:
+        row = dict(connection.execute(failed_jobs.select().limit(1)).mappings().one())
+        many = [{**row, "id": f"z{number}"} for number in range(1_000)]
+        connection.execute(failed_jobs.insert(), many)
     upgrade(url)
     check_migrated(sqlite_database.engine)
+    with engine.connect() as connection:
+        filled = set(connection.execute(failed_job_terms.select()).all())
+    assert {row for row in filled if row.job_id[0] != "z"} == recorded
+    assert len({row.job_id for row in filled}) == 1_006
     assert store.count(FailedFilter(error="mail", tag="vip")) == 5
     assert [found.id for found in store.all(FailedFilter(error="mail 4"))] == [job_id(4)]
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
@@ -274,3 +275,39 @@ def test_the_newest_of_each_group_are_looked_up_without_all_others(
         event.remove(engine, "before_cursor_execute", note)
     assert [group.newest for group in found] == [job_id(number) for number in (1, 11, 12, 13)]
     assert sum(" IN (SELECT" in statement for statement in statements) == 1
+
+
+def test_jobs_without_terms_get_them_at_the_next_start_or_flush_by_age(
+    engine: Engine, store: DatabaseFailedJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B15: what an earlier release recorded, or a start that died did not get to."""
+    monkeypatch.setattr("onqueue.failed.tables.SLICE", 2)
+    newest = {job_id(number) for number in (1, 2, 3, 4, 5)}
+    for make_good in (lambda: create_all(engine), lambda: store.flush(older_than=3600)):
+        with engine.begin() as connection:
+            wanted = set(connection.execute(failed_job_terms.select()).all())
+            term = failed_job_terms.c
+            connection.execute(failed_job_terms.delete().where(term.job_id.in_(newest)))
+            # This one failed again: its row is of another failure than its terms.
+            change = failed_job_terms.update().where(term.job_id == job_id(7))
+            connection.execute(change.values(failed_at=START - timedelta(days=1)))
+        assert store.count(FailedFilter(error="mail")) == 3
+        make_good()
+        with engine.connect() as connection:
+            assert set(connection.execute(failed_job_terms.select()).all()) == wanted
+
+
+def test_several_may_write_missing_terms_at_once(engine: Engine, store: DatabaseFailedJobs) -> None:
+    """B15: none of them meets what another one wrote."""
+    with engine.begin() as connection:
+        wanted = set(connection.execute(failed_job_terms.select()).all())
+        connection.execute(failed_job_terms.delete())
+    engines = [engine_for(engine.url.render_as_string(hide_password=False)) for _ in range(3)]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        for done in [pool.submit(create_all, other) for other in engines]:
+            done.result()
+    for other in engines:
+        other.dispose()
+    with engine.connect() as connection:
+        assert set(connection.execute(failed_job_terms.select()).all()) == wanted
+    assert store.count(FailedFilter(error="mail")) == 8
