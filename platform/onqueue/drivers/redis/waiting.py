@@ -49,7 +49,7 @@ class Waiting:
         self.has_lost = False
         """Whether what was handed over may have been lost on its way; who sees to it clears it."""
         self.can_end = True
-        """Whether CLIENT UNBLOCK is allowed, as far as is known: each wait may lose an item else."""
+        """Whether CLIENT UNBLOCK is allowed, as far as is known: else a wait may lose an item."""
         self._socket: Socket | None = None
         self._unblock = b""
         self.guard: AbstractContextManager[Any] = nullcontext()
