@@ -26,11 +26,12 @@ class MemberTold(Told):
 
 
 class InvitationTold(Told):
-    """An invitation that nobody has answered."""
+    """An invitation and what became of it; one that is open holds until `expires_at`."""
 
     uid: Uid
     email: str
     role: Role
+    status: Literal["open", "accepted", "withdrawn"]
     sent_at: Moment
     expires_at: Moment
 

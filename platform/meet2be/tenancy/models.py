@@ -75,6 +75,13 @@ class Invitation(Numbered, Named, TenantOwned, Stamped, Base):
     accepted_by: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
     withdrawn_at: Mapped[datetime | None]
 
+    @property
+    def status(self) -> str:
+        """What became of it: `accepted`, `withdrawn`, or `open`, also when its time is over."""
+        if self.accepted_at is not None:
+            return "accepted"
+        return "open" if self.withdrawn_at is None else "withdrawn"
+
 
 class SignUp(Numbered, Stamped, Base):
     """An organisation that is to be made once its owner has opened the mailed link."""

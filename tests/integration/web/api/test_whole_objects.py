@@ -2,10 +2,13 @@
 
 from typing import Any
 
+from meet2be.db import Database
 from meet2be.objects.all import KINDS, object_of
+from meet2be.tenancy.models import Invitation
 from meet2be.webhooks.catalogue import TYPES
 from support.api import Program, program
 from support.api_things import api_things
+from support.factories import make_tenant
 from support.stage import Stage
 
 PLACES = {
@@ -44,3 +47,20 @@ def test_each_kind_of_subject_is_sent_whole_as_the_api_gives_it(stage: Stage) ->
             uid = things[f"{kind}_uid"]
             assert object_of(session, kind, uid) == given(admin, kind, things), kind
             assert object_of(session, kind, "0" * 26) is None
+
+
+def test_an_invitation_says_what_became_of_it(sqlite_database: Database) -> None:
+    """W21."""
+    tenant, now, found = make_tenant(sqlite_database), sqlite_database.clock.now(), []
+    with sqlite_database.tenant_session(tenant.id) as session:
+        invitation = Invitation(
+            email="asked@example.org", email_norm="asked@example.org", role="viewer",
+            locale="en-GB", token_hash="0" * 64, sent_at=now, expires_at=now,
+        )  # fmt: skip
+        session.add(invitation)
+        for name in ("", "withdrawn_at", "accepted_at"):
+            if name:
+                setattr(invitation, name, now)
+            session.flush()
+            found.append((object_of(session, "invitation", invitation.uid) or {})["status"])
+    assert found == ["open", "withdrawn", "accepted"]
