@@ -27,7 +27,7 @@ from meet2be.web.api.reading import read_body, read_file, read_query
 from meet2be.web.api.refusals import problem_from
 from meet2be.webhooks.errors import SealedWithLostKeyError
 from meet2be.webhooks.headers import DEPTH_HEADER
-from meet2be.webhooks.publishing import caused_by_webhook
+from meet2be.webhooks.publishing import DEEPEST, caused_by_webhook
 
 log = logging.getLogger(__name__)
 
@@ -59,9 +59,14 @@ def view_of(operation: Operation) -> Callable[..., Response]:
 
 
 def _webhooks_before() -> int:
-    """Return how many webhooks this request says it answers, one upon the other."""
+    """Return how many webhooks this request says it answers, one upon the other.
+
+    Nothing is announced above `DEEPEST`, so we send one more at most: a higher number is not ours,
+    and must not hide a change from the organisation's endpoints.
+    """
     text = request.headers.get(DEPTH_HEADER, "").strip()
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    depth = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
+    return depth if depth <= DEEPEST + 1 else 0
 
 
 def _served(operation: Operation, path: dict[str, str]) -> Response:

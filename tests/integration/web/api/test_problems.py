@@ -140,7 +140,14 @@ def test_a_change_that_answers_a_webhook_counts_the_webhooks_before_it(
     """W20: a loop through our own API ends, also where a job stands between."""
     database = web.services.database
     make_endpoint(database, tenant.id)
-    told = (("", 0), ("3", 3), (str(DEEPEST), DEEPEST), (str(DEEPEST + 1), None), ("many", 0))
+    told = (
+        ("", 0),
+        ("3", 3),
+        (str(DEEPEST), DEEPEST),
+        (str(DEEPEST + 1), None),
+        ("many", 0),
+        ("999", 0),
+    )
     for number, (depth, _announced) in enumerate(told):
         body = {**EVENT, "title": f"Days {number}"}
         headers = {"Meet2Be-Webhook-Depth": depth}
