@@ -54,9 +54,9 @@ def confirmation(
     key = f"order-confirmation:{order.uid}{turn}"
     draft = _draft(session, desk, order, event, "order_confirmation", key, context)
     files = [_for_calendars(session, desk, event)]
-    key = _key_of(session, order, event, found) if found and printed else None
-    if key in printed:
-        files.append(Attachment(f"{order.code}.pdf", PDF, key=key))
+    as_of_now = _key_of(session, order, event, found) if found and printed else None
+    if as_of_now in printed:
+        files.append(Attachment(f"{order.code}.pdf", PDF, key=as_of_now))
     return replace(draft, attachments=tuple(files))
 
 
