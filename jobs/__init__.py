@@ -30,6 +30,7 @@ MODULES = (
     "tend_orders",
     "tidy_imports",
     "tidy_mails",
+    "tidy_tickets",
     "welcome_imported",
     "work_import_chunk",
 )

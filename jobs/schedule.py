@@ -12,6 +12,7 @@ from jobs.tend_exports import ExpireExports, RunExportSchedules
 from jobs.tend_orders import TendOrders
 from jobs.tidy_imports import TidyImports
 from jobs.tidy_mails import TidyMails
+from jobs.tidy_tickets import TidyTickets
 from onqueue.schedule import Schedule
 from onqueue.schedule.jobs import (
     MonitorQueues,
@@ -52,6 +53,7 @@ SCHEDULE.job(ExpireExports(), "expire-exports").hourly(35).on_queue("low")
 SCHEDULE.job(PruneWebhooks(), "prune-webhooks").daily_at("03:50").on_queue("low")
 SCHEDULE.job(TendOrders(), "tend-orders").every(minutes=1).on_queue("high").without_overlapping()
 SCHEDULE.job(TidyImports(), "tidy-imports").every(minutes=15).on_queue("low").without_overlapping()
+SCHEDULE.job(TidyTickets(), "tidy-tickets").hourly(20).on_queue("low").without_overlapping()
 SCHEDULE.job(CheckEventData(), "check-event-data").daily_at("02:30").on_queue("low")
 # Not on a queue that waits behind the ones it looks at.
 SCHEDULE.job(MonitorQueues(WATCHED, BUSY_FROM), "monitor-queues").every(minutes=1).on_queue(

@@ -19,6 +19,7 @@ from meet2be.checkout.placing import announced
 from meet2be.checkout.shipping import OwnPost, Parcel, postage
 from meet2be.checkout.steps import Outcome, Taken
 from meet2be.checkout.tickets import sheets_of, tickets_of
+from meet2be.checkout.tidying import PRINTED, without
 from meet2be.checkout.unwinding import unwind
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event, TicketType
@@ -277,6 +278,9 @@ def send_confirmation(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Out
             return wait
         draft = confirmation(session, desk, taken.order, taken.event, {printed} if printed else ())
         written = post(session, draft, now)
+        taken.step.result = without(
+            taken.step.result, {each.key for each in draft.attachments if each.key}
+        )
         rows.finish(taken.step, now, {"mail": written.mail_id, "mail_state": written.status})
         publish(session, announced(taken.order, "completed", now))
         session.commit()
@@ -287,16 +291,21 @@ def _printed(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> tuple[str | 
     """Return where an order's tickets lie once they are printed, or what was in the way."""
     if desk.printer is None or not desk.printer.is_able:
         return None, ""
-    with desk.db.tenant_session(tenant_id, read_only=True) as session:
-        order = session.scalar(select(Order).where(Order.uid == order_uid, Order.status == "paid"))
-        if order is None or rows.steps_of(session, order.id)["send_confirmation"].state == "done":
+    with desk.db.tenant_session(tenant_id) as session:
+        wanted = select(Order).where(Order.uid == order_uid, Order.status == "paid")
+        order = session.scalar(wanted.with_for_update(key_share=True))
+        if order is None:
             return None, ""
+        step = rows.steps_of(session, order.id)["send_confirmation"]
         tickets = tickets_of(session, order)
-        if not tickets:
+        if step.state not in {"todo", "doing"} or not tickets:
             return None, ""
         tenant, event = session.get_one(Tenant, tenant_id), session.get_one(Event, order.event_id)
         sheets = sheets_of(tenant, event, order, tickets)
-    key = sheets.key(tenant.uid, order_uid)
+        key = sheets.key(tenant.uid, order_uid)
+        # Named before it is made: whatever comes in between, somebody finds it.
+        step.result = {**step.result, PRINTED: sorted({*step.result.get(PRINTED, ()), key})}
+        session.commit()
     try:
         desk.printer.make(key, sheets)
     except (LayOutFailed, StoreError, OSError) as error:

@@ -152,6 +152,10 @@ class TicketPrinter:
             ):
                 shutil.copyfileobj(file, target)
 
+    def delete(self, key: str) -> None:
+        """Delete a file, if it is there; raises ``StoreFailed``."""
+        self._store.delete(key)
+
     def close(self) -> None:
         """End the child that this process has, if any; the next file would have another."""
         children = self._children.get(os.getpid())

@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,15 +13,18 @@ from pypdf import PdfReader
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
-from meet2be.checkout.cancelling import mail_again, refund_tickets
+from meet2be.checkout import completing
+from meet2be.checkout.cancelling import cancel_order, mail_again, refund_tickets
 from meet2be.checkout.completing import PRINT_AGAIN
+from meet2be.checkout.giving_up import give_up_tx
 from meet2be.checkout.steps import Wait
 from meet2be.checkout.tickets import QUIET, Sheets, Ticket, TicketPrinter, code_of, page_of
+from meet2be.checkout.tidying import PRINTED, tidy_tickets_tx
 from meet2be.events.models import Event
 from meet2be.exports import pdf_children
 from meet2be.exports.pdf_children import Children, LayOutFailed
 from meet2be.integrations.storage_local import LocalStore
-from meet2be.orders.models import Order
+from meet2be.orders.models import Order, OrderStep
 from support.ordering import Shop
 
 
@@ -178,6 +182,48 @@ def test_a_confirmation_that_is_sent_again_brings_tickets_that_are_still_good(
     shop.act(mail_again, order.uid, shop.of.admin)
     assert [len(each) for each in files(shop)] == [1, 1, 0]
     assert printer.made == 1
+
+
+@pytest.mark.parametrize("end", ["another ticket", "cancelled", "given up"])
+def test_a_file_that_no_mail_came_to_carry_is_deleted(
+    any_shop: Shop, store: LocalStore, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    """Killed after it was printed, and then all came to be otherwise."""
+    shop = any_shop
+    shop.printer = QuickPrinter(store)
+    order = shop.run(
+        shop.place(shop.wish(shop.ticket(), ("Ada Arden", "Abe Arden"))), upto="update_inventory"
+    )
+    send = shop.links(order)["send_confirmation"]
+    with monkeypatch.context() as patched:
+        patched.setattr(completing, "post", killed)
+        with pytest.raises(KeyboardInterrupt):
+            send()
+    (step,) = shop.of.rows(OrderStep, OrderStep.step == "send_confirmation")
+    (first,) = step.result[PRINTED]
+    assert store.size(first) is not None
+    shop.of.pass_time(3601)
+    assert tidy_tickets_tx(shop.desk) == 0, "its step can still come to its end"
+    if end == "another ticket":
+        attendee = shop.of.rows(Attendee, Attendee.order_id == order.id)[0]
+        given = (order.uid, [attendee.uid], shop.of.admin, "Ill.")
+        shop.act(partial(refund_tickets, cancel=True), *given)
+        assert send() == "go"
+    elif end == "cancelled":
+        shop.act(cancel_order, order.uid, shop.of.admin, "Rain.")
+    else:
+        give_up_tx(shop.desk, shop.of.tenant.id, order.uid, "send_confirmation", "tired")
+    shop.of.pass_time(3601)
+    assert tidy_tickets_tx(shop.desk) == 1
+    assert store.size(first) is None
+    carried = [file["key"] for mail in files(shop) for file in mail]
+    assert len(carried) == (end == "another ticket")
+    assert all(store.size(key) for key in carried)
+    assert tidy_tickets_tx(shop.desk) == 0
+
+
+def killed(*_given: object) -> None:
+    raise KeyboardInterrupt
 
 
 def test_the_drawn_code_is_the_code() -> None:
