@@ -296,6 +296,9 @@ def abort(session: Session, run_uid: str, by: By, reason: str = "") -> None:
     if run.state not in ACTIVE_RUN_STATES:
         raise RunNotInState(run_uid, run.state, "aborted")
     now = clock_of(session).now()
+    if run.preparation is not None:  # its job would have told that the cancellation has begun
+        event = session.get_one(Event, run.event_id)
+        event_cancelling(session, (event.id, event.uid), run.uid, now)
     run.state = "aborted"
     run.paused_from = run.pause_code = run.pause_reason = run.resume_at = None
     session.flush()
