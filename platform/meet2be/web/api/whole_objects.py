@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import select
 
@@ -63,18 +63,27 @@ def check_replay(call: Call, wanted: Filters) -> None:
 
 def check_body(call: Call, delivery: WebhookDelivery) -> None:
     """Raise ``Problem`` 403 when a delivery's body holds an object that the token may not read."""
-    if json.loads(delivery.body).get("object") is not None:
+    if _told(delivery).get("object") is not None:
         check_types(call, [delivery.type])
 
 
 def body_shown(call: Call, delivery: WebhookDelivery) -> str:
     """Return a delivery's body, without its object when the token may not read that."""
-    told = json.loads(delivery.body)
+    told = _told(delivery)
     kind = TYPES.get(delivery.type)
     if told.get("object") is None or kind is None or SCOPE_OF[kind.subject] in call.caller.scopes:
         return delivery.body
     del told["object"]
     return canonical(told).decode()
+
+
+def _told(delivery: WebhookDelivery) -> dict[str, Any]:
+    """Return what a delivery's body holds: nothing when it was taken away or is none of ours."""
+    try:
+        told = json.loads(delivery.body)
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def _check_bodies(call: Call, wanted: Filters, *, is_replay: bool) -> None:
