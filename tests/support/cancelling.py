@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import stripe
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from meet2be.cancellations import services
 from meet2be.cancellations.codes import send_code
@@ -271,3 +271,15 @@ def sold(prices: Sequence[int]) -> list[Ticket]:
         Ticket(price=price, name=f"Person {number}", email=f"person{number}@example.org")
         for number, price in enumerate(prices)
     ]
+
+
+def change(meeting: Conference, model: type[Any], row_id: int, **values: object) -> None:
+    """Give a row of a model other values, as somebody else would have."""
+    with meeting.database.system_session("tests: change a row") as session:
+        session.execute(update(model).where(model.id == row_id).values(**values))
+        session.commit()
+
+
+def reasons(meeting: Conference) -> list[str | None]:
+    """Return why nothing is paid back to each of those who get nothing."""
+    return [item.skip_reason for item in meeting.items()]

@@ -7,10 +7,8 @@ ledger is what counts.
 
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import pytest
-from sqlalchemy import update
 
 from meet2be.attendees.models import Attendee
 from meet2be.cancellations import services
@@ -27,20 +25,10 @@ from meet2be.invoices.models import Invoice
 from meet2be.mailings.models import Mail, MailSuppression
 from meet2be.payments.models import Payment, ProviderEvent
 from meet2be.tenancy.models import Tenant
-from support.cancelling import Conference, SteppingControl, sold
+from support.cancelling import Conference, SteppingControl, change, reasons, sold
 from support.factories import Ticket, make_order
 
 DAY = 24 * 3600
-
-
-def change(meeting: Conference, model: type[Any], row_id: int, **values: object) -> None:
-    with meeting.database.system_session("tests: change a row") as session:
-        session.execute(update(model).where(model.id == row_id).values(**values))
-        session.commit()
-
-
-def reasons(meeting: Conference) -> list[str | None]:
-    return [item.skip_reason for item in meeting.items()]
 
 
 def test_15_sums_are_kept_by_currency_and_in_minor_units(meeting: Conference) -> None:

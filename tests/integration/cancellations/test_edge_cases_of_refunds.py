@@ -4,8 +4,6 @@ In the order of the list in docs/reference; `test_edge_cases.py` goes on. Each i
 database, Stripe's library, and a provider in a process of its own, whose ledger is what counts.
 """
 
-from typing import Any
-
 import pytest
 from sqlalchemy import update
 from sqlalchemy.exc import IntegrityError
@@ -19,20 +17,10 @@ from meet2be.mailings.models import Mail
 from meet2be.notifications.models import Notification
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment, Refund, RefundAttempt
-from support.cancelling import Conference, sold
+from support.cancelling import Conference, change, reasons, sold
 from support.factories import Ticket
 
 DAY = 24 * 3600
-
-
-def change(meeting: Conference, model: type[Any], row_id: int, **values: object) -> None:
-    with meeting.database.system_session("tests: change a row") as session:
-        session.execute(update(model).where(model.id == row_id).values(**values))
-        session.commit()
-
-
-def reasons(meeting: Conference) -> list[str | None]:
-    return [item.skip_reason for item in meeting.items()]
 
 
 def keys(meeting: Conference) -> list[str]:
