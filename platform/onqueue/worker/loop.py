@@ -89,6 +89,7 @@ class Loop:
         try:
             while (reason := self._reason_to_stop()) is None and not self._is_worn_out:
                 if self._shared.should_pause:
+                    self._confirm()  # else the last outcome would wait for the end of the pause
                     self._settlement.leave()
                     self._doze(max(self._options.sleep, 1.0))
                     continue

@@ -505,7 +505,8 @@ class RedisConsumer:
 
     def withdraw(self) -> None:
         """Be handed nothing more, and leave what was handed over to others; raises `LeaseLost`."""
-        if self._has_offered or self._waiting.item is not None or self._has_unused:
+        is_offered = self._has_offered or self._has_unused or self._is_unsure
+        if is_offered or self._waiting.item is not None:
             self.turn(0, [])
 
     def prefer(self, queues: Sequence[str]) -> None:

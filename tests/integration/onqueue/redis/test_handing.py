@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from redis.exceptions import ConnectionError as Disconnected
 
 from meet2be.local.valkey import ValkeyServer
 from onqueue.contracts import Burial
 from onqueue.drivers.redis.consumer import RedisConsumer
+from onqueue.errors import BrokerUnavailable
 from support.proxy import losing_proxy
 from support.redis_rig import Rig, message, pipe, rig
 from support.waiting import eventually
@@ -307,6 +309,25 @@ def test_who_leaves_gives_back_what_it_was_handed(broker: Rig, stopper: tuple[in
     assert consumer.turn(0, []).jobs == []
     assert [job.id for job in broker.consumer().turn(1, []).jobs] == [job_id]
     assert consumer.turn(1, []).jobs == []
+
+
+def test_a_withdrawal_that_failed_is_made_up_for_by_the_next(
+    broker: Rig, stopper: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer = idle(broker.consumer(), stopper)
+    broker.push()
+
+    def away(*_: object) -> None:
+        raise Disconnected("away")
+
+    with monkeypatch.context() as patched:
+        for name in ("run", "ask"):
+            patched.setattr(consumer._line, name, away)
+        with pytest.raises(BrokerUnavailable):
+            consumer.leave()
+    assert states(broker) == (0, 1)
+    consumer.leave()
+    assert states(broker) == (1, 0)
 
 
 def test_a_confirmation_gives_back_what_was_handed_over_and_tells_what_it_refuses(

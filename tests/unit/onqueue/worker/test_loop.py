@@ -51,6 +51,37 @@ def test_who_pauses_gives_back_first_what_was_set_aside_for_it(
     assert left == [True, True]
 
 
+def test_who_pauses_has_its_last_outcome_confirmed_first(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A pause may last for hours, in which nobody is to wait for the outcome, or lose it."""
+    _, second, third = (bench.put(Work(label)) for label in "abc")
+    mark = bench.consumer.mark
+
+    def pause(done: str | None, started: str) -> None:
+        mark(done, started)
+        if started == second:
+            bench.shared.ask_to_pause(paused=True)
+            bench.cutter.attention = True
+
+    at_the_pause: list[tuple[object, ...]] = []
+
+    def leave() -> None:
+        at_the_pause.extend(bench.consumer.told)
+        bench.shared.ask_to_stop()
+        signal.raise_signal(signal.SIGUSR2)
+
+    monkeypatch.setattr(bench.consumer, "mark", pause)
+    monkeypatch.setattr(bench.consumer, "leave", leave)
+    before = signal.signal(signal.SIGUSR2, lambda *_: None)
+    try:
+        bench.run(stop_when_empty=False)
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert RUNS == ["a", "b"]
+    assert at_the_pause[:5][-2:] == [("give back", third), ("done", second)]
+
+
 def test_a_stop_in_the_middle_of_a_trip_gives_back_what_was_not_started(bench: Bench) -> None:
     for label in "abcdefgh":
         bench.put(Work(label))
