@@ -107,7 +107,7 @@ def groups(
 ) -> list[tuple[Row[*tuple[Any, ...]], Row[Any]]]:
     """Return the largest groups by fingerprint: its sums (`size`, …), and the newest of its rows.
 
-    One that was retried between the two looks is left out.
+    One whose rows were all retried between the two looks is left out.
     """
     search = _Search.of(connection, wanted)
     if search is None:
@@ -222,8 +222,9 @@ def _grouping(connection: Connection, search: _Search, limit: int) -> Select[*tu
 def _newest(group: Row[*tuple[Any, ...]], conditions: list[Condition]) -> Select[Any]:
     return (
         select(failed_jobs)
-        .where(_row.fingerprint == group.fingerprint, _row.failed_at == group.last_at, *conditions)
-        .order_by(_row.id.desc())
+        # Not only that very instant: the newest may have been retried since the first look.
+        .where(_row.fingerprint == group.fingerprint, _row.failed_at <= group.last_at, *conditions)
+        .order_by(_row.failed_at.desc(), _row.id.desc())
         .limit(1)
     )
 

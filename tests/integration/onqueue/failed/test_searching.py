@@ -277,6 +277,34 @@ def test_the_newest_of_each_group_are_looked_up_without_all_others(
     assert sum(" IN (SELECT" in statement for statement in statements) == 1
 
 
+@pytest.mark.parametrize(
+    "engine", [pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True
+)
+def test_a_group_stays_listed_when_its_newest_job_is_retried_meanwhile(
+    store: DatabaseFailedJobs, engine: Engine
+) -> None:
+    """B14: where each look sees what others did since the last one."""
+    elsewhere = engine_for(engine.url.render_as_string(hide_password=False))
+    other = DatabaseFailedJobs(elsewhere)
+    newest = store.groups(FailedFilter(error="mail"))[0].newest
+    looked = False
+
+    def retry(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        nonlocal looked
+        if "GROUP BY" in statement and not looked:
+            looked = True
+            assert other.forget(newest)
+
+    event.listen(engine, "after_cursor_execute", retry)
+    try:
+        [group] = store.groups(FailedFilter(error="mail"))
+    finally:
+        event.remove(engine, "after_cursor_execute", retry)
+        elsewhere.dispose()
+    assert looked
+    assert group.newest != newest
+
+
 def test_jobs_without_terms_get_them_at_the_next_start_or_flush_by_age(
     engine: Engine, store: DatabaseFailedJobs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
