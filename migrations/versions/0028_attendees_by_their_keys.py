@@ -1,11 +1,15 @@
-"""Attendees found by how names, addresses, companies and codes begin, and sorted over indexes."""
+"""Attendees found by how names, addresses, companies and codes begin, and sorted over indexes.
+
+How keys are made stands here as it was then (`meet2be.attendees.keys` says why): what later
+releases make of names is a later step. Stop the processes of earlier ones: they write no keys.
+"""
 
 from __future__ import annotations
 
+import unicodedata
+
 import sqlalchemy as sa
 from alembic import op
-
-from meet2be.attendees.keys import keys_of
 
 revision = "0028"
 down_revision = "0027"
@@ -77,12 +81,32 @@ def fill(connection: sa.Connection) -> None:
             return
         connection.execute(
             change,
-            [
-                {"number": row.id, **keys_of(dict(zip(WRITTEN, row[1:], strict=True)))}
-                for row in rows
-            ],
+            [{"number": row.id, **keys_of(*row[1:])} for row in rows],
         )
         last = rows[-1].id
+
+
+def keys_of(
+    name: str, email_norm: str | None, company: str | None, ticket_code: str
+) -> dict[str, str | None]:
+    whole = folded(name)
+    rest = whole.partition(" ")[2]
+    last = rest.rpartition(" ")[2]
+    if last == rest:
+        last = rest.rpartition("-")[2]
+    email = email_norm or ""
+    return {
+        "name_key": whole, "rest_key": rest, "last_key": last if last != rest else None,
+        "email_key": email, "domain_key": email.rpartition("@")[2],
+        "company_key": folded(company or "") or None, "code_key": ticket_code.lower()[:64],
+    }  # fmt: skip
+
+
+def folded(text: str) -> str:
+    if not text.isascii():
+        letters = unicodedata.normalize("NFKD", text).casefold()
+        text = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    return " ".join(text.lower().split())[:200]
 
 
 def downgrade() -> None:

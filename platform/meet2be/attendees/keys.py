@@ -14,6 +14,8 @@ from typing import Any, Final
 
 LONGEST_KEY: Final = 200
 """Letters of a name's or a company's key; of a longer one the beginning counts."""
+LONGEST_CODE: Final = 64
+"""Letters of a code's key, which may be more than the code's: "İ" has two small ones."""
 
 
 def folded(text: str) -> str:
@@ -51,7 +53,7 @@ def company_keys(company: str | None) -> dict[str, str | None]:
 
 def code_keys(ticket_code: str) -> dict[str, str | None]:
     """Return the key of a ticket's code, which begins with its order's."""
-    return {"code_key": ticket_code.lower()}
+    return {"code_key": ticket_code.lower()[:LONGEST_CODE]}
 
 
 def keys_of(values: Mapping[str, Any]) -> dict[str, str | None]:
