@@ -17,6 +17,7 @@ from support.catalogue_rows import LEAD, ROWS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Set as AbstractSet
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "reference" / "laravel-catalogue.md"
@@ -24,13 +25,14 @@ LEAD_PAGE = ROOT / "docs" / "reference" / "beyond-laravel.md"
 PLACES = ("tests", "platform/onqueue/testing")
 
 _MARK = re.compile(r"\b([KCB])(\d{1,2})\b")
+_NAME = re.compile(r"`(test_\w+)`")
 
 _HEAD = """# Laravel's queue, behaviour by behaviour
 
 What a reader who knows Laravel's queue may rely on here, and where `onqueue` differs on purpose.
 *kept* is the same behaviour, *changed* another one for the reason given; some rows are both. Each
 row names tests that show it (`pytest -k NAME`). The page is made by `make catalogue` from marks in
-the tests, and a test holds it against them.
+the tests; a test holds that each test it names is there and bears the mark.
 
 | # | Laravel | here | shown by |
 |---|---|---|---|
@@ -57,6 +59,17 @@ class Marks:
         """Note a test under a mark."""
         of = self.lead if kind == "B" else self.catalogue
         of.setdefault(number, []).append(test)
+
+    def named_on(self, written: str) -> Marks:
+        """Return the marks of those tests alone that a page names."""
+        names = set(_NAME.findall(written))
+        return Marks(*(_of_those(of, names) for of in (self.catalogue, self.lead)))
+
+
+def _of_those(of: Mapping[int, Sequence[str]], names: AbstractSet[str]) -> dict[int, list[str]]:
+    return {
+        number: found for number, tests in of.items() if (found := [*names.intersection(tests)])
+    }
 
 
 def marks() -> Marks:

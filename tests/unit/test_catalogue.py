@@ -16,9 +16,18 @@ def found() -> Marks:
     return marks()
 
 
-def test_the_pages_are_what_make_catalogue_writes(found: Marks) -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(found), "run `make catalogue`"
-    assert LEAD_PAGE.read_text(encoding="utf-8") == lead_page(found), "run `make catalogue`"
+def test_the_pages_name_tests_that_bear_the_marks(found: Marks) -> None:
+    """A test that is new may be missing on them; one that is gone may not stand there."""
+    for path, made in ((PAGE, page), (LEAD_PAGE, lead_page)):
+        written = path.read_text(encoding="utf-8")
+        assert written == made(found.named_on(written)), "run `make catalogue`"
+
+
+def test_each_row_that_a_test_shows_names_one(found: Marks) -> None:
+    named = found.named_on(PAGE.read_text(encoding="utf-8")).catalogue
+    assert {row.number for row in ROWS} & (set(found.catalogue) - set(named)) == set()
+    leading = found.named_on(LEAD_PAGE.read_text(encoding="utf-8")).lead
+    assert {number for number, _ in LEAD} & (set(found.lead) - set(leading)) == set()
 
 
 def test_every_behaviour_has_its_row() -> None:
