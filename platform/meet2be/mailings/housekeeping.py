@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select, update
+from sqlalchemy import ColumnElement, Row, Select, and_, delete, or_, select, tuple_, update
 from sqlalchemy.orm import Session
 from sqlalchemy.sql.dml import ReturningUpdate
 
@@ -67,36 +67,44 @@ def _erase_tx(deliveries: MailDeliveries, is_over: ColumnElement[bool]) -> None:
 
     The files are deleted outside of the commits: stores are slow, and SQLite lets one write at a
     time. Killed anywhere in between it leaves mails with an empty text, which the next run finds.
+    A store that does not answer is asked once a run: all texts go, the files wait for the next.
     """
-    database = deliveries.database
+    database, after, store_answers = deliveries.database, None, True
     while True:
         with database.system_session("erase the texts of old mails") as session:
-            found, claimed = claim_texts(session, is_over)
+            old, claimed = claim_texts(session, is_over, after)
             session.commit()
-        free = _without_files(deliveries, claimed)
+        free: set[int] = set()
+        if store_answers:
+            free, store_answers = _without_files(deliveries, claimed)
         with database.system_session("forget the files of old mails") as session:
             _forget_files(session, free)
             session.commit()
-        # Some whose files cannot be deleted keep no others from it.
-        if found < A_TIME or len(claimed) - len(free) == found:
+        if len(old) < A_TIME:
             return
+        # Behind them: some whose files cannot be deleted keep no others from it.
+        after = (old[-1].created_at, old[-1].id)
 
 
-def claim_texts(session: Session, is_over: ColumnElement[bool]) -> tuple[int, list[Row[Any]]]:
-    """Erase the texts of some mails; return of how many, and those that have files in the store.
+def claim_texts(
+    session: Session, is_over: ColumnElement[bool], after: tuple[datetime, int] | None = None
+) -> tuple[Sequence[Row[Any]], list[Row[Any]]]:
+    """Erase the texts of the next mails; return them, and those that have files in the store.
 
-    These have an empty text from now on, so that nobody sends them, or copies of them, once more.
+    The latter have an empty text from now on, so that nobody sends them, or copies of them, again.
     """
-    old = session.execute(
-        select(Mail.id, Mail.tenant_id, Mail.to_norm, Mail.attachments)
-        .where(Mail.body_text.is_not(None), is_over, Mail.status.not_in(_WILL_LEAVE))
-        .limit(A_TIME)
-    ).all()
+    place = Mail.created_at, Mail.id
+    wanted = select(*place, Mail.tenant_id, Mail.to_norm, Mail.attachments).where(
+        Mail.body_text.is_not(None), is_over, Mail.status.not_in(_WILL_LEAVE)
+    )
+    if after is not None:
+        wanted = wanted.where(tuple_(*place) > tuple_(*after))
+    old = session.execute(wanted.order_by(*place).limit(A_TIME)).all()
     having = [mail for mail in old if in_store(mail.attachments or ())]
     claimed = set(session.scalars(_blanked({mail.id for mail in having}, body_text="")))
     others = {mail.id for mail in old} - {mail.id for mail in having}
     session.execute(_blanked(others, body_text=None, attachments=[]))
-    return len(old), [mail for mail in having if mail.id in claimed]
+    return old, [mail for mail in having if mail.id in claimed]
 
 
 def _forget_files(session: Session, mails: Collection[int]) -> None:
@@ -114,10 +122,13 @@ def _blanked(mails: Collection[int], **values: Any) -> ReturningUpdate[int]:
     )
 
 
-def _without_files(deliveries: MailDeliveries, mails: Sequence[Row[Any]]) -> set[int]:
-    """Delete files that nobody else needs; return the mails that have none (of their own) left."""
+def _without_files(deliveries: MailDeliveries, mails: Sequence[Row[Any]]) -> tuple[set[int], bool]:
+    """Delete files that nobody else needs.
+
+    Return the mails that have none (of their own) left, and whether the store answered.
+    """
     if deliveries.store is None or not mails:
-        return set()
+        return set(), True
     free: set[int] = set()
     gone = _still_needed(deliveries, mails)
     for mail in mails:
@@ -128,11 +139,11 @@ def _without_files(deliveries: MailDeliveries, mails: Sequence[Row[Any]]) -> set
         except StoreError as error:
             _log.warning("the files of an old mail could not be deleted: %s", error)
             if isinstance(error, StoreFailed) and error.is_temporary:
-                break  # each further one would only wait for the same store
+                return free, False
         else:
             gone |= keys
             free.add(mail.id)
-    return free
+    return free, True
 
 
 def _still_needed(deliveries: MailDeliveries, mails: Sequence[Row[Any]]) -> set[str]:

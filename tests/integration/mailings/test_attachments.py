@@ -55,12 +55,15 @@ class Postman:
 
 
 class StoreThatIsAway(LocalStore):
-    """A store that does not answer."""
+    """A store that does not answer; it counts how often it is to delete."""
+
+    asked = 0
 
     def open(self, key: str) -> BinaryIO:
         raise StoreFailed(Message("The store does not answer"), detail=f"no answer about {key}")
 
     def delete(self, key: str) -> bool:
+        self.asked += 1
         raise StoreFailed(Message("The store does not answer"), detail=f"no answer about {key}")
 
 
@@ -97,8 +100,8 @@ def delivered(
         return postman, [session.get_one(Mail, mail).status for mail in mails], left
 
 
-def put(store: LocalStore, content: bytes) -> None:
-    with store.write(KEY, content_type="application/pdf") as file:
+def put(store: LocalStore, content: bytes, key: str = KEY) -> None:
+    with store.write(key, content_type="application/pdf") as file:
         file.write(content)
 
 
@@ -167,6 +170,38 @@ def test_old_mails_lose_their_files_with_their_texts(
     assert [bool(mail.attachments) for mail in left] == [is_away, False]
     tidy_tx(MailDeliveries(sqlite_database, postman, recorder, clock, store=store))
     assert store.size(KEY) is None, "it is tried again while its file is there"
+
+
+def test_mails_whose_files_cannot_be_deleted_keep_no_others_from_losing_their_texts(
+    sqlite_database: Database,
+    tenant: Tenant,
+    clock: FakeClock,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """D25. More of them than are looked at together, a day before the others come due."""
+    monkeypatch.setattr("meet2be.mailings.housekeeping.A_TIME", 2)
+    store = LocalStore(tmp_path / "store")
+    files = [Attachment(f"{n}.pdf", "application/pdf", key=KEY + str(n)) for n in range(5)]
+    for file in files:
+        put(store, b"%PDF-1.7", file.key)
+    stuck = [posted(sqlite_database, tenant, file) for file in files]
+    delivered(sqlite_database, tenant, store, stuck)
+    clock.advance(86_400)
+    others = [posted(sqlite_database, tenant, *[DAY] * n) for n in range(1, 4)]
+    delivered(sqlite_database, tenant, store, others)
+    away = StoreThatIsAway(tmp_path / "store")
+    deliveries = MailDeliveries(sqlite_database, Postman(), OutcomeRecorder(), clock, store=away)
+
+    clock.advance(90 * 86_400 - 1)
+    tidy_tx(deliveries)
+    clock.advance(2)
+    tidy_tx(deliveries)
+
+    assert away.asked == 2, "each run asks it once"
+    with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
+        assert [session.get_one(Mail, mail).body_text for mail in others] == [None] * 3
+        assert [session.get_one(Mail, mail).body_text for mail in stuck] == [""] * 5
 
 
 class StoreThatLooks(LocalStore):
