@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from redis.exceptions import ConnectionError as Disconnected
@@ -217,9 +216,10 @@ class RedisLimits:
         count = len(self.freed)
         if not count and len(calls) == 1:
             return [self._line.run(calls[0])]
+        # Other threads put more behind these meanwhile, so a walk through it would not do.
         before = [
             self.scripts.free_slots(self._of, owner.encode(), quotas)
-            for quotas, owner in islice(self.freed, count)
+            for quotas, owner in (self.freed[at] for at in range(count))
         ]
         replies = self._line.run_all([*before, *calls])[count:]
         for _ in range(count):

@@ -2,11 +2,13 @@
 
 import socket
 from contextlib import nullcontext
+from typing import Any
 
 import pytest
 
 from onqueue.contracts import Burial
 from onqueue.drivers.redis.consumer import RedisConsumer
+from onqueue.drivers.redis.scripts import Call
 from onqueue.errors import LeaseLost
 from onqueue.quotas import Quota
 from support.redis_rig import Rig, admit, meet, pipe
@@ -147,6 +149,34 @@ def test_the_slot_of_a_thread_s_job_that_ends_goes_with_any_next_trip(
         consumer.leave()
     assert not consumer.owed
     assert [job.id for job in other.turn(5, []).jobs] == [third.id]
+
+
+def test_a_thread_s_job_may_end_while_the_slots_of_others_are_on_their_way_back(
+    broker: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """B4."""
+    consumer = broker.consumer()
+    consumer.share(nullcontext())
+    three = Quota("slots", "three", 3)
+    first, second, third = (broker.start(consumer) for _ in range(3))
+    for job in (first, second, third):
+        assert admit(consumer, job, three) is None
+    limits, late = consumer.limits(), [third]
+    for job in (first, second):
+        limits.free_at_end([three], job.id)
+    pack = consumer._limits.scripts.free_slots
+
+    def pack_while_another_ends(*given: Any) -> Call:
+        while late:
+            limits.free_at_end([three], late.pop().id)
+        return pack(*given)
+
+    monkeypatch.setattr(consumer._limits.scripts, "free_slots", pack_while_another_ends)
+    consumer.turn(0, [first.id, second.id])
+    assert len(consumer.owed) == 1
+    consumer.turn(0, [third.id])
+    assert not consumer.owed
+    assert left(broker) == []
 
 
 def test_a_slot_that_was_to_go_back_is_not_taken_from_the_next_run_of_its_job(broker: Rig) -> None:
