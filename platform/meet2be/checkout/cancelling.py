@@ -17,7 +17,7 @@ from meet2be.checkout.errors import BadWish, OrderNotInState, UnknownOrder
 from meet2be.checkout.letters import confirmation, printed_before, tickets_refunded
 from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import METHOD_FORM
-from meet2be.checkout.tidying import PRINTED
+from meet2be.checkout.tidying import files_of
 from meet2be.checkout.unwinding import cancel_ticket, unwind
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
@@ -179,8 +179,7 @@ def retry_step(session: Session, desk: CheckoutDesk, uid: str, name: str, by: in
         raise OrderNotInState(order.code, Message("There is nothing to try again in this step."))
     if step.state == "failed":
         # Files that it has made are still to be deleted, if no mail carries them in the end.
-        kept = {name: step.result[name] for name in (PRINTED,) if name in step.result}
-        step.state, step.result = "todo", kept
+        step.state, step.result = "todo", files_of(step.result)
     step.lease_until = None
     record(
         session, Actor("user", str(by)), "order.retry_step", "order", order.uid,

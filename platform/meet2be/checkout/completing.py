@@ -19,7 +19,7 @@ from meet2be.checkout.placing import announced
 from meet2be.checkout.shipping import OwnPost, Parcel, postage
 from meet2be.checkout.steps import Outcome, Taken
 from meet2be.checkout.tickets import sheets_of, tickets_of
-from meet2be.checkout.tidying import PRINTED, without
+from meet2be.checkout.tidying import PRINTED, key_of, without
 from meet2be.checkout.unwinding import unwind
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event, TicketType
@@ -302,7 +302,7 @@ def _printed(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> tuple[str | 
             return None, ""
         tenant, event = session.get_one(Tenant, tenant_id), session.get_one(Event, order.event_id)
         sheets = sheets_of(tenant, event, order, tickets)
-        key = sheets.key(tenant.uid, order_uid)
+        key = key_of(sheets, tenant.uid, order_uid, step.result)
         # Named before it is made: whatever comes in between, somebody finds it.
         step.result = {**step.result, PRINTED: sorted({*step.result.get(PRINTED, ()), key})}
         session.commit()

@@ -54,16 +54,24 @@ def confirmation(
     key = f"order-confirmation:{order.uid}{turn}"
     draft = _draft(session, desk, order, event, "order_confirmation", key, context)
     files = [_for_calendars(session, desk, event)]
-    as_of_now = _key_of(session, order, event, found) if found and printed else None
-    if as_of_now in printed:
+    as_of_now = _as_of_now(session, order, event, found, printed) if found and printed else None
+    if as_of_now is not None:
         files.append(Attachment(f"{order.code}.pdf", PDF, key=as_of_now))
     return replace(draft, attachments=tuple(files))
 
 
-def _key_of(session: Session, order: Order, event: Event, tickets: Sequence[Ticket]) -> str:
-    """Return where the file of an order's tickets lies as they are now."""
+def _as_of_now(
+    session: Session,
+    order: Order,
+    event: Event,
+    tickets: Sequence[Ticket],
+    printed: Collection[str],
+) -> str | None:
+    """Return which of the printed files says what an order's tickets are now."""
     tenant = session.get_one(Tenant, order.tenant_id)
-    return sheets_of(tenant, event, order, tickets).key(tenant.uid, order.uid)
+    sheets = sheets_of(tenant, event, order, tickets)
+    mine = (key for key in sorted(printed) if sheets.lie_at(key, tenant.uid, order.uid))
+    return next(mine, None)
 
 
 def printed_before(session: Session, order: Order) -> set[str]:

@@ -82,10 +82,16 @@ class Sheets:
     is_test: bool
     tickets: tuple[Ticket, ...]
 
-    def key(self, tenant_uid: str, order_uid: str) -> str:
-        """Return where the file of these tickets lies."""
+    def key(self, tenant_uid: str, order_uid: str, turn: int = 0) -> str:
+        """Return where the file of these tickets lies; another place each turn."""
         digest = blake2b(json.dumps(asdict(self)).encode(), digest_size=12).hexdigest()
-        return tenant_key(tenant_uid, FOLDER, order_uid, f"{digest}.pdf")
+        name = f"{digest}-{turn}.pdf" if turn else f"{digest}.pdf"
+        return tenant_key(tenant_uid, FOLDER, order_uid, name)
+
+    def lie_at(self, key: str, tenant_uid: str, order_uid: str) -> bool:
+        """Tell whether a key is one of these tickets, whichever turn's."""
+        first = self.key(tenant_uid, order_uid).removesuffix(".pdf")
+        return re.fullmatch(rf"{re.escape(first)}(-\d+)?\.pdf", key) is not None
 
 
 def tickets_of(session: Session, order: Order) -> list[Ticket]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from meet2be.db.base import (
@@ -27,6 +27,12 @@ STEPS = (
 )  # fmt: skip
 STEP_STATES = ("todo", "doing", "waiting", "done", "failed", "compensated", "dropped")
 SHIPMENT_STATUSES = ("labelled", "void")
+NAMES_FILES = {
+    "sqlite": "(json_extract(result, '$.printed') IS NOT NULL"
+    " OR json_extract(result, '$.going') IS NOT NULL)",
+    "postgresql": "((result ->> 'printed') IS NOT NULL OR (result ->> 'going') IS NOT NULL)",
+}
+"""By database: the few steps whose results name files. An index of them is found by these words."""
 
 
 class Order(Numbered, Named, TenantOwned, Stamped, Base):
@@ -132,6 +138,12 @@ class OrderStep(Numbered, TenantOwned, Stamped, Base):
         UniqueConstraint("order_id", "step"),
         UniqueConstraint("key"),
         Index(None, "state", "updated_at"),
+        Index(
+            "ix_order_steps_files",
+            "id",
+            sqlite_where=text(NAMES_FILES["sqlite"]),
+            postgresql_where=text(NAMES_FILES["postgresql"]),
+        ),
         CheckConstraint("attempts >= 0", name="attempts_not_negative"),
     )
 

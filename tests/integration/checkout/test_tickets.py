@@ -3,6 +3,7 @@
 import os
 import re
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,18 +14,20 @@ from pypdf import PdfReader
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
-from meet2be.checkout import completing
-from meet2be.checkout.cancelling import cancel_order, mail_again, refund_tickets
+from meet2be.checkout import completing, tidying
+from meet2be.checkout.cancelling import cancel_order, mail_again, refund_tickets, retry_step
 from meet2be.checkout.completing import PRINT_AGAIN
 from meet2be.checkout.giving_up import give_up_tx
 from meet2be.checkout.steps import Wait
 from meet2be.checkout.tickets import QUIET, Sheets, Ticket, TicketPrinter, code_of, page_of
-from meet2be.checkout.tidying import PRINTED, tidy_tickets_tx
-from meet2be.events.models import Event
+from meet2be.checkout.tidying import GOING, PRINTED, tidy_tickets_tx
+from meet2be.events.models import Event, TicketType
 from meet2be.exports import pdf_children
 from meet2be.exports.pdf_children import Children, LayOutFailed
+from meet2be.integrations.storage import StoreFailed
 from meet2be.integrations.storage_local import LocalStore
-from meet2be.orders.models import Order, OrderStep
+from meet2be.language import Message
+from meet2be.orders.models import NAMES_FILES, Order, OrderStep
 from support.ordering import Shop
 
 
@@ -220,6 +223,99 @@ def test_a_file_that_no_mail_came_to_carry_is_deleted(
     assert len(carried) == (end == "another ticket")
     assert all(store.size(key) for key in carried)
     assert tidy_tickets_tx(shop.desk) == 0
+
+
+class StoreThatIsAway(LocalStore):
+    """Does not answer when it is to delete."""
+
+    asked = 0
+
+    def delete(self, key: str) -> bool:
+        self.asked += 1
+        raise StoreFailed(Message("The store does not answer"), detail=key)
+
+
+class MeanwhilePrinter(QuickPrinter):
+    """Has something else happen just before it deletes."""
+
+    def __init__(self, store: LocalStore, meanwhile: Callable[[], object]) -> None:
+        super().__init__(store)
+        self._meanwhile = meanwhile
+
+    def delete(self, key: str) -> None:
+        self._meanwhile()
+        super().delete(key)
+
+
+def printed_for_no_mail(
+    shop: Shop, ticket: TicketType, monkeypatch: pytest.MonkeyPatch
+) -> tuple[Order, str]:
+    """Return an order whose confirmation was given up after its tickets were printed, and these."""
+    order = shop.run(shop.place(shop.wish(ticket)), upto="update_inventory")
+    with monkeypatch.context() as patched:
+        patched.setattr(completing, "post", killed)
+        with pytest.raises(KeyboardInterrupt):
+            shop.links(order)["send_confirmation"]()
+    give_up_tx(shop.desk, shop.of.tenant.id, order.uid, "send_confirmation", "tired")
+    mine = (OrderStep.order_id == order.id, OrderStep.step == "send_confirmation")
+    (step,) = shop.of.rows(OrderStep, *mine)
+    (key,) = step.result[PRINTED]
+    return order, key
+
+
+def test_tickets_that_are_printed_again_while_their_old_file_is_deleted_stay(
+    any_shop: Shop, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person has the step tried again between the decision to delete and the deletion."""
+    shop = any_shop
+    shop.printer = QuickPrinter(store)
+    order, key = printed_for_no_mail(shop, shop.ticket(), monkeypatch)
+    shop.of.pass_time(3601)
+
+    def try_again() -> None:
+        shop.act(retry_step, order.uid, "send_confirmation", shop.of.admin)
+        assert shop.links(order)["send_confirmation"]() == "go"
+
+    shop.printer = MeanwhilePrinter(store, try_again)
+    assert tidy_tickets_tx(shop.desk) == 1
+    ((file,),) = files(shop)
+    assert store.size(file["key"]) is not None, "the mail's own file is there"
+    assert (file["key"] == key, store.size(key)) == (False, None)
+    (step,) = shop.of.rows(OrderStep, OrderStep.step == "send_confirmation")
+    assert not {PRINTED, GOING} & set(step.result)
+
+
+def test_a_store_that_is_away_is_asked_once_and_nothing_is_forgotten_however_long_it_takes(
+    any_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = any_shop
+    monkeypatch.setattr(tidying, "A_TIME", 2)
+    away = StoreThatIsAway(tmp_path / "files")
+    shop.printer = QuickPrinter(away)
+    ticket = shop.ticket()
+    keys = [printed_for_no_mail(shop, ticket, monkeypatch)[1] for _ in range(3)]
+    shop.of.pass_time(30 * 86_400)
+    for runs in (1, 2):
+        assert (tidy_tickets_tx(shop.desk), away.asked) == (0, runs)
+    store = LocalStore(tmp_path / "files")
+    shop.printer = QuickPrinter(store)
+    assert tidy_tickets_tx(shop.desk) == 3
+    assert [store.size(key) for key in keys] == [None] * 3
+
+
+def test_only_steps_that_name_files_are_looked_at(any_shop: Shop) -> None:
+    database = any_shop.of.database
+    words = "EXPLAIN QUERY PLAN" if database.engine.dialect.name == "sqlite" else "EXPLAIN"
+    named = NAMES_FILES[database.engine.dialect.name]
+    with database.system_session("tests: read a plan", read_only=True) as session:
+        connection = session.connection()
+        if words == "EXPLAIN":
+            connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+        found = connection.exec_driver_sql(
+            f"{words} SELECT id FROM order_steps WHERE {named} AND id > 0 ORDER BY id LIMIT 500"  # noqa: S608
+        )
+        plan = " ".join(str(row[-1]) for row in found)
+    assert "ix_order_steps_files" in plan
 
 
 def killed(*_given: object) -> None:
