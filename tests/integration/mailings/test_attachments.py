@@ -182,9 +182,10 @@ def test_mails_whose_files_cannot_be_deleted_keep_no_others_from_losing_their_te
     """D25. More of them than are looked at together, a day before the others come due."""
     monkeypatch.setattr("meet2be.mailings.housekeeping.A_TIME", 2)
     store = LocalStore(tmp_path / "store")
-    files = [Attachment(f"{n}.pdf", "application/pdf", key=KEY + str(n)) for n in range(5)]
-    for file in files:
-        put(store, b"%PDF-1.7", file.key)
+    keys = [f"{KEY}{n}" for n in range(5)]
+    files = [Attachment(f"{n}.pdf", "application/pdf", key=key) for n, key in enumerate(keys)]
+    for key in keys:
+        put(store, b"%PDF-1.7", key)
     stuck = [posted(sqlite_database, tenant, file) for file in files]
     delivered(sqlite_database, tenant, store, stuck)
     clock.advance(86_400)
