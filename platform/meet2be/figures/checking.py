@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
+from meet2be.db import Database
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.figures.computing import refunds_made
@@ -43,7 +44,7 @@ def differences(session: Session, event: Event) -> dict[str, int]:
     return found
 
 
-def check_all_tx(database: Any, now: datetime) -> int:
+def check_all_tx(database: Database, now: datetime) -> int:
     """Check the events that have figures; those that do not fit are computed anew, and counted."""
     with database.system_session("find events whose figures are checked", read_only=True) as all_:
         events = all_.execute(
@@ -56,14 +57,13 @@ def check_all_tx(database: Any, now: datetime) -> int:
         ).all()
     wrong = 0
     for tenant_id, event_id in events:
-        with database.tenant_session(tenant_id) as session:
+        with database.tenant_session(tenant_id, read_only=True) as session:
             event = session.get(Event, event_id)
-            if event is None:
-                continue
-            off = differences(session, event)
-            if off:
-                wrong += 1
-                logger.warning("figures of event %s are off: %s", event.uid, off)
+            off = differences(session, event) if event is not None else {}
+        if event is not None and off:
+            wrong += 1
+            logger.warning("figures of event %s are off: %s", event.uid, off)
+            with database.tenant_session(tenant_id) as session:
                 facts.note(session, EventDataStale(event.uid))
-            session.commit()
+                session.commit()
     return wrong

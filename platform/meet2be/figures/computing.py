@@ -1,4 +1,4 @@
-"""An event's figures from its ledgers: read and written in one transaction, never counted up.
+"""An event's figures from its ledgers: read as they stood at one moment, never counted up.
 
 Tickets count on the day they were sold and on the day they were cancelled, money on the day it came
 in and on the day it went back, all by the event's own time zone, whose days may have 23 or 25
@@ -11,13 +11,13 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
+from meet2be.db import Database
 from meet2be.events.models import Event
 from meet2be.figures.models import EventStats, EventStatsDaily, EventStatsTicket
 from meet2be.orders.models import Order
@@ -55,21 +55,26 @@ class Figures:
         return self.days[moment.astimezone(self.zone).date(), currency]
 
 
-def compute_tx(database: Any, tenant_id: int, event_uid: str, as_of: datetime) -> bool:
+def compute_tx(database: Database, tenant_id: int, event_uid: str, as_of: datetime) -> bool:
     """Compute an event's figures and keep them unless newer ones are there.
 
-    False: the event is gone, or somebody with a later look was faster.
+    The ledgers are read without holding anybody up: SQLite has one writer at a time. `as_of` is
+    from before that look. False: the event is gone, or somebody with a later look was faster.
     """
-    with database.tenant_session(tenant_id) as session:
+    with database.tenant_session(tenant_id, read_only=True) as session:
         if session.get_bind().dialect.name == "postgresql":
             # All of it as it stood at one moment, whoever sells meanwhile.
             session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
         event = session.scalar(select(Event).where(Event.uid == event_uid))
         if event is None:
             return False
-        if not _is_newest(session, event, as_of):
-            return False
         figures = read(session, event)
+    with database.tenant_session(tenant_id) as session:
+        # Its row is locked: of two who look at the same time, the later look stays.
+        mine = select(Event).where(Event.id == event.id)
+        event = session.scalar(mine.with_for_update(key_share=True))
+        if event is None or not _is_newest(session, event, as_of):
+            return False
         _write(session, event, figures, as_of)
         total = sum(each.sold for each in figures.whole.values())
         gone = sum(each.cancelled for each in figures.whole.values())
@@ -164,9 +169,9 @@ def refunds_made(session: Session, event: Event) -> Iterable[tuple[int, str, dat
 
 
 def _is_newest(session: Session, event: Event, as_of: datetime) -> bool:
-    """Tell whether nobody has a later look, and hold everybody else's back until the commit."""
-    mine = select(EventStats).where(EventStats.event_id == event.id).with_for_update()
-    return all(row.as_of <= as_of for row in session.scalars(mine))
+    """Tell whether nobody has a later look."""
+    mine = select(EventStats.as_of).where(EventStats.event_id == event.id)
+    return all(looked <= as_of for looked in session.scalars(mine))
 
 
 def _write(session: Session, event: Event, figures: Figures, as_of: datetime) -> None:

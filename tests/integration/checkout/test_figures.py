@@ -2,11 +2,14 @@
 
 from datetime import UTC, date, datetime, timedelta
 
-from sqlalchemy import update
+import pytest
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.cancelling import cancel_order
 from meet2be.events.models import Event
+from meet2be.figures import computing
 from meet2be.figures.checking import check_all_tx, differences
 from meet2be.figures.computing import compute_tx
 from meet2be.figures.listing import figures_of
@@ -55,6 +58,23 @@ def test_computing_again_changes_nothing_and_the_newest_look_wins(any_shop: Shop
     (whole,) = shop.of.rows(EventStats)
     assert (whole.sold, whole.gross_minor, whole.run_no) == (4, 4 * 39_900, 3)
     assert len(shop.of.rows(EventStatsTicket)) == 1
+
+
+def test_others_write_while_an_event_is_read_and_the_figures_are_those_of_before(
+    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """F5. SQLite has one writer at a time."""
+    shop, reading = any_shop, computing.read
+    shop.of.sell(Ticket())
+
+    def read(session: Session, event: Event) -> computing.Figures:
+        session.scalars(select(Order.id)).all()
+        shop.of.sell(Ticket())
+        return reading(session, event)
+
+    monkeypatch.setattr(computing, "read", read)
+    assert compute(shop)
+    assert [each.sold for each in shop.of.rows(EventStats)] == [1]
 
 
 def test_an_order_that_was_paid_twice_is_one_order_with_one_parcel(shop: Shop) -> None:
