@@ -18,7 +18,7 @@ from meet2be.cancellations.context import RunContext
 from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.cancellations.items import Finish, finish, reopen
 from meet2be.cancellations.lanes import Lane
-from meet2be.cancellations.planning import Line, PlannedItem, plan
+from meet2be.cancellations.planning import PlannedItem, plan
 from meet2be.cancellations.sources import lines_of
 from meet2be.events.facts import EventDataStale
 from meet2be.language import NC_, Message, in_sense, joined
@@ -67,10 +67,10 @@ def _sweep(session: Session, context: RunContext) -> int:
     parameters = {"tenant": context.tenant_id, "run": context.run_id}
     first = int(connection.execute(sql.LAST_UNIT, parameters).scalar_one()) + 1
     came = lines_of(session, context.event_id, not_in_run=context.run_id)
-    fresh = _planned(context, came)
+    fresh = plan(came, context.rules)
     added = insert_items(session, context.tenant_id, context.run_id, context.lanes, fresh, first)
     waiting = lines_of(session, context.event_id, reopened_in=context.run_id)
-    paid = [item for item in _planned(context, waiting) if item.planned_minor]
+    paid = [item for item in plan(waiting, context.rules) if item.planned_minor]
     if paid:
         amounts = {item.line.attendee_id: item.planned_minor for item in paid}
         rows = _items_of(connection, context, list(amounts))
@@ -88,12 +88,6 @@ def _items_of(connection: Connection, context: RunContext, attendees: Sequence[i
         some = attendees[start : start + INSERT_BATCH]
         found += connection.execute(of_run.where(sql.ITEMS.c.attendee_id.in_(some))).all()
     return found
-
-
-def _planned(context: RunContext, lines: Iterable[Line]) -> Iterator[PlannedItem]:
-    return plan(
-        lines, context.options, currency=context.event_currency, test_mode=context.test_mode
-    )
 
 
 def insert_items(

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Table, and_, bindparam, select
 from meet2be.cancellations.errors import UnknownRun
 from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.options import CancelOptions
+from meet2be.cancellations.planning import Rules
 from meet2be.db import GuardedSession
 from meet2be.events.models import Event
 from meet2be.mailings.services import Sender, sender_of
@@ -77,6 +78,11 @@ class RunContext:
     preparation: dict[str, Any] | None = None
     """Set while the items of a large run are written."""
     confirmed_by: int | None = None
+
+    @property
+    def rules(self) -> Rules:
+        """Return what the plan follows."""
+        return Rules(self.options, self.event_currency, self.test_mode)
 
     def prepared_as(self, document: dict[str, Any]) -> RunContext:
         """Return the same with another standing of the preparation."""

@@ -18,6 +18,7 @@ from meet2be.cancellations.models import (
 )
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import PlannedItem, plan
+from meet2be.cancellations.preview import rules_of
 from meet2be.cancellations.sources import Place, lines_of
 from meet2be.db.keyset import Order, Page, Slice, count_up_to, fetch_page
 from meet2be.events.models import Event
@@ -145,7 +146,7 @@ def preview_part(
     ``outcome`` leaves only items of that outcome in.
     """
     lines = lines_of(session, event.id, beyond=_place(beyond))
-    planned = plan(lines, options, currency=event.currency, test_mode=event.test_mode)
+    planned = plan(lines, rules_of(event, options))
     found: list[PlannedItem] = []
     last: PlannedItem | None = None
     for looked, item in enumerate(planned):

@@ -1,16 +1,15 @@
 """The arithmetic of a cancellation: who gets what back, and why not.
 
-Pure and streaming: preview and real run go through the same function, so they cannot differ.
+Pure and streaming: preview and real run go through the same functions, so they cannot differ.
 Lines must come ordered by payment; the lines of one payment form one unit, refunded at once.
+What is made for each of half a million attendees is a named tuple: quickly made.
 """
 
 from __future__ import annotations
 
-import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
+from typing import NamedTuple, Protocol
 
 from meet2be.cancellations.options import FULL_PERCENT, CancelOptions
 
@@ -28,8 +27,7 @@ TEST_MODE = "test_mode"
 _STEPS_OF_TEN = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
-@dataclass(frozen=True, slots=True)
-class PaidWith:
+class PaidWith(NamedTuple):
     """The payment behind a line, amounts in minor units."""
 
     id: int
@@ -41,8 +39,26 @@ class PaidWith:
     test_mode: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Priced(Protocol):
+    """What of an attendee the arithmetic looks at; amounts in minor units."""
+
+    @property
+    def price_minor(self) -> int:
+        """What the ticket cost."""
+        ...
+
+    @property
+    def refunded_minor(self) -> int:
+        """What of it was paid back before."""
+        ...
+
+    @property
+    def is_invoiced(self) -> bool:
+        """Tell whether there is an invoice for it."""
+        ...
+
+
+class Line(NamedTuple):
     """One attendee as the plan sees it."""
 
     attendee_id: int
@@ -57,10 +73,27 @@ class Line:
     checked_in: bool = False
     payment: PaidWith | None = None
 
+    @property
+    def is_invoiced(self) -> bool:
+        """Tell whether there is an invoice for it."""
+        return self.invoice_id is not None
 
-@dataclass(frozen=True, slots=True)
-class PlannedItem:
-    """What will be done for one attendee. `outcome` is one of the words of this module."""
+    @property
+    def has_address(self) -> bool:
+        """Tell whether a mail can be written to them."""
+        return bool(self.email)
+
+
+class Share(NamedTuple):
+    """What one ticket's part in its unit is; `outcome` is one of the words of this module."""
+
+    planned_minor: int
+    kept_minor: int
+    outcome: str
+
+
+class PlannedItem(NamedTuple):
+    """What will be done for one attendee: a share, and whose."""
 
     line: Line
     unit: int
@@ -69,57 +102,65 @@ class PlannedItem:
     outcome: str
 
 
-def plan(
-    lines: Iterable[Line], options: CancelOptions, *, currency: str, test_mode: bool
-) -> Iterator[PlannedItem]:
-    """Yield one item a line, in order. `currency` is the event's: a fixed fee counts in it."""
+class Rules(NamedTuple):
+    """What of the event and its cancellation a plan follows; a fixed fee counts in `currency`."""
+
+    options: CancelOptions
+    currency: str
+    test_mode: bool
+
+
+def plan(lines: Iterable[Line], rules: Rules) -> Iterator[PlannedItem]:
+    """Yield one item a line, in order."""
     unit = 0
     for payment_id, group in groupby(lines, key=lambda line: line.payment and line.payment.id):
         if payment_id is None:
             for line in group:
-                yield _unpaid(line, unit)
+                yield PlannedItem(line, unit, *unpaid_share(line))
                 unit += 1
             continue
-        yield from _unit(list(group), unit, options, currency=currency, test_mode=test_mode)
+        of_payment = list(group)
+        payment = of_payment[0].payment
+        if payment is not None:
+            for line, share in zip(of_payment, shares(payment, of_payment, rules), strict=True):
+                yield PlannedItem(line, unit, *share)
         unit += 1
 
 
-def _unpaid(line: Line, unit: int) -> PlannedItem:
-    if line.price_minor == 0:
+def unpaid_share(ticket: Priced) -> Share:
+    """Return why nothing goes back for a ticket without a payment."""
+    if ticket.price_minor == 0:
         outcome = FREE
-    elif line.refunded_minor >= line.price_minor:
+    elif ticket.refunded_minor >= ticket.price_minor:
         outcome = ALREADY_REFUNDED
-    elif line.invoice_id is None:
+    elif not ticket.is_invoiced:
         outcome = NO_INVOICE
     else:
         outcome = NOT_PAID
-    return PlannedItem(line, unit, 0, 0, outcome)
+    return Share(0, 0, outcome)
 
 
-def _unit(
-    lines: list[Line], unit: int, options: CancelOptions, *, currency: str, test_mode: bool
-) -> Iterator[PlannedItem]:
-    payment = lines[0].payment
-    if payment is None:
-        return
-    reason = _no_refund(payment, test_mode=test_mode)
+def shares(payment: PaidWith, tickets: Sequence[Priced], rules: Rules) -> list[Share]:
+    """Return the shares of all tickets that one payment paid for, in their order."""
+    reason = _no_refund(payment, test_mode=rules.test_mode)
     if reason is not None:
-        for line in lines:
-            yield PlannedItem(line, unit, 0, 0, _own_reason(line) or reason)
-        return
-    owed = [line.price_minor - line.refunded_minor for line in lines]
-    kept = _kept([line.price_minor for line in lines], owed, options, payment.currency, currency)
+        return [Share(0, 0, _own_reason(ticket) or reason) for ticket in tickets]
+    owed = [ticket.price_minor - ticket.refunded_minor for ticket in tickets]
+    prices = [ticket.price_minor for ticket in tickets]
+    kept = _kept(prices, owed, rules.options, payment.currency, rules.currency)
     planned = capped(
         [due - fee for due, fee in zip(owed, kept, strict=True)],
         payment.amount_minor - payment.taken_minor,
     )
-    sending = REFUND if options.refund_mode == "auto" else MANUAL
-    for line, due, fee, amount in zip(lines, owed, kept, planned, strict=True):
+    sending = REFUND if rules.options.refund_mode == "auto" else MANUAL
+    found: list[Share] = []
+    for ticket, due, fee, amount in zip(tickets, owed, kept, planned, strict=True):
         if amount > 0:
             outcome = sending
         else:
-            outcome = _own_reason(line) or (FEE_KEPT if fee >= due > 0 else ALREADY_REFUNDED)
-        yield PlannedItem(line, unit, amount, fee, outcome)
+            outcome = _own_reason(ticket) or (FEE_KEPT if fee >= due > 0 else ALREADY_REFUNDED)
+        found.append(Share(amount, fee, outcome))
+    return found
 
 
 def _no_refund(payment: PaidWith, *, test_mode: bool) -> str | None:
@@ -130,11 +171,11 @@ def _no_refund(payment: PaidWith, *, test_mode: bool) -> str | None:
     return None if payment.status == "succeeded" else NOT_PAID
 
 
-def _own_reason(line: Line) -> str | None:
-    """Return why this line, whatever its payment, is owed nothing."""
-    if line.price_minor == 0:
+def _own_reason(ticket: Priced) -> str | None:
+    """Return why this ticket, whatever its payment, is owed nothing."""
+    if ticket.price_minor == 0:
         return FREE
-    return ALREADY_REFUNDED if line.refunded_minor >= line.price_minor else None
+    return ALREADY_REFUNDED if ticket.refunded_minor >= ticket.price_minor else None
 
 
 def _kept(
@@ -176,64 +217,3 @@ def capped(amounts: list[int], left: int) -> list[int]:
         result[index] -= cut
         over -= cut
     return result
-
-
-@dataclass(slots=True)
-class Totals:
-    """What a plan adds up to; fed item by item, so that its size never matters."""
-
-    attendees: int = 0
-    outcomes: Counter[str] = field(default_factory=Counter)
-    refund_minor: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    kept_minor: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    manual_minor: defaultdict[str, int] = field(default_factory=lambda: defaultdict(int))
-    payments: int = 0
-    checked_in: int = 0
-    without_email: int = 0
-    accounts: set[str] = field(default_factory=set)
-    _hash: hashlib._Hash = field(default_factory=hashlib.sha256)
-    _open: tuple[int, int] = (0, 0)
-
-    def add(self, item: PlannedItem) -> None:
-        """Count one item; items must come in the plan's order."""
-        line, payment = item.line, item.line.payment
-        self.attendees += 1
-        self.outcomes[item.outcome] += 1
-        self.checked_in += line.checked_in
-        self.without_email += not line.email
-        if payment is None:
-            return
-        self.kept_minor[payment.currency] += item.kept_minor
-        if item.planned_minor == 0:
-            return
-        sums = self.refund_minor if item.outcome == REFUND else self.manual_minor
-        sums[payment.currency] += item.planned_minor
-        self.accounts.add(payment.account)
-        if self._open[0] != payment.id:
-            self._close_payment()
-            self.payments += 1
-            self._open = (payment.id, 0)
-        self._open = (payment.id, self._open[1] + item.planned_minor)
-
-    def digest(self) -> str:
-        """Return the hash over (payment, planned amount); the plan must be complete."""
-        self._close_payment()
-        return self._hash.hexdigest()
-
-    def _close_payment(self) -> None:
-        payment, amount = self._open
-        if payment:
-            self._hash.update(_hashed(payment, amount))
-        self._open = (0, 0)
-
-
-def digest_of(amounts: Iterable[tuple[int, int]]) -> str:
-    """Return `Totals.digest` of (payment, planned amount) in the plan's order, zeros left out."""
-    found = hashlib.sha256()
-    for payment, group in groupby(amounts, key=lambda pair: pair[0]):
-        found.update(_hashed(payment, sum(amount for _, amount in group)))
-    return found.hexdigest()
-
-
-def _hashed(payment: int, amount: int) -> bytes:
-    return f"{payment}:{amount}\n".encode()

@@ -27,10 +27,11 @@ from meet2be.cancellations.errors import PreviewStale
 from meet2be.cancellations.facts import LanesReady
 from meet2be.cancellations.lanes import Lane
 from meet2be.cancellations.models import CancelRun
-from meet2be.cancellations.planning import PlannedItem, digest_of, plan
+from meet2be.cancellations.planning import PlannedItem, plan
 from meet2be.cancellations.preview import Preview
 from meet2be.cancellations.settling import pause_run
 from meet2be.cancellations.sources import Place, lines_of
+from meet2be.cancellations.totals import digest_of
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.language import N_, Message
@@ -138,11 +139,7 @@ class Preparation:
                 session, context.event_id, not_in_run=context.run_id, beyond=beyond, up_to=up_to
             )
             with closing(found) as lines:
-                planned = plan(
-                    lines, context.options, currency=context.event_currency,
-                    test_mode=context.test_mode,
-                )  # fmt: skip
-                return _whole_units(planned)
+                return _whole_units(plan(lines, context.rules))
 
     def _write(self, chunk: list[PlannedItem]) -> str | None:
         context = self._context

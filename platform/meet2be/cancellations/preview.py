@@ -10,8 +10,10 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from meet2be.cancellations.options import CancelOptions
-from meet2be.cancellations.planning import PlannedItem, Totals, plan
+from meet2be.cancellations.planning import PlannedItem, Rules, plan
 from meet2be.cancellations.sources import lines_of
+from meet2be.cancellations.summing import totals_of
+from meet2be.cancellations.totals import Totals
 from meet2be.events.models import Event
 from meet2be.language import NC_, Message, in_sense
 from meet2be.payments.errors import ProviderUnavailable
@@ -69,9 +71,12 @@ class Preview:
 
 def planned_items(session: Session, event: Event, options: CancelOptions) -> Iterator[PlannedItem]:
     """Yield what would be done for each attendee: the preview's list, streamed."""
-    return plan(
-        lines_of(session, event.id), options, currency=event.currency, test_mode=event.test_mode
-    )
+    return plan(lines_of(session, event.id), rules_of(event, options))
+
+
+def rules_of(event: Event, options: CancelOptions) -> Rules:
+    """Return what a plan of the event follows."""
+    return Rules(options, event.currency, event.test_mode)
 
 
 def compute(
@@ -82,16 +87,14 @@ def compute(
     provider: PaymentProvider | None = None,
 ) -> Preview:
     """Return the preview; reads only. Without `provider` the balance stays unknown."""
-    totals = Totals()
-    for item in planned_items(session, event, options):
-        totals.add(item)
+    totals = totals_of(session, event.id, rules_of(event, options))
     return from_totals(totals, now, _funds(provider, totals, test_mode=event.test_mode))
 
 
 def from_totals(totals: Totals, now: datetime, funds: dict[str, int] | None) -> Preview:
     """Return the preview of a plan that was added up."""
     return Preview(
-        hash=totals.digest(),
+        hash=totals.fingerprint.digest(),
         made_at=now,
         attendees=totals.attendees,
         outcomes=dict(totals.outcomes),

@@ -37,8 +37,8 @@ from meet2be.cancellations.errors import (
 from meet2be.cancellations.facts import LanesReady
 from meet2be.cancellations.models import ACTIVE_RUN_STATES, CancelItem, CancelLane, CancelRun
 from meet2be.cancellations.options import CancelOptions
-from meet2be.cancellations.planning import PlannedItem, Totals
 from meet2be.cancellations.preview import Preview
+from meet2be.cancellations.totals import Totals, counted
 from meet2be.db import UnscopedSessionError, clock_of, tenant_of
 from meet2be.events.models import Event
 from meet2be.language import Message
@@ -228,19 +228,12 @@ def _wake_lanes(session: Session, run: CancelRun) -> None:
 def _write_items(session: Session, run: CancelRun, event: Event, now: datetime) -> None:
     totals = Totals()
     options = CancelOptions.from_json(run.options)
-    items = _counted(previews.planned_items(session, event, options), totals)
+    items = counted(previews.planned_items(session, event, options), totals)
     insert_items(session, run.tenant_id, run.id, run.lanes, items)
     before = Preview.from_json(run.preview)
     fresh = previews.from_totals(totals, now, before.funds)
     if fresh.hash != run.preview_hash:
         raise PreviewStale(run.uid, previews.differences(before, fresh))
-
-
-def _counted(items: Any, totals: Totals) -> Any:
-    for item in items:
-        counted: PlannedItem = item
-        totals.add(counted)
-        yield counted
 
 
 def pause(session: Session, run_uid: str, by: By, reason: str = "") -> None:
