@@ -28,7 +28,7 @@ def differences(session: Session, event: Event) -> dict[str, int]:
     Of the whole and of the days' sum, the one that is further off counts; empty when all fits.
     """
     ledger: Counter[str] = Counter()
-    for amount, currency, _moment in refunds_made(session, event):
+    for amount, currency, _when in refunds_made(session, event):
         ledger[currency] += amount
     whole: Counter[str] = Counter()
     for row in session.scalars(select(EventStats).where(EventStats.event_id == event.id)):

@@ -13,13 +13,14 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.db import Database
 from meet2be.events.models import Event
 from meet2be.figures.models import EventStats, EventStatsDaily, EventStatsTicket
+from meet2be.figures.quarters import moment_of, quarter_of
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment, Refund
 from meet2be.webhooks.publishing import Announcement, publish
@@ -53,6 +54,10 @@ class Figures:
     def on(self, moment: datetime, currency: str) -> Sums:
         """Return the sums of the day a moment falls on in the event's time zone."""
         return self.days[moment.astimezone(self.zone).date(), currency]
+
+    def within(self, quarter: int, currency: str) -> Sums:
+        """Return the sums of the day a quarter of an hour lies in."""
+        return self.on(moment_of(quarter), currency)
 
 
 def compute_tx(database: Database, tenant_id: int, event_uid: str, as_of: datetime) -> bool:
@@ -88,72 +93,114 @@ def read(session: Session, event: Event) -> Figures:
     figures = Figures(ZoneInfo(event.timezone))
     figures.whole[event.currency]  # an event that sold nothing has figures, too: zeros
     _read_tickets(session, event, figures)
+    _read_cancellations(session, event, figures)
     _read_payments(session, event, figures)
+    _read_orders(session, event, figures)
     _read_refunds(session, event, figures)
     return figures
 
 
 def _read_tickets(session: Session, event: Event, figures: Figures) -> None:
+    quarter = quarter_of(func.coalesce(Attendee.registered_at, Attendee.created_at))
+    kinds = Attendee.ticket_type_id, Attendee.currency, Attendee.status, quarter.label("quarter")
     rows = session.execute(
         select(
-            Attendee.ticket_type_id, Attendee.currency, Attendee.status, Attendee.price_minor,
-            Attendee.refunded_minor, Attendee.cancelled_at, Attendee.registered_at,
-            Attendee.created_at,
+            *kinds, func.count().label("sold"), func.sum(Attendee.price_minor).label("gross"),
+            func.sum(Attendee.refunded_minor).label("refunded"),
         )
-        .join(Order, Order.id == Attendee.order_id)
-        .where(Attendee.event_id == event.id, Order.test_mode.is_(False))
+        .where(*_sold_for(event))
+        .group_by(*kinds)
         .execution_options(yield_per=ROWS_A_TIME)
     )  # fmt: skip
     for row in rows:
         whole, kind = figures.whole[row.currency], figures.tickets[row.ticket_type_id, row.currency]
-        day = figures.on(row.registered_at or row.created_at, row.currency)
-        for sums in (whole, kind, day):
-            sums.sold += 1
-        whole.checked_in += row.status == "checked_in"
-        kind.gross_minor += row.price_minor
-        kind.refunded_minor += row.refunded_minor
+        for sums in (whole, kind, figures.within(row.quarter, row.currency)):
+            sums.sold += row.sold
+        kind.gross_minor += int(row.gross)
+        kind.refunded_minor += int(row.refunded)
+        if row.status == "checked_in":
+            whole.checked_in += row.sold
         if row.status == "cancelled":
-            whole.cancelled += 1
-            kind.cancelled += 1
-            if row.cancelled_at is not None:
-                figures.on(row.cancelled_at, row.currency).cancelled += 1
+            whole.cancelled += row.sold
+            kind.cancelled += row.sold
+
+
+def _read_cancellations(session: Session, event: Event, figures: Figures) -> None:
+    when = Attendee.currency, quarter_of(Attendee.cancelled_at).label("quarter")
+    rows = session.execute(
+        select(*when, func.count().label("cancelled"))
+        .where(
+            *_sold_for(event), Attendee.status == "cancelled", Attendee.cancelled_at.is_not(None)
+        )
+        .group_by(*when)
+        .execution_options(yield_per=ROWS_A_TIME)
+    )
+    for row in rows:
+        figures.within(row.quarter, row.currency).cancelled += row.cancelled
+
+
+def _sold_for(event: Event) -> tuple[ColumnElement[bool], ...]:
+    tests = select(Order.id).where(Order.event_id == event.id, Order.test_mode)
+    return Attendee.event_id == event.id, Attendee.order_id.not_in(tests)
 
 
 def _read_payments(session: Session, event: Event, figures: Figures) -> None:
+    quarter = quarter_of(func.coalesce(Payment.paid_at, Payment.created_at))
+    when = Payment.currency, quarter.label("quarter")
+    rows = session.execute(
+        select(*when, func.sum(Payment.amount_minor).label("gross"))
+        .join(Order, Order.id == Payment.order_id)
+        .where(*_taken_for(event))
+        .group_by(*when)
+        .execution_options(yield_per=ROWS_A_TIME)
+    )
+    for row in rows:
+        for sums in (figures.whole[row.currency], figures.within(row.quarter, row.currency)):
+            sums.gross_minor += int(row.gross)
+
+
+def _read_orders(session: Session, event: Event, figures: Figures) -> None:
+    # An order that was paid twice is one order with one parcel all the same.
+    first = (
+        select(func.min(Payment.id))
+        .join(Order, Order.id == Payment.order_id)
+        .where(*_taken_for(event))
+        .group_by(Payment.order_id)
+    )
     rows = session.execute(
         select(
-            Payment.amount_minor, Payment.currency, Payment.paid_at, Payment.created_at,
-            Payment.order_id, Order.shipping_minor,
+            Payment.currency, func.count().label("orders"),
+            func.sum(func.coalesce(Order.shipping_minor, 0)).label("fees"),
         )
         .join(Order, Order.id == Payment.order_id)
-        .where(
-            Order.event_id == event.id, Order.test_mode.is_(False), Payment.test_mode.is_(False),
-            Payment.status.in_(_TAKEN),
-        )
-        .execution_options(yield_per=ROWS_A_TIME)
+        .where(Payment.id.in_(first))
+        .group_by(Payment.currency)
     )  # fmt: skip
-    seen: set[int] = set()
     for row in rows:
         whole = figures.whole[row.currency]
-        whole.gross_minor += row.amount_minor
-        if row.order_id not in seen:
-            # An order that was paid twice is one order with one parcel all the same.
-            seen.add(row.order_id)
-            whole.fees_minor += row.shipping_minor or 0
-            whole.orders += 1
-        figures.on(row.paid_at or row.created_at, row.currency).gross_minor += row.amount_minor
+        whole.orders += row.orders
+        whole.fees_minor += int(row.fees)
+
+
+def _taken_for(event: Event) -> tuple[ColumnElement[bool], ...]:
+    return (
+        Order.event_id == event.id, Order.test_mode.is_(False), Payment.test_mode.is_(False),
+        Payment.status.in_(_TAKEN),
+    )  # fmt: skip
 
 
 def _read_refunds(session: Session, event: Event, figures: Figures) -> None:
-    for amount, currency, settled_at in refunds_made(session, event):
+    for amount, currency, quarter in refunds_made(session, event):
         figures.whole[currency].refunded_minor += amount
-        figures.on(settled_at, currency).refunded_minor += amount
+        figures.within(quarter, currency).refunded_minor += amount
 
 
-def refunds_made(session: Session, event: Event) -> Iterable[tuple[int, str, datetime]]:
-    """Yield the amount, currency and moment of each refund the ledger has as made."""
+def refunds_made(session: Session, event: Event) -> Iterable[tuple[int, str, int]]:
+    """Yield what the ledger has as sent back: amount, currency, and quarter of an hour."""
+    quarter = quarter_of(func.coalesce(Refund.settled_at, Refund.updated_at))
+    when = Refund.currency, quarter.label("quarter")
     rows = session.execute(
-        select(Refund.amount_minor, Refund.currency, Refund.settled_at, Refund.updated_at)
+        select(*when, func.sum(Refund.amount_minor).label("amount"))
         .join(Order, Order.id == Refund.order_id)
         .outerjoin(Payment, Payment.id == Refund.payment_id)
         .where(
@@ -162,10 +209,11 @@ def refunds_made(session: Session, event: Event) -> Iterable[tuple[int, str, dat
             Payment.test_mode.is_not(True),
             Refund.status == "succeeded",
         )
+        .group_by(*when)
         .execution_options(yield_per=ROWS_A_TIME)
     )
     for row in rows:
-        yield int(row.amount_minor), row.currency, row.settled_at or row.updated_at
+        yield int(row.amount), row.currency, row.quarter
 
 
 def _is_newest(session: Session, event: Event, as_of: datetime) -> bool:

@@ -96,7 +96,8 @@ def test_days_are_the_events_own_even_with_23_and_25_hours(any_shop: Shop) -> No
     """F7: 29 March 2026 has 23 hours in Berlin, 25 October has 25."""
     shop = any_shop
     moments = [
-        datetime(2026, 3, 28, 22, 59, tzinfo=UTC),  # 23:59 on the 28th
+        datetime(1969, 12, 31, 22, 59, 59, 999_900, tzinfo=UTC),  # shortly before the 1st
+        datetime(2026, 3, 28, 22, 59, 59, 999_900, tzinfo=UTC),  # 23:59 on the 28th
         datetime(2026, 3, 28, 23, 0, tzinfo=UTC),  # midnight of the 29th
         datetime(2026, 3, 29, 21, 59, tzinfo=UTC),  # 23:59 on the 29th, in summer time
         datetime(2026, 3, 29, 22, 0, tzinfo=UTC),
@@ -113,6 +114,7 @@ def test_days_are_the_events_own_even_with_23_and_25_hours(any_shop: Shop) -> No
     compute(shop)
     days = {each.day: (each.sold, each.gross_minor) for each in shop.of.rows(EventStatsDaily)}
     assert days == {
+        date(1969, 12, 31): (1, 100),
         date(2026, 3, 28): (1, 100), date(2026, 3, 29): (2, 200), date(2026, 3, 30): (1, 100),
         date(2026, 10, 25): (2, 200), date(2026, 10, 26): (1, 100),
     }  # fmt: skip
