@@ -3,6 +3,10 @@
 With many deliveries under way at once each would pay for a commit of its own. Here a thread hands
 in what it wants written and waits; what has come together meanwhile is written in one go. The
 thread that writes is nobody's job, so that no job's time-out can end it half-way.
+
+A transaction costs more than what it writes (on SQLite 1.3 ms of the processor's time, and 0.25 ms
+for each delivery in it), so where many write the next one begins no sooner than `PACE` after the
+last one began. Whoever is alone never waits for others.
 """
 
 from __future__ import annotations
@@ -11,11 +15,16 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from onqueue.clock import SystemClock
+from onqueue.contracts import Clock
+
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MOST: Final = 128
 IDLE: Final = 5.0
 """Seconds without work after which the thread ends; the next item begins another one."""
+PACE: Final = 0.008
+"""Seconds from the beginning of one batch to that of the next, while several come at once."""
 
 
 class _Entry(Generic[Item, Result]):
@@ -32,9 +41,12 @@ class _Entry(Generic[Item, Result]):
 class Together(Generic[Item, Result]):
     """Calls `act` with all items that are waiting; safe to be used by many threads."""
 
-    def __init__(self, act: Callable[[Sequence[Item]], Sequence[Result]]) -> None:
+    def __init__(
+        self, act: Callable[[Sequence[Item]], Sequence[Result]], clock: Clock | None = None
+    ) -> None:
         """Let ``act`` return one result for each item, in order, or raise with nothing done."""
         self._act = act
+        self._clock = clock or SystemClock()
         self._handed_in = threading.Condition(threading.Lock())
         self._waiting: list[_Entry[Item, Result]] = []
         self._is_working = False
@@ -57,11 +69,15 @@ class Together(Generic[Item, Result]):
 
     def _work(self) -> None:
         while batch := self._next():
+            began = self._clock.monotonic()
             try:
                 self._write(batch)
             finally:
                 for entry in batch:
                     entry.written.release()
+            left = began + PACE - self._clock.monotonic()
+            if len(batch) > 1 and left > 0:
+                self._clock.sleep(left)
 
     def _next(self) -> list[_Entry[Item, Result]]:
         """Return what is to be written now; nothing when the thread shall end."""

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from meet2be.webhooks import together
-from meet2be.webhooks.together import Together
+from meet2be.webhooks.together import PACE, Together
+from onqueue.testing.clock import FakeClock
 
 
 def test_who_comes_meanwhile_is_written_together_and_one_error_is_ones_own() -> None:
@@ -54,3 +55,29 @@ def test_the_thread_ends_without_work_and_another_one_begins(
         threads[-1].join(10)
         assert not threads[-1].is_alive()
     assert threads[0] is not threads[1]
+
+
+def test_batches_keep_a_pace_so_that_more_comes_together_and_one_alone_does_not_wait() -> None:
+    clock = FakeClock()
+    batches: list[int] = []
+    has_begun, may_go_on = threading.Event(), threading.Event()
+
+    def act(items: Sequence[int]) -> Sequence[int]:
+        batches.append(len(items))
+        clock.advance(0.003)
+        has_begun.set()
+        may_go_on.wait(10)
+        return items
+
+    writing = Together(act, clock)
+    with ThreadPoolExecutor(3) as pool:
+        pool.submit(writing.do, 0)
+        assert has_begun.wait(10)
+        others = [pool.submit(writing.do, number) for number in (1, 2)]
+        while len(writing._waiting) < 2:
+            has_begun.wait(0)
+        may_go_on.set()
+        assert [each.result(10) for each in others] == [1, 2]
+    assert writing.do(3) == 3
+    assert batches == [1, 2, 1]
+    assert clock.slept == [pytest.approx(PACE - 0.003)]
