@@ -13,11 +13,13 @@ from pathlib import Path
 
 import click
 from sqlalchemy import make_url
+from sqlalchemy.exc import DBAPIError
 
 from meet2be.audit.retries import note_retries
 from meet2be.audit.services import Actor
 from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
+from meet2be.db.errors import is_away
 from meet2be.errors import Meet2BeError
 from onqueue import QueueManager
 from onqueue.console import build_group, build_schedule_group
@@ -33,6 +35,13 @@ class Command(click.Group):
             return super().invoke(ctx)
         except (Meet2BeError, OnQueueError) as error:
             raise click.ClickException(str(error)) from error
+        except DBAPIError as error:
+            if not is_away(error):
+                raise
+            raise click.ClickException(
+                f"the database is busy or cannot be reached ({error.orig}). What was committed "
+                "before stays. Try the same command again."
+            ) from error
 
 
 @cache
