@@ -67,12 +67,14 @@ def send_code(session: Session, desk: Desk, run_uid: str, user_id: int) -> None:
     if _mailed_since(session, run, user_id, now - VALID) >= MOST_CODES:
         raise TooManyCodes(MOST_CODES, int(VALID.total_seconds() // 60))
     code = "".join(secrets.choice("0123456789") for _ in range(DIGITS))
-    run.code_hash, run.code_expires_at, run.code_tries = hashed(run.uid, code), now + VALID, 0
+    run.code_hash, run.code_expires_at, run.code_tries = _hashed(run, user_id, code), now + VALID, 0
     post(session, _draft(session, desk, run, user_id, code), now)
 
 
-def check_code_tx(desk: Desk, tenant_id: int, run_uid: str, code: str | None) -> None:
-    """Count the try, in a commit of its own, and raise unless the code is right.
+def check_code_tx(
+    desk: Desk, tenant_id: int, run_uid: str, code: str | None, user_id: int | None
+) -> None:
+    """Count the try, in a commit of its own, and raise unless the code was mailed to this person.
 
     Raises ``CodeNeeded``, ``CodeExpired`` or ``WrongCode``.
     """
@@ -97,14 +99,14 @@ def check_code_tx(desk: Desk, tenant_id: int, run_uid: str, code: str | None) ->
         if cast("CursorResult[Any]", counted).rowcount != 1:
             raise CodeExpired
         session.refresh(run)
-        typed = hashed(run.uid, "".join(code.split()))
+        typed = _hashed(run, user_id, "".join(code.split()))
         if not hmac.compare_digest(typed, run.code_hash or ""):
             raise WrongCode(TRIES - run.code_tries)
 
 
-def hashed(run_uid: str, code: str) -> str:
-    """Return what is stored of a code; the run's own name salts it, five tries protect it."""
-    return hashlib.sha256(f"{run_uid}:{code}".encode()).hexdigest()
+def _hashed(run: CancelRun, user_id: int | None, code: str) -> str:
+    # The run's own name salts it, five tries protect it; nobody else's mailbox will do.
+    return hashlib.sha256(f"{run.uid}:{user_id}:{code}".encode()).hexdigest()
 
 
 def _run(session: Session, run_uid: str) -> CancelRun:

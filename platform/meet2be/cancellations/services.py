@@ -142,7 +142,7 @@ def confirm_tx(
     _check_before(desk, tenant_id, run_uid, typed_name, preview_hash)
     if needs_code(desk, tenant_id, run_uid):
         try:
-            check_code_tx(desk, tenant_id, run_uid, code)
+            check_code_tx(desk, tenant_id, run_uid, code, person_of(confirmed_by))
         except CodeExpired:
             # A second click ends up here too: the first has used the code and begun the run.
             _check_before(desk, tenant_id, run_uid, typed_name, preview_hash)

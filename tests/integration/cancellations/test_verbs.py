@@ -156,6 +156,16 @@ def test_five_wrong_codes_end_a_code_and_so_do_fifteen_minutes(meeting: Conferen
     assert meeting.rows(Event)[0].status == "live"
 
 
+def test_a_code_is_good_for_whom_it_was_mailed_to(any_meeting: Conference) -> None:
+    any_meeting.sell(Ticket(price=10_001))
+    limit(any_meeting, 10_000)
+    run = any_meeting.preview()
+    code = any_meeting.mailed_code(run)
+    with pytest.raises(WrongCode):
+        any_meeting.confirm(run, code=code, confirmed_by=any_meeting.admin + 1)
+    any_meeting.confirm(run, code=code)
+
+
 def test_new_codes_are_no_way_to_new_tries(any_meeting: Conference) -> None:
     any_meeting.sell(Ticket(price=10_001))
     limit(any_meeting, 10_000)
