@@ -19,7 +19,7 @@ from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.cancellations.items import Finish, finish, reopen
 from meet2be.cancellations.lanes import Lane
 from meet2be.cancellations.planning import PlannedItem, plan
-from meet2be.cancellations.sources import lines_of
+from meet2be.cancellations.sources import lines_of, lines_to_reopen
 from meet2be.events.facts import EventDataStale
 from meet2be.language import NC_, Message, in_sense, joined
 from meet2be.notifications.services import Notice, notify, notify_admins
@@ -32,50 +32,73 @@ COUNTED = (
 )  # fmt: skip
 INSERT_BATCH = 500
 CLOSE_BATCH = 200
+# What takes about 20 ms.
+ORDER_BATCH = 2_000
 
 
 def end_lane(session: Session, lane: Lane, now: datetime) -> bool:
-    """Mark the lane as done; True if the run is over now or has nothing left but its close.
+    """End the lane, and with the last one the run; False while that has more steps.
 
-    The run's row is locked, so that of lanes that end at once exactly one is the last.
+    Each step is short, as nobody else writes to SQLite meanwhile, and finds by itself what is left:
+    the caller commits and comes again, or whoever goes on for it. The run's row is locked, so that
+    of lanes that end at once exactly one is the last.
     """
     connection, context = session.connection(), lane.context
     state, pause_code = connection.execute(sql.LOCK_RUN, lane.run_key).one()
-    connection.execute(sql.END_LANE, {**lane.key, "now": now})
-    if connection.execute(sql.LANES_LEFT, lane.run_key).scalar_one():
-        return False
-    if state == "aborted":
-        _close(session, context, now, aborted=True)
-        return True
+    is_last = not connection.execute(sql.OTHER_LANES_LEFT, lane.key).scalar_one()
     # A run that waits for the provider and has nothing left to ask it can be closed.
-    if state not in {"running", "sweeping"} and pause_code != "provider":
-        return False
-    added = _sweep(session, context)
-    if added:
-        connection.execute(sql.REOPEN_LANES, lane.run_key)
-        connection.execute(sql.SET_RUN, {**lane.run_key, "new_state": "running"})
-        lanes = tuple(range(context.lanes))
-        facts.note(session, LanesReady(context.tenant_id, context.run_uid, lanes))
-        return True
-    _close(session, context, now, aborted=False)
+    goes_on = state in {"running", "sweeping"} or (state == "paused" and pause_code == "provider")
+    if is_last and goes_on:
+        if _cancel_orders(connection, context, now):
+            return False
+        if _sweep(session, context):
+            _go_on(session, lane)
+            return True
+        if _tell_unsettled(session, context, now):
+            return False
+    connection.execute(sql.END_LANE, {**lane.key, "now": now})
+    if is_last and (goes_on or state == "aborted"):
+        _close(session, context, now, aborted=state == "aborted")
     return True
+
+
+def _go_on(session: Session, lane: Lane) -> None:
+    """Have all lanes work on what the sweep has found."""
+    connection, context = session.connection(), lane.context
+    connection.execute(sql.REOPEN_LANES, lane.run_key)
+    connection.execute(sql.SET_RUN, {**lane.run_key, "new_state": "running"})
+    lanes = tuple(range(context.lanes))
+    facts.note(session, LanesReady(context.tenant_id, context.run_uid, lanes))
 
 
 def _sweep(session: Session, context: RunContext) -> int:
     """Add who came meanwhile and reopen who has paid meanwhile; returns how many."""
+    return _add_who_came(session, context) + _reopen_who_paid(session, context)
+
+
+def _add_who_came(session: Session, context: RunContext) -> int:
     connection = session.connection()
     parameters = {"tenant": context.tenant_id, "run": context.run_id}
+    if not connection.execute(sql.ANYBODY_CAME, {**parameters, "event": context.event_id}).scalar():
+        return 0
     first = int(connection.execute(sql.LAST_UNIT, parameters).scalar_one()) + 1
     came = lines_of(session, context.event_id, not_in_run=context.run_id)
     fresh = plan(came, context.rules)
-    added = insert_items(session, context.tenant_id, context.run_id, context.lanes, fresh, first)
-    waiting = lines_of(session, context.event_id, reopened_in=context.run_id)
-    paid = [item for item in plan(waiting, context.rules) if item.planned_minor]
-    if paid:
-        amounts = {item.line.attendee_id: item.planned_minor for item in paid}
+    return insert_items(session, context.tenant_id, context.run_id, context.lanes, fresh, first)
+
+
+def _reopen_who_paid(session: Session, context: RunContext) -> int:
+    connection = session.connection()
+    waiting = lines_to_reopen(session, context.event_id, context.run_id)
+    amounts = {
+        item.line.attendee_id: item.planned_minor
+        for item in plan(waiting, context.rules)
+        if item.planned_minor
+    }
+    if amounts:
         rows = _items_of(connection, context, list(amounts))
         reopen(connection, context, rows, {row.id: amounts[row.attendee_id] for row in rows})
-    return added + len(paid)
+    return len(amounts)
 
 
 def _items_of(connection: Connection, context: RunContext, attendees: Sequence[int]) -> list[Any]:
@@ -131,44 +154,44 @@ def _item_row(
 
 def _close(session: Session, context: RunContext, now: datetime, *, aborted: bool) -> None:
     connection = session.connection()
-    key = {"tenant": context.tenant_id, "run": context.run_id}
+    states = _states(connection, context)
     state = "aborted"
     if not aborted:
-        _tell_unsettled(session, context, now)
         event = {"tenant": context.tenant_id, "event": context.event_id, "now": now}
-        connection.execute(sql.CANCEL_ALL_ORDERS, event)
         connection.execute(sql.CANCEL_EVENT, event)
-        state = "done_with_errors" if _has_errors(session, context) else "done"
+        needs_somebody = any(states[each] for each in ("failed", "uncertain", "manual", "sent"))
+        state = "done_with_errors" if needs_somebody else "done"
+    key = {"tenant": context.tenant_id, "run": context.run_id}
     connection.execute(sql.END_RUN, {**key, "new_state": state, "now": now})
-    _audit(session, context, state, now)
-    _notify(session, context, state, now)
+    _audit(connection, context, state, states, now)
+    _notify(session, context, state, states, now)
     event_closed(session, context, state, now)
     facts.note(session, CancellationFinished(context.tenant_id, context.run_uid, state))
     facts.note(session, EventDataStale(context.event_uid))
 
 
-def _tell_unsettled(session: Session, context: RunContext, now: datetime) -> None:
-    """Cancel and tell those whose refund only a person can clear up; their item stays open."""
-    connection = session.connection()
+def _tell_unsettled(session: Session, context: RunContext, now: datetime) -> int:
+    """Cancel and tell some whose refund only a person can clear up; their item stays open."""
     key = {"tenant": context.tenant_id, "run": context.run_id, "limit": CLOSE_BATCH}
-    while rows := connection.execute(sql.UNSETTLED_ITEMS, key).all():
-        ends = [
-            Finish(
-                row, "uncertain", "organiser", row.planned_minor, None, row.error_code,
-                row.error_text,
-            )
-            for row in rows
-        ]  # fmt: skip
-        finish(session, context, ends, now)
+    rows = session.connection().execute(sql.UNSETTLED_ITEMS, key).all()
+    ends = [
+        Finish(
+            row, "uncertain", "organiser", row.planned_minor, None, row.error_code, row.error_text
+        )
+        for row in rows
+    ]
+    finish(session, context, ends, now)
+    return len(ends)
 
 
-def _has_errors(session: Session, context: RunContext) -> bool:
-    states = _states(session, context)
-    return any(states.get(state, 0) for state in ("failed", "uncertain", "manual", "sent"))
+def _cancel_orders(connection: Connection, context: RunContext, now: datetime) -> int:
+    """Cancel some orders of the event that hold no valid ticket; returns how many."""
+    event = {"tenant": context.tenant_id, "event": context.event_id, "now": now}
+    return connection.execute(sql.CANCEL_EMPTY_ORDERS, {**event, "limit": ORDER_BATCH}).rowcount
 
 
-def _states(session: Session, context: RunContext) -> Counter[str]:
-    rows = session.connection().execute(
+def _states(connection: Connection, context: RunContext) -> Counter[str]:
+    rows = connection.execute(
         select(sql.ITEMS.c.refund_state, func.count())
         .where(sql.ITEMS.c.tenant_id == context.tenant_id, sql.ITEMS.c.run_id == context.run_id)
         .group_by(sql.ITEMS.c.refund_state)
@@ -176,38 +199,30 @@ def _states(session: Session, context: RunContext) -> Counter[str]:
     return Counter({str(state): int(count) for state, count in rows})
 
 
-def _audit(session: Session, context: RunContext, state: str, now: datetime) -> None:
-    session.connection().execute(
+def _audit(
+    connection: Connection, context: RunContext, state: str, states: Counter[str], now: datetime
+) -> None:
+    connection.execute(
         sql.INSERT_AUDIT,
         [
             {
                 "tenant_id": context.tenant_id, "at": now, "actor_kind": "job",
                 "actor_id": f"cancel_run:{context.run_uid}", "action": f"cancellation.{state}",
                 "object_type": "cancel_run", "object_id": context.run_uid, "before": None,
-                "after": dict(_states(session, context)),
+                "after": dict(states),
             }
         ],
     )  # fmt: skip
 
 
-def _notify(session: Session, context: RunContext, state: str, now: datetime) -> None:
-    states = _states(session, context)
-    open_ends = states["failed"] + states["manual"] + states["uncertain"]
-    title = context.event_title
-    titles = {
-        "done": Message("%(event)s has been cancelled", {"event": title}),
-        "done_with_errors": Message(
-            "%(event)s is cancelled; %(number)s refund needs you",
-            {"event": title},
-            plural="%(event)s is cancelled; %(number)s refunds need you",
-            number=open_ends,
-        ),
-        "aborted": Message("The cancellation of %(event)s was aborted", {"event": title}),
-    }
+def _notify(
+    session: Session, context: RunContext, state: str, states: Counter[str], now: datetime
+) -> None:
+    """Tell the person who confirmed; all administrators where somebody is needed."""
     notice = Notice(
         kind=f"cancellation_{state}",
         severity={"done": "success", "done_with_errors": "warning"}.get(state, "info"),
-        title=titles[state],
+        title=_title(context, state, states),
         body=joined(
             (
                 Message(
@@ -223,16 +238,21 @@ def _notify(session: Session, context: RunContext, state: str, now: datetime) ->
         related_id=context.run_id,
         dedupe_key=f"cancellation:{context.run_uid}:{state}",
     )
-    starter = (
-        session.connection()
-        .execute(
-            select(sql.RUNS.c.confirmed_by).where(
-                sql.RUNS.c.tenant_id == context.tenant_id, sql.RUNS.c.id == context.run_id
-            )
-        )
-        .scalar_one_or_none()
-    )
-    if starter is not None:
-        notify(session, context.tenant_id, [starter], notice, now)
+    if context.confirmed_by is not None:
+        notify(session, context.tenant_id, [context.confirmed_by], notice, now)
     if state == "done_with_errors":
         notify_admins(session, context.tenant_id, notice, now)
+
+
+def _title(context: RunContext, state: str, states: Counter[str]) -> Message:
+    event = {"event": context.event_title}
+    if state == "done":
+        return Message("%(event)s has been cancelled", event)
+    if state == "aborted":
+        return Message("The cancellation of %(event)s was aborted", event)
+    return Message(
+        "%(event)s is cancelled; %(number)s refund needs you",
+        event,
+        plural="%(event)s is cancelled; %(number)s refunds need you",
+        number=states["failed"] + states["manual"] + states["uncertain"],
+    )

@@ -156,8 +156,10 @@ class _Slice:
         self._after = max(self._after, claim.last_unit)
         return claim
 
-    def _idle(self, session: Session, lane: Lane, stand: Standing, now: datetime) -> LaneResult:
-        """Say what a lane without anything to do now is waiting for, or end it."""
+    def _idle(
+        self, session: Session, lane: Lane, stand: Standing, now: datetime
+    ) -> LaneResult | None:
+        """Say what a lane without anything to do now is waiting for, or do a step of its end."""
         if stand.mode == "over":
             lane.hold(session.connection(), "done")
             return self._result(None, stand.why)
@@ -170,8 +172,8 @@ class _Slice:
         if stand.mode == "follow" and stand.why != "aborted":
             lane.hold(session.connection(), "todo")
             return self._result(None, stand.why)
-        end_lane(session, lane, now)
-        return self._result(None, "the lane is done")
+        has_ended = end_lane(session, lane, now)
+        return self._result(None, "the lane is done") if has_ended else None
 
     def _call_and_settle(self, lane: Lane, tasks: Sequence[Task]) -> None:
         if not tasks:

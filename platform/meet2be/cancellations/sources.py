@@ -11,7 +11,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from sqlalchemy import Select, String, Table, and_, func, select, type_coerce
+from sqlalchemy import Select, String, Table, and_, exists, func, select, type_coerce
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
@@ -77,40 +77,50 @@ def lines_of(
     event_id: int,
     *,
     not_in_run: int | None = None,
-    reopened_in: int | None = None,
     beyond: Place | None = None,
     up_to: int | None = None,
 ) -> Generator[Line, None, None]:
     """Yield the event's uncancelled attendees ordered by payment, the unpaid ones last.
 
-    `not_in_run` leaves out those that run has an item for; `reopened_in` yields only those whose
-    item in that run was passed over as not paid. `beyond` begins after a payment, or after an
-    attendee without one: (payment's id or None, attendee's id). `up_to` is the last attendee's id.
+    `not_in_run` leaves out those that run has an item for. `beyond` begins after a payment, or
+    after an attendee without one: (payment's id or None, attendee's id). `up_to` is the last
+    attendee's id.
 
     Both parts are read along an index, so that whoever stops early pays for what was read only;
     it is to be closed before its session then.
     """
-    for part in _parts(_lines(session, event_id), beyond):
-        statement = part
-        if not_in_run is not None:
-            has_item = select(_ITEMS.c.id).where(
-                _ITEMS.c.run_id == not_in_run, _ITEMS.c.attendee_id == _ATTENDEES.c.id
-            )
-            statement = statement.where(~has_item.exists())
-        if reopened_in is not None:
-            waiting = select(_ITEMS.c.id).where(
-                _ITEMS.c.run_id == reopened_in,
-                _ITEMS.c.attendee_id == _ATTENDEES.c.id,
-                _ITEMS.c.refund_state == "none_needed",
-                _ITEMS.c.skip_reason == "not_paid",
-            )
-            statement = statement.where(waiting.exists(), _PAYMENTS.c.status == "succeeded")
-        else:
-            statement = statement.where(_ATTENDEES.c.status != "cancelled")
+    lines = _lines(session, event_id).where(_ATTENDEES.c.status != "cancelled")
+    if not_in_run is not None:
+        has_item = _ITEMS.c.run_id == not_in_run, _ITEMS.c.attendee_id == _ATTENDEES.c.id
+        lines = lines.where(~exists().where(*has_item))
+    for statement in _parts(lines, beyond):
         for row in _streamed(session, statement):
             # Not asked of the database: it would read along the attendees' own index then.
             if up_to is None or row[0] <= up_to:
                 yield _line(row)
+
+
+def lines_to_reopen(session: Session, event_id: int, run_id: int) -> Iterator[Line]:
+    """Yield those whose item in that run was passed over as not paid, and who have paid since.
+
+    Begins with the run's items: those of them that were passed over are few.
+    """
+    passed_over = (
+        select(_ITEMS.c.attendee_id)
+        .where(
+            _ITEMS.c.run_id == run_id,
+            _ITEMS.c.refund_state == "none_needed",
+            _ITEMS.c.skip_reason == "not_paid",
+        )
+        .scalar_subquery()
+    )
+    statement = (
+        _lines(session, event_id)
+        .where(_ATTENDEES.c.id.in_(passed_over), _PAYMENTS.c.status == "succeeded")
+        .order_by(_ATTENDEES.c.payment_id, _ATTENDEES.c.id)
+    )
+    for row in _streamed(session, statement):
+        yield _line(row)
 
 
 def kinds_of_paid(session: Session, event_id: int) -> Iterator[tuple[int, Kind]]:

@@ -24,13 +24,13 @@ from sqlalchemy import (
     update,
 )
 
-from meet2be.attendees.models import Attendee
+from meet2be.attendees.models import ATTENDEE_STATUSES, Attendee
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.models import CancelItem, CancelLane, CancelRun
 from meet2be.db.hints import unindexed
 from meet2be.db.prepared import Prepared
 from meet2be.events.models import Event, TicketType
-from meet2be.orders.models import Order
+from meet2be.orders.models import ORDER_STATUSES, Order
 from meet2be.payments.models import Payment, Refund
 from meet2be.tenancy.models import Tenant
 
@@ -72,9 +72,10 @@ HOLD_LANE = (
     .values(state=bindparam("lane_state"))
 )
 END_LANE = update(LANES).where(*_THIS_LANE).values(state="done", finished_at=_NOW)
-LANES_LEFT = select(func.count()).where(
-    LANES.c.tenant_id == _TENANT, LANES.c.run_id == _RUN, LANES.c.state != "done"
-)
+OTHER_LANES_LEFT = select(func.count()).where(
+    LANES.c.tenant_id == _TENANT, LANES.c.run_id == _RUN, LANES.c.lane != _LANE,
+    LANES.c.state != "done",
+)  # fmt: skip
 REOPEN_LANES = (
     update(LANES)
     .where(LANES.c.tenant_id == _TENANT, LANES.c.run_id == _RUN)
@@ -283,17 +284,43 @@ _STILL_IN = exists().where(
     ATTENDEES.c.order_id == ORDERS.c.id,
     ATTENDEES.c.status != "cancelled",
 )
-_CANCEL_ORDERS = (
+CANCEL_ORDERS = (
     update(ORDERS)
-    .where(ORDERS.c.status != "cancelled", ~_STILL_IN)
+    .where(
+        ORDERS.c.status != "cancelled",
+        ~_STILL_IN,
+        unindexed(ORDERS.c.tenant_id) == _TENANT,
+        ORDERS.c.id.in_(bindparam("orders", expanding=True)),
+    )
     .values(status="cancelled", cancelled_at=_NOW)
 )
-CANCEL_ORDERS = _CANCEL_ORDERS.where(
-    unindexed(ORDERS.c.tenant_id) == _TENANT,
-    ORDERS.c.id.in_(bindparam("orders", expanding=True)),
+# Their states are listed, so that those of an event are found along the index of states.
+CANCEL_EMPTY_ORDERS = (
+    update(ORDERS)
+    .where(
+        unindexed(ORDERS.c.tenant_id) == _TENANT,
+        ORDERS.c.id.in_(
+            select(ORDERS.c.id)
+            .where(
+                ORDERS.c.tenant_id == _TENANT,
+                ORDERS.c.event_id == bindparam("event"),
+                ORDERS.c.status.in_([each for each in ORDER_STATUSES if each != "cancelled"]),
+                ~_STILL_IN,
+            )
+            .limit(bindparam("limit"))
+            .scalar_subquery()
+        ),
+    )
+    .values(status="cancelled", cancelled_at=_NOW)
 )
-CANCEL_ALL_ORDERS = _CANCEL_ORDERS.where(
-    ORDERS.c.tenant_id == _TENANT, ORDERS.c.event_id == bindparam("event")
+# Who has no item has come since the items were written: few have a valid ticket by then.
+ANYBODY_CAME = select(
+    exists().where(
+        ATTENDEES.c.tenant_id == _TENANT,
+        ATTENDEES.c.event_id == bindparam("event"),
+        ATTENDEES.c.status.in_([each for each in ATTENDEE_STATUSES if each != "cancelled"]),
+        ~exists().where(ITEMS.c.run_id == _RUN, ITEMS.c.attendee_id == ATTENDEES.c.id),
+    )
 )
 CANCEL_EVENT = (
     update(EVENTS)
