@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from meet2be.db import Database
 from meet2be.integrations.guarded_http import Answer, GuardedHttp, HookCallFailed
+from meet2be.webhooks.depths import Depths
 from meet2be.webhooks.headers import DEPTH_HEADER, USER_AGENT, without_secrets
 from meet2be.webhooks.health import Mark, tend
 from meet2be.webhooks.ledger import Aside, Ledger, Sent, Task
@@ -26,6 +27,7 @@ class WebhookDeliveries:
     def __init__(self, database: Database, http: GuardedHttp, vault: Vault, clock: Clock) -> None:
         self.database, self.http, self.vault, self.clock = database, http, vault, clock
         self.speeds = Speeds()
+        self.depths = Depths(vault)
         self._ledger = Ledger(database, vault, clock)
 
     def deliver(
@@ -54,6 +56,7 @@ class WebhookDeliveries:
         row, body = task.row, task.row.body.encode()
         started_at, began = self.clock.now(), self.clock.monotonic()
         headers = _headers(task, int(started_at.timestamp()), body)
+        headers[DEPTH_HEADER] = self.depths.told(row.tenant_id, row.depth + 1, started_at)
         found: Answer | HookCallFailed
         try:
             found = self.http.post(row.url, {**task.kit.own_headers, **headers}, body)
@@ -88,7 +91,6 @@ def _headers(task: Task, timestamp: int, body: bytes) -> dict[str, str]:
         "webhook-timestamp": str(timestamp),
         "webhook-signature": sign(task.kit.keys, row.event_uid, timestamp, body),
         "Meet2Be-Attempt": str(task.attempt),
-        DEPTH_HEADER: str(row.depth + 1),
     }
     if row.replay_no:
         headers["Meet2Be-Replay"] = str(row.replay_no)

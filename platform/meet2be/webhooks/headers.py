@@ -76,12 +76,18 @@ def unpacked(text: str) -> dict[str, str]:
 
 
 def kept_of_request(headers: Mapping[str, str], own: Iterable[str]) -> dict[str, str]:
-    """Return what the log keeps of the headers that were sent: own ones without their value."""
+    """Return what the log keeps of the headers that were sent.
+
+    Of own ones not their value, and of the depth not the signature, which others could use.
+    """
     hidden = {name.lower() for name in own}
-    return {
+    kept = {
         name: HIDDEN if name.lower() in hidden else value[:_SHOWN_PART]
         for name, value in headers.items()
     }
+    if DEPTH_HEADER in kept:
+        kept[DEPTH_HEADER] = kept[DEPTH_HEADER].partition(".")[0]
+    return kept
 
 
 def kept_of_answer(headers: Mapping[str, str]) -> dict[str, str]:

@@ -77,12 +77,14 @@ def test_a_delivery_is_signed_and_booked(database: Database, clock: FakeClock) -
     assert request.headers["webhook-id"] == told["id"]
     assert request.headers["webhook-timestamp"] == str(int(clock.now().timestamp()))
     assert request.headers["authorization"] == "token-1234"
-    assert request.headers["meet2be-webhook-depth"] == "1"
+    depth = stage.deliveries.depths.told(stage.tenant_id, 1, clock.now())
+    assert request.headers["meet2be-webhook-depth"] == depth
     row = stage.row(delivery)
     assert (row.status, row.attempts, row.settled_at) == ("succeeded", 1, clock.now())
     (attempt,) = stage.attempts(delivery)
     assert (attempt.n, attempt.status_code, attempt.address) == (1, 202, "127.0.0.1")
     assert attempt.request_headers["Authorization"] == "•••"
+    assert attempt.request_headers["Meet2Be-Webhook-Depth"] == "1"
     assert attempt.headers["set-cookie"] == attempt.headers["x-echo"] == "•••"
     assert attempt.body_excerpt == "••• \ufffd ok"
     health = stage.health()

@@ -27,7 +27,7 @@ from meet2be.web.api.reading import read_body, read_file, read_query
 from meet2be.web.api.refusals import problem_from
 from meet2be.webhooks.errors import SealedWithLostKeyError
 from meet2be.webhooks.headers import DEPTH_HEADER
-from meet2be.webhooks.publishing import DEEPEST, caused_by_webhook
+from meet2be.webhooks.publishing import caused_by_webhook
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,7 @@ def view_of(operation: Operation) -> Callable[..., Response]:
 
     def view(**path: str) -> Response:
         try:
-            with caused_by_webhook(_webhooks_before()):
-                response = _served(operation, path)
+            response = _served(operation, path)
         except Exception as error:
             problem = problem_from(error)
             if problem is None:
@@ -58,19 +57,19 @@ def view_of(operation: Operation) -> Callable[..., Response]:
     return view
 
 
-def _webhooks_before() -> int:
-    """Return how many webhooks this request says it answers, one upon the other.
-
-    Nothing is announced above `DEEPEST`, so we send one more at most: a higher number is not ours,
-    and must not hide a change from the organisation's endpoints.
-    """
-    text = request.headers.get(DEPTH_HEADER, "").strip()
-    depth = int(text) if text.isascii() and text.isdigit() and len(text) < 4 else 0
-    return depth if depth <= DEEPEST + 1 else 0
+def _webhooks_before(call: Call) -> int:
+    """Return how many webhooks this request answers, one upon the other, by our own word."""
+    text, depths = request.headers.get(DEPTH_HEADER, ""), call.services.webhooks.depths
+    return depths.read(text, call.caller.tenant_id, call.now) if text else 0
 
 
 def _served(operation: Operation, path: dict[str, str]) -> Response:
     call = Call(operation, authenticate(operation), path)
+    with caused_by_webhook(_webhooks_before(call)):
+        return _answered(call, operation, path)
+
+
+def _answered(call: Call, operation: Operation, path: dict[str, str]) -> Response:
     if any(not _UID.fullmatch(value) for name, value in path.items() if name.endswith("uid")):
         raise Problem("not_found")  # what cannot be a name is like a name that nobody has
     arguments: dict[str, Any] = dict(path)

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from meet2be.api_tokens.models import LONGEST_KEY
 from meet2be.db import Database
 from meet2be.queueing import _context, after_webhooks
 from meet2be.tenancy.models import Tenant
+from meet2be.webhooks.depths import GOOD_FOR, Depths
 from meet2be.webhooks.models import WebhookEvent
 from meet2be.webhooks.publishing import DEEPEST
+from meet2be.webhooks.vault import Vault
 from onqueue.testing.clock import FakeClock
 from support.api import V1, Program, program
 from support.factories import make_tenant
@@ -138,23 +141,31 @@ def test_a_change_that_answers_a_webhook_counts_the_webhooks_before_it(
     web: Web, admin: Program, tenant: Tenant
 ) -> None:
     """W20: a loop through our own API ends, also where a job stands between."""
-    database = web.services.database
+    database, depths = web.services.database, web.services.webhooks.depths
     make_endpoint(database, tenant.id)
+    now = web.services.clock.now()
+    late, foreign = now - GOOD_FOR - timedelta(minutes=1), Depths(Vault(["f" * 48]))
     told = (
         ("", 0),
-        ("3", 3),
-        (str(DEEPEST), DEEPEST),
-        (str(DEEPEST + 1), None),
+        (depths.told(tenant.id, 3, now), 3),
+        (depths.told(tenant.id, 3, now - GOOD_FOR), 3),
+        (depths.told(tenant.id, DEEPEST, now), DEEPEST),
+        (depths.told(tenant.id, DEEPEST + 1, now), None),
+        # What we have not told this organisation lately hides nothing from its endpoints.
+        (depths.told(tenant.id, DEEPEST + 1, late), 0),
+        (depths.told(tenant.id + 1, DEEPEST + 1, now), 0),
+        (foreign.told(tenant.id, DEEPEST + 1, now), 0),
+        (depths.told(tenant.id, 3, now).replace("3", str(DEEPEST + 1), 1), 0),
+        (str(DEEPEST + 1), 0),
         ("many", 0),
-        ("999", 0),
     )
     for number, (depth, _announced) in enumerate(told):
         body = {**EVENT, "title": f"Days {number}"}
         headers = {"Meet2Be-Webhook-Depth": depth}
         assert admin.ask("POST", "/events", body, headers=headers).status_code == 201
     with database.tenant_session(tenant.id, read_only=True) as session:
-        depths = session.scalars(select(WebhookEvent.depth).order_by(WebhookEvent.id)).all()
-    assert depths == [announced for _depth, announced in told if announced is not None]
+        found = session.scalars(select(WebhookEvent.depth).order_by(WebhookEvent.id)).all()
+    assert found == [announced for _depth, announced in told if announced is not None]
     with after_webhooks(2):
         assert _context() == {"webhooks": "2"}
     assert _context() == {}, "a plain payload bears nothing of it"
