@@ -20,6 +20,7 @@ from support.databases import (  # noqa: F401 - fixtures for every test
     sqlite_database,
     sqlite_template,
 )
+from support.kept import TEMPLATES
 from support.servers import PostgresServer, private_postgres, private_valkey
 
 
@@ -39,6 +40,15 @@ def _no_connection_left_open() -> Iterator[None]:
     """Name the test that leaves a connection to PostgreSQL open, and where it was made."""
     with none_left_open(pytest.MonkeyPatch()):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_of_the_run(
+    pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Share the pages' compiled templates among the run's processes; none outlives the run."""
+    if hasattr(pytestconfig, "workerinput"):
+        TEMPLATES.share(tmp_path_factory.getbasetemp().parent / "templates")
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from sqlalchemy.engine import make_url
 from meet2be.db import Database, upgrade
 from meet2be.db.migrating import all_metadata, grant_runtime
 from onqueue.testing.clock import FakeClock
+from support.kept import keep_statements
 from support.servers import PostgresServer
 
 OWNER = "m2b_owner"
@@ -41,6 +42,7 @@ def sqlite_database(sqlite_template: Path, tmp_path: Path, clock: FakeClock) -> 
     path = tmp_path / "meet2be.sqlite"
     shutil.copyfile(sqlite_template, path)
     database = Database(f"sqlite:///{path}", clock)
+    keep_statements(database)
     yield database
     database.close()
 
@@ -68,6 +70,7 @@ def postgres_database(
 ) -> Iterator[Database]:
     """A migrated, emptied PostgreSQL database, connected to as the application's role."""
     database = Database(postgres_server.url(postgres_template, RUNTIME), clock)
+    keep_statements(database)
     yield database
     database.close()
     with postgres_server.connect(postgres_template) as connection:

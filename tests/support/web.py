@@ -11,8 +11,6 @@ from typing import Any
 import svcs
 from flask import Flask
 from flask.testing import FlaskClient
-from jinja2 import BytecodeCache
-from jinja2.bccache import Bucket
 from werkzeug.test import TestResponse
 
 from meet2be.accounts import services as accounts
@@ -38,6 +36,7 @@ from meet2be.web.app import create_app
 from meet2be.web.security import browser, cookie_name, lifetime
 from onqueue.testing.clock import FakeClock
 from support.factories import make_user
+from support.kept import TEMPLATES
 
 PASSWORD = "a long enough password 7"
 _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
@@ -47,23 +46,6 @@ _TOKEN = re.compile(r'name="csrf_token" value="([^"]+)"')
 def password_hash() -> str:
     """Return the hash of `PASSWORD`, made once a run: argon2 is slow on purpose."""
     return hash_password(PASSWORD)
-
-
-class KeptTemplates(BytecodeCache):
-    """Compiled templates that every application of the run uses: each test makes its own one."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, bytes] = {}
-
-    def load_bytecode(self, bucket: Bucket) -> None:
-        if bucket.key in self._kept:
-            bucket.bytecode_from_string(self._kept[bucket.key])
-
-    def dump_bytecode(self, bucket: Bucket) -> None:
-        self._kept[bucket.key] = bucket.bytecode_to_string()
-
-
-_TEMPLATES = KeptTemplates()
 
 
 @dataclass
@@ -194,7 +176,7 @@ def web_on(
     services = make_services(database, clock, folder, payments, **environment)
     app = create_app(services)
     app.testing = False  # errors become pages, as in production
-    app.jinja_env.bytecode_cache = _TEMPLATES
+    app.jinja_env.bytecode_cache = TEMPLATES
     yield Web(app, services)
     speak(SOURCE_LANGUAGE)  # a page of a German person was drawn in the test's own thread
 
