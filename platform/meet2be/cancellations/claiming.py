@@ -225,22 +225,7 @@ def _send(
     if not sending:
         return []
     seqs = next_seqs(connection, context.tenant_id, [unit.payment.id for unit in sending])
-    new = [
-        NewRefund(
-            payment_id=unit.payment.id,
-            payment_uid=unit.payment.uid,
-            order_id=unit.payment.order_id,
-            invoice_id=unit.payment.invoice_id or unit.items[0].invoice_id,
-            amount_minor=sum(unit.amounts),
-            currency=unit.payment.currency,
-            seq=seqs[unit.payment.id],
-            provider=unit.payment.provider,
-            run_id=context.run_id,
-            lane=lane,
-            reason=context.options.reason or None,
-        )
-        for unit in sending
-    ]
+    new = [_refund_of(unit, context, lane, seqs[unit.payment.id]) for unit in sending]
     opened = open_refunds(connection, (context.tenant_id, context.tenant_uid), new, now, token)
     key = {"tenant": context.tenant_id, "now": now}
     sql.SEND_ITEMS.run_many(
@@ -255,6 +240,23 @@ def _send(
         _task(context, unit.payment, refund, now)
         for unit, refund in zip(sending, opened, strict=True)
     ]
+
+
+def _refund_of(unit: _Sending, context: RunContext, lane: int, seq: int) -> NewRefund:
+    payment = unit.payment
+    return NewRefund(
+        payment_id=payment.id,
+        payment_uid=payment.uid,
+        order_id=payment.order_id,
+        invoice_id=payment.invoice_id or unit.items[0].invoice_id,
+        amount_minor=sum(unit.amounts),
+        currency=payment.currency,
+        seq=seq,
+        provider=payment.provider,
+        run_id=context.run_id,
+        lane=lane,
+        reason=context.options.reason or None,
+    )
 
 
 def _task(context: RunContext, payment: Any, refund: OpenRefund, now: datetime) -> Task:

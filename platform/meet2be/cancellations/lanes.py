@@ -15,6 +15,7 @@ from meet2be.cancellations.claiming import Task, refund_order
 from meet2be.cancellations.context import RunContext
 from meet2be.cancellations.errors import LaneLost
 from meet2be.cancellations.settling import pause_run
+from meet2be.cancellations.sources import circuit_name
 from meet2be.language import N_
 from meet2be.payments import circuit
 from meet2be.payments.circuit import Circuit
@@ -128,12 +129,9 @@ def claim_due(connection: Connection, lane: Lane, now: datetime, limit: int) -> 
     ).all()
     if not rows:
         return []
-    context = lane.context
-    ids = [row.id for row in rows]
-    parameters = {"tenant": context.tenant_id, "refunds": ids}
-    found = connection.execute(LAST_ATTEMPTS, parameters)
-    attempts = {refund: int(number) for refund, number in found}
-    tenant = context.tenant_id
+    tenant, ids = lane.context.tenant_id, [row.id for row in rows]
+    found = connection.execute(LAST_ATTEMPTS, {"tenant": tenant, "refunds": ids})
+    attempts = dict.fromkeys(ids, 1) | {refund: int(last) + 1 for refund, last in found}
     connection.execute(
         sql.CLAIM_REFUNDS,
         [
@@ -144,31 +142,33 @@ def claim_due(connection: Connection, lane: Lane, now: datetime, limit: int) -> 
     INSERT_ATTEMPTS.run_many(
         connection,
         [
-            {"tenant": tenant, "refund": each, "number": attempts.get(each, 0) + 1, "now": now}
-            for each in ids
+            {"tenant": tenant, "refund": refund, "number": number, "now": now}
+            for refund, number in attempts.items()
         ],
     )
     known = _known_ids(connection, tenant, rows)
-    return [
-        Task(
-            refund_id=row.id,
-            refund_uid=row.uid,
-            attempt=attempts.get(row.id, 0) + 1,
-            order=refund_order(
-                context, row, row.uid, row.idempotency_key, row.amount_minor, row.currency
-            ),
-            circuit=f"{row.payment_provider}:{row.provider_account or ''}",
-            sent_at=row.sent_at or now,
-            resolve=True,
-            failure_code=row.failure_code,
-            known_ids=frozenset(
-                provider_id
-                for refund, payment, provider_id in known
-                if payment == row.payment_id and refund != row.id
-            ),
-        )
-        for row in rows
-    ]
+    return [_to_look_up(lane.context, row, attempts[row.id], known, now) for row in rows]
+
+
+def _to_look_up(
+    context: RunContext, row: Any, attempt: int, known: list[tuple[int, int, str]], now: datetime
+) -> Task:
+    order = refund_order(context, row, row.uid, row.idempotency_key, row.amount_minor, row.currency)
+    return Task(
+        refund_id=row.id,
+        refund_uid=row.uid,
+        attempt=attempt,
+        order=order,
+        circuit=circuit_name(row.payment_provider, row.provider_account),
+        sent_at=row.sent_at or now,
+        resolve=True,
+        failure_code=row.failure_code,
+        known_ids=frozenset(
+            provider_id
+            for refund, payment, provider_id in known
+            if payment == row.payment_id and refund != row.id
+        ),
+    )
 
 
 def _known_ids(

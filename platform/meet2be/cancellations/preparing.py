@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
+from enum import Enum
 from itertools import groupby
 from typing import Any
 
@@ -64,6 +66,21 @@ def stale_of(run: CancelRun) -> PreviewStale | None:
     return PreviewStale(run.uid, previews.differences(before, Preview.from_json(found)))
 
 
+class Prepared(Enum):
+    """How a preparation stands after a step, unless its lane ends."""
+
+    UNDER_WAY = "under way"
+    COMPLETE = "complete"
+    """The list is written, or not wanted any more: the run's usual work is to be gone on with."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneEnds:
+    """The lane needs no worker for now, and why."""
+
+    why: str
+
+
 class Preparation:
     """A run's preparation in the hands of its first lane."""
 
@@ -73,15 +90,11 @@ class Preparation:
         self._context = lane.context
         self._place: tuple[Place | None, int] | None = None
 
-    def step(self) -> str | None:
-        """Do one chunk. Returns None while there is more to do here.
-
-        Otherwise why the lane ends now, or an empty text: the run's usual work is to be gone on
-        with. Raises ``LaneLost`` when another worker has the lane.
-        """
-        state = self._standing()
-        if state is not None:
-            return state
+    def step(self) -> Prepared | LaneEnds:
+        """Do one chunk; raises ``LaneLost`` when another worker has the lane."""
+        hindrance = self._hindrance()
+        if hindrance is not None:
+            return hindrance
         document = self._context.preparation or {}
         if document.get("found") is not None:
             return self._take_back(document)
@@ -97,8 +110,8 @@ class Preparation:
     def _read(self) -> Session:
         return self._desk.db.tenant_session(self._context.tenant_id, read_only=True)
 
-    def _standing(self) -> str | None:
-        """Return why the lane cannot prepare the run now; pauses it for a suspended tenant."""
+    def _hindrance(self) -> Prepared | LaneEnds | None:
+        """Return what the lane does instead of a chunk; pauses a suspended tenant's run."""
         context = self._context
         if self._lane.lane:
             return self._leave_it()
@@ -116,10 +129,10 @@ class Preparation:
                     reason=N_("The tenant is suspended"),
                 )  # fmt: skip
                 session.commit()
-            return "tenant_suspended"
-        return ""
+            return LaneEnds("tenant_suspended")
+        return Prepared.COMPLETE
 
-    def _leave_it(self) -> str:
+    def _leave_it(self) -> Prepared | LaneEnds:
         """End a lane that has nothing to do before the items are written, unless it was aborted."""
         with self._desk.db.tenant_session(self._context.tenant_id) as session:
             connection = session.connection()
@@ -127,7 +140,7 @@ class Preparation:
             waits = state in {"confirmed", "paused"}
             self._lane.hold(connection, "todo" if waits else "running")
             session.commit()
-        return PREPARING if waits else ""
+        return LaneEnds(PREPARING) if waits else Prepared.COMPLETE
 
     def _next(self, up_to: int) -> list[PlannedItem]:
         """Return the plan's next items, whole units, read without holding writers up."""
@@ -141,19 +154,19 @@ class Preparation:
             with closing(found) as lines:
                 return _whole_units(plan(lines, context.rules))
 
-    def _write(self, chunk: list[PlannedItem]) -> str | None:
+    def _write(self, chunk: list[PlannedItem]) -> Prepared:
         context = self._context
         _, first = self._place or (None, 0)
         with self._desk.db.tenant_session(context.tenant_id) as session:
             if not self._is_still_confirmed(session):
-                return None
+                return Prepared.UNDER_WAY
             key = (context.tenant_id, context.run_id)
             insert_items(session, *key, context.lanes, chunk, first)
             session.commit()
         line = chunk[-1].line
         place = (line.payment.id, 0) if line.payment else (None, line.attendee_id)
         self._place = (place, first + chunk[-1].unit + 1)
-        return None
+        return Prepared.UNDER_WAY
 
     def _is_still_confirmed(self, session: Session) -> bool:
         """Hold lane and run to the end of the transaction; a pause or an abort wins."""
@@ -162,41 +175,41 @@ class Preparation:
         state = connection.execute(sql.LOCK_RUN, self._lane.run_key).one().state
         return bool(state == "confirmed")
 
-    def _done(self) -> str | None:
+    def _done(self) -> Prepared:
         """Let all lanes begin; only now it is certain that the event is cancelled."""
         context, now = self._context, self._clock.now()
         with self._desk.db.tenant_session(context.tenant_id) as session:
             if not self._is_still_confirmed(session):
-                return None
+                return Prepared.UNDER_WAY
             event_cancelling(session, (context.event_id, context.event_uid), context.run_uid, now)
             _set_preparation(session.connection(), self._lane, None)
             others = tuple(range(1, context.lanes))
             if others:
                 facts.note(session, LanesReady(context.tenant_id, context.run_uid, others))
             session.commit()
-        return ""
+        return Prepared.COMPLETE
 
-    def _note_what_differs(self, document: dict[str, Any]) -> str | None:
+    def _note_what_differs(self, document: dict[str, Any]) -> Prepared:
         context, now = self._context, self._clock.now()
         with self._read() as session:
             event = session.get_one(Event, context.event_id)
             found = previews.compute(session, event, context.options, now)
         with self._desk.db.tenant_session(context.tenant_id) as session:
             if not self._is_still_confirmed(session):
-                return None
+                return Prepared.UNDER_WAY
             noted = {**document, "found": found.to_json()}
             _set_preparation(session.connection(), self._lane, noted)
             session.commit()
         self._context = self._context.prepared_as(noted)
-        return None
+        return Prepared.UNDER_WAY
 
-    def _take_back(self, document: dict[str, Any]) -> str | None:
+    def _take_back(self, document: dict[str, Any]) -> Prepared | LaneEnds:
         """Take items away, a chunk each time, and in the end give run and event back."""
         context, now = self._context, self._clock.now()
         with self._desk.db.tenant_session(context.tenant_id) as session:
             connection = session.connection()
             if not self._is_still_confirmed(session):
-                return None
+                return Prepared.UNDER_WAY
             left = connection.execute(sql.REMOVE_ITEMS, {**self._lane.run_key, "limit": CHUNK})
             if not left.rowcount:
                 connection.execute(sql.TAKE_BACK_RUN, self._lane.run_key)
@@ -210,7 +223,7 @@ class Preparation:
                 self._lane.hold(connection, "done")
                 _tell(session, context, now)
             session.commit()
-        return None if left.rowcount else "the preview is stale"
+        return Prepared.UNDER_WAY if left.rowcount else LaneEnds("the preview is stale")
 
 
 def _whole_units(planned: Iterable[PlannedItem]) -> list[PlannedItem]:

@@ -29,7 +29,7 @@ from meet2be.cancellations.lanes import (
     standing,
     take_lane,
 )
-from meet2be.cancellations.preparing import Preparation
+from meet2be.cancellations.preparing import LaneEnds, Preparation, Prepared
 from meet2be.cancellations.settling import pause_run, settle
 from meet2be.payments.circuit import give_back_probe
 from meet2be.payments.services import LedgerConflict
@@ -112,10 +112,11 @@ class _Slice:
             if self._clock.monotonic() >= ends_at or self._units >= SLICE_UNITS:
                 return self._result(0.0, "the slice is over")
             if preparation is not None:
-                why = preparation.step()
-                if why:
-                    return self._result(None, why)
-                preparation = preparation if why is None else None
+                outcome = preparation.step()
+                if isinstance(outcome, LaneEnds):
+                    return self._result(None, outcome.why)
+                if outcome is Prepared.COMPLETE:
+                    preparation = None
                 continue
             result = self._chunk(lane)
             if result is not None:
