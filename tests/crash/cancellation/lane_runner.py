@@ -13,11 +13,13 @@ import random
 import signal
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from meet2be.cancellations import closing, preparing
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.errors import LaneLost
 from meet2be.cancellations.runner import work_lane
@@ -31,6 +33,14 @@ from onqueue.clock import SystemClock
 DONE, LOST = 0, 3
 # A call is killed this long after it was begun; the provider takes longer.
 INTO_CALL_SECONDS = 0.05
+# Killed when such a statement has been carried out ("in_…") or committed ("after_…").
+STATEMENTS = {
+    "chunk": "INSERT INTO cancel_items",
+    "comparison": "SELECT cancel_items.payment_id, cancel_items.planned_minor",
+    "note": "preparation=",
+    "removal": "DELETE FROM cancel_items",
+    "orders": "(SELECT orders.id",
+}
 
 
 class Doom:
@@ -72,7 +82,7 @@ class DoomedProvider(StripeProvider):
 
 def listen(database: Database, doom: Doom) -> None:
     """Put the points inside transactions where their statements are."""
-    settled: list[bool] = []
+    sent: set[str] = set()
 
     def before(_link: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         doom.random_step()
@@ -80,18 +90,30 @@ def listen(database: Database, doom: Doom) -> None:
             doom.at("after_reserve")
         if statement.startswith("UPDATE refunds SET status"):
             doom.at("in_settle")
-            settled.append(True)
+            sent.add("settle")
         if statement.startswith("UPDATE cancel_runs") and "finished_at" in statement:
             doom.at("before_done")
 
+    def after(_link: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        for name, words in STATEMENTS.items():
+            if words in statement:
+                doom.at(f"in_{name}")
+                sent.add(name)
+
     def committed(_session: Session) -> None:
         doom.random_step()
-        if settled:
-            settled.clear()
-            doom.at("after_settle")
+        for name in sent:
+            doom.at(f"after_{name}")
+        sent.clear()
 
     event.listen(database.engine, "before_cursor_execute", before)
-    # Prepared statements go past SQLAlchemy's events.
+    event.listen(database.engine, "after_cursor_execute", after)
+    listen_to_prepared(before)
+    event.listen(Session, "after_commit", committed)
+
+
+def listen_to_prepared(before: Callable[..., None]) -> None:
+    """Have prepared statements told too; they go past SQLAlchemy's events."""
     execute = prepared._execute
 
     def execute_prepared(connection: Any, text: str, parameters: Any, *, is_many: bool) -> int:
@@ -99,7 +121,6 @@ def listen(database: Database, doom: Doom) -> None:
         return execute(connection, text, parameters, is_many=is_many)
 
     prepared._execute = execute_prepared
-    event.listen(Session, "after_commit", committed)
 
 
 class Control:
@@ -121,6 +142,8 @@ def child(command: dict[str, Any]) -> int:
     clock = SystemClock()
     number = signal.SIGSTOP if command.get("stop") else signal.SIGKILL
     doom = Doom(command["point"], int(command["turn"]), number)
+    if command.get("chunk"):
+        preparing.CHUNK = closing.ORDER_BATCH = int(command["chunk"])
     database = Database(url, clock)
     listen(database, doom)
     provider = DoomedProvider("sk_test_simulated", webhook_secret="whsec", base_url=provider_url)

@@ -3,27 +3,16 @@
 Whatever dies, each payment is refunded exactly once, to the cent, and each attendee gets one mail.
 """
 
-import json
-import os
 import random
-import signal
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from meet2be.attendees.models import Attendee
-from meet2be.invoices.models import Invoice
 from support.cancelling import Conference
 from support.factories import Ticket
+from support.lane_workers import DONE, KILLED, LOST, LaneWorkers, check_everybody_once
 
 pytestmark = pytest.mark.crash
-RUNNER = Path(__file__).with_name("lane_runner.py")
-KILLED = -signal.SIGKILL
-DONE, LOST = 0, 3
 POINTS = (
     "after_reserve", "after_claim", "during_call", "after_success", "in_settle", "after_settle",
     "after_slice", "before_done",
@@ -32,62 +21,7 @@ PASSED_ONCE = {"after_slice", "before_done"}
 RANDOM_KILLS = 40
 
 
-class Workers:
-    """A conference whose lane is worked, in children of one process for all tests."""
-
-    def __init__(self, process: "subprocess.Popen[str]", meeting: Conference) -> None:
-        self._process = process
-        self._meeting = [
-            meeting.database.engine.url.render_as_string(hide_password=False),
-            meeting.provider.url, str(meeting.tenant.id), meeting.run_uid,
-        ]  # fmt: skip
-
-    def work(self, point: str = "never", turn: int = 1, *, stop: bool = False) -> dict[str, Any]:
-        """Return how a child ended that worked lane 0: `code`, or `pid` when it was stopped."""
-        command = {"meeting": self._meeting, "lane": 0}
-        return self._ask({**command, "point": point, "turn": turn, "stop": stop})
-
-    def revive(self, pid: int) -> int:
-        """Let a stopped child go on and return its exit code."""
-        os.kill(pid, signal.SIGCONT)
-        return int(self._ask({"wait": pid})["code"])
-
-    def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
-        return answer
-
-
-@pytest.fixture(scope="module")
-def runner() -> Iterator["subprocess.Popen[str]"]:
-    """The process that works lanes in children of its own."""
-    command = [sys.executable, str(RUNNER)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            yield process
-        finally:
-            assert process.stdin is not None
-            process.stdin.close()
-            process.wait(30)
-
-
-@pytest.fixture
-def workers(runner: "subprocess.Popen[str]") -> Callable[[Conference], Workers]:
-    """Confirms a conference's cancellation in one lane and returns who works it."""
-
-    def confirm(meeting: Conference) -> Workers:
-        meeting.confirm(lanes=1)
-        return Workers(runner, meeting)
-
-    return confirm
-
-
-Confirm = Callable[[Conference], Workers]
+Confirm = Callable[[Conference], LaneWorkers]
 
 
 def sell(meeting: Conference, orders: int) -> None:
@@ -98,26 +32,6 @@ def sell(meeting: Conference, orders: int) -> None:
         ]
         meeting.sell(*tickets)
     meeting.sell(Ticket(price=0, email="free@example.org"))
-
-
-def check_everybody_once(meeting: Conference) -> None:
-    """Count from the provider's own ledger and from our mails."""
-    owed = {
-        made.payment.provider_ref: [made.payment.amount_minor]
-        for made in meeting.orders
-        if made.payment is not None
-    }
-    assert meeting.at_provider() == owed
-    attendees = meeting.rows(Attendee)
-    assert {row.status for row in attendees} == {"cancelled"}
-    assert all(row.refunded_minor == row.price_minor for row in attendees)
-    assert len(meeting.mails()) == len(attendees)
-    for payment in meeting.payments():
-        assert (payment.reserved_minor, payment.refunded_minor) == (0, payment.amount_minor)
-    notes = sorted(row.number for row in meeting.rows(Invoice) if row.kind == "credit_note")
-    year = meeting.clock.now().year
-    assert notes == [f"CN-{year}-{number:05d}" for number in range(1, len(owed) + 1)]
-    assert meeting.run().state == "done"
 
 
 @pytest.mark.parametrize(
