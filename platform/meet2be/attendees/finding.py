@@ -88,6 +88,10 @@ class Found:
         number, _ = count_up_to(self._connection, near if end is None else near.where(end))
         return number, end is None
 
+    def few(self) -> list[int] | None:
+        """Return their numbers where a condition is true of few; None where each is of many."""
+        return list(self._connection.scalars(self._few[0])) if self._rare else None
+
     def _fetch(self, numbers: Select[Any], order: Order, part: Slice) -> Page:
         return fetch_page(self._connection, numbers, order, part)
 

@@ -34,6 +34,7 @@ _BY = {
     "email": (Attendee.email_key, Attendee.id),
     "registered": (Attendee.id,),
     "state": (Attendee.status, Attendee.name_key, Attendee.id),
+    "ticket": (Attendee.ticket_type_id, Attendee.name_key, Attendee.id),
 }
 SORTS: Final[Mapping[str, Order]] = {
     f"{sign}{name}": Order(columns, descending=bool(sign))

@@ -65,6 +65,7 @@ class Attendee(Numbered, Named, TenantOwned, Stamped, Base):
         _list_index(None, "company_key", "id", where="company_key IS NOT NULL"),
         _list_index(None, "code_key", "id"),
         _list_index(None, "status", "name_key", "id"),
+        _list_index(None, "ticket_type_id", "name_key", "id"),
         _list_index("ix_attendees_sums", "status", "currency", "price_minor", "refunded_minor"),
         _list_index("ix_attendees_refunded", "name_key", "id", where="refunded_minor > 0"),
         _list_index("ix_attendees_no_address", "name_key", "id", where="email IS NULL"),

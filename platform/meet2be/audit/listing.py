@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Select, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
-from meet2be.audit.models import AuditEntry
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.audit.models import ACTOR_KINDS, AuditEntry
+from meet2be.db.keyset import Order, Page, Slice, by_number, fetch_merged
 
-NEWEST_FIRST: Final = Order((AuditEntry.id,), descending=True)
+NEWEST_FIRST: Final = Order((AuditEntry.at, AuditEntry.id), descending=True)
+PEOPLE: Final = ("user", "operator")
 A_READ: Final = 1_000
 
 
@@ -38,8 +39,12 @@ class AuditFilter:
 
 
 def entries_page(session: Session, wanted: AuditFilter, part: Slice) -> Page:
-    """Return a page of the tenant's entries, the newest first. ``action`` matches its beginning."""
-    return fetch_page(session, _chosen(wanted), NEWEST_FIRST, part)
+    """Return a page of the tenant's entries, the newest first; places are named by `AuditEntry.id`.
+
+    ``action`` matches its beginning.
+    """
+    place = by_number(session, NEWEST_FIRST, part)
+    return fetch_merged(session, _chosen(session, wanted), NEWEST_FIRST, place)
 
 
 def all_entries(session: Session, wanted: AuditFilter) -> Iterator[AuditEntry]:
@@ -54,20 +59,36 @@ def all_entries(session: Session, wanted: AuditFilter) -> Iterator[AuditEntry]:
         session.expunge_all()
 
 
-def _chosen(wanted: AuditFilter) -> Select[AuditEntry]:
+def _chosen(session: Session, wanted: AuditFilter) -> list[Select[AuditEntry]]:
+    """Return statements that together find the entries, each of them along an index."""
     statement = select(AuditEntry)
-    if wanted.action:
-        statement = statement.where(AuditEntry.action.startswith(wanted.action, autoescape=True))
-    if wanted.actor_kind:
-        statement = statement.where(AuditEntry.actor_kind == wanted.actor_kind)
-    if wanted.person:
-        statement = statement.where(
-            AuditEntry.actor_kind.in_(("user", "operator")), AuditEntry.actor_id == wanted.person
-        )
     if wanted.object_id:
         statement = statement.where(AuditEntry.object_id == wanted.object_id)
     if wanted.since is not None:
         statement = statement.where(AuditEntry.at >= wanted.since)
     if wanted.until is not None:
         statement = statement.where(AuditEntry.at < wanted.until)
-    return statement
+    kinds: Sequence[str] = (wanted.actor_kind,) if wanted.actor_kind else ()
+    if wanted.person:
+        statement = statement.where(AuditEntry.actor_id == wanted.person)
+        kinds = [kind for kind in PEOPLE if kind in kinds or not kinds]
+    if wanted.action and not wanted.object_id and not wanted.person:
+        return [
+            statement.where(AuditEntry.action == action, AuditEntry.actor_kind == kind)
+            for action in _actions(session, wanted.action)
+            for kind in kinds or ACTOR_KINDS
+        ]
+    if wanted.action:
+        statement = statement.where(AuditEntry.action.startswith(wanted.action, autoescape=True))
+    if not kinds and not wanted.person:
+        return [statement]
+    return [statement.where(AuditEntry.actor_kind == kind) for kind in kinds]
+
+
+def _actions(session: Session, beginning: str) -> Iterator[str]:
+    """Yield what was ever done here that begins so, each found by one step in the index."""
+    first = select(func.min(AuditEntry.action))
+    action = session.scalar(first.where(AuditEntry.action >= beginning))
+    while action is not None and action.startswith(beginning):
+        yield action
+        action = session.scalar(first.where(AuditEntry.action > action))

@@ -19,8 +19,11 @@ class AuditEntry(Numbered, MaybeTenantOwned, Base):
     __tablename__ = "audit_log"
     __table_args__ = (
         Index(None, "tenant_id", "id"),
-        Index(None, "tenant_id", "at"),
-        Index(None, "tenant_id", "actor_kind", "actor_id", "id"),
+        Index(None, "tenant_id", "at", "id"),
+        Index(None, "tenant_id", "action", "actor_kind", "at", "id"),
+        Index(None, "tenant_id", "actor_kind", "at", "id"),
+        Index(None, "tenant_id", "actor_kind", "actor_id", "at", "id"),
+        Index(None, "tenant_id", "object_id", "at", "id"),
         Index(None, "tenant_id", "object_type", "object_id", "id"),
     )
 
@@ -28,7 +31,10 @@ class AuditEntry(Numbered, MaybeTenantOwned, Base):
     actor_kind: Mapped[str] = mapped_column(one_of("actor_kind", ACTOR_KINDS))
     actor_id: Mapped[str | None] = mapped_column(String(64))
     impersonator_id: Mapped[int | None] = mapped_column(ForeignKey("users.id"))
-    action: Mapped[str] = mapped_column(String(64))
+    # Searched for by its beginning: PostgreSQL finds those where letters stand by their codes.
+    action: Mapped[str] = mapped_column(
+        String(64).with_variant(String(64, collation="C"), "postgresql")
+    )
     object_type: Mapped[str] = mapped_column(String(64))
     object_id: Mapped[str] = mapped_column(String(64))
     before: Mapped[Document | None]

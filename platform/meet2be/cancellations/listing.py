@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, or_, select
+from sqlalchemy import Select, and_, select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
+from meet2be.cancellations.items_found import ItemFilter
 from meet2be.cancellations.models import (
     ACTIVE_RUN_STATES,
     MAIL_STATES,
@@ -20,26 +21,15 @@ from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import PlannedItem, plan
 from meet2be.cancellations.preview import rules_of
 from meet2be.cancellations.sources import Place, lines_of
-from meet2be.db.keyset import Order, Page, Slice, count_up_to, fetch_page
+from meet2be.db.keyset import Order, Page, Slice, fetch_page
 from meet2be.events.models import Event
 from meet2be.mailings.models import Mail
 from meet2be.payments.models import Refund
 
 NEWEST_FIRST = Order((CancelRun.id,), descending=True)
-BY_ITEM = Order((CancelItem.id,))
 LONGEST_SEARCH = 200
 # How many attendees one request looks through for a rare outcome before it asks to go on.
 LOOKED_THROUGH = 20_000
-
-
-@dataclass(frozen=True, slots=True)
-class ItemFilter:
-    """Which items of a run are wanted; empty strings leave all in."""
-
-    refund_state: str = ""
-    mail_state: str = ""
-    words: str = ""
-    cause: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,24 +82,6 @@ def position_of_run(session: Session, uid: str) -> tuple[object, ...] | None:
     """Return where a run stands in the list; None when it is not the tenant's."""
     found = session.scalar(select(CancelRun.id).where(CancelRun.uid == uid))
     return None if found is None else (found,)
-
-
-def items_page(session: Session, run_id: int, wanted: ItemFilter, part: Slice) -> Page:
-    """Return a page of (item, attendee's uid, refund's uid, mail's uid) in the run's order."""
-    statement = _items(run_id, wanted).join(
-        Attendee,
-        and_(Attendee.tenant_id == CancelItem.tenant_id, Attendee.id == CancelItem.attendee_id),
-    )
-    statement = statement.outerjoin(
-        Refund, and_(Refund.tenant_id == CancelItem.tenant_id, Refund.id == CancelItem.refund_id)
-    ).outerjoin(Mail, and_(Mail.tenant_id == CancelItem.tenant_id, Mail.id == CancelItem.mail_id))
-    columns = statement.add_columns(Attendee.uid, Refund.uid, Mail.uid)
-    return fetch_page(session, columns, BY_ITEM, part, whole_rows=True)
-
-
-def count_items(session: Session, run_id: int, wanted: ItemFilter) -> tuple[int, bool]:
-    """Return how many items there are, and whether that is exact: it counts to 10,000 only."""
-    return count_up_to(session, _items(run_id, wanted).with_only_columns(CancelItem.id))
 
 
 def items_of_attendee(session: Session, attendee_id: int) -> list[Any]:
@@ -196,25 +168,6 @@ def items_of_refund(session: Session, refund_id: int) -> list[tuple[CancelItem, 
 def _with_event() -> Select[CancelRun, Event]:
     of_run = and_(Event.tenant_id == CancelRun.tenant_id, Event.id == CancelRun.event_id)
     return select(CancelRun, Event).join(Event, of_run)
-
-
-def _items(run_id: int, wanted: ItemFilter) -> Select[Any]:
-    statement = select(CancelItem).where(CancelItem.run_id == run_id)
-    if wanted.refund_state:
-        statement = statement.where(CancelItem.refund_state == wanted.refund_state)
-    if wanted.mail_state:
-        statement = statement.where(CancelItem.mail_state == wanted.mail_state)
-    if wanted.cause:
-        cause = (CancelItem.error_code == wanted.cause) | (CancelItem.skip_reason == wanted.cause)
-        statement = statement.where(cause)
-    if wanted.words:
-        statement = statement.where(
-            or_(
-                CancelItem.name_snapshot.icontains(wanted.words, autoescape=True),
-                CancelItem.email_snapshot.icontains(wanted.words, autoescape=True),
-            )
-        )
-    return statement
 
 
 def _place_name(item: PlannedItem) -> str:

@@ -38,6 +38,8 @@ PAUSE_CODES = ("person", "provider", "tenant_suspended", "worker")
 CANCEL_STATES = ("todo", "done")
 MAIL_STATES = ("todo", "queued", "sent", "suppressed", "no_address", "failed", "uncertain")
 
+_WITH_ERROR = text("error_code IS NOT NULL")
+_SKIPPED = text("skip_reason IS NOT NULL")
 _ACTIVE = text("state IN ('confirmed', 'running', 'paused', 'sweeping')")
 
 
@@ -129,7 +131,19 @@ class CancelItem(Numbered, TenantOwned, Stamped, Base):
             "ix_cancel_items_progress", "run_id", "refund_state", "cancel_state", "mail_state",
             "currency", "error_code", "skip_reason", "planned_minor", "tenant_id",
         ),
-        Index(None, "run_id", "mail_state"),
+        Index(
+            "ix_cancel_items_states", "run_id", "mail_state", "refund_state", "unit", "id",
+            "tenant_id",
+        ),
+        Index(
+            "ix_cancel_items_error_code", "run_id", "error_code", "unit", "id", "tenant_id",
+            sqlite_where=_WITH_ERROR, postgresql_where=_WITH_ERROR,
+        ),
+        Index(
+            "ix_cancel_items_skip_reason", "run_id", "skip_reason", "unit", "id", "error_code",
+            "tenant_id",
+            sqlite_where=_SKIPPED, postgresql_where=_SKIPPED,
+        ),
         Index(None, "refund_id"),
         Index(None, "mail_id"),
         CheckConstraint("planned_minor >= 0", name="planned_not_negative"),

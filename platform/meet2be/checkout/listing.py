@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import ColumnElement, select, true
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.audit.models import AuditEntry
 from meet2be.checkout.steps import steps_of
 from meet2be.db.keyset import Order as By
-from meet2be.db.keyset import Page, Slice, fetch_page
+from meet2be.db.keyset import Page, Slice, fetch_merged
 from meet2be.events.listing import ticket_types
 from meet2be.events.models import Event, TicketType
 from meet2be.mailings.addresses import normal_form
@@ -58,14 +58,23 @@ def orders_page(session: Session, wanted: Filter, part: Slice) -> Page:
     The search finds an order by its whole code or its buyer's whole address.
     """
     statement = select(Order, Event).join(Event, Event.id == Order.event_id)
-    if wanted.status in ORDER_STATUSES:
-        statement = statement.where(Order.status == wanted.status)
+    each_status: Sequence[str] = (wanted.status,) if wanted.status in ORDER_STATUSES else ("",)
     if wanted.event:
-        statement = statement.where(Event.uid == wanted.event)
+        event_id = session.scalar(select(Event.id).where(Event.uid == wanted.event)) or 0
+        statement = statement.where(Order.event_id == event_id)
+        # Its index goes on with the status.
+        each_status = ORDER_STATUSES if each_status == ("",) else each_status
+    named: list[ColumnElement[bool]] = [true()]
     if wanted.search:
         code, address = wanted.search.strip().upper(), normal_form(wanted.search)
-        statement = statement.where(or_(Order.code == code, Order.buyer_email_norm == address))
-    return fetch_page(session, statement, NEWEST_FIRST, part, whole_rows=True)
+        named = [Order.code == code, Order.buyer_email_norm == address]
+        each_status = (wanted.status,) if wanted.status in ORDER_STATUSES else ("",)
+    statements = [
+        statement.where(name, Order.status == status if status else true())
+        for name in named
+        for status in each_status
+    ]
+    return fetch_merged(session, statements, NEWEST_FIRST, part, whole_rows=True)
 
 
 def position_of(session: Session, uid: str) -> tuple[object, ...] | None:

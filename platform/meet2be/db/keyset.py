@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select, tuple_
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 COUNTED_AT_MOST = 10_000
+EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,15 +56,58 @@ def fetch_page(
     whole_rows: bool = False,
 ) -> Page:
     """Return one page of ``statement``; with ``whole_rows`` of its tuples, else of its objects."""
+    return fetch_merged(session, [statement], order, part, whole_rows=whole_rows)
+
+
+def fetch_merged(
+    session: Session | Connection,
+    statements: Sequence[Select[*tuple[Any, ...]]],
+    order: Order,
+    part: Slice,
+    *,
+    whole_rows: bool = False,
+) -> Page:
+    """Return one page of what several statements find, no row twice.
+
+    Each is read along an index that begins with its own conditions, so that none sorts: where one
+    of several values fits, no index has all of them in the list's order. The statements' first
+    (or only) column has to be an object that has the order's columns.
+    """
     backwards = part.before is not None
-    found = session.execute(_from_place_on(statement, order, part).limit(part.size + 1))
-    rows: list[Any] = list(found if whole_rows else found.scalars())
+    found: dict[Any, Any] = {}
+    for statement in statements:
+        result = session.execute(_from_place_on(statement, order, part).limit(part.size + 1))
+        for row in result if whole_rows else result.scalars():
+            # A single statement may be one of columns alone, and is in order.
+            alone = len(statements) == 1
+            found[len(found) if alone else _place_of(row, order, whole_rows=whole_rows)] = row
+    if len(statements) > 1:
+        found = dict(sorted(found.items(), reverse=_is_falling(order, part)))
+    rows = list(found.values())
     is_more = len(rows) > part.size
     rows = rows[: part.size]
     if backwards:
         rows.reverse()
         return Page(rows, has_earlier=is_more, has_later=True)
     return Page(rows, has_earlier=part.after is not None, has_later=is_more)
+
+
+def by_number(session: Session, order: Order, part: Slice, *, least: Any = EPOCH) -> Slice:
+    """Return a slice of an order by two columns for one that names its place by the second alone.
+
+    Both grow together, or nearly. So where the row itself is gone its place is taken from the one
+    before it; ``least`` is less than any value of the first column.
+    """
+    place = part.after if part.before is None else part.before
+    if place is None:
+        return part
+    (first, number), (known,) = order.columns, place
+    at_or_before = select(first).where(number <= known).order_by(number.desc()).limit(1)
+    value = session.scalar(at_or_before)
+    there = (least if value is None else value, known)
+    if part.before is None:
+        return Slice(after=there, size=part.size)
+    return Slice(before=there, size=part.size)
 
 
 def end_of_walk(
@@ -95,6 +140,11 @@ def count_up_to(
     counted = statement.order_by(None).limit(limit + 1).subquery()
     number = session.scalar(select(func.count()).select_from(counted)) or 0
     return (number, True) if number <= limit else (limit, False)
+
+
+def _place_of(row: Any, order: Order, *, whole_rows: bool) -> tuple[Any, ...]:
+    thing = row[0] if whole_rows else row
+    return tuple(getattr(thing, column.key) for column in order.columns)
 
 
 def _is_falling(order: Order, part: Slice) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import and_, column, select, table
 from sqlalchemy.orm import Session
 
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.db.keyset import Order, Page, Slice, fetch_merged
 from meet2be.events.models import Event
 from meet2be.exports.models import OPEN_STATES, Export, ExportSchedule
 from meet2be.exports.permission import ROLES
@@ -32,12 +32,12 @@ class ExportFilter:
 def exports_page(session: Session, wanted: ExportFilter, part: Slice) -> Page:
     """Return a page of (export, event), the newest first."""
     statement = select(Export, Event).join(Event, _SAME_EVENT)
-    if wanted.state:
-        states = OPEN_STATES if wanted.state == "open" else (wanted.state,)
-        statement = statement.where(Export.state.in_(states))
+    states: Sequence[str] = OPEN_STATES if wanted.state == "open" else (wanted.state,)
     if wanted.event_uid:
-        statement = statement.where(Event.uid == wanted.event_uid)
-    return fetch_page(session, statement, NEWEST, part, whole_rows=True)
+        event_id = session.scalar(select(Event.id).where(Event.uid == wanted.event_uid)) or 0
+        statement = statement.where(Export.event_id == event_id)
+    statements = [statement.where(Export.state == one) if one else statement for one in states]
+    return fetch_merged(session, statements, NEWEST, part, whole_rows=True)
 
 
 def position_of(session: Session, uid: str) -> tuple[object, ...] | None:

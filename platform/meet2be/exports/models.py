@@ -46,6 +46,9 @@ class Export(Numbered, Named, TenantOwned, Stamped, Base):
         ),
         Index(None, "tenant_id", "id"),
         Index(None, "tenant_id", "event_id", "id"),
+        Index(None, "tenant_id", "state", "id"),
+        Index(None, "tenant_id", "event_id", "state", "id"),
+        Index(None, "tenant_id", "created_at"),
         Index(None, "state", "expires_at"),
         CheckConstraint("total >= 0 AND done >= 0 AND fence >= 0", name="not_negative"),
     )  # fmt: skip

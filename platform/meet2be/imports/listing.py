@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final, cast
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import ColumnElement, and_, or_, select
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.services import names_of
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.db.hints import unindexed
+from meet2be.db.keyset import Order, Page, Slice, fetch_merged, fetch_page
 from meet2be.events.models import Event
 from meet2be.imports.errors import unpacked
-from meet2be.imports.models import ROW_STATES, Import, ImportChunk, ImportRow
+from meet2be.imports.models import PROBLEMS, ROW_STATES, Import, ImportChunk, ImportRow
 from meet2be.imports.queries import UPDATES, WARNED, is_problem, totals
 from meet2be.language import Message
 
 NEWEST_FIRST = Order((Import.id,), descending=True)
-BY_NUMBER = Order((ImportRow.row_no,))
+_NUMBER: Any = unindexed(cast("ColumnElement[int]", ImportRow.row_no))
+BY_NUMBER = Order((_NUMBER,))
+"""By the rows' numbers, sorted: the chunks' index finds them."""
 MOVING: Final = ("validating", "running", "cancelling", "undoing")
 WRITTEN: Final = ("created", "updated", "skipped", "failed", "undone", "kept")
 
@@ -77,12 +80,11 @@ class Progress:
 
 def imports_page(session: Session, kinds: Collection[str], part: Slice) -> Page:
     """Return a page of (import, its event or None), the newest first."""
-    statement = (
-        select(Import, Event)
-        .outerjoin(Event, and_(Event.tenant_id == Import.tenant_id, Event.id == Import.event_id))
-        .where(Import.kind.in_(kinds))
+    statement = select(Import, Event).outerjoin(
+        Event, and_(Event.tenant_id == Import.tenant_id, Event.id == Import.event_id)
     )
-    return fetch_page(session, statement, NEWEST_FIRST, part, whole_rows=True)
+    statements = [statement.where(Import.kind == kind) for kind in kinds]
+    return fetch_merged(session, statements, NEWEST_FIRST, part, whole_rows=True)
 
 
 def position_of_import(session: Session, uid: str) -> tuple[object, ...] | None:
@@ -110,16 +112,51 @@ def failures_of(session: Session, found: Import) -> list[tuple[int, Message]]:
 
 def rows_page(session: Session, found: Import, state: str, part: Slice) -> Page:
     """Return a page of rows by number: of one state, with warnings, or ("") all to look at."""
-    statement = select(ImportRow).where(ImportRow.import_id == found.id)
+    state = state if state in {*ROW_STATES, WARNED} else ""
+    chunks = _chunks_with(session, found, state, part)
+    if not chunks:
+        return Page([], has_earlier=part.after is not None, has_later=part.before is not None)
+    statement = select(ImportRow).where(
+        ImportRow.import_id == found.id, ImportRow.chunk_no.in_(chunks)
+    )
     if state in ROW_STATES:
         statement = statement.where(ImportRow.state == state)
-    if state == WARNED:
+    elif state == WARNED:
         statement = statement.where(ImportRow.warned)
-    elif not state:
+    else:
         statement = statement.where(or_(is_problem(), ImportRow.warned))
-    elif state not in {"valid", "created", "updated", "undone"}:
-        statement = statement.where(is_problem())
     return fetch_page(session, statement, BY_NUMBER, part)
+
+
+def _chunks_with(session: Session, found: Import, state: str, part: Slice) -> list[int]:
+    """Return the next chunks that hold a page of rows of a state: each counts its rows itself.
+
+    An index by state would have to be kept for every row that is written.
+    """
+    place = part.after if part.before is None else part.before
+    end = ImportChunk.last_row if part.before is None else ImportChunk.first_row
+    chunks = select(ImportChunk.n, ImportChunk.counts).where(ImportChunk.import_id == found.id)
+    if place is not None:
+        chunks = chunks.where(end > place[0] if part.before is None else end < place[0])
+    by = ImportChunk.n.asc() if part.before is None else ImportChunk.n.desc()
+    chosen: list[int] = []
+    left = part.size + 1
+    for number, counts in session.execute(chunks.order_by(by)):
+        rows = _at_least(counts, state)
+        if rows:
+            chosen.append(number)
+            # The first may hold the place itself, and rows on its other side.
+            left -= rows if place is None or len(chosen) > 1 else 0
+        if left <= 0:
+            break
+    return chosen
+
+
+def _at_least(counts: Mapping[str, int], state: str) -> int:
+    """Return how many rows of a filter a chunk holds, or some of them but not none."""
+    if not state:  # a row may be warned of and be a problem, too
+        return max(sum(counts.get(each, 0) for each in PROBLEMS), counts.get(WARNED, 0))
+    return counts.get(state, 0) + (counts.get(UPDATES, 0) if state == "valid" else 0)
 
 
 def event_of(session: Session, found: Import) -> Event | None:

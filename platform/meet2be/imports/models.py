@@ -49,6 +49,7 @@ class Import(Numbered, Named, TenantOwned, Stamped, Base):
         belongs_to("events", "event_id"),
         parent_key(),
         Index(None, "tenant_id", "sha256"),
+        Index(None, "tenant_id", "kind", "id"),
         Index(None, "state", "updated_at"),
     )
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.db.keyset import Order, Page, Slice, by_number, fetch_merged
 from meet2be.mailings.addresses import normal_form
-from meet2be.mailings.models import EmailLog, Mail
+from meet2be.mailings.models import MAIL_STATUSES, EmailLog, Mail
 
-NEWEST_FIRST = Order((Mail.id,), descending=True)
+NEWEST_FIRST = Order((Mail.created_at, Mail.id), descending=True)
 MOST_UNCERTAIN = 50
 
 
@@ -33,24 +33,26 @@ class MailFilter:
 
 
 def mails_page(session: Session, wanted: MailFilter, part: Slice) -> Page:
-    """Return a page of the tenant's mails, the newest first."""
+    """Return a page of the tenant's mails, the newest first; places are named by `Mail.id`."""
     statement = select(Mail)
-    if wanted.status:
-        statement = statement.where(Mail.status == wanted.status)
     if wanted.address:
         statement = statement.where(Mail.to_norm == normal_form(wanted.address))
-    if wanted.kind:
-        statement = statement.where(Mail.kind == wanted.kind)
     if wanted.since is not None:
         statement = statement.where(Mail.created_at >= wanted.since)
     if wanted.until is not None:
         statement = statement.where(Mail.created_at < wanted.until)
-    return fetch_page(session, statement, NEWEST_FIRST, part)
+    if wanted.kind:
+        statement = statement.where(Mail.kind == wanted.kind)
+    # The index of kinds goes on with the status; an address has few mails of all kinds.
+    has_many = wanted.kind and not wanted.address
+    each_status = MAIL_STATUSES if has_many and not wanted.status else (wanted.status,)
+    statements = [statement.where(Mail.status == one) if one else statement for one in each_status]
+    return fetch_merged(session, statements, NEWEST_FIRST, by_number(session, NEWEST_FIRST, part))
 
 
 def uncertain_mails(session: Session) -> list[Mail]:
     """Return the mails that wait for a person, the oldest first."""
-    waiting = select(Mail).where(Mail.status == "uncertain").order_by(Mail.id)
+    waiting = select(Mail).where(Mail.status == "uncertain").order_by(Mail.created_at, Mail.id)
     return list(session.scalars(waiting.limit(MOST_UNCERTAIN)))
 
 

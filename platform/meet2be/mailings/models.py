@@ -54,9 +54,11 @@ class Mail(Numbered, Named, MaybeTenantOwned, Stamped, Base):
         UniqueConstraint("dedupe_key"),
         UniqueConstraint("message_id"),
         Index(None, "status", "next_at", "priority"),
-        Index(None, "tenant_id", "status", "id"),
+        Index(None, "tenant_id", "created_at", "id"),
+        Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(None, "tenant_id", "kind", "status", "created_at", "id"),
         Index(None, "tenant_id", "related_type", "related_id"),
-        Index(None, "tenant_id", "to_norm", "id"),
+        Index(None, "tenant_id", "to_norm", "created_at", "id"),
         Index(None, "provider_id", sqlite_where=_KNOWN, postgresql_where=_KNOWN),
         Index(
             "ix_mails_created_at_text", "created_at",
@@ -132,6 +134,7 @@ class MailSuppression(Numbered, TenantOwnedOrShared, Stamped, Base):
     __tablename__ = "mail_suppressions"
     __table_args__ = (
         belongs_to("mails", "source_mail_id"),
+        Index(None, "tenant_id", "id"),
         # NULLs are distinct in a unique key, so the platform's own rows need their own.
         Index(
             "uq_mail_suppressions_tenant", "tenant_id", "email_norm", "scope", unique=True,

@@ -21,6 +21,7 @@ class Notification(Numbered, Named, TenantOwned, Stamped, Base):
     __table_args__ = (
         UniqueConstraint("tenant_id", "user_id", "dedupe_key"),
         Index(None, "tenant_id", "user_id", "read_at", "id"),
+        Index(None, "tenant_id", "user_id", "id"),
     )
 
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Select, and_, select
+from sqlalchemy import ColumnElement, Select, and_, select
 from sqlalchemy.orm import Session
 
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.db.keyset import Order, Page, Slice, fetch_merged
 from meet2be.orders.models import Order as CustomerOrder
 from meet2be.payments.models import REFUND_MODES, REFUND_STATUSES, Payment, Refund, RefundAttempt
 
@@ -54,19 +54,27 @@ def known_filter(status: str, mode: str, words: str) -> RefundFilter:
 
 def refunds_page(session: Session, wanted: RefundFilter, part: Slice) -> Page:
     """Return a page of (refund, order's code), the newest first."""
-    statement = _with_order()
-    if wanted.status:
-        statement = statement.where(Refund.status == wanted.status)
-    if wanted.mode:
-        statement = statement.where(Refund.mode == wanted.mode)
+    found = _with_order()
     if wanted.words:
-        word = wanted.words
-        statement = statement.where(
-            (CustomerOrder.code == word)
-            | (Refund.provider_refund_id == word)
-            | (Refund.idempotency_key == word)
-        )
-    return fetch_page(session, statement, NEWEST_FIRST, part, whole_rows=True)
+        found = found.where(*_is(wanted.status, wanted.mode))
+        by_words = [found.where(each) for each in _named(session, wanted.words)]
+        return fetch_merged(session, by_words, NEWEST_FIRST, part, whole_rows=True)
+    # The index of modes goes on with the status.
+    each_status = REFUND_STATUSES if wanted.mode and not wanted.status else (wanted.status,)
+    statements = [found.where(*_is(status, wanted.mode)) for status in each_status]
+    return fetch_merged(session, statements, NEWEST_FIRST, part, whole_rows=True)
+
+
+def _is(status: str, mode: str) -> list[ColumnElement[bool]]:
+    asked = ((Refund.status, status), (Refund.mode, mode))
+    return [column == value for column, value in asked if value]
+
+
+def _named(session: Session, words: str) -> list[ColumnElement[bool]]:
+    """Return by what the words may name refunds, one by one: no index has all of it."""
+    order_id = session.scalar(select(CustomerOrder.id).where(CustomerOrder.code == words))
+    names = [Refund.provider_refund_id == words, Refund.idempotency_key == words]
+    return names if order_id is None else [*names, Refund.order_id == order_id]
 
 
 def uncertain_refunds(session: Session) -> list[Any]:

@@ -5,16 +5,17 @@ In system sessions: such a message is no organisation's. The caller commits.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final, Literal, assert_never
 
-from sqlalchemy import Select, func, or_, select
+from sqlalchemy import Select, func, select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
 from meet2be.audit.services import Actor, record
 from meet2be.db import clock_of
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.db.keyset import Order, Page, Slice, fetch_merged
 from meet2be.errors import Meet2BeError
 from meet2be.language import Message
 from meet2be.payments.facts import ProviderEventReceived
@@ -53,15 +54,21 @@ class MessageFilter:
 
 def messages_page(session: Session, wanted: MessageFilter, part: Slice) -> Page:
     """Return a page of the provider's messages, the newest first."""
-    statement = _of_state(select(ProviderEvent), wanted.state)
+    statements = [_of_state(select(ProviderEvent), wanted.state)]
     if wanted.words:
-        statement = statement.where(
-            or_(
-                ProviderEvent.event_id == wanted.words,
-                ProviderEvent.type.startswith(wanted.words, autoescape=True),
-            )
-        )
-    return fetch_page(session, statement, NEWEST_FIRST, part)
+        types = [name for name in _types(session) if name.startswith(wanted.words)]
+        named = (ProviderEvent.event_id == wanted.words, *(ProviderEvent.type == t for t in types))
+        statements = [statements[0].where(each) for each in named]
+    return fetch_merged(session, statements, NEWEST_FIRST, part)
+
+
+def _types(session: Session) -> Iterator[str]:
+    """Yield the kinds of messages that there are, each found by one step in the index."""
+    least = select(func.min(ProviderEvent.type))
+    kind = session.scalar(least)
+    while kind is not None:
+        yield kind
+        kind = session.scalar(least.where(ProviderEvent.type > kind))
 
 
 def open_messages(session: Session) -> int:

@@ -37,6 +37,8 @@ CIRCUIT_STATES = ("closed", "open", "half_open")
 # A refund that did not happen does not stand in the way of another one of the same run.
 _LIVE_REFUND = text("status NOT IN ('failed', 'cancelled')")
 
+_SEEN = text("seen_at IS NOT NULL")
+
 # The few that no cancel run looks after and that are not settled: these are swept up.
 _ALONE = text("run_id IS NULL AND settled_at IS NULL")
 
@@ -118,6 +120,8 @@ class Refund(Numbered, Named, TenantOwned, Stamped, Base):
         Index(None, "run_id", "settled_at"),
         Index(None, "tenant_id", "order_id"),
         Index(None, "tenant_id", "status", "id"),
+        Index(None, "tenant_id", "mode", "status", "id"),
+        Index(None, "tenant_id", "provider_refund_id"),
         CheckConstraint("amount_minor > 0", name="amount_positive"),
         CheckConstraint(
             "mode NOT IN ('auto', 'external') OR payment_id IS NOT NULL", name="auto_has_payment"
@@ -181,6 +185,9 @@ class ProviderEvent(Numbered, Base):
         UniqueConstraint("provider", "event_id"),
         Index(None, "processed_at", "id"),
         Index(None, "result", "id"),
+        Index(None, "event_id"),
+        Index(None, "type", "id"),
+        Index("ix_provider_events_seen", "id", sqlite_where=_SEEN, postgresql_where=_SEEN),
     )
 
     provider: Mapped[str] = mapped_column(String(32))

@@ -15,6 +15,7 @@ from meet2be.audit.services import Actor
 from meet2be.cancellations import by_hand, listing
 from meet2be.cancellations import services as verbs
 from meet2be.cancellations.errors import CancellationError, UnknownItem, UnknownRun
+from meet2be.cancellations.items_found import count_items, items_page
 from meet2be.cancellations.models import CancelRun
 from meet2be.cancellations.preparing import stale_of
 from meet2be.cancellations.progress import Progress, Track, progress_of
@@ -201,8 +202,8 @@ def _page(uid: str, problem: str = "", status: int = 200) -> ResponseReturnValue
         given.get("q", ""),
         given.get("cause", ""),
     )
-    page = listing.items_page(session, run.id, wanted, wanted_slice(row_number))
-    number, is_exact = listing.count_items(session, run.id, wanted)
+    page = items_page(session, run.id, wanted, wanted_slice(row_number))
+    number, is_exact = count_items(session, run.id, wanted)
     how_far = _progress(run)
     page_text = render_template(
         "cancellations/show.html",

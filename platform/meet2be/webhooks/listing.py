@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
-from meet2be.db.keyset import Order, Page, Slice, fetch_page
+from meet2be.db.keyset import Order, Page, Slice, by_number, fetch_merged
 from meet2be.events.models import Event
 from meet2be.webhooks.models import (
+    DELIVERY_STATUSES,
     WebhookAttempt,
     WebhookDelivery,
     WebhookEndpoint,
@@ -20,7 +21,7 @@ from meet2be.webhooks.models import (
 )
 from meet2be.webhooks.replaying import Filters
 
-NEWEST_FIRST = Order((WebhookDelivery.id,), descending=True)
+NEWEST_FIRST = Order((WebhookDelivery.created_at, WebhookDelivery.id), descending=True)
 MOST_EVENTS = 200
 
 
@@ -51,9 +52,19 @@ def success_rate(endpoint: WebhookEndpoint) -> int | None:
 
 
 def deliveries_page(session: Session, wanted: Filters, part: Slice) -> Page:
-    """Return a page of (delivery, its endpoint), the newest first."""
+    """Return a page of (delivery, its endpoint), the newest first.
+
+    Places are named by `WebhookDelivery.id`.
+    """
     statement = select(WebhookDelivery, WebhookEndpoint).join(WebhookEndpoint, _of_endpoint())
-    return fetch_page(session, wanted.narrow(statement), NEWEST_FIRST, part, whole_rows=True)
+    # The index of an endpoint's goes on with the status.
+    by_status = wanted.statuses or (
+        DELIVERY_STATUSES if wanted.endpoint_id is not None and not wanted.type else ()
+    )
+    each_status = [replace(wanted, statuses=(one,)) for one in by_status] or [wanted]
+    statements = [each.narrow(statement) for each in each_status]
+    place = by_number(session, NEWEST_FIRST, part)
+    return fetch_merged(session, statements, NEWEST_FIRST, place, whole_rows=True)
 
 
 def position_of(session: Session, uid: str) -> tuple[object, ...] | None:

@@ -137,9 +137,13 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
             "uq_webhook_deliveries_on_its_way", "tenant_id", "unique_key", unique=True,
             sqlite_where=IS_ON_ITS_WAY, postgresql_where=IS_ON_ITS_WAY,
         ),
-        Index(None, "tenant_id", "status", "id"),
-        Index(None, "tenant_id", "endpoint_id", "id"),
-        Index(None, "tenant_id", "type", "id"),
+        Index(None, "tenant_id", "created_at", "id"),
+        Index(None, "tenant_id", "status", "created_at", "id"),
+        Index(
+            "ix_webhook_deliveries_of_endpoint", "tenant_id", "endpoint_id", "status",
+            "created_at", "id",
+        ),
+        Index(None, "tenant_id", "type", "created_at", "id"),
         Index(None, "endpoint_id", "status", "id"),
         Index(None, "tenant_id", "webhook_event_id"),
     )  # fmt: skip

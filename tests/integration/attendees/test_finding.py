@@ -241,6 +241,7 @@ INDEXES = {
     ("", "", "registered"): "event_id_id", ("", "", "state"): "status_name_key",
     ("", "checked_in", "name"): "status_name_key", ("", "no_address", "name"): "no_address",
     ("", "refunded", "-name"): "refunded", ("schm", "", "name"): "rest_key",
+    ("", "", "ticket"): "ticket_type_id_name_key", ("", "", "-ticket"): "ticket_type_id_name_key",
     ("anna", "", "email"): "domain_key", ("b1", "", "name"): "code_key",
 }  # fmt: skip
 

@@ -20,7 +20,10 @@ from meet2be.web.api.problems import Problem
 from meet2be.web.api.schemas import ListQuery, Page
 
 Filter = Literal["active", "cancelled", "checked_in", "transferred", "no_address", "refunded"]
-Sort = Literal["name", "-name", "email", "-email", "registered", "-registered", "state", "-state"]
+Sort = Literal[
+    "name", "-name", "email", "-email", "registered", "-registered", "state", "-state", "ticket",
+    "-ticket",
+]  # fmt: skip
 
 
 class AttendeeQuery(ListQuery):

@@ -12,6 +12,7 @@ from meet2be.cancellations import listing
 from meet2be.cancellations import services as verbs
 from meet2be.cancellations.codes import exceeds_limit, send_code
 from meet2be.cancellations.errors import CancellationAlreadyRunning, RunNotInState
+from meet2be.cancellations.items_found import items_page
 from meet2be.cancellations.models import CancelItem, CancelRun
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview
@@ -148,12 +149,15 @@ class ItemTold(Told):
     error_text: str | None
 
 
+WORDS = "Beginnings of the attendee's names, company or address, or of a code."
+
+
 class ItemQuery(ListQuery):
     """Which items: by what became of the refund or the mail."""
 
     refund_state: RefundState | None = None
     mail_state: MailState | None = None
-    q: Annotated[str, Field(max_length=200)] = Field("", description="Part of a name or address.")
+    q: Annotated[str, Field(max_length=200)] = Field("", description=WORDS)
 
 
 class Retried(Told):
@@ -215,7 +219,7 @@ def list_cancellation_items(call: Call, run_uid: str, query: ItemQuery) -> Page[
     wanted = listing.known_item_filter(
         query.refund_state or "", query.mail_state or "", query.q, ""
     )
-    found = listing.items_page(call.reading, run.id, wanted, call.part(query))
+    found = items_page(call.reading, run.id, wanted, call.part(query))
     return call.page(query, found, lambda row: (row[0].id,), lambda row: _item(*row))
 
 
