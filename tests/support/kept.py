@@ -4,8 +4,8 @@ Without this a quarter of a second of most tests of a page went into compiling t
 addresses, the same templates and the same statements.
 """
 
-from collections.abc import Callable
 from pathlib import Path
+from types import MethodType
 from typing import Any
 
 from jinja2 import BytecodeCache, FileSystemBytecodeCache
@@ -13,12 +13,13 @@ from jinja2.bccache import Bucket
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 from sqlalchemy.engine import Dialect
+from sqlalchemy.util import LRUCache
 from werkzeug.routing import Rule
 
 from meet2be.db import Database
 
 _DIALECTS: tuple[type[Dialect], ...] = (SQLiteDialect_pysqlite, PGDialect_psycopg)
-_STATEMENTS: dict[type[Dialect], Any] = {}
+_STATEMENTS: dict[type[Dialect], LRUCache[Any, Any]] = {}
 _MOST_STATEMENTS = 2_000
 
 
@@ -54,8 +55,7 @@ TEMPLATES = KeptTemplates()
 def keep_statements(database: Database) -> None:
     """Let a database of a test use what SQLAlchemy compiled for those before it."""
     engine = database.engine
-    kept = _STATEMENTS.setdefault(type(engine.dialect), engine._compiled_cache)
-    kept.capacity = _MOST_STATEMENTS
+    kept = _STATEMENTS.setdefault(type(engine.dialect), LRUCache(_MOST_STATEMENTS))
     for each in (engine, database._reading):
         each._compiled_cache = kept
 
@@ -76,19 +76,33 @@ def _keep_dialects() -> None:
 
 
 def _keep_addresses() -> None:
-    """Let a rule use the code that builds addresses of an equal rule of another application."""
-    kept: dict[tuple[object, ...], Callable[..., tuple[str, str]]] = {}
-    compile_anew = Rule._compile_builder
+    """Let a rule use what was made of an equal rule of another application."""
+    kept: dict[tuple[object, ...], Rule] = {}
+    compile_anew = Rule.compile
 
-    def compile_once(rule: Rule, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
-        if rule.defaults:  # their values go through the rule's own converters
-            return compile_anew(rule, append_unknown)
-        key = (rule.rule, tuple(rule._trace), append_unknown)
-        if key not in kept:
-            kept[key] = compile_anew(rule, append_unknown)
-        return kept[key]
+    def compile_once(self: Rule) -> None:
+        assert self.map is not None
+        if self.subdomain or self.host or self.defaults:
+            compile_anew(self)
+            return
+        kinds = frozenset(self.map.converters.items())
+        key = (self.rule, self.strict_slashes, self.merge_slashes, kinds)
+        equal = kept.setdefault(key, self)
+        if equal is self:
+            compile_anew(self)
+        else:
+            _take_over(self, equal)
 
-    Rule._compile_builder = compile_once  # type: ignore[method-assign]
+    Rule.compile = compile_once  # type: ignore[method-assign]
+
+
+def _take_over(rule: Rule, equal: Rule) -> None:
+    """Give a rule all that compiling it would."""
+    rule.arguments |= equal.arguments
+    rule._parts, rule._trace = equal._parts, equal._trace
+    rule._converters = equal._converters
+    for name in ("_build", "_build_unknown"):
+        setattr(rule, name, MethodType(getattr(equal, name).__func__, rule))
 
 
 _keep_dialects()
