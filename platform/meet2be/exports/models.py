@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, false, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from meet2be.db.base import (
@@ -110,7 +110,8 @@ class ExportSchedule(Numbered, Named, TenantOwned, Stamped, Base):
     """A wish that comes again and again, at a time of day of its zone.
 
     `weekday` (0 is Monday) is for weekly ones, `monthday` for monthly ones (a month without that
-    day has its last one instead). `recipients` are numbers of people who are told too.
+    day has its last one instead). `recipients` are numbers of people who are told too. One that
+    `rests_with_event` was paused by the event's archive, and goes on when it comes out of there.
     """
 
     __tablename__ = "export_schedules"
@@ -139,3 +140,4 @@ class ExportSchedule(Numbered, Named, TenantOwned, Stamped, Base):
     error_count: Mapped[int] = mapped_column(default=0)
     last_error: Mapped[Document | None]
     enabled: Mapped[bool] = mapped_column(default=True)
+    rests_with_event: Mapped[bool] = mapped_column(default=False, server_default=false())

@@ -10,7 +10,7 @@ from datetime import datetime, time, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo, available_timezones
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.audit.services import SYSTEM, Actor, record
@@ -19,6 +19,7 @@ from meet2be.events.models import Event
 from meet2be.exports.errors import (
     BadExport,
     ExportError,
+    ExportNotPossible,
     TooManyExports,
     UnknownExport,
     words_for,
@@ -102,7 +103,11 @@ def create(
     actor: Actor,
     now: datetime,
 ) -> ExportSchedule:
-    """Add a schedule; recipients that may not export are left out. The caller commits."""
+    """Add a schedule; recipients that may not export are left out. The caller commits.
+
+    Raises ``ExportNotPossible`` for an event in the archive.
+    """
+    _check_event(session, event.id)
     schedule = ExportSchedule(event_id=event.id, owner_id=owner_id)
     _fill(session, schedule, spec, plan, now)
     session.add(schedule)
@@ -142,15 +147,37 @@ def find(session: Session, uid: str, *, lock: bool = False) -> ExportSchedule:
 
 
 def switch(session: Session, uid: str, actor: Actor, now: datetime, *, on: bool) -> ExportSchedule:
-    """Pause a schedule, or let it go on with its next tick; errors before are forgotten then."""
+    """Pause a schedule, or let it go on with its next tick; errors before are forgotten then.
+
+    Raises ``UnknownExport``, and ``ExportNotPossible`` while its event is in the archive.
+    """
+    if on:
+        _check_event(session, find(session, uid).event_id)
     schedule = find(session, uid, lock=True)
     schedule.enabled = on
+    # Whoever pauses one by hand does not want it back with its event.
+    schedule.rests_with_event = False
     schedule.next_at = next_tick(schedule, now) if on else None
     if on:
         schedule.error_count = 0
     action = "export_schedule.resumed" if on else "export_schedule.paused"
     record(session, actor, action, "export_schedule", uid)
     return schedule
+
+
+def rest_with_event(session: Session, event: Event, actor: Actor) -> None:
+    """Pause the schedules of an event that goes into the archive. The caller commits."""
+    for schedule in _of_event(session, event, ExportSchedule.enabled.is_(True)):
+        schedule.enabled, schedule.next_at, schedule.rests_with_event = False, None, True
+        _record_with_event(session, schedule, event, actor)
+
+
+def go_on_with_event(session: Session, event: Event, actor: Actor, now: datetime) -> None:
+    """Let those go on that its archive had paused, with their next tick. The caller commits."""
+    for schedule in _of_event(session, event, ExportSchedule.rests_with_event.is_(True)):
+        schedule.enabled, schedule.rests_with_event = True, False
+        schedule.next_at = next_tick(schedule, now)
+        _record_with_event(session, schedule, event, actor)
 
 
 def delete(session: Session, uid: str, actor: Actor) -> None:
@@ -272,6 +299,38 @@ def _fill(
     schedule.recipients = [person for person in plan.recipients if person in allowed]
     if schedule.enabled is not False:
         schedule.next_at = plan.rule.next_after(now, ZoneInfo(plan.timezone))
+
+
+def _of_event(
+    session: Session, event: Event, which: ColumnElement[bool]
+) -> Sequence[ExportSchedule]:
+    mine = select(ExportSchedule).where(ExportSchedule.event_id == event.id, which)
+    return session.scalars(mine.order_by(ExportSchedule.id).with_for_update()).all()
+
+
+def _record_with_event(
+    session: Session, schedule: ExportSchedule, event: Event, actor: Actor
+) -> None:
+    action = "export_schedule.resumed" if schedule.enabled else "export_schedule.paused"
+    record(
+        session, actor, action, "export_schedule", schedule.uid,
+        after={"with_event": event.uid},
+    )  # fmt: skip
+
+
+def _check_event(session: Session, event_id: int) -> None:
+    """Hold the event where it is until the commit; it is held before its schedules."""
+    held = select(Event).where(Event.id == event_id).with_for_update(read=True)
+    event = session.scalars(held.execution_options(populate_existing=True)).one()
+    if event.status == "archived":
+        raise ExportNotPossible(
+            "event_archived",
+            Message(
+                N_("“%(title)s” is in the archive. Take it out first: until then nothing of it"
+                   " comes regularly."),
+                {"title": event.title},
+            ),
+        )  # fmt: skip
 
 
 def _rule(repeat: str, time_of_day: str, weekday: int, monthday: int) -> Rule:

@@ -12,6 +12,7 @@ from meet2be.attendees.models import Attendee
 from meet2be.audit.services import Actor
 from meet2be.db import clock_of
 from meet2be.events.models import Event
+from meet2be.exports import schedules
 from meet2be.language import Message
 from meet2be.orders.models import Order
 from meet2be.programme.errors import NotInState
@@ -39,6 +40,7 @@ def unpublish_event(session: Session, uid: str, actor: Actor) -> Event:
 def archive_event(session: Session, uid: str, actor: Actor) -> Event:
     """Put an event into the archive: out of the lists, and nothing of it can be changed.
 
+    Its regular exports rest.
     Raises ``UnknownEntry``, and ``NotInState`` while something is still to come of it.
     """
     event = locked_event(session, uid)
@@ -46,13 +48,14 @@ def archive_event(session: Session, uid: str, actor: Actor) -> Event:
     before = event.status
     event.status, event.version = "archived", event.version + 1
     event.archived_from, event.archived_at = before, clock_of(session).now()
+    schedules.rest_with_event(session, event, actor)
     tell(session, event, "archived", actor, before={"status": before},
          after={"status": "archived"}, data={"status": "archived", "before": before})  # fmt: skip
     return event
 
 
 def restore_event(session: Session, uid: str, actor: Actor) -> Event:
-    """Take an event out of the archive, as it was put in.
+    """Take an event out of the archive, as it was put in; regular exports go on that went then.
 
     Raises ``UnknownEntry``, ``NotInState`` and ``TooManyEvents``.
     """
@@ -66,6 +69,7 @@ def restore_event(session: Session, uid: str, actor: Actor) -> Event:
         raise NotInState(Message("This event is real, and your organisation is in test mode."))
     event.status, event.version = was, event.version + 1
     event.archived_from, event.archived_at = None, None
+    schedules.go_on_with_event(session, event, actor, clock_of(session).now())
     tell(session, event, "restored", actor, before={"status": "archived"}, after={"status": was},
          data={"status": was})  # fmt: skip
     return event

@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import select, update
 
+from meet2be.audit.models import AuditEntry
 from meet2be.checkout.steps import why_unwanted
 from meet2be.events.models import Event
+from meet2be.exports.models import ExportSchedule
+from meet2be.exports.schedules import run_due
 from meet2be.orders.models import Order
 from meet2be.tenancy.limits import set_limits
 from meet2be.tenancy.models import Tenant
@@ -166,3 +169,52 @@ def test_organisers_do_it_on_the_events_page_and_viewers_do_not(
     assert organiser.post(f"{page}/restore").status_code == 303
     assert "The archive is empty" in organiser.page("/events?archived=yes")
     assert organiser.post(f"/events/{'0' * 26}/archive").status_code == 404
+
+
+def test_regular_exports_rest_with_their_event_and_go_on_with_it(
+    house: House, owner: Program
+) -> None:
+    event = make_event(house.database, house.tenant, status="cancelled")
+    wish = {"format": "csv", "columns": ["name"], "repeat": "daily", "time_of_day": "07:30"}
+
+    def planned(name: str) -> str:
+        answer = owner.post(f"/events/{event.uid}/export-schedules", {**wish, "name": name})
+        assert answer.status_code == 201, answer.text
+        return str(answer.get_json()["uid"])
+
+    on, off = planned("Daily"), planned("Paused")
+    assert owner.post(f"/export-schedules/{off}/pause").status_code == 200
+
+    def states() -> list[tuple[bool, bool]]:
+        kind = ExportSchedule
+        return [
+            of_row(house, kind, uid, lambda row: (row.enabled, row.next_at is not None))
+            for uid in (on, off)
+        ]
+
+    assert states() == [(True, True), (False, False)]
+    assert owner.post(f"/events/{event.uid}/archive").status_code == 200
+    assert states() == [(False, False)] * 2
+    page = house.owner.page("/exports/schedules")
+    assert page.count("The event is in the archive.") == 2
+    assert page.count("It goes on once the event is taken out.") == 1
+    assert ">Resume<" not in page
+    house.clock.advance(3 * 86_400)
+    assert run_due(house.database, house.clock) == 0
+    refused = owner.post(f"/export-schedules/{off}/resume")
+    assert (refused.status_code, "in the archive" in refused.text) == (409, True)
+    another = owner.post(f"/events/{event.uid}/export-schedules", {**wish, "name": "New"})
+    assert another.status_code == 409
+
+    assert owner.post(f"/events/{event.uid}/restore").status_code == 200
+    assert states() == [(True, True), (False, False)]
+    assert run_due(house.database, house.clock) == 0, "what was missed in the archive is not made"
+    with house.database.tenant_session(house.tenant.id, read_only=True) as session:
+        said = session.scalars(
+            select(AuditEntry.action)
+            .where(AuditEntry.object_type == "export_schedule", AuditEntry.object_id == on)
+            .order_by(AuditEntry.id)
+        )
+        assert [each.removeprefix("export_schedule.") for each in said] == [
+            "created", "paused", "resumed",
+        ]  # fmt: skip

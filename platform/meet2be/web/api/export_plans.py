@@ -115,7 +115,8 @@ def get_export_schedule(call: Call, schedule_uid: str) -> ScheduleTold:
     return _told(found, call.reading.get_one(Event, found.event_id))
 
 
-@operation("POST", "/events/<event_uid>/export-schedules", "exports:write", status=201)
+@operation("POST", "/events/<event_uid>/export-schedules", "exports:write", status=201,
+           problems=("conflict",))  # fmt: skip
 def create_export_schedule(call: Call, event_uid: str, body: ScheduleWish) -> ScheduleTold:
     """Let a file of an event's attendees come regularly."""
     event = event_of(call, event_uid)
@@ -145,7 +146,8 @@ def pause_export_schedule(call: Call, schedule_uid: str) -> ScheduleTold:
     return _switched(call, schedule_uid, on=False)
 
 
-@operation("POST", "/export-schedules/<schedule_uid>/resume", "exports:write")
+@operation("POST", "/export-schedules/<schedule_uid>/resume", "exports:write",
+           problems=("conflict",))  # fmt: skip
 def resume_export_schedule(call: Call, schedule_uid: str) -> ScheduleTold:
     """Let it come again, from the next time on."""
     return _switched(call, schedule_uid, on=True)
