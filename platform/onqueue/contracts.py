@@ -417,8 +417,19 @@ class Consumer(Protocol):
         """Give back a claim that is held until processing; the job runs right after."""
         ...
 
-    def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
-        """Give the job back for later, with these new absolute counters."""
+    def release(
+        self,
+        job: ReservedJob,
+        delay: float,
+        *,
+        attempts: int,
+        exceptions: int,
+        deaths: int | None = None,
+    ) -> bool:
+        """Give the job back for later, with these new absolute counters.
+
+        Without `deaths` it has died as often as before.
+        """
         ...
 
     def fail(self, job: ReservedJob) -> bool:

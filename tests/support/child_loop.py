@@ -124,8 +124,17 @@ class ConsumerDouble:
     def fail(self, job: ReservedJob) -> bool:
         return self._settle("fail", job.id)
 
-    def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
-        return self._settle("release", job.id, delay, attempts, exceptions)
+    def release(
+        self,
+        job: ReservedJob,
+        delay: float,
+        *,
+        attempts: int,
+        exceptions: int,
+        deaths: int | None = None,
+    ) -> bool:
+        forgiven = () if deaths is None else (f"{deaths} deaths",)
+        return self._settle("release", job.id, delay, attempts, exceptions, *forgiven)
 
     def park(self, job: ReservedJob, lock: str) -> bool:
         return lock not in self.free_locks and self._settle("park", job.id, lock)

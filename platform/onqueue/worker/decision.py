@@ -89,7 +89,7 @@ class Done:
 
 @dataclass(slots=True, frozen=True)
 class Release:
-    """The job goes back with a delay in seconds and these counters."""
+    """The job goes back with a delay in seconds and these counters; deaths stay unless given."""
 
     outcome: Outcome
     delay: float
@@ -97,6 +97,7 @@ class Release:
     exceptions: int
     error: BaseException | None = None
     timed_out: bool = False
+    deaths: int | None = None
 
 
 @dataclass(slots=True, frozen=True)
@@ -163,7 +164,8 @@ def _as_ordered(order: Order, limits: Limits, facts: Facts) -> Decision:
         case "release":
             return _released(order, limits, facts)
         case "snooze":
-            return Release("snoozed", order.delay, facts.attempts, facts.exceptions)
+            # It has come to its end: deaths of earlier runs say nothing about this job any more.
+            return Release("snoozed", order.delay, facts.attempts, facts.exceptions, deaths=0)
         case "park":
             return Park(order.lock, quotas=order.quotas)
         case "fail":

@@ -301,10 +301,10 @@ class Settlement:
                 return self._insist(lambda: consumer.ack(reserved, ending, edit))
             case Fail():
                 return self._insist(lambda: consumer.fail(reserved))
-            case Release(delay=delay, attempts=attempts, exceptions=exceptions):
+            case Release(delay=delay, attempts=attempts, exceptions=exceptions, deaths=deaths):
                 return self._insist(
                     lambda: consumer.release(
-                        reserved, delay, attempts=attempts, exceptions=exceptions
+                        reserved, delay, attempts=attempts, exceptions=exceptions, deaths=deaths
                     )
                 )
             case Park(lock, quotas=quotas):

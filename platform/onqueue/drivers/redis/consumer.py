@@ -382,8 +382,19 @@ class RedisConsumer:
             self._of, job.id.encode(), outcome, staging.root, before, behind
         )
 
-    def release(self, job: ReservedJob, delay: float, *, attempts: int, exceptions: int) -> bool:
-        """Give the job back for later (seconds), with these new absolute counters."""
+    def release(
+        self,
+        job: ReservedJob,
+        delay: float,
+        *,
+        attempts: int,
+        exceptions: int,
+        deaths: int | None = None,
+    ) -> bool:
+        """Give the job back for later (seconds), with these new absolute counters.
+
+        Without `deaths` it has died as often as before.
+        """
         is_fair = job.tie and tie_in(job.tie.encode()).fair
         call = self._scripts.release(
             self._of,
@@ -392,6 +403,7 @@ class RedisConsumer:
             delay=max(delay, A_MOMENT) if is_fair else delay,
             attempts=attempts,
             exceptions=exceptions,
+            deaths=job.deaths if deaths is None else deaths,
         )
         return self._settle(job, call) == Code.DONE
 

@@ -300,6 +300,7 @@ class Scripts:
         delay: float,
         attempts: int,
         exceptions: int,
+        deaths: int,
     ) -> Call:
         """Give a job back with new counters."""
         keys = self.keys
@@ -311,7 +312,7 @@ class Scripts:
             ],
             [
                 *(of.holder, bulk(job_id), self._offset, milliseconds(delay)),
-                *(bulk(b"%d" % attempts), bulk(b"%d" % exceptions)),
+                *(bulk(b"%d" % count) for count in (attempts, exceptions, deaths)),
             ],
         )
 

@@ -152,6 +152,9 @@ def test_deaths_add_up_and_a_release_keeps_them_but_ends_the_doom(broker: Rig) -
     consumer.release(job, 0.0, attempts=0, exceptions=0)
     (job,) = consumer.turn(1, []).jobs
     assert (job.attempts, job.exceptions, job.deaths, job.doom) == (0, 0, 3, "")
+    consumer.release(job, 0.0, attempts=0, exceptions=0, deaths=0)
+    (job,) = consumer.turn(1, []).jobs
+    assert job.deaths == 0
 
 
 def test_counters_end_with_their_job(broker: Rig) -> None:

@@ -41,7 +41,7 @@ def facts(attempts: int = 0, exceptions: int = 0, luck: float = 0.0) -> Facts:
         (Order("delete"), Done("succeeded")),
         (Order("skip"), Done("skipped")),
         (Order("release", delay=7), Release("released", 7, attempts=2, exceptions=1)),
-        (Order("snooze", delay=7), Release("snoozed", 7, attempts=1, exceptions=1)),
+        (Order("snooze", delay=7), Release("snoozed", 7, attempts=1, exceptions=1, deaths=0)),
         (Order("park", lock="l"), Park("l")),
         (Order("park", quotas=(RATE,)), Park("", quotas=(RATE,))),
         (Order("fail", error=ERROR), Fail(ERROR, attempts=2)),

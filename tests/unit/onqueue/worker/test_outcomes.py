@@ -45,7 +45,7 @@ def test_successes_are_confirmed_with_the_next_trip_and_marked_on_the_way(bench:
     ("job", "settled"),
     [
         (Ask("release", 5), ("release", 5, 3, 1)),
-        (Ask("snooze", 5), ("release", 5, 2, 1)),
+        (Ask("snooze", 5), ("release", 5, 2, 1, "0 deaths")),
         (Ask("delete"), ("done",)),
         (Ask("fail"), ("fail",)),
         (Raise(), ("fail",)),

@@ -13,17 +13,17 @@
 -- ARGV[4] delay       ms
 -- ARGV[5] attempts    spent from now on
 -- ARGV[6] exceptions  counted from now on
+-- ARGV[7] deaths      counted from now on
 -- Returns 1 done, 0 the holder does not hold the job, -1 the lease is lost
 -- Flags allow-oom
 -- Includes _alive _clock _wake _postpone _settle _ready
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local id, delay = ARGV[2], tonumber(ARGV[4])
 if not settle(KEYS[2], KEYS[3], KEYS[4], id) then return 0 end
-local deaths = string.match(redis.call('HGET', KEYS[5], id) or '', '^%d+ %d+ (%d+)') or '0'
-if ARGV[5] == '0' and ARGV[6] == '0' and deaths == '0' then
+if ARGV[5] == '0' and ARGV[6] == '0' and ARGV[7] == '0' then
   redis.call('HDEL', KEYS[5], id)
 else
-  redis.call('HSET', KEYS[5], id, ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. deaths)
+  redis.call('HSET', KEYS[5], id, ARGV[5] .. ' ' .. ARGV[6] .. ' ' .. ARGV[7])
 end
 if delay > 0 then
   postpone(KEYS[7], KEYS[8], id, now_ms(ARGV[3]) + delay)
