@@ -179,7 +179,10 @@ def _brake(session: Session, order: Order, now: datetime) -> None:
 
 def announced(order: Order, what: str, now: datetime, **data: object) -> Announcement:
     """Return the announcement of what became of an order."""
-    known = {"code": order.code, "total_minor": order.total_minor, "currency": order.currency}
+    known = {
+        "code": order.code, "total_minor": order.total_minor, "currency": order.currency,
+        "test_mode": order.test_mode,
+    }  # fmt: skip
     return Announcement(
         type=f"order.{what}",
         subject_type="order",

@@ -42,7 +42,9 @@ class Group:
 
 _EVENT = "e7k3m9q2x5w8r4t6y1p0s2d4fg"
 _REFUND = {"amount_minor": 11900, "currency": "EUR", "order": "Q7WK2", "payment": "p4f8"}
-_ORDER = {"code": "Q7WK2", "total_minor": 23800, "currency": "EUR", "attendees": 2}
+_ORDER = {
+    "code": "Q7WK2", "total_minor": 23800, "currency": "EUR", "test_mode": False, "attendees": 2,
+}  # fmt: skip
 _KIND = {"price_minor": 39900, "currency": "EUR", "quota": 200, "sold": 140, "closed": False}
 _MAIL = {"kind": "event_cancelled", "related_type": "cancel_item"}
 _EXPORT = {"format": "xlsx", "rows": 5000, "bytes": 412_345}
