@@ -124,7 +124,8 @@ class WebhookEvent(Numbered, Named, TenantOwned, Base):
 class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
     """One announcement on its way to one endpoint; `body` is what is signed and sent.
 
-    `replay_no` is 0 for the first one and counts those that somebody asked for again.
+    `replay_no` is 0 for the first one and counts those that somebody asked for again. `has_object`:
+    the body bears a whole object, which not everybody may read.
     """
 
     __tablename__ = "webhook_deliveries"
@@ -146,6 +147,11 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
         Index(None, "tenant_id", "type", "created_at", "id"),
         Index(None, "endpoint_id", "status", "id"),
         Index(None, "tenant_id", "webhook_event_id"),
+        Index(
+            "ix_webhook_deliveries_with_object", "tenant_id", "status", "endpoint_id", "type",
+            "created_at",
+            sqlite_where=text("has_object = 1"), postgresql_where=text("has_object"),
+        ),
     )  # fmt: skip
 
     endpoint_id: Mapped[int]
@@ -155,6 +161,7 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
     is_test: Mapped[bool] = mapped_column(default=False)
     url_at_creation: Mapped[str] = mapped_column(String(LONGEST_URL))
     body: Mapped[str] = mapped_column(Text)
+    has_object: Mapped[bool] = mapped_column(default=False, server_default=false())
     unique_key: Mapped[str] = mapped_column(CHAR(32))
     status: Mapped[str] = mapped_column(one_of("status", DELIVERY_STATUSES), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)

@@ -338,6 +338,7 @@ def _again(
         "is_test": False,
         "url_at_creation": endpoint.url,
         "body": row.body,
+        "has_object": row.has_object,
         "unique_key": unique_key(endpoint.url, row.body.encode(), number),
         "status": "pending" if endpoint.status == "enabled" else "held",
         "final_reason": None,

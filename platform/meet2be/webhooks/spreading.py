@@ -58,14 +58,17 @@ class Told:
     event_uid: str | None
     is_test: bool
     whole: Callable[[], Mapping[str, Any] | None]
-    _bodies: dict[bool, bytes] = field(default_factory=dict)
+    _bodies: dict[bool, tuple[bytes, bool]] = field(default_factory=dict)
 
-    def body_for(self, endpoint: WebhookEndpoint) -> bytes:
-        """Return the bytes that are sent to an endpoint; each kind is made once."""
+    def body_for(self, endpoint: WebhookEndpoint) -> tuple[bytes, bool]:
+        """Return the bytes that are sent to an endpoint, and whether they bear an object.
+
+        Each kind is made once.
+        """
         kind = endpoint.full_data
         if kind not in self._bodies:
-            row = self.row
-            self._bodies[kind] = body_of(
+            row, whole = self.row, self.whole() if kind else None
+            body = body_of(
                 uid=row.uid,
                 type_name=row.type,
                 sequence=row.id,
@@ -74,8 +77,9 @@ class Told:
                 event_uid=self.event_uid,
                 data=row.data,
                 is_test=self.is_test,
-                further={"object": self.whole()} if kind else None,
+                further={"object": whole} if kind else None,
             )
+            self._bodies[kind] = body, whole is not None
         return self._bodies[kind]
 
 
@@ -154,7 +158,7 @@ def row_of(
 ) -> dict[str, Any]:
     """Return a delivery's row as it begins at this endpoint."""
     status = {"enabled": "pending", "paused": "held"}.get(endpoint.status, "cancelled")
-    body = told.body_for(endpoint)
+    body, has_object = told.body_for(endpoint)
     return {
         "uid": new_uid(),
         "tenant_id": endpoint.tenant_id,
@@ -165,6 +169,7 @@ def row_of(
         "is_test": is_test,
         "url_at_creation": endpoint.url,
         "body": body.decode(),
+        "has_object": has_object,
         "unique_key": unique_key(endpoint.url, body),
         "status": status,
         "final_reason": DISABLED if status == "cancelled" else None,

@@ -42,6 +42,7 @@ from onqueue.stores import FailedFilter
 from onqueue.testing.clock import FakeClock
 from onqueue.testing.failed_contract import failure, job_id
 from support.factories import Ticket, make_event, make_order, make_tenant, make_user
+from support.hooks import announce_and_spread, announcement, make_endpoint
 
 NOTICE = {"name": "Ada", "title": "T", "body": "", "link": "", "tenant_name": "A"}
 
@@ -197,6 +198,30 @@ def test_people_of_an_earlier_release_are_found_by_their_names(url: str) -> None
         with database.tenant_session(tenant.id) as session:
             assert session.execute(people).all() == before
     assert before[0].name_key == "zoe ost"
+
+
+def test_deliveries_of_an_earlier_release_say_which_body_bears_an_object(url: str) -> None:
+    upgrade(url)
+    with closing(Database(url, FakeClock())) as database:
+        tenant = make_tenant(database).id
+        make_endpoint(database, tenant)
+        announce_and_spread(database, tenant, *(announcement(number) for number in range(5)))
+    bodies = (
+        '{"id":"a","object":{"email":"bea@example.org"}}', '{"id":"b","object":null}',
+        '{"data":{"object":{"looks":"so"}}}', '{"id":"c"}', 'gone: "object":{',
+    )  # fmt: skip
+    deliveries = table("webhook_deliveries", column("id"), column("body"), column("has_object"))
+    downgrade(url, "0033")
+    with migration_engine(url).begin() as connection:
+        numbers = connection.scalars(select(deliveries.c.id).order_by(deliveries.c.id)).all()
+        for number, body in zip(numbers, bodies, strict=True):
+            connection.execute(
+                update(deliveries).where(deliveries.c.id == number).values(body=body)
+            )
+    upgrade(url)
+    with migration_engine(url).connect() as connection:
+        told = connection.scalars(select(deliveries.c.has_object).order_by(deliveries.c.id)).all()
+    assert [bool(each) for each in told] == [True, False, False, False, False]
 
 
 def test_the_checks_are_those_of_the_models(url: str, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from meet2be.events.models import Event
 from meet2be.language import N_, Message
@@ -247,12 +248,12 @@ def change_webhook_endpoint(call: Call, endpoint_uid: str, body: EndpointWish) -
     With `full_data`, before or after, the token needs the read scope of each kind of subject that
     the types have.
     """
-    now = verbs.endpoint_of(call.reading, endpoint_uid)
-    check_endpoint(call, now, body.url)
-    if now.full_data if body.full_data is None else body.full_data:
-        check_types(call, body.event_types)
+    _check_change(call, call.reading, verbs.endpoint_of(call.reading, endpoint_uid), body)
     draft, bench = _draft(call, body), _bench(call)
     address = verbs.check_address(bench, draft.url)
+    # The name servers took their time: what was right before may not be so any more.
+    now = verbs.endpoint_of(call.writing, endpoint_uid, lock=True)
+    _check_change(call, call.writing, now, body)
     endpoint = verbs.change_endpoint(call.writing, bench, endpoint_uid, draft, address)
     call.writing.flush()
     return _told(call, endpoint, is_new=True)
@@ -389,6 +390,12 @@ def replay_webhook_deliveries(call: Call, body: ReplayWish) -> ReplayTold:
     matching = replaying.count_replayable(call.reading, wanted)
     replaying.ask_for_replay(call.writing, _bench(call), wanted)
     return ReplayTold(matching=matching)
+
+
+def _check_change(call: Call, session: Session, now: WebhookEndpoint, body: EndpointWish) -> None:
+    check_endpoint(call, session, now, body.url)
+    if now.full_data if body.full_data is None else body.full_data:
+        check_types(call, body.event_types)
 
 
 def _bench(call: Call) -> Workbench:

@@ -11,11 +11,15 @@ from meet2be.api_tokens.scopes import SCOPES, is_within
 from meet2be.db import Database
 from meet2be.objects.all import KINDS
 from meet2be.web.api.whole_objects import SCOPE_OF
+from meet2be.webhooks import endpoints
 from meet2be.webhooks.bodies import canonical
-from meet2be.webhooks.models import WebhookDelivery
+from meet2be.webhooks.endpoints import Address, Workbench
+from meet2be.webhooks.models import WebhookDelivery, WebhookEndpoint, WebhookEvent
+from meet2be.webhooks.publishing import publish
+from meet2be.webhooks.spreading import spread
 from onqueue.testing.clock import FakeClock
 from support.api import Program, program
-from support.hooks import announce_and_spread, announcement, make_endpoint
+from support.hooks import announce_and_spread, announcement, deliveries_of, make_endpoint
 from support.house import House, housed
 
 HOOKS = ("webhooks:read", "webhooks:write")
@@ -51,7 +55,9 @@ def whole_delivery(house: House, status: str = "failed", **endpoint: Any) -> Web
     (made,) = announce_and_spread(database, tenant, order)
     body = canonical({"id": "x", "object": {"email": "bea@example.org"}, "type": "order.paid"})
     with database.tenant_session(tenant) as session:
-        session.execute(update(WebhookDelivery).values(body=body.decode(), status=status))
+        session.execute(
+            update(WebhookDelivery).values(body=body.decode(), has_object=True, status=status)
+        )
         session.commit()
         return session.scalars(select(WebhookDelivery).where(WebhookDelivery.id == made.id)).one()
 
@@ -121,3 +127,75 @@ def test_whole_bodies_that_wait_are_not_led_to_another_address(
     there = {**thinner, "url": "https://8.8.4.4/"}
     assert missing(thin.ask("PUT", place, there)) == "orders:read"
     assert reader.ask("PUT", place, there).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "scope"), [("full_data", "attendees:read"), ("a body", "orders:read")]
+)
+def test_what_changes_while_name_servers_are_asked_is_looked_at_again(
+    house: House, thin: Program, monkeypatch: pytest.MonkeyPatch, meanwhile: str, scope: str
+) -> None:
+    """The first look is before the look-up, which nobody waits for under a lock."""
+    made = whole_delivery(house, "succeeded")
+    database, tenant = house.web.services.database, house.tenant.id
+    (endpoint,) = thin.get("/webhook-endpoints")["data"]
+    asked: list[str] = []
+
+    def check(bench: Workbench, url: str) -> Address:
+        asked.append(url)
+        change: Any = update(WebhookDelivery).where(WebhookDelivery.id == made.id)
+        change = change.values(status="waiting")
+        if meanwhile == "full_data":
+            change = update(WebhookEndpoint).values(full_data=True)
+        with database.tenant_session(tenant) as session:
+            session.execute(change.execution_options(synchronize_session=False))
+            session.commit()
+        return Address(url)
+
+    monkeypatch.setattr(endpoints, "check_address", check)
+    there = wish(url="https://8.8.4.4/", full_data=None)
+    place = f"/webhook-endpoints/{endpoint['uid']}"
+    assert missing(thin.ask("PUT", place, there)) == scope
+    assert asked == ["https://8.8.4.4/"]
+    assert thin.get(place)["url"] == URL
+
+
+def test_an_object_of_a_type_that_nobody_knows_any_more_needs_all_scopes(
+    house: House, reader: Program
+) -> None:
+    made = whole_delivery(house)
+    database = house.web.services.database
+    with database.tenant_session(house.tenant.id) as session:
+        session.execute(
+            update(WebhookDelivery)
+            .values(type="bill.paid")
+            .execution_options(synchronize_session=False)
+        )
+        session.commit()
+    place = f"/webhook-deliveries/{made.uid}"
+    assert "bea@example.org" not in reader.get(place)["body"]
+    assert missing(reader.post(f"{place}/replay")) == "attendees:read"
+    assert missing(reader.post("/webhook-deliveries/replay", {})) == "attendees:read"
+    everything = program(house.web, house.tenant, scopes=(*HOOKS, *set(SCOPE_OF.values())))
+    assert everything.post(f"{place}/replay").status_code == 202
+
+
+def test_a_delivery_says_whether_its_body_bears_an_object_and_so_does_its_replay(
+    house: House, reader: Program
+) -> None:
+    database, tenant = house.web.services.database, house.tenant.id
+    for whole in (True, False):
+        make_endpoint(database, tenant, url=URL, full_data=whole)
+    with database.tenant_session(tenant) as session:
+        for number in (1, 2):
+            publish(session, announcement(number, type="order.paid", subject_type="order"))
+        session.flush()
+        first, second = session.scalars(select(WebhookEvent.id).order_by(WebhookEvent.id))
+        spread(session, [first], lambda *_of: {"email": "bea@example.org"})
+        spread(session, [second], lambda *_of: None)
+        session.execute(update(WebhookDelivery).values(status="failed"))
+        session.commit()
+    made = deliveries_of(database, tenant)
+    assert [each.has_object for each in made] == [True, False, False, False]
+    assert reader.post(f"/webhook-deliveries/{made[0].uid}/replay").status_code == 202
+    assert deliveries_of(database, tenant)[-1].has_object
