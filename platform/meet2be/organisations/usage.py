@@ -7,18 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import func, select
+from sqlalchemy import distinct, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.members import seats_taken
 from meet2be.events.listing import count_events
 from meet2be.exports.services import exported_rows
-from meet2be.mailings.models import Mail
+from meet2be.mailings.models import EmailLog
 from meet2be.tenancy.limits import LIMITS, Limit, limits_in
 from meet2be.tenancy.models import Tenant
 from meet2be.webhooks.models import WebhookEndpoint
 
 A_DAY: Final = timedelta(days=1)
+TRIED: Final = ("sent", "deferred", "failed", "uncertain")
+"""What came of mails that the limit of a day had let through; others have only waited."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +49,11 @@ def usage(session: Session, now: datetime) -> list[Use]:
 
 
 def _mails(session: Session, now: datetime) -> int:
-    wanted = select(func.count(Mail.id)).where(Mail.queued_at > now - A_DAY)
-    return session.scalar(wanted) or 0
+    """Return how many mails were tried: as sending counts, each once however often it was."""
+    tried = select(func.count(distinct(EmailLog.mail_id))).where(
+        EmailLog.at > now - A_DAY, EmailLog.outcome.in_(TRIED)
+    )
+    return session.scalar(tried) or 0
 
 
 def _endpoints(session: Session, _now: datetime) -> int:

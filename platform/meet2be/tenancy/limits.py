@@ -35,7 +35,7 @@ _LIMITS: Final = (
     Limit("members", N_("Members"), N_("People of the organisation, with open invitations."), 100),
     Limit("events", N_("Events"), N_("All that are not archived."), 500),
     Limit("export_rows", N_("Exported rows"), N_("In the last 30 days."), 20_000_000),
-    Limit("mails_a_day", N_("E-mails a day"), N_("Written in the last 24 hours."), 100_000),
+    Limit("mails_a_day", N_("E-mails a day"), N_("Sent, or tried, in the last 24 hours."), 100_000),
     Limit("webhook_endpoints", N_("Webhooks"), N_("Addresses that are not deleted."), 50),
 )
 LIMITS: Final[Mapping[str, Limit]] = {limit.key: limit for limit in _LIMITS}

@@ -7,6 +7,7 @@ from datetime import timedelta
 from meet2be import facts
 from meet2be.mailings.facts import MailsQueued
 from meet2be.mailings.services import PRIORITY_BULK, PRIORITY_SECURITY, MailDraft, enqueue_many
+from meet2be.organisations.usage import usage
 from meet2be.tenancy.limits import set_limits
 from meet2be.tenancy.models import Tenant
 from simulators.control import MailSinkControl
@@ -161,6 +162,13 @@ def give_a_day(room: MailRoom, most: int) -> None:
         session.commit()
 
 
+def tried_in_a_day(room: MailRoom) -> int:
+    """Return the figure of the organisation's page."""
+    with room.database.tenant_session(1, read_only=True) as session:
+        found = {use.limit.key: use.used for use in usage(session, room.clock.now())}
+    return found["mails_a_day"]
+
+
 def test_what_is_beyond_an_organisations_day_waits_for_the_next(
     room: MailRoom, control: MailSinkControl
 ) -> None:
@@ -180,6 +188,7 @@ def test_what_is_beyond_an_organisations_day_waits_for_the_next(
     waiting = room.mail(late)
     assert waiting.next_at is not None
     assert abs((waiting.next_at - room.clock.now()).total_seconds() - 24 * HOUR) < 5
+    assert tried_in_a_day(room) == 5, "the page counts what sending counts: not those that wait"
     room.pass_time(24 * HOUR + 5)
     with hang_jobs(room):
         room.work()
