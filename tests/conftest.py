@@ -23,10 +23,23 @@ from support.databases import (  # noqa: F401 - fixtures for every test
 from support.kept import TEMPLATES
 from support.servers import PostgresServer, private_postgres, private_valkey
 
+# Files with a test of ten seconds or more that a run would otherwise come upon at any time.
+_LONG = frozenset({
+    "test_fuzzed.py", "test_route_matrix.py", "test_random_kills.py", "test_mutated_uploads.py",
+    "test_order_chain.py", "test_export_crashes.py", "test_how_to_onqueue.py", "test_finding.py",
+    "test_typing.py", "test_ledger_model.py", "test_model.py",
+})  # fmt: skip
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a random test be repeated with the seed it printed."""
     parser.addoption("--seed", type=int, default=None, help="seed of the random crash tests")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest, so that at the end no process works while others wait."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
 
 
 def pytest_collection_finish() -> None:

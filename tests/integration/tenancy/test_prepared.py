@@ -151,17 +151,17 @@ def test_a_connection_needs_a_tenant_or_a_reason(sqlite_database: Database) -> N
 
 
 def test_a_transaction_that_cannot_begin_says_so_as_sqlalchemy_does(
-    sqlite_database: Database,
+    sqlite_database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("meet2be.db.engine.BUSY_TIMEOUT_SECONDS", 0.02)
     impatient = Database(sqlite_database.engine.url, sqlite_database.clock)
     with (
         sqlite_database.system_connection("tests: hold the lock") as holder,
         impatient.system_connection("tests: want it too") as other,
         holder.begin(),
+        pytest.raises(OperationalError, match="database is locked"),
     ):
-        other.connection.cursor().execute("PRAGMA busy_timeout = 1")
-        with pytest.raises(OperationalError, match="database is locked"):
-            other.begin()
+        other.begin()
     impatient.close()
 
 
