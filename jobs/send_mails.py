@@ -9,7 +9,7 @@ from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
 from meet2be.mailings import courier
 from meet2be.mailings.delivery import MailDeliveries, MailDelivery
 from meet2be.mailings.limits import LIMITER
-from meet2be.queueing import tenant_of
+from meet2be.queueing import lane_of_tenant, tenant_of
 from onqueue import Job
 from onqueue.errors import RetryUntilPassed
 from onqueue.limits import take_each
@@ -37,6 +37,10 @@ class SendMails(Job):
     retry_until = timedelta(hours=24)
 
     mails: list[int]
+
+    def fair_key(self) -> int:
+        """A lane for each tenant: a cancelled conference of one holds up no other's mails."""
+        return lane_of_tenant()
 
     def middleware(self) -> Sequence[Middleware]:
         """Leave a mail server alone that refuses us altogether."""

@@ -6,6 +6,7 @@ from datetime import timedelta
 from jobs.mail_middleware import BACKOFF, around_one_mail, delivery_of, given_up
 from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
 from meet2be.mailings import courier
+from meet2be.queueing import lane_of_tenant
 from onqueue import Job
 from onqueue.middleware import Middleware
 
@@ -23,6 +24,10 @@ class SendTransactionalEmail(Job):
     mail: int
     person: str
     urgent: bool = False
+
+    def fair_key(self) -> tuple[int | str, int]:
+        """A lane for each tenant; what is urgent has one of its own, with most of the turns."""
+        return ("urgent", 16) if self.urgent else (lane_of_tenant(), 1)
 
     def middleware(self) -> Sequence[Middleware]:
         """Let security mails pass at once; all others wait for their reader's limit."""

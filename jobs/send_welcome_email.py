@@ -9,6 +9,7 @@ from meet2be.config import Settings
 from meet2be.integrations.mail import DeliveryDeferred, TransportBroken
 from meet2be.mailings import courier
 from meet2be.mailings.services import Sender
+from meet2be.queueing import lane_of_tenant
 from onqueue import Job
 from onqueue.middleware import Middleware
 
@@ -25,6 +26,10 @@ class SendWelcomeEmail(Job):
 
     mail: int
     person: str
+
+    def fair_key(self) -> int:
+        """A lane for each tenant: many new people of one hold up no other's."""
+        return lane_of_tenant()
 
     def middleware(self) -> Sequence[Middleware]:
         """Wait for the reader's limit, as other mails do."""

@@ -5,7 +5,7 @@ from meet2be.imports.desk import ImportDesk
 from meet2be.imports.errors import ImportStopped, words_for
 from meet2be.imports.facts import step_of
 from meet2be.imports.steps import chunk_failed, is_over, work_chunk
-from meet2be.queueing import tenant_of
+from meet2be.queueing import lane_of_tenant, tenant_of
 from onqueue import Job
 
 
@@ -22,6 +22,10 @@ class WorkImportChunk(Job):
     turn: int
     step: str
     n: int
+
+    def fair_key(self) -> int:
+        """A lane for each tenant: a long list of one holds up no other's."""
+        return lane_of_tenant()
 
     def handle(self, desk: ImportDesk) -> None:
         """Do it; where the import has ended, the rest of its batch has, too."""

@@ -98,6 +98,18 @@ def tenant_of(job: Job) -> int | None:
     return int(tenant) if tenant else None
 
 
+def lane_of_tenant() -> int:
+    """Return the `fair_key` of jobs that take turns by tenant: the number of whom they are for.
+
+    0 are the platform's own.
+    """
+    tenant_id = _acting_for.get()
+    if tenant_id is not None:
+        return tenant_id
+    run = running.get()
+    return int(run.context.get(TENANT, 0)) if run is not None else 0
+
+
 @contextmanager
 def acting_for(tenant_id: int | None) -> Iterator[None]:
     """Let what is dispatched inside the block bear the tenant's number."""
