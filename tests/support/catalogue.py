@@ -68,7 +68,9 @@ class Marks:
 
 def _of_those(of: Mapping[int, Sequence[str]], names: AbstractSet[str]) -> dict[int, list[str]]:
     return {
-        number: found for number, tests in of.items() if (found := [*names.intersection(tests)])
+        number: found
+        for number, tests in of.items()
+        if (found := [test for test in tests if test in names])
     }
 
 
