@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from bench.systems import System
 from support.servers import dies_with_parent
 
 TESTS = Path(__file__).resolve().parents[1]
+_ALL_THREADS = 2
+"""What Linux adds to a process's number to name the clock of all its threads' CPU time."""
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -104,9 +107,19 @@ class WorkerProcess:
         """Return the CPU seconds that all its processes have taken."""
         return sum(_cpu_of(Path("/proc", entry), self.process.pid) for entry in _process_ids())
 
+    def halt(self) -> None:
+        """Have all its processes stand still, in whatever they do; for seconds, as leases go on."""
+        os.killpg(self.process.pid, signal.SIGSTOP)
+
+    def go(self) -> None:
+        """Have them go on where they stood still."""
+        os.killpg(self.process.pid, signal.SIGCONT)
+
     def stop(self) -> None:
         """Ask it to end, and make an end of what is left in its session."""
         self.process.terminate()
+        if self.process.poll() is None:
+            self.go()
         try:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
@@ -121,9 +134,14 @@ class WorkerProcess:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds of one process."""
-    fields = _stat(Path("/proc", str(pid)))
-    return (int(fields[11]) + int(fields[12])) / _TICKS if fields else 0.0
+    """Return the CPU seconds of one process, 0 when it has ended.
+
+    Its own clock counts nanoseconds, where `/proc` counts hundredths of a second.
+    """
+    try:
+        return time.clock_gettime(~pid << 3 | _ALL_THREADS)
+    except OSError:
+        return 0.0
 
 
 def _process_ids() -> list[str]:
@@ -148,7 +166,8 @@ def _cpu_of(folder: Path, session: int) -> float:
     fields = _stat(folder)
     if not fields or int(fields[3]) != session:
         return 0.0
-    return sum(int(ticks) for ticks in fields[11:15]) / _TICKS
+    ended = sum(int(ticks) for ticks in fields[13:15]) / _TICKS
+    return cpu_seconds(int(folder.name)) + ended
 
 
 def _environment() -> dict[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 
@@ -81,6 +81,22 @@ def verdict_grid(outcomes: Iterable[Outcome]) -> str:
 def ratio_of(ours: Sequence[float], theirs: Sequence[float]) -> float:
     """Return the median of the ratios round by round, so that a slow minute hits both sides."""
     return median(own / other for own, other in zip(ours, theirs, strict=True))
+
+
+def ratio_of_turns(ours: Sequence[Sequence[float]], theirs: Sequence[Sequence[float]]) -> float:
+    """Return the ratio of two sides that took turns: one list a round, of a figure for each turn.
+
+    Turns are compared with their neighbours, so that a slow minute of the machine hits both. Of
+    each turn the median over the rounds counts, and of these the mean: the last jobs may cost more
+    than the first ones, and none are left out.
+    """
+    return mean(
+        ratio_of(own, others) for own, others in zip(_by_turn(ours), _by_turn(theirs), strict=True)
+    )
+
+
+def _by_turn(rounds: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
+    return list(zip(*rounds, strict=True))
 
 
 def at_rank(values: Sequence[float], share: float) -> float:

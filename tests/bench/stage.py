@@ -72,12 +72,41 @@ class Run:
         """
         begin = self._wait_for(workers, first, last, (last - first) // 10)
         end = self._wait_for(workers, first, last, last - first)
-        jobs = end.done - begin.done
-        return Speed(
-            rate=jobs / (end.at - begin.at),
-            worker_cpu=(end.worker - begin.worker) / jobs * 1e6,
-            server_cpu=(end.server - begin.server) / jobs * 1e6,
-        )
+        return _speed(begin, end)
+
+    def turn(self, workers: Sequence[WorkerProcess], share: float) -> Speed:
+        """Have workers go on that stand still, until a share of what waits has run; timed likewise.
+
+        Jobs that wait behind them go on being run until all stand still again.
+        """
+        start = self._read(workers, self.ledger.done())
+        left = self.ledger.size - start.done
+        until = start.done + int(left * share)
+        if until == start.done:
+            raise BenchError(f"{self.name} was not stopped in time: the machine is too busy.")
+        for worker in workers:
+            worker.go()
+        warm = start.done + (until - start.done) // 10
+        begin = self._wait_for(workers, 0, self.ledger.size, warm)
+        end = self._wait_for(workers, 0, self.ledger.size, until)
+        for worker in workers:
+            worker.halt()
+        # Looked at too late, on a busy machine: then all of the turn counts.
+        return _speed(begin if begin.done < until else start, end)
+
+    def finish(self, worker: WorkerProcess) -> None:
+        """Have a worker that stands still run what is left."""
+        worker.go()
+        self._wait_for([worker], 0, self.ledger.size, self.ledger.size)
+
+    @contextmanager
+    def ready_worker(self) -> Iterator[WorkerProcess]:
+        """Yield a worker that has begun with the jobs that wait, and stands still."""
+        already = self.ledger.done()
+        with self.place.worker() as worker:
+            self._wait_for([worker], 0, self.ledger.size, already + 1)
+            worker.halt()
+            yield worker
 
     def _wait_for(
         self, workers: Sequence[WorkerProcess], first: int, last: int, enough: int
@@ -92,6 +121,9 @@ class Run:
             for worker in workers:
                 worker.check()
             _clock.sleep(_LOOK)
+        return self._read(workers, done)
+
+    def _read(self, workers: Sequence[WorkerProcess], done: int) -> _Reading:
         at = _clock.monotonic()
         worker_cpu = sum(worker.cpu() for worker in workers)
         return _Reading(at, done, worker_cpu, self.server.cpu())
@@ -113,6 +145,15 @@ class _Reading:
     done: int
     worker: float
     server: float
+
+
+def _speed(begin: _Reading, end: _Reading) -> Speed:
+    jobs = end.done - begin.done
+    return Speed(
+        rate=jobs / (end.at - begin.at),
+        worker_cpu=(end.worker - begin.worker) / jobs * 1e6,
+        server_cpu=(end.server - begin.server) / jobs * 1e6,
+    )
 
 
 @dataclass

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.report import Outcome, Verdict, at_rank, ratio_of, verdict_grid
+from bench.report import Outcome, Verdict, at_rank, ratio_of, ratio_of_turns, verdict_grid
 
 
 def verdict(figure: float, *, is_ceiling: bool = False) -> Verdict:
@@ -29,6 +29,12 @@ def test_ratios_are_taken_round_by_round_so_that_a_slow_round_counts_once() -> N
 def test_a_ratio_of_rounds_that_do_not_pair_is_refused() -> None:
     with pytest.raises(ValueError, match="shorter"):
         ratio_of([1.0, 2.0], [1.0])
+
+
+def test_turns_are_compared_with_their_neighbours_and_none_is_left_out() -> None:
+    ours = [[10.0, 40.0], [20.0, 80.0], [900.0, 40.0]]  # the last turns cost twice as much
+    theirs = [[10.0, 20.0], [20.0, 40.0], [10.0, 20.0]]  # one slow turn, and a slow round
+    assert ratio_of_turns(ours, theirs) == 1.5
 
 
 def test_the_rank_of_a_few_values_is_one_of_them() -> None:
