@@ -15,6 +15,7 @@ from onqueue.contracts import ReservedJob, Turn
 from onqueue.drivers.redis.beacon import Beacon
 from onqueue.drivers.redis.checkpoints import RedisCheckpoints
 from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.known_ties import UNKNOWN, KnownTies
 from onqueue.drivers.redis.lane_watch import LaneWatch
 from onqueue.drivers.redis.limits import RedisLimits
 from onqueue.drivers.redis.locks import RedisLocks
@@ -109,6 +110,7 @@ class RedisConsumer:
         self._watch = LaneWatch(
             broker, self._line, config.max_prefetch, [queue.ring for queue in self._queues]
         )
+        self._ties = KnownTies()
         self._pauses: frozenset[Pause] = frozenset()
         self._version_of_pauses = ""
         self._given: set[JobId] = set()  # handed out, not told to have started
@@ -169,6 +171,7 @@ class RedisConsumer:
             self._queues,
             want,
             done,
+            tie=self._ties.of(done) if self._out.issuperset(done) else UNKNOWN,
             force=self._force,
             fair=watch.most,
             in_order=not self._is_shared,
@@ -186,6 +189,7 @@ class RedisConsumer:
         # A turn that was repeated may be late, and offer it once more behind its repetition's back.
         self._has_offered = is_repeated or (offers and not turn.jobs)
         self._out.difference_update(done)
+        self._ties.went(done)
         if is_repeated:  # what it would refuse the first one has confirmed
             turn = Turn(turn.jobs, turn.next_due, [], turn.transfers, turn.pauses)
         return turn
@@ -235,6 +239,7 @@ class RedisConsumer:
         jobs = _jobs(self._names[int(number) - 1], _split(ids), lengths, states, blob)
         if ties:
             tie_up(jobs, ties, marks)
+            self._ties.came(jobs)
             self._watch.begin(jobs, self._queues[int(number) - 1].ring)
         self._note(jobs)
         if slotted:
@@ -298,6 +303,7 @@ class RedisConsumer:
                 raise
             gone = [job_id for job_id, queue in zip(part, queues, strict=True) if queue is None]
             self._out.difference_update(gone)
+            self._ties.went(gone)
             self._given.difference_update(gone)
         self._most_out = max(MOST_REMEMBERED, 2 * len(self._out))
 
@@ -447,6 +453,7 @@ class RedisConsumer:
         if code in {Code.DONE, Code.NOT_HELD}:
             self._given.discard(job.id)
             self._out.discard(job.id)
+            self._ties.went((job.id,))
         if code == Code.DONE:
             if self._locks.taken:
                 self._locks.release_of([job.id])
@@ -497,6 +504,7 @@ class RedisConsumer:
                 self._line.drop()
                 self._give_back([job_id.encode() for job_id in ids])
         self._out.difference_update(ids)
+        self._ties.went(ids)
 
     def _give_back(self, ids: Sequence[bytes]) -> None:
         give_back(self._line.ask, self._line.run, self._scripts, self._of, ids)

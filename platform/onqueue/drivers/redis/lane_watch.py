@@ -58,7 +58,8 @@ class LaneWatch:
 
     def begin(self, jobs: Sequence[ReservedJob], ring: bytes) -> None:
         """Watch over what a trip brought from the lanes of a ring."""
-        kinds = _kinds(jobs) if len(jobs) >= FAIR_TRIP else set()
+        lanes = _lanes_of(jobs) if len(jobs) >= FAIR_TRIP else {}
+        kinds = set(lanes.values())
         if not 0 < len(kinds) <= FAIR_TRIP or (b"", False) in kinds:
             self._stop()  # no trip would be longer if it were heard of others
             return
@@ -69,7 +70,7 @@ class LaneWatch:
         self.is_on = len(jobs) > FAIR_TRIP
         if not self.is_on:
             return
-        self._lanes = [_lane_of(job.tie)[0] for job in jobs]
+        self._lanes = [lanes[job.tie][0] for job in jobs]
         # Whoever had a turn a round ago has another with what is left, or in the next trip.
         self._round = len(jobs) if any(is_weighted for _, is_weighted in kinds) else FAIR_TRIP
         # One more than there are of its own: then one of them is another's.
@@ -137,14 +138,17 @@ class LaneWatch:
                 self._unheard -= 1
 
 
-def _kinds(jobs: Sequence[ReservedJob]) -> set[tuple[bytes, bool]]:
-    """Return the lanes of a trip; of many lanes not all."""
+def _lanes_of(jobs: Sequence[ReservedJob]) -> dict[str, tuple[bytes, bool]]:
+    """Return the lanes of a trip by the ties that name them; of many lanes not all."""
+    lanes: dict[str, tuple[bytes, bool]] = {}
     kinds = set()
     for job in jobs:
-        kinds.add(_lane_of(job.tie))
-        if len(kinds) > FAIR_TRIP:
-            break
-    return kinds
+        if job.tie not in lanes:
+            lanes[job.tie] = _lane_of(job.tie)
+            kinds.add(lanes[job.tie])
+            if len(kinds) > FAIR_TRIP:
+                break
+    return lanes
 
 
 @lru_cache(maxsize=4096)

@@ -243,6 +243,7 @@ class Scripts:
         want: int,
         done: Sequence[str],
         *,
+        tie: str = "",
         force: bool = False,
         fair: int = FAIR_TRIP,
         in_order: bool = False,
@@ -253,6 +254,8 @@ class Scripts:
 
         When there are none, and it `offers` itself for some seconds, a push may hand it a job: from
         then on until these are over or until the next turn, which is told that it `waited`.
+
+        All that are finished have this `tie`, or "-": at most a lane each; "": nobody knows.
 
         Of a few lanes it brings at most `fair` jobs. They are run one after the other when
         `in_order`, so that the start of one tells that those before have ended.
@@ -266,6 +269,7 @@ class Scripts:
         args = [of.holder, self._offset, bulk(b"%d" % want), bulk(b"%d" % len(queues))]
         args += (self.desk, bulk(b"%d" % fair), flag(in_order), flag(waited))
         args += (of.address if offers else _NOTHING, milliseconds(min(offers, LONGEST_OFFER)))
+        args.append(bulk(tie.encode()))
         args += [queue.name for queue in queues]
         args += [bulk(job_id.encode()) for job_id in done]
         return call(

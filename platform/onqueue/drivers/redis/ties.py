@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from onqueue.drivers.redis.keys import Keys
 
 
+_LANE = {"f", "k", "w"}
+_QUOTES_OF_BATCH = 4  # around the name and around the key, which has none
+
+
 def is_bound(tie: Tie) -> bool:
     """Tell whether more than a lane hangs on the job, so that it must be stored by `receive`."""
     return tie.claim is not None or bool(tie.batch or tie.chain)
@@ -23,6 +27,7 @@ def tie_text(keys: Keys, tie: Tie, queue: str) -> bytes:
     `f` are the keys of the lane, its ring and the ring's shares, `k` what tells the lanes of a
     queue apart, and `w` the lane's weight; `u` what is claimed (key, ms, policy, 1 when only
     until processing), `b` and `c` the keys of its batch and its chain, `a` what it is about.
+    A tie that is a lane and nothing else begins with a blank, by which scripts know it at once.
     """
     parts: dict[str, Any] = {}
     if tie.fair:
@@ -40,7 +45,18 @@ def tie_text(keys: Keys, tie: Tie, queue: str) -> bytes:
         parts["c"] = keys.chain(tie.chain).decode()
     if tie.about:
         parts["a"] = tie.about
-    return json.dumps(parts, separators=(",", ":")).encode()
+    text = json.dumps(parts, separators=(",", ":"))
+    return (f"{{ {text[1:]}" if parts.keys() <= _LANE else text).encode()
+
+
+def is_lane(tie: str) -> bool:
+    """Tell whether a tie's text says that it is a lane and nothing else, or that there is none."""
+    return not tie or tie.startswith("{ ")
+
+
+def is_batch(tie: str) -> bool:
+    """Tell whether a tie's text is that of a member of a batch, and of nothing else."""
+    return tie.startswith('{"b":') and tie.count('"') == _QUOTES_OF_BATCH
 
 
 def tie_in(text: bytes) -> Tie:
@@ -61,9 +77,16 @@ def tie_in(text: bytes) -> Tie:
 
 
 def tie_up(jobs: list[ReservedJob], ties: list[bytes], marks: str) -> None:
-    """Set what came beside the payloads: each job's tie, and whether it was cancelled."""
-    for job, tie, mark in zip(jobs, ties, marks, strict=True):
-        if tie:
-            job.tie, job.cancelled = tie.decode(), mark == "1"
-            if b'"a"' in tie:
-                job.about = tie_in(tie).about
+    """Set what came beside the payloads: each job's tie, or that of all, and who was cancelled."""
+    if len(ties) == 1:
+        tie, about = ties[0].decode(), tie_in(ties[0]).about if b'"a"' in ties[0] else ""
+        for job in jobs if tie else ():
+            job.tie, job.about = tie, about
+    else:
+        for job, text in zip(jobs, ties, strict=True):
+            job.tie = text.decode()
+            if b'"a"' in text:
+                job.about = tie_in(text).about
+    if "1" in marks:
+        for job, mark in zip(jobs, marks, strict=True):
+            job.cancelled = mark == "1"

@@ -9,7 +9,7 @@ local function strike_off(list, ids)
   end
 end
 
-local function confirm(held, unstarted, unfinished, payloads, state, desk, from)
+local function confirm(held, unstarted, unfinished, payloads, state, desk, from, tie)
   if from > #ARGV then return {} end
   local known, mine, refused = redis.call('HMGET', held, unpack(ARGV, from)), {}, {}
   for at = 1, #known do
@@ -18,7 +18,7 @@ local function confirm(held, unstarted, unfinished, payloads, state, desk, from)
   end
   if #mine > 0 then
     redis.call('HDEL', held, unpack(mine))
-    ended(mine, 'succeeded', payloads, state, desk)
+    ended(mine, 'succeeded', payloads, state, desk, tie ~= '' and tie)
   end
   if redis.call('EXISTS', held) == 0 then
     redis.call('DEL', unstarted, unfinished)

@@ -11,6 +11,11 @@ local function desk_if(ties, text)
   return redis.call('EXISTS', ties) == 1 and desk_of(text)
 end
 
+-- Whether a tie is a lane and nothing else, by the blank that `tie_text` writes and cjson never does.
+local function is_lane(text)
+  return string.byte(text, 2) == 32
+end
+
 -- Whether a tie has one of these parts, by plain searches: a pattern would cost as much as decoding it.
 local function has_part(text, one, two, three)
   return string.find(text, one, 1, true) or string.find(text, two, 1, true) or string.find(text, three, 1, true)

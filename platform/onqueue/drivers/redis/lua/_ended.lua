@@ -4,17 +4,20 @@ local function account_for(desk, todo)
   carry_out(desk, todo)
 end
 
-local function ended(ids, outcome, payloads, state, desk)
-  local ties = desk and redis.call('HMGET', desk.ties, unpack(ids))
+-- Who knows that all of them have one tie, or at most a lane each, says so: `tie` is its text, or "-".
+local function ended(ids, outcome, payloads, state, desk, tie)
+  local ties = desk and not tie and redis.call('HMGET', desk.ties, unpack(ids))
   redis.call('HDEL', payloads, unpack(ids))
   if redis.call('EXISTS', state) == 1 then redis.call('HDEL', state, unpack(ids)) end
-  if not ties then return end
+  if not desk then return end
   redis.call('HDEL', desk.ties, unpack(ids))
+  if tie == '-' then return end
+  if tie then return account_for(desk, {{cjson.decode(tie), ids, outcome}}) end
   local todo, alike = {}, {}
   for at, id in ipairs(ids) do
     local text = ties[at]
     -- Nothing depends on the end of a job that only lies in a lane.
-    if text and has_part(text, '"b":', '"c":', '"u":') then
+    if text and not is_lane(text) and has_part(text, '"b":', '"c":', '"u":') then
       local task = alike[text]
       if task then
         table.insert(task[2], id)

@@ -1,8 +1,8 @@
--- Includes _rotate _lanes
+-- Includes _rotate _lanes _one_round
 -- Deficit round robin: the first lane gives as many jobs as its weight, then goes to the end of the ring.
 local function weights_of(shares, lanes)
-  if redis.call('EXISTS', shares) == 0 then return {} end
-  return redis.call('HMGET', shares, 'left', unpack(lanes))
+  if redis.call('EXISTS', shares) == 0 then return {}, true end
+  return redis.call('HMGET', shares, 'left', unpack(lanes)), false
 end
 
 -- As a rule either all of them have more, or none has.
@@ -17,13 +17,12 @@ local function in_turns(ring, shares, room)
     -- One more than can be needed: a lane that is alone need not ask how much it may give.
     local lanes = redis.call('LRANGE', ring, 0, room)
     if not lanes[1] then break end
-    local weights, rests, count = weights_of(shares, lanes), {}, 0
-    while count < #lanes and room > 0 do
-      count = count + 1
-      local left = tonumber(#lanes == 1 and room or count == 1 and weights[1] or weights[count + 1] or 1)
-      local ids = redis.call('LPOP', lanes[count], math.min(left, room)) or {}
-      for _, id in ipairs(ids) do taken[#taken + 1] = id end
-      room, rests[count] = room - #ids, left - #ids
+    local weights, are_equal = weights_of(shares, lanes)
+    local count, rests
+    if are_equal and #lanes > 1 then
+      count, room, rests = one_each(lanes, room, taken)
+    else
+      count, room, rests = by_weight(lanes, weights, room, taken)
     end
     local there, seen, left, passed, dropped = redis.call('EXISTS', unpack(lanes, 1, count)), 0, 0, {}, {}
     for at = 1, count do

@@ -18,17 +18,18 @@
 -- ARGV[8] waited      1 when it offered itself to pushers before, else 0
 -- ARGV[9] address     what it offers to pushers while nothing is ready, "" for nothing
 -- ARGV[10] lasts      ms for which the offer stands
--- ARGV[11..] rest     names of the queues, then the ids of finished jobs
--- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one}; header: ms until the next due job (-1 none) | number of the queue |
+-- ARGV[11] tie        that all finished jobs have, "-" when they have at most a lane each, "" when they are to be looked up
+-- ARGV[12..] rest     names of the queues, then the ids of finished jobs
+-- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one, or one for all}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
 -- Includes _alive _clock _wake _ready _desk _ended _confirm _fetch _paused _line_up _pick _tie _hold _reserve
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local count = tonumber(ARGV[4])
-local trios, timers, names = 9, 9 + count * 3, 11
+local trios, timers, names = 9, 9 + count * 3, 12
 local rings, offers, idle = timers + count + 4, timers + count * 3 + 4, timers + count * 4 + 4
 local desk = desk_if(KEYS[8], ARGV[5])
-local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, names + count))
+local refused = table.concat(confirm(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, names + count, ARGV[11]))
 local want = tonumber(ARGV[3])
 if ARGV[8] == '1' or redis.call('EXISTS', KEYS[idle + 1]) == 1 then
   -- Here _take_back
