@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Self
+from typing import Any, Self
 
 from onqueue.errors import LimitDefinitionError
 from onqueue.options import Seconds, seconds
@@ -13,7 +13,8 @@ from onqueue.quotas import Quota, QuotaKind
 MINUTE, HOUR, DAY = 60.0, 3_600.0, 86_400.0
 
 
-# Nobody changes one, but it is not frozen: that would cost a microsecond for each job.
+# Nobody changes one, as rules that say the same get the same one; but it is not frozen: that would
+# cost a microsecond for each job whose rule counts `by` something.
 @dataclass(slots=True, unsafe_hash=True)
 class Limit:
     """So many in `span` seconds (0: at once) for each key; made by its class methods.
@@ -29,7 +30,9 @@ class Limit:
     @classmethod
     def per(cls, most: int, span: Seconds) -> Self:
         """Let so many start in a span of time."""
-        return cls(*_checked_rate(most, span))
+        kind: Any = cls
+        found: Self = _rate(kind, most, span)
+        return found
 
     @classmethod
     def per_second(cls, most: int, spans: float = 1) -> Self:
@@ -88,11 +91,11 @@ def _quota(limit: Limit, scope: str) -> Quota | None:
 
 
 @lru_cache(maxsize=1024, typed=True)
-def _checked_rate(most: int, span: Seconds) -> tuple[int, float]:
+def _rate(kind: Any, most: int, span: Seconds) -> Any:
     length = seconds(span)
     if not 0 < length < float("inf"):
         raise LimitDefinitionError(f"A window of {span!r}", "it must last longer than 0 s")
-    return _checked_count(most), length
+    return kind(_checked_count(most), length)
 
 
 def _checked_count(most: object) -> int:

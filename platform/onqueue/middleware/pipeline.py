@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from onqueue.errors import NotMiddleware
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 Next = Callable[["Job"], None]
 Middleware = Callable[["Job", Next], Any]
 """Gets the job and what comes next; not calling that skips the job."""
+
+MOST_SOUND = 1000
+_sound: set[type] = set()
+"""The types of stages found callable: whether something can be called is a matter of its type."""
 
 
 def run_pipeline(job: Job, stages: Sequence[Middleware], destination: Next) -> bool:
@@ -31,9 +36,10 @@ def run_pipeline(job: Job, stages: Sequence[Middleware], destination: Next) -> b
         destination(arrived)
 
     step: Next = arrive
-    for stage in reversed(_checked(job, stages)):
-        step = _wrapped(stage, step)
-    step(job)
+    outermost, *others = _checked(job, stages)
+    for stage in reversed(others):
+        step = partial(_call, stage, step)
+    _call(outermost, step, job)
     return has_arrived
 
 
@@ -43,24 +49,25 @@ def _checked(job: Job, given: Any) -> Sequence[Middleware]:
         raise NotMiddleware(job.name, given, "it must return a list")
     stages: Sequence[Any] = given
     for stage in stages:
+        if type(stage) in _sound:
+            continue
         if isinstance(stage, type):
             why = f"that is the class: write {stage.__qualname__}(...)"
             raise NotMiddleware(job.name, stage, why)
         if not callable(stage):
             why = "that cannot be called: give callables that take the job and what comes next"
             raise NotMiddleware(job.name, stage, why)
+        if len(_sound) < MOST_SOUND:
+            _sound.add(type(stage))
     return stages
 
 
-def _wrapped(stage: Middleware, inner: Next) -> Next:
-    def step(job: Job) -> None:
-        try:
-            stage(job, inner)
-        except TypeError as error:
-            # Raised by the call itself, before the first line of the stage: it takes other things.
-            if error.__traceback__ is not None and error.__traceback__.tb_next is None:
-                why = f"it does not take the job and what comes next ({error})"
-                raise NotMiddleware(job.name, stage, why) from error
-            raise
-
-    return step
+def _call(stage: Middleware, inner: Next, job: Job) -> None:
+    try:
+        stage(job, inner)
+    except TypeError as error:
+        # Raised by the call itself, before the first line of the stage: it takes other things.
+        if error.__traceback__ is not None and error.__traceback__.tb_next is None:
+            why = f"it does not take the job and what comes next ({error})"
+            raise NotMiddleware(job.name, stage, why) from error
+        raise

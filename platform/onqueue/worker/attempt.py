@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from asyncio import CancelledError
 from contextlib import ExitStack, nullcontext
@@ -271,8 +270,7 @@ class Attempts:
         context.tie = attempt.envelope.tie
         number = self._number
         context.is_cancelled = lambda: self._is_cancelled(number)
-        if '"a"' in reserved.tie:
-            context.about = _about(reserved.tie)
+        context.about = reserved.about
         return context
 
     def _result_of(self, attempt: Attempt, error: BaseException) -> Result:
@@ -355,12 +353,6 @@ async def _unforked(make: Callable[[], Awaitable[Any]]) -> Any:
     finally:
         if forks.count != before:
             end_copy()
-
-
-def _about(tie: str) -> str:
-    """Return whose end a callback follows, as the driver noted it; "" for all other jobs."""
-    about: str = json.loads(tie).get("a", "")
-    return about
 
 
 def _unrestorable(attempt: Attempt, error: MissingModel | UnreadablePayload) -> Order:

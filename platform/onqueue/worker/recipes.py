@@ -85,11 +85,10 @@ class Attempt:
     @property
     def ends_plainly(self) -> bool:
         """Whether a success leaves nothing to do but to tell the broker, with others."""
+        if self.is_counted or (self.envelope.options and self.durable):
+            return False
         context = self.context
-        if context is None:
-            return not (self.durable or self.is_counted)
-        has_more = context.checkpoint or context.edit or context.has_cancelled
-        return not (has_more or self.durable or self.is_counted)
+        return context is None or not (context.checkpoint or context.edit or context.has_cancelled)
 
     def facts(self, now: float, luck: float = 0.0) -> Facts:
         """Return what a decision looks at; `now` is seconds since the epoch."""

@@ -68,15 +68,16 @@ class Runner:
         """Run one job to its outcome and return the monotonic instant of its end."""
         attempt = self._attempts.prepare(reserved)
         settlement, recipe = self._settlement, attempt.recipe
-        has_more = attempt.durable or settlement.pauses.waiting
-        if attempt.verdict is None and (has_more or attempt.envelope.tie is not None):
+        options, tie = attempt.envelope.options, attempt.envelope.tie
+        has_more = options or settlement.pauses.waiting or (tie is not None and tie.batch)
+        if has_more and attempt.verdict is None:
             attempt.verdict = self._verdict(attempt)
         if recipe is None or attempt.verdict is not None:
             self._settle(attempt, attempt.verdict or SUCCEEDED, 0.0)
             return self._clock.monotonic()
         if started >= self._shared.vouched_until:
             raise LeaseLost(self._holder, reserved.id)
-        if attempt.envelope.tie is not None:
+        if tie is not None and tie.claim is not None:
             settlement.free_claim_at_start(attempt)
         if recipe.expected > self._slow and settlement.owes_confirmation:
             settlement.turn(0, at_stake=True)
@@ -103,7 +104,8 @@ class Runner:
             verdict = settlement.verdict_of_outbox(attempt)
         if verdict is None and settlement.pauses.waiting:
             verdict = settlement.pauses.verdict(attempt)
-        if verdict is None and attempt.envelope.tie is not None:
+        tie = attempt.envelope.tie
+        if verdict is None and tie is not None and tie.batch:
             verdict = settlement.verdict_of_batch(attempt)
         return verdict
 

@@ -88,7 +88,8 @@ class RedisLimits:
         Raises `LeaseLost`. When the answer is lost a rate may be used twice, never too little.
         """
         alike = _alike(queue, quotas)
-        if alike in self.ahead and self._use_ahead(alike):
+        ahead = self.ahead.get(alike)
+        if ahead is not None and self._use(ahead, alike):
             return None
         call = self._question(quotas, owner, queue, self._held() * TRIPS_AHEAD)
         sent = self._clock.monotonic()
@@ -100,7 +101,8 @@ class RedisLimits:
         places, calls, known = [], [], set[Hashable]()
         for at, (quotas, owner, queue) in enumerate(asked):
             alike = _alike(queue, quotas)
-            if alike in self.ahead and self._use_ahead(alike):
+            ahead = self.ahead.get(alike)
+            if ahead is not None and self._use(ahead, alike):
                 continue
             wanted = 0 if alike in known else self._held() * TRIPS_AHEAD
             known.add(alike)
@@ -148,8 +150,7 @@ class RedisLimits:
         for owner in owners:
             self.taken.pop(owner, None)
 
-    def _use_ahead(self, alike: Hashable) -> bool:
-        ahead = self.ahead[alike]
+    def _use(self, ahead: Ahead, alike: Hashable) -> bool:
         is_good = self._clock.monotonic() < ahead.good_until
         ahead.left -= 1
         ahead.is_idle = False
