@@ -183,19 +183,7 @@ class _Writer:
                 for number, rows in order.invoices().items()
             ],
         )
-        payments = [(order, payment) for order in orders for payment in order.payments()]
-        payment_ids = self._insert(
-            Payment,
-            Payment.provider_ref,
-            [
-                self._payment(order, payment, order_ids[order.code], invoice_ids)
-                for order, payment in payments
-            ],
-        )
-        settled: dict[tuple[str, Settlement], int] = {
-            (order.code, (payment.status, payment.invoice)): payment_ids[self._ref(order, payment)]
-            for order, payment in payments
-        }
+        settled = self._payments(orders, order_ids, invoice_ids)
         attendee_ids = self._insert(
             Attendee,
             Attendee.ticket_code,
@@ -213,11 +201,29 @@ class _Writer:
                 for position, row in enumerate(order.rows, start=1)
             ],
         )
-        self._count(orders, len(invoice_ids), len(payments))
+        self._count(orders, len(invoice_ids), len(settled))
         return {
             row.number: attendee_ids[_ticket_code(order, position)]
             for order in orders
             for position, row in enumerate(order.rows, start=1)
+        }
+
+    def _payments(
+        self, orders: Sequence[PlannedOrder], order_ids: dict[str, int], invoice_ids: dict[str, int]
+    ) -> dict[tuple[str, Settlement], int]:
+        """Insert what was paid, and return the payments by their orders and what they settled."""
+        payments = [(order, payment) for order in orders for payment in order.payments()]
+        payment_ids = self._insert(
+            Payment,
+            Payment.provider_ref,
+            [
+                self._payment(order, payment, order_ids[order.code], invoice_ids)
+                for order, payment in payments
+            ],
+        )
+        return {
+            (order.code, (payment.status, payment.invoice)): payment_ids[self._ref(order, payment)]
+            for order, payment in payments
         }
 
     def _insert(self, model: Any, key: Any, rows: list[dict[str, Any]]) -> dict[str, int]:

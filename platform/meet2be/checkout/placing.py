@@ -141,19 +141,24 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
         payment_method=wish.method or None,
         placed_from=wish.placed_from[:64] or None,
     )
+    _write(session, order, lines, now + hold)
+    _brake(session, order, now)
+    session.add_all(_steps(tenant, order, ships=shipped > 0))
+    facts.note(session, OrderCanGoOn(order.uid))
+    publish(session, announced(order, "created", now, attendees=sum(x.quantity for x in lines)))
+    return order
+
+
+def _write(session: Session, order: Order, lines: list[OrderLine], until: datetime) -> None:
+    """Write an order with its lines and hold its tickets; raises what `stock` refuses."""
     session.add(order)
     session.flush()
     for line in lines:
         line.order_id = order.id
     session.add_all(lines)
     session.flush()
-    stock.check_room(session, event.id, sum(line.quantity for line in lines))
-    stock.hold(session, order, lines, now + hold)
-    _brake(session, order, now)
-    session.add_all(_steps(tenant, order, ships=shipped > 0))
-    facts.note(session, OrderCanGoOn(order.uid))
-    publish(session, announced(order, "created", now, attendees=sum(x.quantity for x in lines)))
-    return order
+    stock.check_room(session, order.event_id, sum(line.quantity for line in lines))
+    stock.hold(session, order, lines, until)
 
 
 def _brake(session: Session, order: Order, now: datetime) -> None:
