@@ -157,6 +157,17 @@ def tenant_session(*, read_only: bool = False) -> Session:
     return cast("Session", getattr(g, name))
 
 
+def read_until_sent(response: Response) -> None:
+    """Leave the request's session for reading to a response that reads while it is sent.
+
+    Flask ends the request before the first line is asked for. A session that is used after that is
+    closed by nobody, and one that stays open keeps SQLite's journal growing.
+    """
+    session: Session | None = None if request.method == "HEAD" else g.pop("read_session", None)
+    if session is not None:
+        response.call_on_close(session.close)
+
+
 def browser() -> Browser:
     """Return where this request comes from."""
     return Browser(request.remote_addr, request.headers.get("User-Agent"))

@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 import pytest
-from sqlalchemy import update
+from sqlalchemy import QueuePool, update
 
 from meet2be.cancellations import preparing, services
 from meet2be.cancellations.models import CancelItem, CancelRun
@@ -261,6 +261,22 @@ def test_the_report_has_a_line_for_everybody(stage: Stage) -> None:
     lines = german.get(f"{stage.run_path}/report.csv").get_data(as_text=True).splitlines()
     assert lines[0].startswith("\ufeffBestellung,Ticket,Name,E-Mail,Währung,Geplant")
     assert len(lines) == 9
+
+
+@pytest.mark.parametrize("taken", ["all", "a part", "nothing"])
+def test_a_report_leaves_the_database_when_it_is_sent_or_dropped(stage: Stage, taken: str) -> None:
+    stage.conference.cancel()
+    pool = stage.conference.database.engine.pool
+    assert isinstance(pool, QueuePool)
+    before = pool.checkedout()
+    answer = stage.admin.get(f"{stage.run_path}/report.csv", buffered=False)
+    if taken != "nothing":
+        lines = iter(answer.response)
+        assert next(lines)
+        if taken == "all":
+            assert list(lines) == []
+    answer.close()
+    assert pool.checkedout() == before
 
 
 def test_a_refund_by_hand_is_written_down_with_how(stage: Stage) -> None:
