@@ -33,7 +33,7 @@ from sqlalchemy.sql.selectable import Exists, TextualSelect
 from meet2be.db.base import TENANT_MARK, Base
 from meet2be.db.errors import ForeignTenantError, UnguardedStatementError
 
-_SAFE_LITERALS: Final = frozenset({"*", "1"})
+_SAFE_LITERALS: Final = frozenset({"*", "0", "1"})
 TENANTS: Final = "tenants"
 _COLUMN: Final = "tenant_id"
 
