@@ -40,6 +40,8 @@ _NO_DECIMALS: Final = frozenset(
     ]
 )
 _THREE_DECIMALS: Final = frozenset(["BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"])
+# Card schemes move these by tens: https://docs.stripe.com/currencies, three-decimal currencies.
+_LAST_DIGIT_ZERO: Final = frozenset(["BHD", "JOD", "KWD", "OMR", "TND"])
 _MOST_DIGITS: Final = 15
 _NUMBER: Final = re.compile(r"[0-9]+(?:[.,'’ \u00a0\u202f][0-9]+)*")
 _SEPARATOR: Final = re.compile(r"[.,'’ \u00a0\u202f]")
@@ -81,6 +83,11 @@ def decimals_of(currency: str) -> int:
     if currency in _NO_DECIMALS:
         return 0
     return 3 if currency in _THREE_DECIMALS else DEFAULT_DECIMALS
+
+
+def smallest_step(currency: str) -> int:
+    """Return of how many minor units an amount has to be a multiple to be moved by a card."""
+    return 10 if currency in _LAST_DIGIT_ZERO else 1
 
 
 def check_payable(currency: str) -> None:

@@ -12,6 +12,7 @@ from itertools import groupby
 from typing import NamedTuple, Protocol
 
 from meet2be.cancellations.options import FULL_PERCENT, CancelOptions
+from meet2be.money import smallest_step
 
 REFUND = "refund"
 MANUAL = "manual"
@@ -22,9 +23,6 @@ DISPUTED = "disputed"
 ALREADY_REFUNDED = "already_refunded"
 FEE_KEPT = "fee_kept"
 TEST_MODE = "test_mode"
-
-# Three-decimal currencies are moved in steps of ten (a rule of card schemes).
-_STEPS_OF_TEN = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
 class PaidWith(NamedTuple):
@@ -152,7 +150,9 @@ def shares(payment: PaidWith, tickets: Sequence[Priced], rules: Rules) -> list[S
         [due - fee for due, fee in zip(owed, kept, strict=True)],
         payment.amount_minor - payment.taken_minor,
     )
-    sending = REFUND if rules.options.refund_mode == "auto" else MANUAL
+    # What goes back of a payment goes back in one refund, which no card takes beside its steps.
+    is_movable = sum(planned) % smallest_step(payment.currency) == 0
+    sending = REFUND if rules.options.refund_mode == "auto" and is_movable else MANUAL
     found: list[Share] = []
     for ticket, due, fee, amount in zip(tickets, owed, kept, planned, strict=True):
         if amount > 0:
@@ -190,7 +190,7 @@ def _kept(
         return [min(options.fee_minor, due) for due in owed]
     if options.fee_kind != "percent":
         return [0] * len(prices)
-    step = 10 if paid_in in _STEPS_OF_TEN else 1
+    step = smallest_step(paid_in)
     points = options.fee_basis_points
     charged = [price if due > 0 else 0 for price, due in zip(prices, owed, strict=True)]
     fees = [min(_share(price, points, step), due) for price, due in zip(charged, owed, strict=True)]

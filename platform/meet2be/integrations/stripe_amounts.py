@@ -5,10 +5,10 @@ Rules: https://docs.stripe.com/currencies (special cases, three-decimal currenci
 
 from __future__ import annotations
 
+from meet2be.money import smallest_step
+
 # Without decimals today, but Stripe's API still wants two of them, always zero.
 _AS_IF_TWO_DECIMALS = frozenset({"ISK", "UGX"})
-# Three decimals, the last of which must be zero.
-_LAST_DIGIT_ZERO = frozenset({"BHD", "JOD", "KWD", "OMR", "TND"})
 
 
 def to_stripe(amount_minor: int, currency: str) -> int:
@@ -23,6 +23,4 @@ def from_stripe(amount: int, currency: str) -> int:
 
 def is_payable(amount_minor: int, currency: str) -> bool:
     """Tell whether Stripe can move exactly this amount."""
-    return amount_minor > 0 and not (
-        currency.upper() in _LAST_DIGIT_ZERO and amount_minor % 10 != 0
-    )
+    return amount_minor > 0 and amount_minor % smallest_step(currency.upper()) == 0

@@ -9,6 +9,8 @@ from hypothesis import strategies as st
 from meet2be.cancellations.errors import BadCancelOptions
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import Line, PaidWith, PlannedItem, Rules, capped, plan
+from meet2be.cancellations.totals import Totals, counted
+from meet2be.integrations.stripe_amounts import is_payable
 
 
 def paid(
@@ -76,6 +78,29 @@ def test_the_last_line_takes_what_rounding_leaves() -> None:
 def test_amounts_with_three_decimals_stay_payable() -> None:
     [item] = planned([line(12_340, paid(12_340, currency="KWD"))], percent(333))
     assert item.planned_minor % 10 == 0
+
+
+@pytest.mark.parametrize(
+    ("prices", "currency", "outcome"),
+    [
+        ([249_005], "KWD", "manual"),
+        ([249_010], "KWD", "refund"),
+        ([249_005, 10_005], "KWD", "refund"),
+        ([249_005, 10_000], "KWD", "manual"),
+        ([249_005], "EUR", "refund"),
+    ],
+)
+def test_what_a_card_cannot_be_paid_back_exactly_is_planned_by_hand(
+    prices: list[int], currency: str, outcome: str
+) -> None:
+    payment, totals = paid(sum(prices), currency=currency), Totals()
+    lines = [line(price, payment, number=n) for n, price in enumerate(prices, 1)]
+    assert [item.outcome for item in counted(planned(lines), totals)] == [outcome] * len(prices)
+    sums = {"refund": totals.refund_minor, "manual": totals.manual_minor}
+    assert sums.pop(outcome) == {currency: sum(prices)}
+    assert sums == {"manual" if outcome == "refund" else "refund": {}}
+    by_card = is_payable(sum(prices), currency)
+    assert by_card == (outcome == "refund")  # as the provider is asked, or not
 
 
 def test_what_the_payment_has_left_caps_the_lines_from_the_last_one_on() -> None:
