@@ -1,8 +1,9 @@
 """``python -m workers relay``: hands over what was committed, and looks for what was lost.
 
 Each step is harmless when repeated and when several relays run: jobs whose push never happened,
-durable jobs the broker has lost, mails whose sender died, webhooks without a job. It also watches
-what no job of the schedule can watch: the schedule itself, and whether the brokers keep jobs.
+durable jobs the broker has lost, mails whose sender died, webhooks without a job, the payment
+provider's messages that were put off. It also watches what no job of the schedule can watch: the
+schedule itself, and whether the brokers keep jobs.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import click
 from meet2be.bootstrap import Services, bootstrap, check_database
 from meet2be.config import Settings
 from meet2be.mailings.delivery import expire_lost_claims
+from meet2be.payments.put_off import look_at_put_off_tx
 from meet2be.telemetry import log_to_standard_output
 from meet2be.webhooks.replaying import dispatch_lost
 from onqueue.outbox.loop import run_forever
@@ -27,6 +29,7 @@ from onqueue.outbox.store import SqlOutbox
 from onqueue.schedule.troubles import watch_scheduler, watch_servers
 
 MAILS_EVERY = 10.0
+MESSAGES_EVERY = 3.0
 WEBHOOKS_EVERY = 60.0
 WATCH_EVERY = 30.0
 REMIND = 3_600.0
@@ -72,6 +75,7 @@ def steps(services: Services) -> list[Relay | Reconciler | Every]:
         Relay(outbox, services.queues, clock),
         Reconciler(outbox, services.queues, clock),
         Every(MAILS_EVERY, lambda: _expire_mails(services)),
+        Every(MESSAGES_EVERY, lambda: _look_at_messages(services)),
         Every(WEBHOOKS_EVERY, lambda: _send_lost_webhooks(services)),
         Every(WATCH_EVERY, lambda: _watch(services)),
     ]
@@ -80,6 +84,10 @@ def steps(services: Services) -> list[Relay | Reconciler | Every]:
 def _watch(services: Services) -> None:
     watch_servers(services.queues, remind=REMIND)
     watch_scheduler(services.queues, remind=REMIND)
+
+
+def _look_at_messages(services: Services) -> None:
+    look_at_put_off_tx(services.database, services.payments.read, services.clock.now())
 
 
 def _send_lost_webhooks(services: Services) -> None:

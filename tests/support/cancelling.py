@@ -25,7 +25,7 @@ from meet2be.integrations.payments_stripe import StripeProvider
 from meet2be.mailings.models import Mail
 from meet2be.mailings.services import Sender
 from meet2be.payments import inbox
-from meet2be.payments.models import Payment, Refund
+from meet2be.payments.models import Payment, ProviderEvent, Refund
 from meet2be.tenancy.models import Tenant
 from onqueue.contracts import Clock
 from onqueue.testing.clock import FakeClock
@@ -233,16 +233,18 @@ class Conference:
     def receive(self, payload: bytes) -> inbox.Received:
         """Have the inbox take a message, signed as the provider signs."""
         signature = stripe.WebhookSignature.generate_signature_header(payload.decode(), SECRET)
-        with self.database.system_session("tests: a message comes in") as session:
-            received = inbox.receive(
-                session, self.desk.payments, payload, signature, self.clock.now()
-            )
-            session.commit()
-        return received
+        return inbox.receive_tx(self.database, self.desk.payments, payload, signature)
 
     def tell(self, *payloads: bytes) -> list[str]:
         """Have messages come in and be acted upon; return what came of each."""
-        return [process_event(self.desk, self.receive(payload).row_id) for payload in payloads]
+        return [self._told(payload) for payload in payloads]
+
+    def _told(self, payload: bytes) -> str:
+        self.receive(payload)
+        with self.database.system_session("tests: find a message", read_only=True) as session:
+            wanted = ProviderEvent.event_id == json.loads(payload)["id"]
+            row = session.scalars(select(ProviderEvent.id).where(wanted)).one()
+        return process_event(self.desk, row)
 
 
 @contextmanager

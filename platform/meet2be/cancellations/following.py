@@ -39,7 +39,7 @@ def process_event(desk: Desk, row_id: int) -> str:
     Raises what the database raises when others were in the way: the job tries again.
     """
     reason = "inbox: find whose message it is"
-    with desk.db.system_session(reason) as session:
+    with desk.db.system_session(reason, read_only=True) as session:
         row = session.get_one(ProviderEvent, row_id)
         if row.processed_at is not None:
             return row.result or ""

@@ -119,8 +119,13 @@ def _name_tenant(session: Session, transaction: SessionTransaction, connection: 
     if connection.dialect.name != "postgresql" or scope is None:
         return
     if session.info.get(READ_ONLY) and not transaction.nested:
-        connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+        tell_it_only_reads(connection)
     tell_row_security(connection, scope)
+
+
+def tell_it_only_reads(connection: Connection) -> None:
+    """Have PostgreSQL refuse every write of this transaction."""
+    connection.exec_driver_sql("SET TRANSACTION READ ONLY")
 
 
 def tell_row_security(connection: Connection, scope: TenantScope | SystemScope) -> None:

@@ -18,6 +18,7 @@ from meet2be.db.guard import (
     SystemScope,
     TenantScope,
     scope_of,
+    tell_it_only_reads,
     tell_row_security,
     tenant_scope,
 )
@@ -92,9 +93,12 @@ class Database:
         """
         return self._connection(_scope_of_tenant(tenant_id))
 
-    def system_connection(self, reason: str) -> Connection:
-        """Return a connection that sees all tenants; see `system_session`."""
-        return self._connection(_scope_of_system(reason))
+    def system_connection(self, reason: str, *, read_only: bool = False) -> Connection:
+        """Return a connection that sees all tenants; see `system_session`.
+
+        A `read_only` one is for looking; on SQLite it neither waits for writers nor holds them up.
+        """
+        return self._connection(_scope_of_system(reason), read_only=read_only)
 
     def forget_connections(self) -> None:
         """Drop the pool without closing it: what a forked child does first of all."""
@@ -108,9 +112,13 @@ class Database:
         bind = self._reading if read_only else self.engine
         return GuardedSession(bind, scope, read_only=read_only)
 
-    def _connection(self, scope: TenantScope | SystemScope) -> Connection:
-        connection = self.engine.connect()
+    def _connection(
+        self, scope: TenantScope | SystemScope, *, read_only: bool = False
+    ) -> Connection:
+        connection = (self._reading if read_only else self.engine).connect()
         if connection.dialect.name == "postgresql":
+            if read_only:
+                event.listen(connection, "begin", tell_it_only_reads)
             event.listen(connection, "begin", lambda begun: tell_row_security(begun, scope))
         return connection
 

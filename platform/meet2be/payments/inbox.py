@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, CursorResult, select, update
 from sqlalchemy.orm import Session
 
 from meet2be import facts
+from meet2be.db import Database
+from meet2be.payments import statements as sql
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.payments.ledger import Standing, follow
 from meet2be.payments.models import ProviderEvent, Refund
-from meet2be.payments.provider import META_REFUND, PaymentProvider
+from meet2be.payments.provider import META_REFUND, PaymentProvider, ProviderRefund
 from meet2be.payments.provider import ProviderEvent as Message
 
 # What became of a message.
@@ -28,66 +29,103 @@ OLD_NEWS = "old_news"
 UNMATCHED = "unmatched"
 CONFLICT = "conflict"
 GAVE_UP = "gave_up"
+# Not processed yet: whoever sends the refund is about to write down what the message tells.
+PUT_OFF = "put_off"
+KEEP = "inbox: keep a provider's message"
 
 
 @dataclass(frozen=True, slots=True)
 class Received:
-    """A stored message; `is_new` is False for a repeat, which causes nothing."""
+    """What became of a message that came in; `is_new` is False for a repeat, which causes nothing.
 
-    row_id: int
+    `row_id` is its number where something is still to be done about it.
+    """
+
     is_new: bool
     result: str | None
+    row_id: int | None = None
 
 
-def receive(
-    session: Session, provider: PaymentProvider, payload: bytes, signature: str, now: datetime
+def receive_tx(
+    database: Database, provider: PaymentProvider, payload: bytes, signature: str
 ) -> Received:
-    """Store a message if the provider signed it and it is new; the caller commits.
+    """Store a message if the provider signed it and it is new; raises ``BadProviderSignature``.
 
-    `session` is a system session. Notes ``ProviderEventReceived`` when there is something to do.
-    Raises ``BadProviderSignature``.
+    What it tells is compared with the ledger before anything is locked. Most of the messages come
+    while the worker that caused them has not yet written down the same: these are put off
+    (`meet2be.payments.put_off`). What has news for us notes ``ProviderEventReceived``, which
+    causes a job. Kinds that we have no use for are thanked for and forgotten.
     """
     message = provider.verify(payload, signature)
-    result = _known_without_work(session, provider.name, message)
-    dialect = postgresql if session.get_bind().dialect.name == "postgresql" else sqlite
-    insertion: Any = dialect.insert(ProviderEvent).values(
-        provider=provider.name,
-        account=message.account,
-        event_id=message.id,
-        type=message.type,
-        payload=json.loads(payload),
-        received_at=now,
-        processed_at=now if result else None,
-        result=result,
-    )
-    unseen = insertion.on_conflict_do_nothing().returning(ProviderEvent.id)
-    row_id = session.scalar(unseen)
-    if row_id is None:
-        return _repeat(session, provider.name, message.id)
-    if result is None:
-        facts.note(session, ProviderEventReceived(row_id))
-    return Received(row_id, is_new=True, result=result)
-
-
-def _repeat(session: Session, provider: str, event_id: str) -> Received:
-    row = session.scalars(
-        select(ProviderEvent).where(
-            ProviderEvent.provider == provider, ProviderEvent.event_id == event_id
-        )
-    ).one()
-    return Received(row.id, is_new=False, result=row.result)
-
-
-def _known_without_work(session: Session, provider: str, message: Message) -> str | None:
-    """Return the result of a message that tells nothing new, so that no job runs for it."""
     if message.kind == "other":
-        return IGNORED
+        return Received(is_new=False, result=IGNORED)
+    now = database.clock.now()
+    result = _without_work(database, provider.name, message, now)
+    values = {
+        "provider": provider.name,
+        "account": message.account,
+        "event_id": message.id,
+        "type": message.type,
+        "payload": json.loads(payload),
+        "received_at": now,
+        "processed_at": now if result == OLD_NEWS else None,
+        "result": result,
+    }
+    if result is None:
+        return _keep_news(database, values)
+    with database.system_connection(KEEP) as connection, connection.begin():
+        is_new = sql.KEEP_MESSAGE[connection.dialect.name].run(connection, values) == 1
+    return Received(is_new, result)
+
+
+def _keep_news(database: Database, values: dict[str, Any]) -> Received:
+    """Store a message with the job that acts upon it."""
+    with database.system_session(KEEP) as session:
+        connection = session.connection()
+        if sql.KEEP_MESSAGE[connection.dialect.name].run(connection, values) != 1:
+            return Received(is_new=False, result=None)
+        row_id = session.scalars(
+            select(ProviderEvent.id).where(
+                ProviderEvent.provider == values["provider"],
+                ProviderEvent.event_id == values["event_id"],
+            )
+        ).one()
+        facts.note(session, ProviderEventReceived(row_id))
+        session.commit()
+    return Received(is_new=True, result=None, row_id=row_id)
+
+
+def _without_work(database: Database, provider: str, message: Message, now: datetime) -> str | None:
+    """Return the result of a message that needs no job of its own, None for one that does.
+
+    A refund goes one way only, so what is old news by this look will not be news later.
+    """
     if message.refund is None:
         return None
-    refund = _by_its_id(session, provider, message.refund.id)
-    if refund is None:
+    with (
+        database.system_connection("inbox: look what is known", read_only=True) as connection,
+        connection.begin(),
+    ):
+        found = _looked_at(connection, provider, message.refund)
+    if found is None:
         return None
-    return None if follow(standing_of(refund), message.refund.status) else OLD_NEWS
+    standing, lease_until = found
+    if follow(standing, message.refund.status) is None:
+        return OLD_NEWS
+    in_hand = standing.status == "sending" and standing.provider_refund_id is None
+    return PUT_OFF if in_hand and lease_until is not None and lease_until > now else None
+
+
+def _looked_at(
+    connection: Connection, provider: str, told: ProviderRefund
+) -> tuple[Standing, datetime | None] | None:
+    """Return how a refund stands and until when somebody has it in hand: by our mark, or its id."""
+    mark = told.metadata.get(META_REFUND)
+    rows = sql.STANDING_BY_MARK.rows(connection, {"mark": mark}) if mark else []
+    if not rows or rows[0][5] not in {None, told.id}:
+        known = sql.STANDING_BY_ID.rows(connection, {"provider": provider, "told": told.id})
+        rows = known or rows
+    return (Standing(*rows[0][:-1]), rows[0][-1]) if rows else None
 
 
 def standing_of(refund: Refund) -> Standing:

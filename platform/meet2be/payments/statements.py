@@ -1,18 +1,23 @@
-"""The ledger's statements, built once; every one of them names its tenant."""
+"""The ledger's statements, built once; every one of them names its tenant.
+
+But for the provider's messages, which are no tenant's before it is known what they are about.
+"""
 
 from __future__ import annotations
 
 from typing import cast
 
 from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
 
 from meet2be.db.hints import unindexed
-from meet2be.db.prepared import Prepared
-from meet2be.payments.models import Payment, Refund, RefundAttempt
+from meet2be.db.prepared import Prepared, PreparedSelect
+from meet2be.payments.models import Payment, ProviderEvent, Refund, RefundAttempt
 
 PAYMENTS = cast("Table", Payment.__table__)
 REFUNDS = cast("Table", Refund.__table__)
 ATTEMPTS = cast("Table", RefundAttempt.__table__)
+MESSAGES = cast("Table", ProviderEvent.__table__)
 
 # What `book` may write on a refund; all of them in one statement, so that it runs for many rows.
 REFUND_VALUES = (
@@ -126,4 +131,32 @@ LAST_ATTEMPTS = (
         ATTEMPTS.c.refund_id.in_(bindparam("refunds", expanding=True)),
     )
     .group_by(ATTEMPTS.c.refund_id)
+)
+
+_MESSAGE = {
+    **{
+        name: bindparam(name)
+        for name in (
+            "provider", "account", "event_id", "type", "payload", "received_at", "processed_at",
+            "result",
+        )
+    },
+    "tries": 0,
+}  # fmt: skip
+# By the dialect's name: a message that is there already changes nothing, and no row.
+KEEP_MESSAGE = {
+    "sqlite": Prepared(sqlite.insert(MESSAGES).values(_MESSAGE).on_conflict_do_nothing()),
+    "postgresql": Prepared(postgresql.insert(MESSAGES).values(_MESSAGE).on_conflict_do_nothing()),
+}
+# The fields of a `Standing`, and until when somebody has the refund in hand.
+_STANDING = select(
+    REFUNDS.c.id, REFUNDS.c.uid, REFUNDS.c.payment_id, REFUNDS.c.amount_minor, REFUNDS.c.status,
+    REFUNDS.c.provider_refund_id, REFUNDS.c.failure_code, REFUNDS.c.sent_at, REFUNDS.c.lease_until,
+)  # fmt: skip
+STANDING_BY_MARK = PreparedSelect(_STANDING.where(REFUNDS.c.uid == bindparam("mark")))
+STANDING_BY_ID = PreparedSelect(
+    _STANDING.where(
+        REFUNDS.c.provider == bindparam("provider"),
+        REFUNDS.c.provider_refund_id == bindparam("told"),
+    )
 )

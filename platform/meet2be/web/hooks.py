@@ -8,7 +8,7 @@ from flask import Blueprint, jsonify, request
 from flask.typing import ResponseReturnValue
 
 from meet2be.payments.errors import BadProviderSignature
-from meet2be.payments.inbox import receive
+from meet2be.payments.inbox import receive_tx
 from meet2be.web.security import public, services
 
 blueprint = Blueprint("hooks", __name__)
@@ -24,10 +24,7 @@ def stripe() -> ResponseReturnValue:
     payload, signature = request.get_data(), request.headers.get("Stripe-Signature", "")
     platform = services()
     try:
-        with platform.database.system_session("inbox: keep a provider's message") as session:
-            now = platform.clock.now()
-            received = receive(session, platform.payments, payload, signature, now)
-            session.commit()
+        received = receive_tx(platform.database, platform.payments, payload, signature)
     except BadProviderSignature as error:
         log.warning("provider message refused: %s", error.why)
         return jsonify(error="the signature does not fit this message"), 400

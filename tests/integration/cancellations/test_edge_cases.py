@@ -263,7 +263,6 @@ def test_25_a_message_that_comes_twice_acts_once(meeting: Conference) -> None:
     [created] = meeting.messages("refund.created")
     first, second = meeting.receive(created), meeting.receive(created)
     assert (first.is_new, second.is_new) == (True, False)
-    assert first.row_id == second.row_id
     with meeting.database.system_session("tests: count") as session:
         assert session.query(ProviderEvent).count() == 1
 

@@ -1,0 +1,102 @@
+"""Messages that came while their refund was being sent: looked at again a little later.
+
+By then whoever sent the refund has nearly always written down what the provider answered, and the
+message says the same. One look at many of them takes the place of a job for each. What is news
+after all (the sender died, or waits for an answer that never came) gets its job.
+
+No message is lost on the way: it stands in the inbox as put off until one of the two is committed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+
+from meet2be import facts
+from meet2be.db import Database
+from meet2be.payments.errors import BadProviderSignature
+from meet2be.payments.facts import ProviderEventReceived
+from meet2be.payments.inbox import OLD_NEWS, PUT_OFF, standing_of
+from meet2be.payments.ledger import follow
+from meet2be.payments.models import ProviderEvent, Refund
+from meet2be.payments.provider import META_REFUND, ProviderRefund
+from meet2be.payments.provider import ProviderEvent as Message
+
+PATIENCE = timedelta(seconds=10)
+"""How long whoever sends a refund may take from the provider's message to its own commit."""
+A_LOOK = 400
+"""How many messages are looked at at once."""
+
+
+def look_at_put_off_tx(
+    database: Database, read: Callable[[bytes], Message], now: datetime
+) -> tuple[int, int]:
+    """Settle what was put off ``PATIENCE`` ago; return how many told nothing new, and how many did.
+
+    ``read`` is the provider's. Harmless when several do it at once.
+    """
+    before, old, news = now - PATIENCE, 0, 0
+    while True:
+        known, new = _sorted(database, read, before)
+        if known or new:
+            _write(database, known, new, now)
+        old, news = old + len(known), news + len(new)
+        if len(known) + len(new) < A_LOOK:
+            return old, news
+
+
+def _sorted(
+    database: Database, read: Callable[[bytes], Message], before: datetime
+) -> tuple[list[int], list[int]]:
+    """Return messages that tell what the ledger says by now, and the others; locks nothing."""
+    row = ProviderEvent
+    waiting = (
+        select(row.id, row.payload)
+        .where(row.result == PUT_OFF, row.received_at <= before)
+        .order_by(row.id)
+        .limit(A_LOOK)
+    )
+    with database.system_session("inbox: look at what was put off", read_only=True) as session:
+        messages = [
+            (number, _refund_told(read, payload)) for number, payload in session.execute(waiting)
+        ]
+        marks = {told.metadata.get(META_REFUND) for _number, told in messages if told is not None}
+        found = session.scalars(select(Refund).where(Refund.uid.in_(marks)))
+        standings = {refund.uid: standing_of(refund) for refund in found}
+    known: list[int] = []
+    new: list[int] = []
+    for number, told in messages:
+        standing = standings.get(told.metadata.get(META_REFUND, "")) if told is not None else None
+        is_known = standing is not None and told is not None and not follow(standing, told.status)
+        (known if is_known else new).append(number)
+    return known, new
+
+
+def _refund_told(
+    read: Callable[[bytes], Message], payload: Mapping[str, Any]
+) -> ProviderRefund | None:
+    """Return the refund a message tells of; None where it is not readable, as its job will say."""
+    try:
+        return read(json.dumps(payload).encode()).refund
+    except BadProviderSignature:
+        return None
+
+
+def _write(database: Database, known: list[int], new: list[int], now: datetime) -> None:
+    row = ProviderEvent
+    with database.system_session("inbox: settle what was put off") as session:
+        still = update(row).where(row.result == PUT_OFF)
+        unsynchronised = {"synchronize_session": False}
+        if known:
+            settled = {"result": OLD_NEWS, "processed_at": now, "tries": row.tries + 1}
+            written = still.where(row.id.in_(known)).values(**settled)
+            session.execute(written, execution_options=unsynchronised)
+        if new:
+            handed_on = still.where(row.id.in_(new)).values(result=None).returning(row.id)
+            for number in session.scalars(handed_on, execution_options=unsynchronised):
+                facts.note(session, ProviderEventReceived(number))
+        session.commit()
