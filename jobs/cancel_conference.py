@@ -25,6 +25,8 @@ class CancelConference(Job):
 
     run: str
     lane: int
+    # In the place of one that gave up; none comes in the place of this one.
+    instead: bool = False
 
     def handle(self, desk: Desk) -> None:
         """Work one slice; a lane that another worker has taken over is left to it."""
@@ -38,9 +40,11 @@ class CancelConference(Job):
             self.snooze(result.again_after)
 
     def failed(self, error: BaseException) -> None:
-        """Pause the run, so that a person sees it and can resume it."""
+        """Pause the run, so that a person sees it, and have what was sent followed to its end."""
         desk = self.running("failed").service(Desk)
-        halt_tx(desk, tenant_of(self) or 0, self.run, f"A worker gave up: {error}")
+        why = f"A worker gave up: {error}"
+        followed = None if self.instead else self.lane
+        halt_tx(desk, tenant_of(self) or 0, self.run, why, followed)
 
 
 @dataclass(frozen=True, slots=True)

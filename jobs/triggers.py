@@ -38,7 +38,9 @@ from onqueue import Chain, Job
 
 
 def _one_for_each_lane(fact: LanesReady) -> list[Job]:
-    return [CancelConference(run=fact.run_uid, lane=lane) for lane in fact.lanes]
+    return [
+        CancelConference(run=fact.run_uid, lane=lane, instead=fact.instead) for lane in fact.lanes
+    ]
 
 
 def _some_mails_each(fact: MailsQueued) -> list[Job]:

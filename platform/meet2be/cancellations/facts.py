@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class LanesReady:
-    """Lanes of a run wait for a worker: one `CancelConference` job each."""
+    """Lanes of a run wait for a worker: one `CancelConference` job each.
+
+    `instead`: of one whose job gave up, and what that had sent is to be followed.
+    """
 
     tenant_id: int
     run_uid: str
     lanes: tuple[int, ...]
+    instead: bool = False
 
 
 @dataclass(frozen=True, slots=True)

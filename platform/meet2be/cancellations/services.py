@@ -380,12 +380,20 @@ def write_audit(
     )  # fmt: skip
 
 
-def halt_tx(desk: Desk, tenant_id: int, run_uid: str, why: str) -> None:
-    """Pause a run whose worker gave up; a run that is paused or over stays as it is."""
+def halt_tx(
+    desk: Desk, tenant_id: int, run_uid: str, why: str, followed: int | None = None
+) -> None:
+    """Pause a run whose worker gave up; a run that is paused or over stays as it is.
+
+    ``followed`` is that worker's lane: a job comes in its place, which looks up what it had sent
+    and, where the run was aborted, closes it.
+    """
     with desk.db.tenant_session(tenant_id) as session:
         run = _locked(session, run_uid)
         if run.state in {"confirmed", "running", "sweeping"}:
             run.paused_from, run.state = run.state, "paused"
             run.paused_at, run.pause_code = clock_of(session).now(), "worker"
             run.pause_reason = why[:2000]
+        if followed is not None and run.finished_at is None:
+            facts.note(session, LanesReady(tenant_id, run_uid, (followed,), instead=True))
         session.commit()
