@@ -199,7 +199,7 @@ def test_the_abort_ends_it_after_its_question(visit: Visit) -> None:
     page.locator("summary", has_text="Abort").click()
     page.get_by_label("I am sure").check()
     page.get_by_role("button", name="Abort the cancellation").click()
-    expect(page.get_by_text("Nothing more is sent.")).to_be_visible()
+    expect(page.get_by_text("No further refunds begin.")).to_be_visible()
 
 
 @pytest.mark.parametrize("width", [WIDE])

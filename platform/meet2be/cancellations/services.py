@@ -281,9 +281,10 @@ def _set_going(session: Session, run: CancelRun, now: datetime) -> None:
 
 
 def abort(session: Session, run_uid: str, by: By, reason: str = "") -> None:
-    """End the run: nothing that is unsent is sent any more. What was done stays done.
+    """End the run: no further refunds begin, nobody else is cancelled. What was done stays done.
 
-    The event stays `cancelling` and nobody's ticket comes back; another run can do the rest.
+    Whoever was refunded or cancelled is still told, of refunds under way when they have ended. The
+    event stays `cancelling` and nobody's ticket comes back; another run can do the rest.
     """
     run = _locked(session, run_uid)
     if run.state not in ACTIVE_RUN_STATES:

@@ -273,7 +273,7 @@ def resume_cancellation(call: Call, run_uid: str) -> CancellationTold:
 
 @operation("POST", "/cancellations/<run_uid>/abort", "cancellations:write", problems=("conflict",))
 def abort_cancellation(call: Call, run_uid: str, body: Reason) -> CancellationTold:
-    """End the cancellation for good; what was done stays done."""
+    """End the cancellation: no further refunds begin; who was refunded is still told by mail."""
     verbs.abort(call.writing, run_uid, call.caller.user_id, body.reason)
     return _changed(call, run_uid)
 
