@@ -12,6 +12,7 @@ from typing import NoReturn
 import click
 
 from meet2be.config import Settings, process_environment
+from meet2be.config_variables import DATABASE_URL
 from meet2be.db.migrating import upgrade
 from meet2be.local.environment import ROOT, LocalPlatform, free_port
 from meet2be.local.filling import fill_demo_event
@@ -26,6 +27,10 @@ from meet2be.local.seeding import DEMO_LOGINS, DEMO_PASSWORD, seed
 from meet2be.local.stack import LocalStack
 
 PORTS = "ports.json"
+HIGHEST_PORT = 65_535
+OWN_DATABASE = (
+    "DATABASE_URL is set but not used: `meet2be up` keeps a database of its own in VAR_DIR."
+)
 CHOSEN_PORTS = ("provider_port", "mail_port", "mail_control_port")
 
 
@@ -36,6 +41,8 @@ def start_and_tell() -> None:
     """
     here = Settings.from_env()
     check_folder(here.var_dir)
+    if process_environment().get(DATABASE_URL.name, "").strip():
+        click.echo(OWN_DATABASE)
     with alone(here.var_dir / "up.lock"):
         platform = local_platform(here)
         people = _start(platform)
@@ -96,7 +103,7 @@ def local_platform(settings: Settings) -> LocalPlatform:
     """
     var = settings.var_dir
     known = var / PORTS
-    ports = json.loads(known.read_text("ascii")) if known.exists() else {}
+    ports = _known_ports(known)
     wanted = {name: ports.get(name) or free_port() for name in CHOSEN_PORTS}
     platform = LocalPlatform(var=var, web_port=settings.web.port, **wanted)
     if "web_port" in ports and LocalStack(platform).is_running:
@@ -105,6 +112,26 @@ def local_platform(settings: Settings) -> LocalPlatform:
     draft.write_text(json.dumps(wanted | {"web_port": platform.web_port}), "ascii")
     draft.replace(known)
     return platform
+
+
+def _known_ports(path: Path) -> dict[str, int]:
+    """Return the ports that were written down; raises ``StackError`` when those cannot be read."""
+    try:
+        found = json.loads(path.read_text("ascii"))
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise StackError(_unreadable(path, str(error))) from error
+    if not isinstance(found, dict):
+        raise StackError(_unreadable(path, f"it holds {json.dumps(found)[:100]}"))
+    for name, port in found.items():
+        if type(port) is not int or not 1 <= port <= HIGHEST_PORT:
+            raise StackError(_unreadable(path, f"'{name}' is {json.dumps(port)[:100]}, no port"))
+    return found
+
+
+def _unreadable(path: Path, why: str) -> str:
+    return f"the file '{path}' is damaged ({why}): remove it, and other ports are chosen"
 
 
 def _stop(folder: Path) -> bool:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from meet2be.config import Settings
-from meet2be.local.commands import local_platform
+from meet2be.local.commands import local_platform, start_and_tell
 from meet2be.local.environment import LocalPlatform, free_port
 from meet2be.local.preconditions import StackError, alone, check_folder, check_ports
 from meet2be.local.stack import LocalStack
@@ -69,3 +69,37 @@ def test_ports_stay_but_for_the_one_that_is_asked_for(
 
     monkeypatch.setattr(LocalStack, "is_running", True)
     assert local_platform(settings(8103)).web_port == 8102
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ('{"provider_port": "x"}', "'provider_port' is \"x\", no port"),
+        ('{"web_port": 70000}', "'web_port' is 70000, no port"),
+        ("[1", "Expecting ',' delimiter"),
+        ("[1]", "it holds [1]"),
+        ("\xff", "can't decode byte"),
+    ],
+)
+def test_a_damaged_file_of_ports_is_named_and_what_to_do(
+    tmp_path: Path, text: str, why: str
+) -> None:
+    (tmp_path / "ports.json").write_text(text, "latin-1")
+    with pytest.raises(StackError) as refused:
+        local_platform(Settings.from_env({"VAR_DIR": str(tmp_path)}))
+    assert f"the file '{tmp_path}/ports.json' is damaged" in str(refused.value)
+    assert why in str(refused.value)
+    assert (tmp_path / "ports.json").read_text("latin-1") == text
+
+
+def test_up_says_that_it_keeps_its_own_database(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "ports.json").write_text("[]")  # so that nothing is started
+    for url, is_told in (("sqlite:////elsewhere/shop.sqlite", True), (" ", False)):
+        environment = {"VAR_DIR": str(tmp_path), "DATABASE_URL": url}
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(StackError):
+            start_and_tell()
+        assert ("DATABASE_URL is set but not used" in capsys.readouterr().out) is is_told
