@@ -154,8 +154,10 @@ class Demo:
         progress = self._follow(visitor, verdict)
         verdict.seconds = self.clock.monotonic() - started
         if not verdict.workers_killed:  # what killed processes used is not to be had
-            used = processor_seconds(self.stack) - used
-            verdict.processor_ms_per_attendee = used * 1000 / max(1, expected.attendees)
+            verdict.processor_ms = {
+                program: round(1000 * (seconds - used[program]) / max(1, expected.attendees), 3)
+                for program, seconds in processor_seconds(self.stack).items()
+            }
         verdict.run_state = progress["state"]
         verdict.uncertain_refunds = progress["tracks"]["refund"]["uncertain"]
         verdict.uncertain_mails = progress["tracks"]["mail"]["uncertain"]

@@ -8,14 +8,23 @@ from pathlib import Path
 from meet2be.local.stack import LocalStack, children_of
 
 # Not the broker, the provider and the mail server: these are the outside world.
-PROGRAMS = ("worker-default", "worker-cancellations", "worker-emails", "relay")
+PROGRAMS = (
+    "web", "relay", "scheduler", "worker-cancellations", "worker-default", "worker-emails",
+    "worker-imports", "worker-long", "worker-webhooks",
+)  # fmt: skip
 _UTIME = 11  # where utime, stime, cutime and cstime begin behind the command's name, proc(5)
 
 
-def processor_seconds(stack: LocalStack) -> float:
-    """Return user and system seconds of workers and relay, with those of their ended children."""
-    parents = [pid for program in PROGRAMS for pid in stack.pids(program)]
-    return sum(_of(pid) + sum(_of(child) for child in children_of(pid)) for pid in parents)
+def processor_seconds(stack: LocalStack) -> dict[str, float]:
+    """Return each program's user and system seconds, with those of their ended children.
+
+    The web's are those of the provider's messages and of whoever looks at pages meanwhile.
+    """
+    return {program: sum(map(_of_tree, stack.pids(program))) for program in PROGRAMS}
+
+
+def _of_tree(parent: int) -> float:
+    return _of(parent) + sum(map(_of, children_of(parent)))
 
 
 def _of(pid: int) -> float:

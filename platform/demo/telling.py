@@ -66,10 +66,21 @@ def table(verdict: Verdict, currency: str) -> str:
         ("", ""),
         ("Seconds from confirm to done", f"{verdict.seconds:,.1f}"),
     ]
-    if verdict.processor_ms_per_attendee is not None:
-        figure = f"{verdict.processor_ms_per_attendee:.2f}"
-        rows.append(("Processor time of the workers for each attendee (ms)", figure))
+    if verdict.processor_ms:
+        total = sum(verdict.processor_ms.values())
+        rows.append(
+            ("Processor time for each attendee (ms), all but the simulators", f"{total:.2f}")
+        )
+        rows += [
+            (f"  of it {program}", f"{figure:.2f}")
+            for program, figure in sorted(verdict.processor_ms.items(), key=lambda each: -each[1])
+            if figure >= LEAST_TOLD
+        ]
     return _lines("Counted by the payment provider's ledger and by the mail server:", rows)
+
+
+LEAST_TOLD = 0.01
+"""Milliseconds of processor time for each attendee below which a program is not named."""
 
 
 def office_table(office: OfficeVerdict) -> str:

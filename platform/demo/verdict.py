@@ -37,7 +37,7 @@ class Verdict:
     without_address: int = 0
     run_state: str = ""
     seconds: float = 0.0
-    processor_ms_per_attendee: float | None = None
+    processor_ms: dict[str, float] = field(default_factory=dict)
     office: OfficeVerdict = field(default_factory=OfficeVerdict)
     problems: list[str] = field(default_factory=list)
 
