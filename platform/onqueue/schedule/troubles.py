@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from onqueue import events
 from onqueue.contracts import Alarm
-from onqueue.errors import BrokerUnavailable
+from onqueue.errors import BrokerFull, BrokerUnavailable
 from onqueue.monitor import NEWS, Inspectable, inspection_of
 from onqueue.schedule.store import store_of
 
@@ -64,10 +64,10 @@ def _alarm(inspection: Inspection, trouble: Trouble, remind: float) -> Alarm:
     """Return whether it is news; where nothing can be written down it is, at each look."""
     try:
         return inspection.alarm("server", on=bool(trouble.why), remind=remind)
-    except BrokerUnavailable:
+    except (BrokerUnavailable, BrokerFull):
         if not trouble.why:
             raise
-        return Alarm.GOES_ON  # a replica refuses to be told that it is one
+        return Alarm.GOES_ON  # a replica refuses to be told that it is one, a full server all
 
 
 def watch_scheduler(

@@ -34,8 +34,12 @@ def check_server(broker: Broker) -> None:
 
 
 def danger_in(broker: Broker) -> str:
-    """Return why jobs would not be safe in the server, "" when they would."""
-    return _examine(broker)[1] or ""
+    """Return why jobs would not be safe in the server, or it takes none, "" when all is well.
+
+    A full one is no reason for a worker not to start: workers empty it.
+    """
+    facts, problem = _examine(broker)
+    return problem or _fullness(facts)
 
 
 def _examine(broker: Broker) -> tuple[dict[str, str], str | None]:
@@ -47,6 +51,18 @@ def _examine(broker: Broker) -> tuple[dict[str, str], str | None]:
 def _look(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT001 - see Broker.use
     return line.ask_all(
         [command(b"INFO", b"everything"), command(b"CONFIG", b"GET", b"maxmemory-policy")]
+    )
+
+
+def _fullness(facts: dict[str, str]) -> str:
+    """Return what is to be said of a server that refuses to store anything new."""
+    most = int(facts.get("maxmemory", 0))
+    counted = int(facts.get("used_memory", 0)) - int(facts.get("mem_not_counted_for_evict", 0))
+    if not 0 < most < counted:
+        return ""
+    return (
+        f"it is full and takes no more jobs ({counted} bytes used, 'maxmemory' is {most}): "
+        "let workers empty it, or give it more"
     )
 
 

@@ -53,6 +53,16 @@ def test_a_push_to_a_full_server_is_refused_and_stores_nothing(broker: Rig) -> N
     assert broker.dump() == before
 
 
+def test_a_full_server_is_in_danger_and_yet_lets_workers_start(broker: Rig) -> None:
+    inspection = broker.queue.inspection()
+    assert inspection.danger() == ""
+    broker.client.config_set("maxmemory", "64mb")
+    assert inspection.danger() == ""
+    fill(broker)
+    assert "it is full and takes no more jobs" in inspection.danger()
+    broker.queue.check()
+
+
 def test_jobs_are_worked_off_on_a_full_server(broker: Rig) -> None:
     ids = broker.push(6)
     fill(broker)
