@@ -14,11 +14,13 @@ from sqlalchemy.orm import Session
 from meet2be.cancellations.models import CancelItem, CancelRun
 from meet2be.db.hints import unindexed
 from meet2be.language import Message
+from meet2be.mailings.models import EmailLog
 from meet2be.payments.models import Refund
 
 # States a refund, a cancellation and a mail do not come back from by themselves.
 _REFUND_ENDS = ("none_needed", "done", "pending", "manual", "failed")
 _MAIL_ENDS = ("sent", "suppressed", "no_address", "failed", "uncertain")
+_TRIES_AT_AN_END = ("sent", "suppressed", "failed", "uncertain")
 RATE_WINDOW = timedelta(seconds=60)
 
 
@@ -37,11 +39,11 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A run's standing. Amounts are minor units by currency, `rate` is items a minute.
+    """A run's standing. Amounts are minor units by currency, `rate` is refunds a minute.
 
-    `causes` counts what did not go through by its reason; `left` is how long it takes from here,
-    None where that cannot be said. `prepared` is how much of a large run's list is written, None
-    once it is.
+    `causes` counts what did not go through by its reason; `left` is how long it takes from here
+    to the last mail, None where that cannot be said. `prepared` is how much of a large run's list
+    is written, None once it is.
     """
 
     state: str
@@ -194,12 +196,39 @@ def _waiting(run: CancelRun, count: _Count) -> Message | str | None:
 def _speed(
     session: Session, run: CancelRun, count: _Count, now: datetime
 ) -> tuple[float, timedelta | None]:
-    """Return refunds a minute over the last minute of work, and how long the rest takes."""
-    if run.state not in {"running", "sweeping"} or run.started_at is None:
+    """Return refunds a minute over the last minute, and how long the slowest track takes.
+
+    Of a run that is over only the mails are left: of those who were cancelled.
+    """
+    if run.state == "paused" or run.started_at is None:
         return 0.0, None
     since = max(run.started_at, now - RATE_WINDOW)
-    settled = session.scalar(
-        select(func.count())
+    seconds = (now - since).total_seconds()
+    if seconds < 1:
+        return 0.0, None
+    goes_on = run.state in {"running", "sweeping"}
+    refunds = 0
+    mails = count.mails["queued"] + (count.mails["todo"] if goes_on else 0)
+    tracks = [(mails, _mails_ended(session, run, since) if mails else 0)]
+    if goes_on:
+        refunds, items = _refunds_settled(session, run, since)
+        # A ticket is cancelled in the commit that ends its refund, so both have one rate.
+        tracks.append((max(count.open, count.total - count.cancelled), items))
+    return refunds * 60 / seconds, _longest(tracks, seconds)
+
+
+def _longest(tracks: list[tuple[int, int]], seconds: float) -> timedelta | None:
+    """Return how long the slowest of (open, ended in those seconds) takes; None if one stands."""
+    going = [(left, ended) for left, ended in tracks if left]
+    if not going or not all(ended for _, ended in going):
+        return None
+    return timedelta(seconds=round(max(left * seconds / ended for left, ended in going)))
+
+
+def _refunds_settled(session: Session, run: CancelRun, since: datetime) -> tuple[int, int]:
+    """Return how many refunds were settled since then, and of how many attendees."""
+    refunds, items = session.execute(
+        select(func.count(Refund.id.distinct()), func.count())
         .select_from(CancelItem)
         .join(Refund, Refund.id == CancelItem.refund_id)
         .where(
@@ -207,9 +236,20 @@ def _speed(
             Refund.run_id == run.id,
             Refund.settled_at >= since,
         )
+    ).one()
+    return int(refunds), int(items)
+
+
+def _mails_ended(session: Session, run: CancelRun, since: datetime) -> int:
+    """Return how many of the run's mails came to their end since then."""
+    ended = session.scalar(
+        select(func.count())
+        .select_from(EmailLog)
+        .join(CancelItem, CancelItem.mail_id == EmailLog.mail_id)
+        .where(
+            unindexed(cast("ColumnElement[int]", CancelItem.run_id)) == run.id,
+            EmailLog.at >= since,
+            EmailLog.outcome.in_(_TRIES_AT_AN_END),
+        )
     )
-    seconds = (now - since).total_seconds()
-    if not settled or seconds < 1:
-        return 0.0, None
-    rate = settled * 60 / seconds
-    return rate, timedelta(seconds=round(count.open * 60 / rate))
+    return int(ended or 0)

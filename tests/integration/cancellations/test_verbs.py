@@ -3,11 +3,12 @@
 import csv
 import io
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import event as sa_event
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations import services
@@ -31,12 +32,16 @@ from meet2be.cancellations.errors import (
 )
 from meet2be.cancellations.following import look_up_now_tx
 from meet2be.cancellations.lanes import Lane
+from meet2be.cancellations.letters import RELATED_TYPE
+from meet2be.cancellations.mail_listener import on_mail_settled
 from meet2be.cancellations.models import CancelLane, CancelRun
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview, compute
 from meet2be.cancellations.progress import Progress, progress_of
 from meet2be.cancellations.report import report_rows
 from meet2be.events.models import Event
+from meet2be.mailings.models import Mail
+from meet2be.mailings.outcomes import Outcome, OutcomeRecorder
 from meet2be.notifications.models import Notification
 from meet2be.payments.errors import ReasonMissing, RefundNotInState, UnknownRefund
 from meet2be.payments.models import ProviderCircuit
@@ -429,17 +434,34 @@ def test_progress_is_counted_and_never_goes_back(meeting: Conference) -> None:
     assert told.causes == {"free": 1}
 
 
-def test_progress_tells_rate_and_time_left(meeting: Conference) -> None:
+def test_progress_tells_rate_and_time_left_of_the_slowest_track(meeting: Conference) -> None:
     for _ in range(4):
-        meeting.sell(Ticket(price=10_000))
+        meeting.sell(Ticket(price=10_000), Ticket(price=5_000))
     meeting.desk = replace(meeting.desk, chunk=1)
     meeting.confirm(lanes=1)
     meeting.work(0, chunks=2)
     meeting.clock.advance(30)
     told = progress(meeting)
-    assert told.rate == pytest.approx(4.0)
-    assert told.left is not None
-    assert told.left.total_seconds() == 30
+    assert told.rate == pytest.approx(4.0)  # two refunds in half a minute, of four attendees
+    assert told.left is None  # not one mail has left
+    send_some(meeting, 4)
+    assert progress(meeting).left == timedelta(seconds=30)
+    meeting.clock.advance(61)
+    meeting.finish()
+    send_some(meeting, 1)
+    told = progress(meeting)
+    assert (told.rate, told.mails.done) == (0, 5)
+    assert told.left == timedelta(minutes=3)  # of an ended run the mails are left
+
+
+def send_some(meeting: Conference, number: int) -> None:
+    """Have so many mails of the run leave now."""
+    waiting = select(Mail).where(Mail.kind == "event_cancelled", Mail.status == "queued")
+    recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled})
+    with meeting.database.tenant_session(meeting.tenant.id) as session:
+        for mail in session.scalars(waiting.limit(number)).all():
+            assert recorder.record(session, mail, Outcome("sent", "250 OK"), meeting.clock.now())
+        session.commit()
 
 
 def test_a_report_is_harmless_in_a_spreadsheet_and_has_a_line_for_each_attendee(
