@@ -11,7 +11,7 @@ from jobs.schedule import SCHEDULE
 from jobs.triggers import TRIGGERS
 from meet2be.cancellations.context import Desk
 from meet2be.cancellations.letters import RELATED_TYPE
-from meet2be.cancellations.mail_listener import on_mail_settled
+from meet2be.cancellations.mail_listener import on_mail_settled, uncertain_of_run
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.tickets import TicketPrinter
 from meet2be.config import Settings
@@ -71,7 +71,9 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     payments = _provider(settings, clock)
     transport = make_transport(settings)
     carrier = "smtp" if settings.mail.ses is None else "ses"
-    recorder = OutcomeRecorder({RELATED_TYPE: on_mail_settled}, carrier)
+    recorder = OutcomeRecorder(
+        {RELATED_TYPE: on_mail_settled}, carrier, {RELATED_TYPE: uncertain_of_run}
+    )
     store = make_store(settings)
     deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate, store)
     desk = Desk(

@@ -15,7 +15,7 @@ from meet2be.mailings import statements as sql
 from meet2be.mailings.announcements import announce
 from meet2be.mailings.models import Mail
 from meet2be.mailings.suppressions import suppress
-from meet2be.notifications.services import Notice, notify_admins
+from meet2be.notifications.services import Notice, notify_admins, renew_for_admins
 
 NO_SUCH_MAILBOX = frozenset({550, 551, 553})
 LOST_CLAIM = "the worker died between handing the message over and recording the answer"
@@ -36,6 +36,13 @@ class Listener(Protocol):
         """Do what follows from it for the row ``related_id``."""  # fmt: skip
 
 
+class Together(Protocol):
+    """Makes one notice of all uncertain mails of a kind that were written for the same cause."""
+
+    def __call__(self, connection: Connection, tenant_id: int, related_id: int) -> Notice | None:
+        """Return it; None where the row ``related_id`` has no such cause."""  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How one try ended; ``logged`` is the log's word where it differs from the status.
@@ -53,12 +60,18 @@ class Outcome:
 
 
 class OutcomeRecorder:
-    """Records outcomes; ``listeners``: by a mail's ``related_type``, what hears of its status."""
+    """Records outcomes; ``listeners``: by a mail's ``related_type``, what hears of its status.
+
+    ``together``: likewise, what makes one notice of many uncertain mails.
+    """
 
     def __init__(
-        self, listeners: Mapping[str, Listener] | None = None, transport: str = "smtp"
+        self,
+        listeners: Mapping[str, Listener] | None = None,
+        transport: str = "smtp",
+        together: Mapping[str, Together] | None = None,
     ) -> None:
-        self.listeners = dict(listeners or {})
+        self.listeners, self.together = dict(listeners or {}), dict(together or {})
         self.transport = transport
 
     def record(self, session: Session, mail: Any, outcome: Outcome, now: datetime) -> bool:
@@ -85,8 +98,18 @@ class OutcomeRecorder:
         if outcome.status == "failed":
             announce(session, mail, "failed", now, code=str(outcome.code or ""))
         if outcome.status == "uncertain":
-            _tell_admins(session, mail, now)
+            self._tell_of_uncertain(session, mail, now)
         return True
+
+    def _tell_of_uncertain(self, session: Session, mail: Any, now: datetime) -> None:
+        together = self.together.get(mail.related_type or "")
+        notice = None
+        if together and mail.tenant_id is not None and mail.related_id is not None:
+            notice = together(session.connection(), mail.tenant_id, mail.related_id)
+        if notice is None:
+            _tell_admins(session, mail, now)
+        else:
+            renew_for_admins(session, mail.tenant_id, notice, now)
 
     def write(self, connection: Connection, mail: Any, outcome: Outcome, now: datetime) -> bool:
         """Do so for an outcome that does not go far, on a plain connection."""

@@ -86,6 +86,26 @@ def notify_admins(session: Session, tenant_id: int, notice: Notice, now: datetim
     return notify(session, tenant_id, admins, notice, now)
 
 
+def renew_for_admins(session: Session, tenant_id: int, notice: Notice, now: datetime) -> None:
+    """Write ``notice`` for every owner and admin; who has one of its cause gets the new words.
+
+    It counts as unread again for them, and goes out by no other way a second time.
+    """
+    written = session.scalars(
+        select(Notification).where(
+            Notification.tenant_id == tenant_id, Notification.dedupe_key == notice.dedupe_key
+        )
+    ).all()
+    readers = [each.user_id for each in written]
+    locales, shown = _locales(session, readers), listeners(session, readers, notice.kind, "page")
+    for each in written:
+        locale = locales.get(each.user_id, SOURCE_LANGUAGE)
+        each.title = _in_words(notice.title, locale)[:LONGEST_TITLE]
+        each.body = _in_words(notice.body, locale)
+        each.read_at = None if each.user_id in shown else each.read_at
+    notify_admins(session, tenant_id, notice, now)
+
+
 def unread_count(session: Session, user_id: int) -> int:
     """Return how many notices of the session's tenant the user has not read."""
     count = select(func.count()).select_from(Notification)
