@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 
 from meet2be.db import Database
 from meet2be.db.columns import NaiveDatetimeError
@@ -100,6 +100,32 @@ def test_row_security_knows_the_tenant_of_each_transaction_of_a_connection(
                 assert CHANGE.run(connection, values) == 1
     with postgres_database.system_connection("tests: all") as connection, connection.begin():
         assert CHANGE.run(connection, values) == 1
+
+
+def test_a_connection_for_looking_writes_nothing_on_postgresql(
+    postgres_database: Database, clock: FakeClock
+) -> None:
+    event = make_event(postgres_database, make_tenant(postgres_database))
+    values = {"event": event.id, "new_title": "x", "new_slug": "x", "starts": clock.now()}
+    with (
+        postgres_database.system_connection("tests: look", read_only=True) as connection,
+        pytest.raises(DBAPIError, match="read-only transaction"),
+        connection.begin(),
+    ):
+        CHANGE.run(connection, values)
+
+
+def test_a_connection_for_looking_does_not_wait_for_writers_on_sqlite(
+    sqlite_database: Database,
+) -> None:
+    event = make_event(sqlite_database, make_tenant(sqlite_database))
+    with (
+        sqlite_database.system_connection("tests: write") as writer,
+        writer.begin(),
+        sqlite_database.system_connection("tests: look", read_only=True) as reader,
+        reader.begin(),
+    ):
+        assert len(FIND.rows(reader, {"one": event.id, "other": event.id})) == 1
 
 
 def test_a_driver_s_error_becomes_sqlalchemy_s(database: Database, clock: FakeClock) -> None:
