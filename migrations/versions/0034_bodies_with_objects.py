@@ -1,7 +1,7 @@
 """Deliveries say whether their body bears a whole object, which spares reading 90 days of them.
 
-How bodies were written until then stands here as it was. Stop the processes of earlier releases:
-they do not say it of what they write.
+How bodies were written until then stands here as it was. Of what processes of earlier releases
+write meanwhile it is unknown: whoever reads one needs the right to read its object.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ LOOKS_SO = '%"object":{%'
 
 
 def upgrade() -> None:
-    column: sa.Column[bool] = sa.Column(
-        COLUMN, sa.Boolean(), nullable=False, server_default=sa.false()
-    )
+    column: sa.Column[bool] = sa.Column(COLUMN, sa.Boolean(), nullable=True)
     op.add_column(TABLE, column)
+    op.execute(sa.update(sa.table(TABLE, sa.column(COLUMN))).values({COLUMN: sa.false()}))
     fill(op.get_bind())
     op.create_index(
         INDEX, TABLE, ["tenant_id", "status", "endpoint_id", "type", "created_at"],
-        sqlite_where=sa.text(f"{COLUMN} = 1"), postgresql_where=sa.text(COLUMN),
+        sqlite_where=sa.text(f"{COLUMN} IS NOT 0"),
+        postgresql_where=sa.text(f"{COLUMN} IS NOT false"),
     )  # fmt: skip
 
 

@@ -150,7 +150,8 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
         Index(
             "ix_webhook_deliveries_with_object", "tenant_id", "status", "endpoint_id", "type",
             "created_at",
-            sqlite_where=text("has_object = 1"), postgresql_where=text("has_object"),
+            sqlite_where=text("has_object IS NOT 0"),
+            postgresql_where=text("has_object IS NOT false"),
         ),
     )  # fmt: skip
 
@@ -161,7 +162,7 @@ class WebhookDelivery(Numbered, Named, TenantOwned, Stamped, Base):
     is_test: Mapped[bool] = mapped_column(default=False)
     url_at_creation: Mapped[str] = mapped_column(String(LONGEST_URL))
     body: Mapped[str] = mapped_column(Text)
-    has_object: Mapped[bool] = mapped_column(default=False, server_default=false())
+    has_object: Mapped[bool | None]
     unique_key: Mapped[str] = mapped_column(CHAR(32))
     status: Mapped[str] = mapped_column(one_of("status", DELIVERY_STATUSES), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)

@@ -66,7 +66,7 @@ def check_replay(call: Call, wanted: Filters) -> None:
 
 def check_body(call: Call, delivery: WebhookDelivery) -> None:
     """Raise ``Problem`` 403 when a delivery's body holds an object that the token may not read."""
-    if delivery.has_object:
+    if delivery.has_object is not False:
         _check_body_of(call, delivery.type)
 
 
@@ -109,7 +109,7 @@ def _check_bodies(call: Call, session: Session, wanted: Filters, statuses: Seque
         name for name, each in TYPES.items() if SCOPE_OF[each.subject] in call.caller.scopes
     ]
     held = wanted.narrow(select(row.type)).where(
-        row.has_object, row.status.in_(statuses), row.type.not_in(readable)
+        row.has_object.is_not(False), row.status.in_(statuses), row.type.not_in(readable)
     )
     found = session.scalar(held.limit(1))
     if found is not None:
