@@ -1,4 +1,7 @@
-"""Steps of orders whose results name files: however old they are, these few are found at once."""
+"""Steps of orders whose results name files: however old they are, these few are found at once.
+
+There is no 0030.
+"""
 
 from __future__ import annotations
 

@@ -45,4 +45,9 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    op.execute(
+        sa.update(SCHEDULES)
+        .where(SCHEDULES.c.rests_with_event)
+        .values(enabled=True, next_at=sa.func.current_timestamp())
+    )
     op.drop_column("export_schedules", "rests_with_event")

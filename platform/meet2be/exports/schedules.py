@@ -248,12 +248,16 @@ def _put_off(session: Session, uid: str, now: datetime, error: Exception) -> Non
     schedule = session.scalar(
         select(ExportSchedule).where(ExportSchedule.uid == uid).with_for_update()
     )
-    if schedule is not None:
+    if schedule is not None and schedule.enabled:
         schedule.next_at = now + PUT_OFF
         count_error(session, schedule, words_for(error)[1], now)
 
 
 def _tick(session: Session, uid: str, now: datetime) -> bool:
+    # The event comes first, as for whoever puts it into the archive.
+    of_schedule = select(ExportSchedule.event_id).where(ExportSchedule.uid == uid)
+    mine = select(Event.id).where(Event.id == of_schedule.scalar_subquery())
+    session.scalar(mine.with_for_update(read=True))
     schedule = session.scalar(
         select(ExportSchedule).where(ExportSchedule.uid == uid).with_for_update()
     )

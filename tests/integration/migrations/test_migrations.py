@@ -34,6 +34,7 @@ from meet2be.db.migrating import (
     tenant_tables,
 )
 from meet2be.db.sessions import Database
+from meet2be.exports.models import ExportSchedule
 from meet2be.mailings.models import MailSuppression
 from meet2be.mailings.services import MailDraft, Sender, enqueue
 from onqueue.failed.database import DatabaseFailedJobs
@@ -198,6 +199,33 @@ def test_people_of_an_earlier_release_are_found_by_their_names(url: str) -> None
         with database.tenant_session(tenant.id) as session:
             assert session.execute(people).all() == before
     assert before[0].name_key == "zoe ost"
+
+
+def test_schedules_of_archived_events_rest_and_go_on_where_the_step_is_taken_back(url: str) -> None:
+    upgrade(url)
+    with closing(Database(url, FakeClock())) as database:
+        tenant = make_tenant(database)
+        owner = make_user(database, tenant).id
+        events = [make_event(database, tenant, status=status) for status in ("live", "archived")]
+        with database.tenant_session(tenant.id) as session:
+            for event in events:
+                session.add(
+                    ExportSchedule(
+                        event_id=event.id, owner_id=owner, name="x",
+                        format="csv", repeat="daily", time_of_day="07:00", timezone="UTC",
+                        enabled=True, next_at=database.clock.now(),
+                    )
+                )  # fmt: skip
+            session.commit()
+    schedules = table("export_schedules", column("event_id"), column("enabled"), column("next_at"))
+    found = []
+    for to in ("0032", "0033", "0032"):
+        move = upgrade if to == "0033" else downgrade
+        move(url, to)
+        with migration_engine(url).connect() as connection:
+            rows = connection.execute(select(schedules).order_by(schedules.c.event_id)).all()
+            found.append([(bool(row.enabled), row.next_at is not None) for row in rows])
+    assert found == [[(True, True)] * 2, [(True, True), (False, False)], [(True, True)] * 2]
 
 
 def test_deliveries_of_an_earlier_release_say_which_body_bears_an_object(url: str) -> None:
