@@ -31,6 +31,9 @@ PRINTED: Final = "printed"
 """Where the result of a step names the files that were, or are about to be, made for it."""
 GOING: Final = "going"
 """Where it names those that are about to be deleted, or are: nobody makes or mails them again."""
+GONE: Final = "gone"
+"""Where it says how many were deleted. Their names come never again: of two who tidy at the same
+time the later one deletes what the first has deleted already, and nothing new."""
 AT_REST: Final = timedelta(hours=1)
 """Longer than a job that prints can take, whose step was ended by others meanwhile."""
 A_TIME = 500
@@ -58,9 +61,9 @@ def tidy_tickets_tx(desk: CheckoutDesk) -> int:
 
 
 def key_of(sheets: Sheets, tenant_uid: str, order_uid: str, result: dict[str, Any]) -> str:
-    """Return where the file of these tickets is to lie: not where one is about to be deleted."""
+    """Return where these tickets are to lie: where nothing was deleted, or is about to be."""
     going = result.get(GOING, ())
-    keys = (sheets.key(tenant_uid, order_uid, turn) for turn in count())
+    keys = (sheets.key(tenant_uid, order_uid, turn) for turn in count(result.get(GONE, 0)))
     return next(key for key in keys if key not in going)
 
 
@@ -74,7 +77,7 @@ def without(result: dict[str, Any], keys: Collection[str]) -> dict[str, Any]:
 
 def files_of(result: dict[str, Any]) -> dict[str, Any]:
     """Return what of a step's result names files: it outlives whatever else becomes of the step."""
-    return {name: result[name] for name in (PRINTED, GOING) if name in result}
+    return {name: result[name] for name in (PRINTED, GOING, GONE) if name in result}
 
 
 def _steps_with_files(desk: CheckoutDesk) -> Iterator[Row[int, int]]:
@@ -107,19 +110,22 @@ def _is_tidied(desk: CheckoutDesk, printer: TicketPrinter, tenant_id: int, step_
         printer.delete(key)
     with desk.db.tenant_session(tenant_id) as session:
         step = _locked(session, step_id)
-        _write(session, step, without(step.result, going))
+        gone = step.result.get(GONE, 0) + len(going.intersection(step.result.get(GOING, ())))
+        _write(session, step, {**without(step.result, going), GONE: gone})
         session.commit()
     return True
 
 
-def _claimed(desk: CheckoutDesk, tenant_id: int, step_id: int) -> list[str] | None:
+def _claimed(desk: CheckoutDesk, tenant_id: int, step_id: int) -> set[str] | None:
     """Return the files that are to be deleted, named apart from now on.
 
     Those of mails are named no more. None: the step has not come to its end, and nothing is left
-    from before that.
+    from before that; or something has happened to it since it was found.
     """
     with desk.db.tenant_session(tenant_id) as session:
         step = _locked(session, step_id)
+        if step.updated_at > desk.clock.now() - AT_REST:
+            return None
         going = set(step.result.get(GOING, ()))
         if step.state in _ENDED:
             printed = set(step.result.get(PRINTED, ()))
@@ -129,7 +135,7 @@ def _claimed(desk: CheckoutDesk, tenant_id: int, step_id: int) -> list[str] | No
             session.commit()
         elif not going:
             return None  # a person has it tried again
-    return sorted(going)
+    return going
 
 
 def _locked(session: Session, step_id: int) -> OrderStep:

@@ -285,6 +285,22 @@ def test_tickets_that_are_printed_again_while_their_old_file_is_deleted_stay(
     assert not {PRINTED, GOING} & set(step.result)
 
 
+def test_no_file_has_the_name_of_one_that_was_deleted(
+    any_shop: Shop, store: LocalStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was to delete that and has slept meanwhile does it now."""
+    shop = any_shop
+    shop.printer = QuickPrinter(store)
+    order, key = printed_for_no_mail(shop, shop.ticket(), monkeypatch)
+    shop.of.pass_time(3601)
+    assert tidy_tickets_tx(shop.desk) == 1
+    shop.act(retry_step, order.uid, "send_confirmation", shop.of.admin)
+    assert shop.links(order)["send_confirmation"]() == "go"
+    store.delete(key)
+    ((file,),) = files(shop)
+    assert store.size(file["key"]) is not None
+
+
 def test_a_store_that_is_away_is_asked_once_and_nothing_is_forgotten_however_long_it_takes(
     any_shop: Shop, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
