@@ -218,7 +218,12 @@ def test_a_place_whose_row_is_gone_is_still_a_place(database: Database, clock: F
     assert beyond.rows == []
 
 
-def test_the_log_finds_actions_by_their_beginning(database: Database, clock: FakeClock) -> None:
+@pytest.mark.parametrize("ways", [1, 25])
+def test_the_log_finds_actions_by_their_beginning(
+    database: Database, clock: FakeClock, monkeypatch: pytest.MonkeyPatch, ways: int
+) -> None:
+    """By an index for each action, or along the time where they are many."""
+    monkeypatch.setattr("meet2be.audit.listing.MOST_WAYS", ways)
     tenant = make_tenant(database)
     person = make_user(database, tenant)
     said = [
