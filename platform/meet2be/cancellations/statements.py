@@ -299,6 +299,8 @@ CANCEL_EMPTY_ORDERS = (
     update(ORDERS)
     .where(
         unindexed(ORDERS.c.tenant_id) == _TENANT,
+        # Whoever cancels one of them at the same time has set its time already.
+        unindexed(ORDERS.c.status) != "cancelled",
         ORDERS.c.id.in_(
             select(ORDERS.c.id)
             .where(
@@ -307,6 +309,7 @@ CANCEL_EMPTY_ORDERS = (
                 ORDERS.c.status.in_([each for each in ORDER_STATUSES if each != "cancelled"]),
                 ~_STILL_IN,
             )
+            .order_by(ORDERS.c.status, ORDERS.c.id)
             .limit(bindparam("limit"))
             .scalar_subquery()
         ),
