@@ -25,8 +25,6 @@ class CancelConference(Job):
 
     run: str
     lane: int
-    # In the place of one that gave up; none comes in the place of this one.
-    instead: bool = False
 
     def handle(self, desk: Desk) -> None:
         """Work one slice; a lane that another worker has taken over is left to it."""
@@ -43,8 +41,16 @@ class CancelConference(Job):
         """Pause the run, so that a person sees it, and have what was sent followed to its end."""
         desk = self.running("failed").service(Desk)
         why = f"A worker gave up: {error}"
-        followed = None if self.instead else self.lane
-        halt_tx(desk, tenant_of(self) or 0, self.run, why, followed)
+        is_second = isinstance(self, FollowLane)
+        halt_tx(desk, tenant_of(self) or 0, self.run, self.lane, why, is_second=is_second)
+
+
+class FollowLane(CancelConference):
+    """In the place of one that gave up: follows what that had sent, or closes an aborted run.
+
+    Once the run is resumed it works on the lane like any other. A job of its own kind, so that
+    workers of an earlier release leave it to others.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs.cancel_conference import CancelConference
+from jobs.cancel_conference import CancelConference, FollowLane
 from jobs.export_event_attendees import ExportEventAttendees
 from jobs.order_steps import order_chain
 from jobs.process_event_data import DEBOUNCE, ProcessEventData
@@ -38,9 +38,8 @@ from onqueue import Chain, Job
 
 
 def _one_for_each_lane(fact: LanesReady) -> list[Job]:
-    return [
-        CancelConference(run=fact.run_uid, lane=lane, instead=fact.instead) for lane in fact.lanes
-    ]
+    kind = FollowLane if fact.instead else CancelConference
+    return [kind(run=fact.run_uid, lane=lane) for lane in fact.lanes]
 
 
 def _some_mails_each(fact: MailsQueued) -> list[Job]:

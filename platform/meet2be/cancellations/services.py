@@ -382,19 +382,21 @@ def write_audit(
 
 
 def halt_tx(
-    desk: Desk, tenant_id: int, run_uid: str, why: str, followed: int | None = None
+    desk: Desk, tenant_id: int, run_uid: str, lane: int, why: str, *, is_second: bool
 ) -> None:
     """Pause a run whose worker gave up; a run that is paused or over stays as it is.
 
-    ``followed`` is that worker's lane: a job comes in its place, which looks up what it had sent
-    and, where the run was aborted, closes it.
+    A job comes in its place, which looks up what it had sent and, where the run was aborted, closes
+    it; but none in the place of one that came so itself (``is_second``), unless a person has let
+    the run go on since.
     """
     with desk.db.tenant_session(tenant_id) as session:
         run = _locked(session, run_uid)
-        if run.state in {"confirmed", "running", "sweeping"}:
+        was_active = run.state in {"confirmed", "running", "sweeping"}
+        if was_active:
             run.paused_from, run.state = run.state, "paused"
             run.paused_at, run.pause_code = clock_of(session).now(), "worker"
             run.pause_reason = why[:2000]
-        if followed is not None and run.finished_at is None:
-            facts.note(session, LanesReady(tenant_id, run_uid, (followed,), instead=True))
+        if run.finished_at is None and (was_active or not is_second):
+            facts.note(session, LanesReady(tenant_id, run_uid, (lane,), instead=True))
         session.commit()

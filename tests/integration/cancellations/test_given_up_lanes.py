@@ -8,7 +8,7 @@ import svcs
 from sqlalchemy import event as happening
 from sqlalchemy.orm import Session
 
-from jobs.cancel_conference import CancelConference
+from jobs.cancel_conference import CancelConference, FollowLane
 from jobs.triggers import TRIGGERS
 from meet2be import facts
 from meet2be.cancellations import services
@@ -45,7 +45,7 @@ def test_what_a_worker_that_gave_up_had_sent_is_followed_while_the_run_is_paused
     run = meeting.run()
     assert (run.state, run.pause_code) == ("paused", "worker")
     [instead] = jobs
-    assert (instead.run, instead.lane, instead.instead) == (meeting.run_uid, 0, True)
+    assert (type(instead), instead.run, instead.lane) == (FollowLane, meeting.run_uid, 0)
     assert meeting.finish().state == "paused"
     assert sorted(meeting.states()) == ["done", "todo"]
 
@@ -59,8 +59,21 @@ def test_one_that_came_in_its_place_and_gives_up_is_not_replaced(
     give_up(meeting, jobs.pop(0))
     assert jobs == []
     meeting.act(services.resume, meeting.admin)
-    assert [job.instead for job in jobs] == [False]
+    assert [type(job) for job in jobs] == [CancelConference]
     assert meeting.finish().state == "done"
+
+
+def test_one_that_works_on_after_a_person_has_resumed_is_followed_like_any_other(
+    meeting: Conference, jobs: list[CancelConference]
+) -> None:
+    meeting.sell(Ticket(price=10_000))
+    leave_one_sent(meeting)
+    give_up(meeting, jobs.pop(0))
+    meeting.act(services.resume, meeting.admin)
+    instead, _ = jobs.pop(0), jobs.pop(0)
+    give_up(meeting, instead)
+    assert [type(job) for job in jobs] == [FollowLane]
+    assert meeting.run().state == "paused"
 
 
 def test_an_aborted_run_is_closed_although_a_worker_gave_up(
@@ -70,7 +83,7 @@ def test_an_aborted_run_is_closed_although_a_worker_gave_up(
     leave_one_sent(meeting)
     meeting.act(services.abort, meeting.admin)
     give_up(meeting, jobs.pop())
-    assert jobs.pop().instead
+    assert isinstance(jobs.pop(), FollowLane)
     run = meeting.finish()
     assert (run.state, run.finished_at is not None) == ("aborted", True)
     assert meeting.states() == ["done"]

@@ -293,7 +293,14 @@ def test_aborting_a_paused_run_closes_it(meeting: Conference) -> None:
 def test_a_worker_that_gives_up_pauses_the_run(meeting: Conference) -> None:
     meeting.sell(Ticket(price=10_000))
     meeting.confirm()
-    services.halt_tx(meeting.desk, meeting.tenant.id, meeting.run_uid, "A worker gave up: disk")
+    services.halt_tx(
+        meeting.desk,
+        meeting.tenant.id,
+        meeting.run_uid,
+        0,
+        "A worker gave up: disk",
+        is_second=True,
+    )
     run = meeting.run()
     assert (run.state, run.pause_code) == ("paused", "worker")
     meeting.act(services.resume, meeting.admin)

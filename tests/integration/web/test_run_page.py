@@ -133,7 +133,9 @@ def test_polling_ends_with_an_aborted_run_that_wrote_to_nobody(stage: Stage) -> 
 def test_a_run_that_a_worker_halted_does_not_blame_a_person(stage: Stage) -> None:
     conference = stage.conference
     conference.confirm()
-    services.halt_tx(conference.desk, conference.tenant.id, conference.run_uid, "disk full")
+    services.halt_tx(
+        conference.desk, conference.tenant.id, conference.run_uid, 0, "disk full", is_second=True
+    )
     page = stage.admin.page(stage.run_path)
     assert "A worker could not go on." in page
     assert "Somebody paused" not in page
