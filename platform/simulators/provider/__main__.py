@@ -34,9 +34,16 @@ def _options() -> argparse.Namespace:
     add_common_options(parser)
     parser.add_argument("--latency", type=int, metavar="MS", help="milliseconds that a call takes")
     parser.add_argument("--webhook-url", help="where events are sent; none are sent without it")
+    parser.add_argument(
+        "--webhook-events", type=_kinds, metavar="KINDS", help="those sent, with commas; * for all"
+    )
     parser.add_argument("--webhook-secret", help="the secret that events are signed with")
     parser.add_argument("--api-key", help="the only key let in; any sk_test_… without it")
     return parser.parse_args()
+
+
+def _kinds(text: str) -> list[str]:
+    return text.split(",")
 
 
 async def _serve(data: Path, options: argparse.Namespace) -> None:
@@ -66,7 +73,11 @@ async def _serve(data: Path, options: argparse.Namespace) -> None:
 
 def _apply(ledger: Ledger, options: argparse.Namespace) -> None:
     """Put the switches given on the command line on top of those kept in the ledger."""
-    webhooks = {"url": options.webhook_url, "secret": options.webhook_secret}
+    webhooks = {
+        "url": options.webhook_url,
+        "secret": options.webhook_secret,
+        "events": options.webhook_events,
+    }
     changes: dict[str, object] = {
         "webhooks": {name: value for name, value in webhooks.items() if value is not None}
     }
