@@ -58,23 +58,29 @@ def orders_page(session: Session, wanted: Filter, part: Slice) -> Page:
     The search finds an order by its whole code or its buyer's whole address.
     """
     statement = select(Order, Event).join(Event, Event.id == Order.event_id)
-    each_status: Sequence[str] = (wanted.status,) if wanted.status in ORDER_STATUSES else ("",)
     if wanted.event:
         event_id = session.scalar(select(Event.id).where(Event.uid == wanted.event)) or 0
         statement = statement.where(Order.event_id == event_id)
-        # Its index goes on with the status.
-        each_status = ORDER_STATUSES if each_status == ("",) else each_status
-    named: list[ColumnElement[bool]] = [true()]
-    if wanted.search:
-        code, address = wanted.search.strip().upper(), normal_form(wanted.search)
-        named = [Order.code == code, Order.buyer_email_norm == address]
-        each_status = (wanted.status,) if wanted.status in ORDER_STATUSES else ("",)
     statements = [
-        statement.where(name, Order.status == status if status else true())
-        for name in named
-        for status in each_status
+        statement.where(name, status) for name in _named(wanted) for status in _statuses(wanted)
     ]
     return fetch_merged(session, statements, NEWEST_FIRST, part, whole_rows=True)
+
+
+def _named(wanted: Filter) -> Sequence[ColumnElement[bool]]:
+    if not wanted.search:
+        return [true()]
+    code, address = wanted.search.strip().upper(), normal_form(wanted.search)
+    return [Order.code == code, Order.buyer_email_norm == address]
+
+
+def _statuses(wanted: Filter) -> Sequence[ColumnElement[bool]]:
+    if wanted.status in ORDER_STATUSES:
+        return [Order.status == wanted.status]
+    if wanted.event and not wanted.search:
+        # The index of an event's orders goes on with their status.
+        return [Order.status == status for status in ORDER_STATUSES]
+    return [true()]
 
 
 def position_of(session: Session, uid: str) -> tuple[object, ...] | None:

@@ -74,16 +74,20 @@ def fetch_merged(
     (or only) column has to be an object that has the order's columns.
     """
     backwards = part.before is not None
-    found: dict[Any, Any] = {}
-    for statement in statements:
-        result = session.execute(_from_place_on(statement, order, part).limit(part.size + 1))
-        for row in result if whole_rows else result.scalars():
-            # A single statement may be one of columns alone, and is in order.
-            alone = len(statements) == 1
-            found[len(found) if alone else _place_of(row, order, whole_rows=whole_rows)] = row
-    if len(statements) > 1:
-        found = dict(sorted(found.items(), reverse=_is_falling(order, part)))
-    rows = list(found.values())
+    read = [
+        result.all() if whole_rows else result.scalars().all()
+        for result in (
+            session.execute(_from_place_on(statement, order, part).limit(part.size + 1))
+            for statement in statements
+        )
+    ]
+    if len(read) == 1:
+        rows = list(read[0])  # in order, and of columns alone perhaps
+    else:
+        by_place = {
+            _place_of(row, order, whole_rows=whole_rows): row for one in read for row in one
+        }
+        rows = [by_place[place] for place in sorted(by_place, reverse=_is_falling(order, part))]
     is_more = len(rows) > part.size
     rows = rows[: part.size]
     if backwards:
