@@ -18,9 +18,8 @@ class SystemClock:
         """Return seconds since the Unix epoch."""
         return time.time()
 
-    # Each job asks some times, so it is no method of Python's.
+    # Called several times a job: Python's own function costs no frame of ours.
     monotonic = staticmethod(monotonic)
-    """Return seconds of a clock that never goes backwards."""
 
     def sleep(self, seconds: float) -> None:
         """Return after that many seconds."""

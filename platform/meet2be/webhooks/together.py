@@ -6,7 +6,7 @@ thread that writes is nobody's job, so that no job's time-out can end it half-wa
 
 A transaction costs more than what it writes (on SQLite 1.3 ms of the processor's time, and 0.25 ms
 for each delivery in it), so where many write the next one begins no sooner than `PACE` after the
-last one began. Whoever is alone never waits for others.
+last one began: whoever comes alone waits no longer than that, and only behind several.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ import pytest
 from meet2be.webhooks import together
 from meet2be.webhooks.together import PACE, Together
 from onqueue.testing.clock import FakeClock
+from support.waiting import eventually
 
 
 def test_who_comes_meanwhile_is_written_together_and_one_error_is_ones_own() -> None:
@@ -27,8 +28,7 @@ def test_who_comes_meanwhile_is_written_together_and_one_error_is_ones_own() -> 
         first = pool.submit(writing.do, 0)
         assert is_begun.wait(10)
         others = [pool.submit(writing.do, number) for number in range(1, 6)]
-        while len(writing._waiting) < 5:
-            is_begun.wait(0)
+        eventually(lambda: len(writing._waiting) == 5)
         may_go_on.set()
         assert first.result(10) == "0"
         with pytest.raises(ValueError, match="three"):
@@ -74,8 +74,7 @@ def test_batches_keep_a_pace_so_that_more_comes_together_and_one_alone_does_not_
         pool.submit(writing.do, 0)
         assert has_begun.wait(10)
         others = [pool.submit(writing.do, number) for number in (1, 2)]
-        while len(writing._waiting) < 2:
-            has_begun.wait(0)
+        eventually(lambda: len(writing._waiting) == 2)
         may_go_on.set()
         assert [each.result(10) for each in others] == [1, 2]
     assert writing.do(3) == 3
