@@ -89,14 +89,17 @@ def _refund_told(
 def _write(database: Database, known: list[int], new: list[int], now: datetime) -> None:
     row = ProviderEvent
     with database.system_session("inbox: settle what was put off") as session:
-        still = update(row).where(row.result == PUT_OFF)
+        # In one order, and leaving another relay's alone: two may have read the same ones.
+        still = select(row.id).where(row.id.in_([*known, *new]), row.result == PUT_OFF)
+        mine = set(session.scalars(still.order_by(row.id).with_for_update(skip_locked=True)))
         unsynchronised = {"synchronize_session": False}
-        if known:
-            settled = {"result": OLD_NEWS, "processed_at": now, "tries": row.tries + 1}
-            written = still.where(row.id.in_(known)).values(**settled)
-            session.execute(written, execution_options=unsynchronised)
-        if new:
-            handed_on = still.where(row.id.in_(new)).values(result=None).returning(row.id)
-            for number in session.scalars(handed_on, execution_options=unsynchronised):
-                facts.note(session, ProviderEventReceived(number))
+        settled = {"result": OLD_NEWS, "processed_at": now, "tries": row.tries + 1}
+        for numbers, values in (
+            (mine.intersection(known), settled),
+            (mine.intersection(new), {"result": None}),
+        ):
+            statement = update(row).where(row.id.in_(numbers)).values(**values)
+            session.execute(statement, execution_options=unsynchronised)
+        for number in mine.intersection(new):
+            facts.note(session, ProviderEventReceived(number))
         session.commit()
