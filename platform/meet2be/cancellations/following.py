@@ -45,6 +45,10 @@ def process_event(desk: Desk, row_id: int) -> str:
             return row.result or ""
         message = desk.payments.read(json.dumps(row.payload).encode())
         owner = _owner(session, row.provider, message)
+        double = _double(session, row.provider, message)
+    if double is not None:
+        _mark(desk, row_id, inbox.CONFLICT, double)
+        return inbox.CONFLICT
     result = inbox.UNMATCHED
     if owner is not None:
         try:
@@ -65,6 +69,22 @@ def _mark(desk: Desk, row_id: int, result: str, error: str | None) -> None:
     with desk.db.system_session("inbox: write what came of a message") as session:
         inbox.mark(session, row_id, result, desk.clock.now(), error)
         session.commit()
+
+
+def _double(session: Session, provider: str, message: News) -> str | None:
+    """Return what is wrong where our mark is on a second refund at the provider, else None.
+
+    Nothing is booked then: what the one has come to says nothing of the other.
+    """
+    refund = inbox.refund_of(session, provider, message)
+    if refund is None or message.refund is None:
+        return None
+    if refund.provider_refund_id in {None, message.refund.id}:
+        return None
+    return (
+        f"the refund '{refund.uid}' is {refund.provider_refund_id!r} at the provider, and there is "
+        f"{message.refund.id!r} with its mark, too"
+    )
 
 
 def _owner(

@@ -119,12 +119,14 @@ def _without_work(database: Database, provider: str, message: Message, now: date
 def _looked_at(
     connection: Connection, provider: str, told: ProviderRefund
 ) -> tuple[Standing, datetime | None] | None:
-    """Return how a refund stands and until when somebody has it in hand: by our mark, or its id."""
+    """Return how a refund stands and until when somebody has it in hand: by our mark, or its id.
+
+    None: there is none, or our mark is on another one than the ledger knows of.
+    """
     mark = told.metadata.get(META_REFUND)
     rows = sql.STANDING_BY_MARK.rows(connection, {"mark": mark}) if mark else []
     if not rows or rows[0][5] not in {None, told.id}:
-        known = sql.STANDING_BY_ID.rows(connection, {"provider": provider, "told": told.id})
-        rows = known or rows
+        rows = sql.STANDING_BY_ID.rows(connection, {"provider": provider, "told": told.id})
     return (Standing(*rows[0][:-1]), rows[0][-1]) if rows else None
 
 

@@ -21,7 +21,7 @@ from meet2be.db import Database
 from meet2be.payments.errors import BadProviderSignature
 from meet2be.payments.facts import ProviderEventReceived
 from meet2be.payments.inbox import OLD_NEWS, PUT_OFF, standing_of
-from meet2be.payments.ledger import follow
+from meet2be.payments.ledger import Standing, follow
 from meet2be.payments.models import ProviderEvent, Refund
 from meet2be.payments.provider import META_REFUND, ProviderRefund
 from meet2be.payments.provider import ProviderEvent as Message
@@ -42,10 +42,9 @@ def look_at_put_off_tx(
     before, old, news = now - PATIENCE, 0, 0
     while True:
         known, new = _sorted(database, read, before)
-        if known or new:
-            _write(database, known, new, now)
-        old, news = old + len(known), news + len(new)
-        if len(known) + len(new) < A_LOOK:
+        settled, handed_on = _write(database, known, new, now) if known or new else (0, 0)
+        old, news = old + settled, news + handed_on
+        if settled + handed_on < A_LOOK:
             return old, news
 
 
@@ -70,10 +69,15 @@ def _sorted(
     known: list[int] = []
     new: list[int] = []
     for number, told in messages:
-        standing = standings.get(told.metadata.get(META_REFUND, "")) if told is not None else None
-        is_known = standing is not None and told is not None and not follow(standing, told.status)
-        (known if is_known else new).append(number)
+        (known if told is not None and _is_known(standings, told) else new).append(number)
     return known, new
+
+
+def _is_known(standings: Mapping[str, Standing], told: ProviderRefund) -> bool:
+    """Tell whether the ledger says the same, of the very refund that the message is about."""
+    standing = standings.get(told.metadata.get(META_REFUND, ""))
+    is_same = standing is not None and standing.provider_refund_id == told.id
+    return is_same and standing is not None and follow(standing, told.status) is None
 
 
 def _refund_told(
@@ -86,20 +90,20 @@ def _refund_told(
         return None
 
 
-def _write(database: Database, known: list[int], new: list[int], now: datetime) -> None:
+def _write(database: Database, known: list[int], new: list[int], now: datetime) -> tuple[int, int]:
+    """Settle messages or hand them on to their jobs; return how many of each were left to do."""
     row = ProviderEvent
     with database.system_session("inbox: settle what was put off") as session:
         # In one order, and leaving another relay's alone: two may have read the same ones.
         still = select(row.id).where(row.id.in_([*known, *new]), row.result == PUT_OFF)
         mine = set(session.scalars(still.order_by(row.id).with_for_update(skip_locked=True)))
+        old, news = mine.intersection(known), mine.intersection(new)
         unsynchronised = {"synchronize_session": False}
         settled = {"result": OLD_NEWS, "processed_at": now, "tries": row.tries + 1}
-        for numbers, values in (
-            (mine.intersection(known), settled),
-            (mine.intersection(new), {"result": None}),
-        ):
+        for numbers, values in ((old, settled), (news, {"result": None})):
             statement = update(row).where(row.id.in_(numbers)).values(**values)
             session.execute(statement, execution_options=unsynchronised)
-        for number in mine.intersection(new):
+        for number in sorted(news):
             facts.note(session, ProviderEventReceived(number))
         session.commit()
+    return len(old), len(news)

@@ -117,7 +117,8 @@ def test_what_the_sender_is_about_to_write_down_is_put_off(
     assert not any_meeting.receive(created).is_new
     assert look_again(any_meeting) == (0, 0)
     with any_meeting.database.tenant_session(any_meeting.tenant.id) as session:
-        session.execute(update(Refund).values(status="succeeded"))
+        told = json.loads(created)["data"]["object"]["id"]
+        session.execute(update(Refund).values(status="succeeded", provider_refund_id=told))
         session.commit()
     any_meeting.clock.advance(PATIENCE.total_seconds())
     assert look_again(any_meeting) == (1, 0)
@@ -152,6 +153,26 @@ def test_many_that_were_put_off_are_looked_at_slice_by_slice(
     monkeypatch.setattr("meet2be.payments.put_off.A_LOOK", 2)
     meeting.clock.advance(PATIENCE.total_seconds())
     assert look_again(meeting) == (0, 5)
+
+
+@pytest.mark.parametrize("comes", ["at last", "while the first is in hand"])
+def test_a_second_refund_with_our_mark_is_shown_to_people_and_changes_nothing(
+    any_meeting: Conference, noted: list[object], comes: str
+) -> None:
+    created = in_hand(any_meeting)
+    second = created.replace(b'"re_', b'"re_second').replace(b'"evt_', b'"evt_second')
+    if comes != "at last":
+        assert any_meeting.receive(second).result == inbox.PUT_OFF
+    assert any_meeting.tell(created) == ["succeeded"]
+    if comes == "at last":
+        any_meeting.receive(second)
+    any_meeting.clock.advance(PATIENCE.total_seconds())
+    look_again(any_meeting)
+    [row_id] = [row.id for row in stored(any_meeting.database) if "second" in row.event_id]
+    assert ProviderEventReceived(row_id) in noted
+    assert process_event(any_meeting.desk, row_id) == inbox.CONFLICT
+    assert any_meeting.payments()[0].refunded_minor == 10_000
+    assert [refund.status for refund in any_meeting.refunds()] == ["succeeded"]
 
 
 def test_a_refund_that_nobody_has_in_hand_is_followed_at_once(
