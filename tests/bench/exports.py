@@ -34,11 +34,11 @@ from sqlalchemy import insert  # noqa: E402 -- after the path
 from sqlalchemy.orm import Session  # noqa: E402
 
 from meet2be.attendees.models import Attendee  # noqa: E402
-from meet2be.db import Database, upgrade  # noqa: E402
+from meet2be.db import Database, snapshot, upgrade  # noqa: E402
 from meet2be.db.columns import new_uid  # noqa: E402
 from meet2be.events.models import Event, TicketType  # noqa: E402
 from meet2be.exports.exporters import exporters  # noqa: E402
-from meet2be.exports.reading import Chunk, count_rows, read_chunks, snapshot  # noqa: E402
+from meet2be.exports.reading import Chunk, count_rows, read_chunks  # noqa: E402
 from meet2be.exports.running import table_of  # noqa: E402
 from meet2be.exports.spec import ExportSpec  # noqa: E402
 from meet2be.orders.models import Order  # noqa: E402

@@ -11,7 +11,7 @@ from meet2be.db.errors import (
     UnscopedSessionError,
 )
 from meet2be.db.migrating import check_migrated, upgrade
-from meet2be.db.sessions import Database, GuardedSession, clock_of, reason_of, tenant_of
+from meet2be.db.sessions import Database, GuardedSession, clock_of, reason_of, snapshot, tenant_of
 
 __all__ = [
     "Base",
@@ -27,6 +27,7 @@ __all__ = [
     "clock_of",
     "make_engine",
     "reason_of",
+    "snapshot",
     "tenant_of",
     "upgrade",
 ]

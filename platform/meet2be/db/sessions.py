@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final, NoReturn, cast
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final, NoReturn, Protocol, cast
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.engine import URL
@@ -134,6 +136,25 @@ def _scope_of_system(reason: str) -> SystemScope:
         raise NoReasonError
     logger.debug("system session opened", extra={"reason": reason})
     return SystemScope(reason.strip())
+
+
+class Sessions(Protocol):
+    """What makes the sessions of one tenant: a `Database`, or what counts them."""
+
+    def tenant_session(self, tenant_id: int, *, read_only: bool = False) -> GuardedSession:
+        """Return a session that sees the rows of one tenant."""
+
+
+@contextmanager
+def snapshot(database: Sessions, tenant_id: int) -> Iterator[GuardedSession]:
+    """Yield a session that sees one moment of the database, however long it reads.
+
+    SQLite's readers always do, from their first statement on; PostgreSQL is asked for it.
+    """
+    with database.tenant_session(tenant_id, read_only=True) as session:
+        if session.get_bind().dialect.name == "postgresql":
+            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+        yield session
 
 
 def clock_of(session: Session) -> Clock:

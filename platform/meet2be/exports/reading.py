@@ -8,10 +8,10 @@ few are different: a step of Python for each cell would take longer than reading
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from operator import add
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import ColumnElement, Connection, Select, and_, func, tuple_
@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.attendees.listing import found_attendees
 from meet2be.attendees.models import Attendee
-from meet2be.db import GuardedSession, tenant_of
+from meet2be.db import tenant_of
 from meet2be.events.models import TicketType
 from meet2be.exports.columns import COLUMNS, STATE_WORDS, Column
 from meet2be.exports.spec import ExportSpec
@@ -39,25 +39,6 @@ _NEEDED: dict[str, tuple[Any, ColumnElement[bool]]] = {
     "order": (Order, Order.id == Attendee.order_id),
     "invoice": (Invoice, Invoice.id == Attendee.invoice_id),
 }
-
-
-class Sessions(Protocol):
-    """The part of the database that is needed here."""
-
-    def tenant_session(self, tenant_id: int, *, read_only: bool = False) -> GuardedSession:
-        """Return a session that sees the rows of one tenant."""
-
-
-@contextmanager
-def snapshot(database: Sessions, tenant_id: int) -> Iterator[Session]:
-    """Yield a session that sees one moment of the database, however long it reads.
-
-    SQLite's readers always do, from their first statement on; PostgreSQL is asked for it.
-    """
-    with database.tenant_session(tenant_id, read_only=True) as session:
-        if session.get_bind().dialect.name == "postgresql":
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
-        yield session
 
 
 def count_rows(session: Session, event_id: int, spec: ExportSpec) -> int:

@@ -21,7 +21,7 @@ from babel.dates import format_datetime
 from sqlalchemy import CursorResult, select, update
 from sqlalchemy.orm import Session
 
-from meet2be.db import Database
+from meet2be.db import Database, snapshot
 from meet2be.events.models import Event
 from meet2be.exports import telling
 from meet2be.exports.columns import COLUMNS
@@ -30,7 +30,7 @@ from meet2be.exports.exporters import exporters
 from meet2be.exports.formats import Exporter, Table
 from meet2be.exports.models import OPEN_STATES, Export
 from meet2be.exports.permission import HELD, check_may_export, is_held
-from meet2be.exports.reading import Chunk, count_rows, read_chunks, snapshot
+from meet2be.exports.reading import Chunk, count_rows, read_chunks
 from meet2be.exports.remains import leave, remove_file
 from meet2be.exports.services import KEPT_FOR
 from meet2be.exports.spec import DELIMITERS, ExportSpec

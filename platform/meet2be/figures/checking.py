@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from meet2be import facts
-from meet2be.db import Database
+from meet2be.db import Database, snapshot
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.figures.computing import refunds_made
@@ -57,7 +57,7 @@ def check_all_tx(database: Database, now: datetime) -> int:
         ).all()
     wrong = 0
     for tenant_id, event_id in events:
-        with database.tenant_session(tenant_id, read_only=True) as session:
+        with snapshot(database, tenant_id) as session:
             event = session.get(Event, event_id)
             off = differences(session, event) if event is not None else {}
         if event is not None and off:

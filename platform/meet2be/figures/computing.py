@@ -17,7 +17,7 @@ from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
-from meet2be.db import Database
+from meet2be.db import Database, snapshot
 from meet2be.events.models import Event
 from meet2be.figures.models import EventStats, EventStatsDaily, EventStatsTicket
 from meet2be.figures.quarters import moment_of, quarter_of
@@ -66,10 +66,7 @@ def compute_tx(database: Database, tenant_id: int, event_uid: str, as_of: dateti
     The ledgers are read without holding anybody up: SQLite has one writer at a time. `as_of` is
     from before that look. False: the event is gone, or somebody with a later look was faster.
     """
-    with database.tenant_session(tenant_id, read_only=True) as session:
-        if session.get_bind().dialect.name == "postgresql":
-            # All of it as it stood at one moment, whoever sells meanwhile.
-            session.connection(execution_options={"isolation_level": "REPEATABLE READ"})
+    with snapshot(database, tenant_id) as session:  # whoever sells meanwhile
         event = session.scalar(select(Event).where(Event.uid == event_uid))
         if event is None:
             return False

@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from meet2be.attendees.listing import FILTERS
-from meet2be.db import Database
+from meet2be.db import Database, snapshot
 from meet2be.exports.columns import COLUMNS
-from meet2be.exports.reading import count_rows, read_chunks, snapshot
+from meet2be.exports.reading import count_rows, read_chunks
 from onqueue.testing.clock import FakeClock
 from support.exporting import exporting
 
