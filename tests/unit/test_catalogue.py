@@ -11,7 +11,7 @@ OPERATORS = {87, 88, 89}
 """Behaviours of pools that scale themselves: they come with the operator's pages."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def found() -> Marks:
     return marks()
 
