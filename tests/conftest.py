@@ -16,6 +16,7 @@ from support.databases import (  # noqa: F401 - fixtures for every test
     clock,
     database,
     postgres_database,
+    postgres_housekeeping,
     postgres_template,
     sqlite_database,
     sqlite_template,

@@ -17,6 +17,9 @@ from support.waiting import eventually
 _ROOT = str(Path(__file__).parents[2])
 _FOREIGN = f"{_ROOT}/.venv"
 
+LASTING: list[psycopg.Connection[Any]] = []
+"""The connections that are a run's, not a test's, although a test was the first to want them."""
+
 
 @contextmanager
 def none_left_open(patch: pytest.MonkeyPatch) -> Iterator[None]:
@@ -33,14 +36,19 @@ def none_left_open(patch: pytest.MonkeyPatch) -> Iterator[None]:
         yield
 
     def all_closed() -> None:
-        left = [maker for connection, maker in made if not connection.closed]
+        left = [maker for connection, maker in made if not _may_be_open(connection)]
         assert not left, f"{len(left)} connection(s) are left open, made at: {', '.join(left)}"
 
     try:
         eventually(all_closed, within=2.0)  # threads may be closing theirs
     finally:
         for connection, _ in made:
-            connection.close()
+            if not _may_be_open(connection):
+                connection.close()
+
+
+def _may_be_open(connection: psycopg.Connection[Any]) -> bool:
+    return connection.closed or connection in LASTING
 
 
 def _maker() -> str:

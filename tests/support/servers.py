@@ -127,6 +127,8 @@ class PostgresServer:
                  # nothing here outlives the run, so nothing waits for the disk
                  "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                  "-c", "max_connections=200", "-c", "shared_buffers=64MB",
+                 # what a test measures or plans with is its own; no other work comes between
+                 "-c", "autovacuum=off",
                  "-c", "timezone=UTC"],
                 stdout=log, stderr=log, cwd=self.directory, user=self._user, group=self._user,
             )  # fmt: skip
