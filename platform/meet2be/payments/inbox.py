@@ -51,7 +51,7 @@ def receive_tx(
 ) -> Received:
     """Store a message if the provider signed it and it is new; raises ``BadProviderSignature``.
 
-    What it tells is compared with the ledger before anything is locked. Most of the messages come
+    What it tells is compared with the ledger, of which nothing is locked. Most of the messages come
     while the worker that caused them has not yet written down the same: these are put off
     (`meet2be.payments.put_off`). What has news for us notes ``ProviderEventReceived``, which
     causes a job. Kinds that we have no use for are thanked for and forgotten.
@@ -60,7 +60,6 @@ def receive_tx(
     if message.kind == "other":
         return Received(is_new=False, result=IGNORED)
     now = database.clock.now()
-    result = _without_work(database, provider.name, message, now)
     values = {
         "provider": provider.name,
         "account": message.account,
@@ -68,12 +67,28 @@ def receive_tx(
         "type": message.type,
         "payload": json.loads(payload),
         "received_at": now,
-        "processed_at": now if result == OLD_NEWS else None,
-        "result": result,
     }
-    if result is None:
-        return _keep_news(database, values)
+    if message.refund is not None:
+        received = _keep_old_news(database, values, message.refund)
+        if received is not None:
+            return received
+    return _keep_news(database, {**values, "processed_at": None, "result": None})
+
+
+def _keep_old_news(
+    database: Database, values: dict[str, Any], told: ProviderRefund
+) -> Received | None:
+    """Store a message that needs no job of its own; None, and nothing stored, for one that does.
+
+    In one short transaction: what is looked at is found by its key, and nothing of it is locked.
+    """
+    now = values["received_at"]
     with database.system_connection(KEEP) as connection, connection.begin():
+        result = _without_work(connection, values["provider"], told, now)
+        if result is None:
+            return None
+        processed_at = now if result == OLD_NEWS else None
+        values = {**values, "processed_at": processed_at, "result": result}
         is_new = sql.KEEP_MESSAGE[connection.dialect.name].run(connection, values) == 1
     return Received(is_new, result)
 
@@ -95,22 +110,18 @@ def _keep_news(database: Database, values: dict[str, Any]) -> Received:
     return Received(is_new=True, result=None, row_id=row_id)
 
 
-def _without_work(database: Database, provider: str, message: Message, now: datetime) -> str | None:
+def _without_work(
+    connection: Connection, provider: str, told: ProviderRefund, now: datetime
+) -> str | None:
     """Return the result of a message that needs no job of its own, None for one that does.
 
     A refund goes one way only, so what is old news by this look will not be news later.
     """
-    if message.refund is None:
-        return None
-    with (
-        database.system_connection("inbox: look what is known", read_only=True) as connection,
-        connection.begin(),
-    ):
-        found = _looked_at(connection, provider, message.refund)
+    found = _looked_at(connection, provider, told)
     if found is None:
         return None
     standing, lease_until = found
-    if follow(standing, message.refund.status) is None:
+    if follow(standing, told.status) is None:
         return OLD_NEWS
     in_hand = standing.status == "sending" and standing.provider_refund_id is None
     return PUT_OFF if in_hand and lease_until is not None and lease_until > now else None

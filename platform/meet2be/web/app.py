@@ -85,6 +85,8 @@ def create_app(services: Services) -> Flask:
         TRUSTED_HOSTS=list(web.trusted_hosts),
     )
     app.extensions["meet2be"] = services
+    # Behind the proxy's words, which say whose host and address a request is for.
+    app.wsgi_app = hooks.MessageDoor(app.wsgi_app, services)  # type: ignore[method-assign]
     if web.proxy_hops:
         hops = web.proxy_hops
         proxied = ProxyFix(app.wsgi_app, x_for=hops, x_proto=hops, x_host=hops)

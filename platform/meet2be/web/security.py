@@ -258,11 +258,15 @@ def _to_the_log_in() -> ResponseReturnValue:
     return redirect(target)
 
 
+def standing_headers(*, is_https: bool) -> list[tuple[str, str]]:
+    """Return the headers that every answer carries."""
+    https_only = [("Strict-Transport-Security", f"max-age={A_YEAR}")] if is_https else []
+    return [*HEADERS.items(), *https_only]
+
+
 def _add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
+    for name, value in standing_headers(is_https=services().settings.web.is_https):
         response.headers.setdefault(name, value)
-    if services().settings.web.is_https:
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={A_YEAR}")
     if request.endpoint != "static":
         response.headers.setdefault("Cache-Control", "no-store")
     return response

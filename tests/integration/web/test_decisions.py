@@ -1,14 +1,21 @@
 """What a person decides about uncertain refunds and mails, and what the provider tells."""
 
 import json
+import sqlite3
+from io import BytesIO
+from typing import Any
 
+import pytest
 import stripe
 from sqlalchemy import func, select
+from sqlalchemy.exc import OperationalError
 
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.models import CancelItem
 from meet2be.mailings.models import Mail
 from meet2be.payments.models import Payment, ProviderEvent, Refund
+from meet2be.web import hooks
+from meet2be.web.hooks import LARGEST_MESSAGE
 from support.cancelling import SECRET
 from support.stage import Stage
 
@@ -153,3 +160,59 @@ def test_a_message_nobody_signed_is_refused_and_forgotten(stage: Stage) -> None:
     assert tell(stage, payload.replace(b"evt_1", b"evt_2"), good) == 400
     with stage.conference.database.system_session("tests: look into the inbox") as session:
         assert session.scalar(select(func.count(ProviderEvent.id))) == 0
+
+
+def test_a_message_is_answered_alike_at_the_door_and_by_the_route(stage: Stage) -> None:
+    stage.conference.cancel()
+    client = stage.web.anybody().client
+    payload = event_of(stage)
+    signature = stripe.WebhookSignature.generate_signature_header(payload.decode(), SECRET)
+    answers = []
+    for signed in (signature, "t=1,v1=00"):
+        signs = {"Stripe-Signature": signed}
+        # The first puts it into the inbox, so that the two others tell of the same repeat.
+        client.post("/hooks/stripe", data=payload, headers=signs)
+        at_the_door = client.post("/hooks/stripe", data=payload, headers=signs)
+        by_the_route = client.post(
+            "/hooks/stripe",
+            input_stream=BytesIO(payload),
+            headers=signs | {"Transfer-Encoding": "chunked"},
+            environ_overrides={"wsgi.input_terminated": True},
+        )
+        answers.append((at_the_door, by_the_route))
+    assert [door.status_code for door, _route in answers] == [200, 400]
+    for door, route in answers:
+        assert door.status == route.status
+        assert door.data == route.data
+        assert sorted(door.headers) == sorted(route.headers)
+
+
+@pytest.mark.parametrize(
+    ("request_", "status"),
+    [
+        ({"data": b"x" * (LARGEST_MESSAGE + 1)}, 413),
+        ({"data": b"{}", "headers": {"Host": "foreign.example"}}, 400),
+        ({"method": "GET"}, 405),
+    ],
+    ids=["too long", "to a foreign host", "not posted"],
+)
+def test_what_is_not_plain_is_refused_by_the_pages(
+    stage: Stage, request_: dict[str, Any], status: int
+) -> None:
+    client = stage.web.anybody().client
+    assert client.open("/hooks/stripe", **{"method": "POST"} | request_).status_code == status
+
+
+def test_a_message_that_cannot_be_kept_now_is_answered_as_any_page_is(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So that the provider sends it again."""
+    calls = []
+
+    def fails(*_arguments: object) -> None:
+        calls.append(1)
+        raise OperationalError("BEGIN", None, sqlite3.OperationalError("database is locked"))
+
+    monkeypatch.setattr(hooks, "receive_tx", fails)
+    assert tell(stage, b"{}", "t=1,v1=00") == 503
+    assert len(calls) == 1, "the route tried again what had just failed"
