@@ -77,7 +77,6 @@ def redis_url(valkey_server: ValkeyServer) -> str:
     """The address of an empty broker."""
     with redis.Redis.from_url(valkey_server.url) as client:
         client.flushall()
-        client.script_flush()
     return valkey_server.url
 
 
