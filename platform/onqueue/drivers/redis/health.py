@@ -15,6 +15,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_UNWRITTEN = (
+    "it could not write {what} and takes no more jobs until it can: "
+    "look into its log, and at the room on its disk"
+)
+
 
 def check_server(broker: Broker) -> None:
     """Raise `BrokerUnavailable` or `BrokerMisconfigured` when jobs would not be safe.
@@ -36,10 +41,11 @@ def check_server(broker: Broker) -> None:
 def danger_in(broker: Broker) -> str:
     """Return why jobs would not be safe in the server, or it takes none, "" when all is well.
 
-    A full one is no reason for a worker not to start: workers empty it.
+    A full one is no reason for a worker not to start: workers empty it. Nor is one that cannot
+    write to its disk: it is waited for.
     """
     facts, problem = _examine(broker)
-    return problem or _fullness(facts)
+    return problem or _fullness(facts) or _muteness(facts, broker)
 
 
 def _examine(broker: Broker) -> tuple[dict[str, str], str | None]:
@@ -64,6 +70,25 @@ def _fullness(facts: dict[str, str]) -> str:
         f"it is full and takes no more jobs ({counted} bytes used, 'maxmemory' is {most}): "
         "let workers empty it, or give it more"
     )
+
+
+def _muteness(facts: dict[str, str], broker: Broker) -> str:
+    """Return what is to be said of a server that takes nothing as it cannot write to its disk.
+
+    After a snapshot that failed it refuses only where snapshots are taken by themselves, and it is
+    set to: `stop-writes-on-bgsave-error` (https://valkey.io/topics/persistence/).
+    """
+    if facts.get("aof_last_write_status", "ok") != "ok":
+        return _UNWRITTEN.format(what="its append-only file")
+    if facts.get("rdb_last_bgsave_status", "ok") == "ok":
+        return ""
+    takes, stops = (_setting(reply) for reply in broker.use(_look_at_snapshots))
+    return _UNWRITTEN.format(what="a snapshot") if takes and stops == "yes" else ""
+
+
+def _look_at_snapshots(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT001 - as _look
+    names = (b"save", b"stop-writes-on-bgsave-error")
+    return line.ask_all([command(b"CONFIG", b"GET", name) for name in names])
 
 
 def _setting(reply: Reply) -> str:

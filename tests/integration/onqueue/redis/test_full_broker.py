@@ -15,6 +15,7 @@ from onqueue.testing.chain_contract import chain_of
 from onqueue.testing.unique_contract import claiming
 from support.redis_rig import Rig, message, rig
 from support.servers import private_valkey
+from support.waiting import eventually
 
 
 @pytest.fixture(scope="module")
@@ -189,3 +190,32 @@ def test_jobs_wait_for_their_quotas_and_go_on_on_a_full_server(broker: Rig) -> N
     assert broker.queue.resume_work("job", "Mail") is True
     back = [job.id for _ in range(9) for job in consumer.turn(9, []).jobs]
     assert sorted(back) == sorted(ids[1:])
+
+
+def test_a_server_that_cannot_write_its_snapshot_is_in_danger_until_it_can(
+    small_server: ValkeyServer, broker: Rig
+) -> None:
+    inspection, client = broker.queue.inspection(), broker.client
+    in_the_way = small_server.directory / "dump.rdb"
+
+    def snapshot() -> str:
+        client.bgsave()
+        eventually(lambda: not client.info("persistence")["rdb_bgsave_in_progress"])
+        return str(client.info("persistence")["rdb_last_bgsave_status"])
+
+    in_the_way.unlink(missing_ok=True)
+    in_the_way.mkdir()
+    assert snapshot() == "err"
+    assert inspection.danger() == ""  # nobody asked for snapshots, so it takes jobs all the same
+    broker.push(1)
+    client.config_set("save", "3600 1")
+    try:
+        with pytest.raises(BrokerFull, match="cannot write"):
+            broker.push(1)
+        assert "it could not write a snapshot and takes no more jobs" in inspection.danger()
+        in_the_way.rmdir()
+        assert snapshot() == "ok"
+        assert inspection.danger() == ""
+        broker.push(1)
+    finally:
+        client.config_set("save", "")
