@@ -1,6 +1,6 @@
 """Rows for tests: each factory makes what its row needs and commits it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
@@ -38,7 +38,7 @@ class Ticket:
 
 @dataclass(frozen=True)
 class MadeOrder:
-    """What `make_order` made."""
+    """What came of a `Sale`."""
 
     order: Order
     attendees: tuple[Attendee, ...]
@@ -95,6 +95,26 @@ def make_event(database: Database, tenant: Tenant, **fields: object) -> Event:
     return event
 
 
+@dataclass(frozen=True)
+class Sale:
+    """One order to be; `payment` is its payment's status: None, or only free tickets, makes none.
+
+    One invoice an order, one attendee a ticket.
+    """
+
+    tickets: Sequence[Ticket] = (Ticket(),)
+    payment: str | None = "succeeded"
+    code: str | None = None
+
+    @property
+    def total(self) -> int:
+        return sum(ticket.price for ticket in self.tickets)
+
+    @property
+    def is_paid(self) -> bool:
+        return self.payment in {"succeeded", "disputed"} or not self.total
+
+
 def make_order(
     database: Database,
     event: Event,
@@ -103,80 +123,111 @@ def make_order(
     payment: str | None = "succeeded",
     code: str | None = None,
 ) -> MadeOrder:
-    """Return a new order of `event`: one attendee a ticket, one invoice, one payment.
+    """Return a new order of `event`, as `Sale` says."""
+    return make_orders(database, event, [Sale(tickets, payment, code)])[0]
 
-    `payment` is the payment's status; None, or only free tickets, makes none.
-    """
-    number = next(_numbers)
-    name = code or f"C{number:09d}"
-    total = sum(ticket.price for ticket in tickets)
-    refunded = sum(ticket.refunded for ticket in tickets)
-    paid = payment in {"succeeded", "disputed"} or not total
+
+def make_orders(database: Database, event: Event, sales: Sequence[Sale]) -> list[MadeOrder]:
+    """Return new orders of `event`, all of one transaction."""
+    numbers = [next(_numbers) for _ in sales]
     with database.tenant_session(event.tenant_id) as session:
-        order = Order(
-            event_id=event.id,
-            code=name,
-            buyer_name=tickets[0].name,
-            buyer_email=tickets[0].email,
-            buyer_email_norm=tickets[0].email and tickets[0].email.lower(),
-            locale="en-GB",
-            status="paid" if paid else "pending",
-            total_minor=total,
-            currency=event.currency,
-            paid_at=REGISTERED_AT if paid else None,
-        )
-        session.add(order)
-        session.flush()
-        invoice = settled = None
-        if total:
-            invoice = Invoice(
-                event_id=event.id,
-                order_id=order.id,
-                number=f"T-{number:05d}",
-                total_minor=total,
-                currency=event.currency,
-                status="paid" if paid else "open",
-                issued_at=REGISTERED_AT,
-            )
-            session.add(invoice)
-            session.flush()
-        if total and payment is not None:
-            settled = Payment(
-                order_id=order.id,
-                invoice_id=invoice.id if invoice else None,
-                provider="stripe",
-                provider_ref=f"pi_test_{event.tenant_id}_{number}",
-                amount_minor=total,
-                currency=event.currency,
-                refunded_minor=refunded,
-                status=payment,
-                paid_at=REGISTERED_AT if paid else None,
-            )
-            session.add(settled)
-            session.flush()
-        attendees = tuple(
-            Attendee(
-                event_id=event.id,
-                order_id=order.id,
-                ticket_type_id=_ticket_type(session, event, ticket),
-                invoice_id=invoice.id if invoice and ticket.price else None,
-                payment_id=settled.id if settled and ticket.price else None,
-                ticket_code=f"{name}-{position}",
-                name=ticket.name,
-                email=ticket.email,
-                email_norm=ticket.email and ticket.email.lower(),
-                locale="en-GB",
-                status=ticket.status,
-                price_minor=ticket.price,
-                refunded_minor=ticket.refunded,
-                currency=event.currency,
-                registered_at=REGISTERED_AT,
-            )
-            for position, ticket in enumerate(tickets, start=1)
-        )
-        session.add_all(attendees)
+        orders = [_order(event, *of) for of in zip(numbers, sales, strict=True)]
+        _add(session, orders)
+        invoices = [_invoice(event, *of) for of in zip(numbers, sales, orders, strict=True)]
+        _add(session, invoices)
+        payments = [
+            _payment(event, *of) for of in zip(numbers, sales, orders, invoices, strict=True)
+        ]
+        _add(session, payments)
+        attendees = [
+            tuple(_attendees(session, event, *of))
+            for of in zip(sales, orders, invoices, payments, strict=True)
+        ]
+        _add(session, [each for of_order in attendees for each in of_order])
         session.commit()
-    return MadeOrder(order, attendees, invoice, settled)
+    return [MadeOrder(*of) for of in zip(orders, attendees, invoices, payments, strict=True)]
+
+
+def _add(session: Session, rows: Sequence[object | None]) -> None:
+    """Have the database give rows their ids."""
+    session.add_all([row for row in rows if row is not None])
+    session.flush()
+
+
+def _order(event: Event, number: int, sale: Sale) -> Order:
+    buyer = sale.tickets[0]
+    return Order(
+        event_id=event.id,
+        code=sale.code or f"C{number:09d}",
+        buyer_name=buyer.name,
+        buyer_email=buyer.email,
+        buyer_email_norm=buyer.email and buyer.email.lower(),
+        locale="en-GB",
+        status="paid" if sale.is_paid else "pending",
+        total_minor=sale.total,
+        currency=event.currency,
+        paid_at=REGISTERED_AT if sale.is_paid else None,
+    )
+
+
+def _invoice(event: Event, number: int, sale: Sale, order: Order) -> Invoice | None:
+    if not sale.total:
+        return None
+    return Invoice(
+        event_id=event.id,
+        order_id=order.id,
+        number=f"T-{number:05d}",
+        total_minor=sale.total,
+        currency=event.currency,
+        status="paid" if sale.is_paid else "open",
+        issued_at=REGISTERED_AT,
+    )
+
+
+def _payment(
+    event: Event, number: int, sale: Sale, order: Order, invoice: Invoice | None
+) -> Payment | None:
+    if invoice is None or sale.payment is None:
+        return None
+    return Payment(
+        order_id=order.id,
+        invoice_id=invoice.id,
+        provider="stripe",
+        provider_ref=f"pi_test_{event.tenant_id}_{number}",
+        amount_minor=sale.total,
+        currency=event.currency,
+        refunded_minor=sum(ticket.refunded for ticket in sale.tickets),
+        status=sale.payment,
+        paid_at=REGISTERED_AT if sale.is_paid else None,
+    )
+
+
+def _attendees(
+    session: Session,
+    event: Event,
+    sale: Sale,
+    order: Order,
+    invoice: Invoice | None,
+    payment: Payment | None,
+) -> Iterator[Attendee]:
+    for position, ticket in enumerate(sale.tickets, start=1):
+        yield Attendee(
+            event_id=event.id,
+            order_id=order.id,
+            ticket_type_id=_ticket_type(session, event, ticket),
+            invoice_id=invoice.id if invoice and ticket.price else None,
+            payment_id=payment.id if payment and ticket.price else None,
+            ticket_code=f"{order.code}-{position}",
+            name=ticket.name,
+            email=ticket.email,
+            email_norm=ticket.email and ticket.email.lower(),
+            locale="en-GB",
+            status=ticket.status,
+            price_minor=ticket.price,
+            refunded_minor=ticket.refunded,
+            currency=event.currency,
+            registered_at=REGISTERED_AT,
+        )
 
 
 def _ticket_type(session: Session, event: Event, ticket: Ticket) -> int:

@@ -9,7 +9,7 @@ from meet2be.db import Database
 from onqueue.testing.clock import FakeClock
 from simulators.processes import ProviderProcess
 from support.cancelling import Conference, conference
-from support.factories import Ticket
+from support.factories import Sale, Ticket
 from support.web import Person, Web, web_on
 
 
@@ -47,13 +47,15 @@ class Stage:
 
 def fill(of: Conference) -> None:
     """Sell tickets of every kind."""
-    of.sell(Ticket(name="Ada Arden", email="ada@example.org"), Ticket(name="Abe Arden"))
-    of.sell(Ticket(name="Bea Nomail", email=None))
-    of.sell(Ticket(name="Cy Disputed"), payment="disputed")
-    of.sell(Ticket(name="Di Pending"), payment="pending")
-    of.sell(Ticket(name="Ed Free", price=0), payment=None)
-    of.sell(Ticket(name="Flo Part", price=40_000, refunded=10_000))
-    of.sell(Ticket(name="Gus Here", status="checked_in"))
+    of.sell_all(
+        Sale([Ticket(name="Ada Arden", email="ada@example.org"), Ticket(name="Abe Arden")]),
+        Sale([Ticket(name="Bea Nomail", email=None)]),
+        Sale([Ticket(name="Cy Disputed")], payment="disputed"),
+        Sale([Ticket(name="Di Pending")], payment="pending"),
+        Sale([Ticket(name="Ed Free", price=0)], payment=None),
+        Sale([Ticket(name="Flo Part", price=40_000, refunded=10_000)]),
+        Sale([Ticket(name="Gus Here", status="checked_in")]),
+    )
 
 
 @contextmanager

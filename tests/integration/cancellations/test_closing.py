@@ -8,13 +8,13 @@ from meet2be.cancellations import closing
 from meet2be.events.models import Event
 from meet2be.orders.models import Order
 from support.cancelling import Conference, change
-from support.factories import Ticket, make_event, make_order
+from support.factories import Sale, Ticket, make_event, make_order
 
 
 def abandon(meeting: Conference, number: int) -> None:
     """Add orders that were never paid: nobody holds a ticket of them."""
-    for _ in range(number):
-        meeting.sell(Ticket(price=1_000, status="cancelled"), payment=None)
+    gone = Sale([Ticket(price=1_000, status="cancelled")], payment=None)
+    meeting.sell_all(*[gone] * number)
     with meeting.database.tenant_session(meeting.tenant.id) as session:
         left = [made.order.id for made in meeting.orders[-number:]]
         session.execute(update(Order).where(Order.id.in_(left)).values(status="expired"))

@@ -26,7 +26,7 @@ from meet2be.mailings.models import Mail, MailSuppression
 from meet2be.payments.models import Payment, ProviderEvent
 from meet2be.tenancy.models import Tenant
 from support.cancelling import Conference, SteppingControl, change, reasons, sold
-from support.factories import Ticket, make_order
+from support.factories import Sale, Ticket, make_order
 
 DAY = 24 * 3600
 
@@ -204,8 +204,7 @@ def test_23_a_suspended_tenant_pauses_the_run_and_what_was_sent_is_followed(
 def test_24_a_provider_that_is_down_pauses_the_run_and_it_resumes_by_itself(
     any_meeting: Conference,
 ) -> None:
-    for _ in range(40):
-        any_meeting.sell(Ticket(price=1_000))
+    any_meeting.sell_all(*[Sale([Ticket(price=1_000)])] * 40)
     any_meeting.provider.control.rule("error_before", status=503, call="*")
     any_meeting.desk = replace(any_meeting.desk, chunk=8)
     any_meeting.confirm(lanes=2)
@@ -225,8 +224,7 @@ def test_24_a_provider_that_is_down_pauses_the_run_and_it_resumes_by_itself(
 
 
 def test_24_a_button_makes_the_run_try_the_provider_at_once(meeting: Conference) -> None:
-    for _ in range(12):
-        meeting.sell(Ticket(price=1_000))
+    meeting.sell_all(*[Sale([Ticket(price=1_000)])] * 12)
     meeting.provider.control.rule("error_before", status=503, call="*")
     meeting.confirm(lanes=1)
     meeting.work(0)
