@@ -20,6 +20,7 @@ from meet2be.db.migrating import check_role
 from meet2be.exports.running import Counter
 from meet2be.imports.desk import ImportDesk
 from meet2be.integrations.guarded_addresses import AddressRules
+from meet2be.integrations.guarded_dns import KEPT, Resolver
 from meet2be.integrations.guarded_http import GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
 from meet2be.integrations.http_deadline import Timeouts
@@ -202,6 +203,7 @@ def make_webhooks(settings: Settings, database: Database, clock: Clock) -> Webho
     http = GuardedHttp(
         UrlRules(given.allow_http, given.ports),
         AddressRules(given.allow_private, given.deny),
+        resolver=Resolver(kept=KEPT, monotonic=clock.monotonic),
         ca_file=given.ca_file,
         monotonic=clock.monotonic,
     )

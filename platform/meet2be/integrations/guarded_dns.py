@@ -4,6 +4,10 @@ The C library's look-up knows no deadline and cannot be stopped. So it runs in a
 which is waited for no longer than the call has time; a thread that hangs ends when the library
 gives up, and there are never more than `MOST_THREADS` of them. Whoever asks for a name that is
 being looked up waits for that answer, so that one slow name server holds up its own names only.
+
+A thread and a question cost more of the processor's time than the call they are for. Where many
+calls go to one name, its answer may be kept for a few seconds: whoever calls checks what it gets
+and connects to that very address, so an old answer leads nowhere that a new one could not.
 """
 
 from __future__ import annotations
@@ -14,8 +18,12 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from meet2be.integrations.guarded_addresses import Address, parse_address
+from onqueue.clock import SystemClock
 
 MOST_THREADS: Final = 64
+KEPT: Final = 5.0
+"""Seconds for which webhooks keep an answer; the next attempt of a delivery comes later."""
+_MOST_KEPT: Final = 4096
 
 LookUp = Callable[[str, int], Sequence[str]]
 """Returns the addresses of a name for a port; raises ``OSError``."""
@@ -47,18 +55,44 @@ class _Question:
 class Resolver:
     """Looks names up, each with a deadline; safe to be used by many threads."""
 
-    def __init__(self, look_up: LookUp = system_look_up, most_threads: int = MOST_THREADS) -> None:
-        """Ask ``look_up``; tests give their own."""
+    def __init__(
+        self,
+        look_up: LookUp = system_look_up,
+        most_threads: int = MOST_THREADS,
+        *,
+        kept: float = 0.0,
+        monotonic: Callable[[], float] | None = None,
+    ) -> None:
+        """Ask ``look_up``; answers that name addresses are given again for ``kept`` seconds."""
         self._look_up = look_up
+        self._seconds_kept = kept
+        self._monotonic = monotonic or SystemClock().monotonic
+        self._kept: dict[tuple[str, int], tuple[float, Sequence[Address]]] = {}
         self._places = threading.BoundedSemaphore(most_threads)
         self._lock = threading.Lock()
         self._asked: dict[tuple[str, int], _Question] = {}
 
-    def addresses(self, host: str, port: int, seconds: float) -> list[Address]:
-        """Return every address of a name, in the resolver's order; raises ``LookUpFailed``."""
+    def addresses(
+        self, host: str, port: int, seconds: float, *, anew: bool = False
+    ) -> Sequence[Address]:
+        """Return every address of a name, in the resolver's order; raises ``LookUpFailed``.
+
+        ``anew`` takes no answer that was kept.
+        """
         literal = parse_address(host)
         if literal is not None:
-            return [literal]
+            return (literal,)
+        kept = self._kept.get((host, port))
+        if kept is not None and self._monotonic() < kept[0] and not anew:
+            return kept[1]
+        found = self._addresses(host, port, seconds)
+        if self._seconds_kept:
+            if len(self._kept) >= _MOST_KEPT:
+                self._kept = {}
+            self._kept[host, port] = (self._monotonic() + self._seconds_kept, found)
+        return found
+
+    def _addresses(self, host: str, port: int, seconds: float) -> Sequence[Address]:
         question = self._ask(host, port)
         if not question.done.wait(max(0.0, seconds)):
             raise LookUpFailed(host, f"no name server answered for '{host}' in time", is_late=True)
@@ -69,7 +103,7 @@ class Resolver:
         addresses = [address for address in found if address is not None]
         if not addresses or len(addresses) != len(found):
             raise LookUpFailed(host, f"'{host}' has no address that can be called")
-        return addresses
+        return tuple(addresses)
 
     def _ask(self, host: str, port: int) -> _Question:
         with self._lock:

@@ -1,6 +1,6 @@
 """HTTP calls to addresses that other people chose: only to the public network, and only in time.
 
-The name is looked up once, every answer is checked, and the connection goes to the very address
+The name is looked up once a call, or was moments ago, every answer is checked, and the connection goes to the very address
 that was checked; Host, SNI and certificate keep the name. No redirect is followed, no proxy of the
 environment used, no compression undone. One deadline stands over looking up, connecting, TLS,
 sending and the last byte that is read, however slowly bytes come.
@@ -215,7 +215,9 @@ class GuardedHttp:
         target = target_of(url, self.urls)
         values: dict[str, object] = {"host": target.host}
         try:
-            found = self._resolver.addresses(target.host, target.port, self._limits.connect)
+            found = self._resolver.addresses(
+                target.host, target.port, self._limits.connect, anew=True
+            )
         except LookUpFailed:
             raise RefusedUrl(Message("The host '%(host)s' cannot be found.", values)) from None
         if any(self.addresses.why_not(address) is not None for address in found):

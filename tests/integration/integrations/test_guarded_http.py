@@ -19,6 +19,7 @@ from meet2be.integrations.guarded_dns import LookUpFailed, Resolver
 from meet2be.integrations.guarded_http import CallLimits, GuardedHttp, HookCallFailed
 from meet2be.integrations.guarded_urls import RefusedUrl, UrlRules
 from onqueue.clock import SystemClock
+from onqueue.testing import FakeClock
 from support.receivers import OK, Answering, drip, receiving, status
 
 HERE = AddressRules(allowed=["127.0.0.0/8"])
@@ -94,6 +95,26 @@ def test_many_rebinding_races_reach_nothing_inside() -> None:
         url = receiver.url(host="rebinding.example")
         assert {failure(guarded, url).code for _ in range(60)} == {"refused"}
     assert receiver.received == []
+
+
+def test_an_answer_that_is_kept_for_a_moment_is_checked_at_each_call() -> None:
+    """W1, W2."""
+    clock, asked = FakeClock(), count()
+    kept = Resolver(lambda *_: [f"127.0.0.{next(asked) + 1}"], kept=5, monotonic=clock.monotonic)
+    open_, shut = caller(resolver=kept), caller(resolver=kept, addresses=AddressRules())
+    with receiving() as receiver:
+        url = receiver.url(host="receiver.example")
+        assert open_.post(url, {}, b"").address == "127.0.0.1"
+        clock.advance(4.9)
+        assert open_.post(url, {}, b"").address == "127.0.0.1"
+        error = failure(shut, url)
+        assert (error.code, error.address) == ("refused", "127.0.0.1")
+        with pytest.raises(RefusedUrl, match="not on the public network"):
+            shut.check(url)
+        assert failure(open_, url).address == "127.0.0.2", "who checks an address looks it up anew"
+        clock.advance(5.1)
+        assert failure(open_, url).address == "127.0.0.3"
+    assert len(receiver.received) == 2
 
 
 def test_one_inner_address_among_several_refuses_all() -> None:
