@@ -1,9 +1,9 @@
 """HTTP calls to addresses that other people chose: only to the public network, and only in time.
 
-The name is looked up once a call, or was moments ago, every answer is checked, and the connection goes to the very address
-that was checked; Host, SNI and certificate keep the name. No redirect is followed, no proxy of the
-environment used, no compression undone. One deadline stands over looking up, connecting, TLS,
-sending and the last byte that is read, however slowly bytes come.
+The name is looked up once a call, or was moments ago, every answer is checked, and the connection
+goes to the very address that was checked; Host, SNI and certificate keep the name. No redirect is
+followed, no proxy of the environment used, no compression undone. One deadline stands over looking
+up, connecting, TLS, sending and the last byte that is read, however slowly bytes come.
 
 It works on the socket itself: `requests` needs four times the processor's time for a call, and one
 interpreter has to make hundreds of them a second.
@@ -277,7 +277,7 @@ def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:
         f"Content-Length: {len(body)}",
         *(f"{name}: {value}" for name, value in headers.items()),
     ]
-    if any(_ENDS_A_LINE.search(line) for line in lines):
+    if _ENDS_A_LINE.search("".join(lines)):
         raise ValueError("a header of the request holds a sign that would end it")
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + body
 
