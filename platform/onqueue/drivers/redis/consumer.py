@@ -25,7 +25,7 @@ from onqueue.drivers.redis.returning import give_back, restore
 from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.staging import Staging, write_staging
 from onqueue.drivers.redis.tied_scripts import TiedScripts
-from onqueue.drivers.redis.ties import tie_in, tie_up
+from onqueue.drivers.redis.ties import has_lane, tie_in, tie_up
 from onqueue.drivers.redis.translation import GONE
 from onqueue.drivers.redis.waiting import Waiting
 from onqueue.drivers.redis.wire import Reply, packed
@@ -240,7 +240,9 @@ class RedisConsumer:
         if ties:
             tie_up(jobs, ties, marks)
             self._ties.came(jobs)
-            self._watch.begin(jobs, self._queues[int(number) - 1].ring)
+            self._watch.begin(jobs, self._queues[int(number) - 1])
+        else:
+            self._watch.end()
         self._note(jobs)
         if slotted:
             self._limits.came(_split(slotted))
@@ -401,12 +403,11 @@ class RedisConsumer:
 
         Without `deaths` it has died as often as before.
         """
-        is_fair = job.tie and tie_in(job.tie.encode()).fair
         call = self._scripts.release(
             self._of,
             self._keys.queue(job.queue),
             job.id.encode(),
-            delay=max(delay, A_MOMENT) if is_fair else delay,
+            delay=max(delay, A_MOMENT) if has_lane(job) else delay,
             attempts=attempts,
             exceptions=exceptions,
             deaths=job.deaths if deaths is None else deaths,

@@ -57,6 +57,10 @@ class QueueKeys:
     """Who waits for its jobs and may be handed one."""
     shares: bytes
     """What the lanes weigh, and what is left of the first one's turn."""
+    lanes: bytes
+    """What the raw keys of its lanes begin with."""
+    places: bytes
+    """That, and the raw keys ring and shares, a line each: what a job needs to come to its lane."""
     place: bytes
     """The raw keys ready, wake and lodging, a line each: what a parked job needs to come back."""
     post: bytes
@@ -128,6 +132,8 @@ class Keys:
         names = (b"leader", b"vacancy", b"bell", b"orders", b"entries", b"paused")
         self.schedule = ScheduleKeys(*(self._key(b"schedule", name) for name in names))
         self.ties = self._key(b"ties")
+        self.fair = self._key(b"fair")
+        """For each queue that had a lane told by a payload: where its lanes are."""
         self.claims = self._key(b"claims")
         self.successors = self._key(b"successors")
         self.transfers = self._key(b"transfers")
@@ -149,6 +155,10 @@ class Keys:
             ready, wake, lodging, timers = (
                 self._base + part + raw for part in (b"ready:", b"wake:", b"parked-in:", b"timers:")
             )
+            lanes, ring, shares = (
+                self._base + part + raw for part in (b"lane-of:", b"ring:", b"shares:")
+            )
+            lanes += b":"
             found = self._queues[name] = QueueKeys(
                 raw=raw,
                 name=bulk(raw),
@@ -157,9 +167,11 @@ class Keys:
                 wake=bulk(wake),
                 lodging=bulk(lodging),
                 timers=bulk(timers),
-                ring=self._key(b"ring", raw),
+                ring=bulk(ring),
                 offers=self._key(b"offers", raw),
-                shares=self._key(b"shares", raw),
+                shares=bulk(shares),
+                lanes=lanes,
+                places=b"\n".join((lanes, ring, shares)),
                 post=b"\n".join((raw, ready, self._base + b"delayed:" + raw, wake)),
                 place=b"\n".join((ready, wake, lodging)),
                 sign=b"\n".join((timers, wake)),
@@ -246,12 +258,8 @@ class Keys:
 
     def fair_lane(self, queue: str, fair: str) -> list[bytes]:
         """Return the raw keys of a queue's lane for a fair key, of its ring and of its shares."""
-        raw = self.queue(queue).raw
-        return [
-            self._base + b"lane-of:" + raw + b":" + lane_name(fair),
-            self._base + b"ring:" + raw,
-            self._base + b"shares:" + raw,
-        ]
+        lanes, ring, shares = self.queue(queue).places.split(b"\n")
+        return [lanes + lane_name(fair), ring, shares]
 
     def orders(self, of: HolderKeys) -> bytes:
         """Return the key of what a holder's parent is told to do."""

@@ -15,12 +15,14 @@ from redis.exceptions import RedisError, ResponseError
 
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.scripts import FAIR_TRIP
+from onqueue.drivers.redis.ties import TELLS, TOLD, told_lane
 from onqueue.drivers.redis.wire import packed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from onqueue.contracts import ReservedJob
+    from onqueue.drivers.redis.keys import QueueKeys
     from onqueue.drivers.redis.wire import Broker, Line
 
 LOOK = 4
@@ -56,10 +58,10 @@ class LaneWatch:
         """Let trips bring few jobs only: whoever runs them does not hear of others."""
         self._limit = self.most = min(FAIR_TRIP, self._limit)
 
-    def begin(self, jobs: Sequence[ReservedJob], ring: bytes) -> None:
-        """Watch over what a trip brought from the lanes of a ring."""
-        lanes = _lanes_of(jobs) if len(jobs) >= FAIR_TRIP else {}
-        kinds = set(lanes.values())
+    def begin(self, jobs: Sequence[ReservedJob], queue: QueueKeys) -> None:
+        """Watch over what a trip brought from the lanes of a queue."""
+        lanes = _lanes_of(jobs, queue) if len(jobs) >= FAIR_TRIP else []
+        kinds = set(lanes)
         if not 0 < len(kinds) <= FAIR_TRIP or (b"", False) in kinds:
             self._stop()  # no trip would be longer if it were heard of others
             return
@@ -70,11 +72,11 @@ class LaneWatch:
         self.is_on = len(jobs) > FAIR_TRIP
         if not self.is_on:
             return
-        self._lanes = [lanes[job.tie][0] for job in jobs]
+        self._lanes = [lane for lane, _ in lanes]
         # Whoever had a turn a round ago has another with what is left, or in the next trip.
         self._round = len(jobs) if any(is_weighted for _, is_weighted in kinds) else FAIR_TRIP
         # One more than there are of its own: then one of them is another's.
-        self._ask = packed(b"LRANGE", ring, bulk(b"0"), bulk(b"%d" % FAIR_TRIP))
+        self._ask = packed(b"LRANGE", queue.ring, bulk(b"0"), bulk(b"%d" % FAIR_TRIP))
         self._at = 0
 
     def started(self) -> bool:
@@ -91,6 +93,11 @@ class LaneWatch:
             return False
         self._stop()
         return self._at < len(self._lanes)
+
+    def end(self) -> None:
+        """Take note of a trip that brought nothing from lanes."""
+        if self._poll is not None:
+            self._stop()
 
     def close(self) -> None:
         """Close the line."""
@@ -138,17 +145,29 @@ class LaneWatch:
                 self._unheard -= 1
 
 
-def _lanes_of(jobs: Sequence[ReservedJob]) -> dict[str, tuple[bytes, bool]]:
-    """Return the lanes of a trip by the ties that name them; of many lanes not all."""
-    lanes: dict[str, tuple[bytes, bool]] = {}
+def _lanes_of(jobs: Sequence[ReservedJob], queue: QueueKeys) -> list[tuple[bytes, bool]]:
+    """Return the lanes of a trip, job by job; nothing when there are many."""
+    lanes = []
+    known: dict[str | bytes, tuple[bytes, bool]] = {}
     kinds = set()
     for job in jobs:
-        if job.tie not in lanes:
-            lanes[job.tie] = _lane_of(job.tie)
-            kinds.add(lanes[job.tie])
+        tie, payload = job.tie, job.payload
+        sign = payload[payload.rfind(TELLS) :] if tie == TOLD else tie
+        lane = known.get(sign)
+        if lane is None:
+            lane = _lane_of(sign) if isinstance(sign, str) else _lane_told(sign, queue)
+            known[sign] = lane
+            kinds.add(lane)
             if len(kinds) > FAIR_TRIP:
-                break
+                return []
+        lanes.append(lane)
     return lanes
+
+
+def _lane_told(sign: bytes, queue: QueueKeys) -> tuple[bytes, bool]:
+    """Return the key of the lane that a payload tells, "" for none, and if it has a weight."""
+    told = told_lane(sign)
+    return (b"", False) if told is None else (queue.lanes + told[0].encode(), told[1] != 1)
 
 
 @lru_cache(maxsize=4096)

@@ -16,7 +16,7 @@ from onqueue.drivers.redis.pausing import asking, field_of, pauses_in, value_of
 from onqueue.drivers.redis.schedules import RedisSchedules
 from onqueue.drivers.redis.scripts import Code
 from onqueue.drivers.redis.tied_queue import TiedQueue
-from onqueue.drivers.redis.ties import is_bound, tie_text
+from onqueue.drivers.redis.ties import is_bound, lane_or_tie
 from onqueue.drivers.redis.wire import Broker, Line, command, packed
 from onqueue.errors import BrokerUnavailable
 from onqueue.quotas import Pause
@@ -181,7 +181,9 @@ class RedisQueue(TiedQueue):
         )
 
     def _tie(self, job: Message) -> bytes:
-        return tie_text(self._keys, job.tie, job.queue) if job.tie is not None else b""
+        if job.tie is None:
+            return b""
+        return lane_or_tie(self._keys, job.tie, job.queue, job.payload)
 
     # ---- looking ----
 

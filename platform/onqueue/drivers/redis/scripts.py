@@ -15,6 +15,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from onqueue.drivers.redis.keys import bulk
+from onqueue.drivers.redis.ties import is_told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -163,16 +164,19 @@ class Scripts:
     ) -> Call:
         """Store jobs (id, payload, tie when `tied`) that are ready at once.
 
-        `seen` has a key for each when pushed once.
+        In the place of a tie stands weight and name of a lane that the payload tells. `seen` has
+        a key for each when pushed once.
         """
         keys = self.keys
         head = [queue.name, bulk(b"%d" % sequence), flag(repeated), milliseconds(once)]
         head += (flag(tied), self._offset)
+        tells = tied and any(is_told(job[2]) for job in jobs)
+        head.append(bulk(queue.lanes) if tells else _NOTHING)
         return call(
             "push",
             [
                 *(keys.payloads, queue.ready, queue.wake, keys.queues, pusher, keys.ties),
-                *(queue.offers, *seen),
+                *(queue.offers, keys.fair, queue.ring, queue.shares, *seen),
             ],
             head + [bulk(part) for job in jobs for part in job],
         )
@@ -191,18 +195,22 @@ class Scripts:
     ) -> Call:
         """Store jobs that are due after their delay in seconds; `ties` has one for each or none.
 
-        `seen` as in `push`.
+        Ties and `seen` as in `push`.
         """
         keys = self.keys
         args = [queue.name, bulk(b"%d" % sequence), flag(repeated), milliseconds(once)]
         args += (self._offset, flag(bool(ties)))
+        args.append(bulk(queue.places) if any(map(is_told, ties)) else _NOTHING)
         for at, (job_id, payload, delay) in enumerate(jobs):
             args += (bulk(job_id), bulk(payload), milliseconds(delay))
             if ties:
-                args.append(bulk(ties[at]))
+                args.append(_NOTHING if is_told(ties[at]) else bulk(ties[at]))
         return call(
             "later",
-            [keys.payloads, queue.delayed, queue.wake, keys.queues, pusher, keys.ties, *seen],
+            [
+                *(keys.payloads, queue.delayed, queue.wake, keys.queues, pusher, keys.ties),
+                *(keys.fair, *seen),
+            ],
             args,
         )
 
@@ -225,7 +233,7 @@ class Scripts:
         places = [key for queue in queues for key in (queue.ready, queue.delayed)]
         return call(
             "forget",
-            [keys.parked, keys.payloads, keys.state, keys.parking, keys.ties, *places],
+            [keys.parked, keys.payloads, keys.state, keys.parking, keys.ties, keys.fair, *places],
             [bulk(job_id), self.desk],
         )
 
@@ -278,7 +286,7 @@ class Scripts:
                 *(keys.holders, of.held, of.unstarted, of.unfinished),
                 *(keys.payloads, keys.state, paused, keys.ties, *trios, *timers),
                 *(of.held_slots, keys.parked, keys.lanes, keys.granted, *rings),
-                *(keys.idle, of.inbox),
+                *(keys.idle, of.inbox, keys.fair),
             ],
             args,
         )
@@ -326,9 +334,9 @@ class Scripts:
             "give_back",
             [
                 *(self.keys.holders, of.held, of.unstarted, of.unfinished),
-                *(queue.ready, queue.wake, self.keys.ties),
+                *(queue.ready, queue.wake, self.keys.ties, self.keys.payloads, self.keys.fair),
             ],
-            [of.holder, *map(bulk, ids)],
+            [of.holder, queue.name, *map(bulk, ids)],
         )
 
     def park(
@@ -442,7 +450,7 @@ class Scripts:
             "bury",
             [
                 *(keys.holders, of.held, of.tomb_unstarted, of.tomb_unfinished),
-                *(keys.payloads, keys.state, keys.ties, *trios),
+                *(keys.payloads, keys.state, keys.ties, keys.fair, *trios),
             ],
             [
                 *(of.holder, self._offset, bulk(cause.kind.encode()), milliseconds(cause.delay)),

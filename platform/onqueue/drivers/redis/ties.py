@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, Final
 
 from onqueue.plans import Claim, Tie
 
@@ -13,6 +14,19 @@ if TYPE_CHECKING:
 
 
 _LANE = {"f", "k", "w"}
+
+TOLD: Final = "{ }"
+"""What stands for the tie of a job that lies in a lane of which only its payload tells."""
+
+TELLS: Final = b',"t":{"fair":"'
+"""With this begins what a payload tells of a lane."""
+
+_TOLD = re.compile(rb',"t":\{"fair":"([!#$&-\[\]-~]{1,240})"(?:,"weight":([1-9][0-9]{0,8}))?\}\}\Z')
+"""The end of a payload, as `onqueue.payload` writes it, the key such as `lane_name` leaves it.
+
+`_told.lua` reads the same.
+"""
+
 _QUOTES_OF_BATCH = 4  # around the name and around the key, which has none
 
 
@@ -47,6 +61,36 @@ def tie_text(keys: Keys, tie: Tie, queue: str) -> bytes:
         parts["a"] = tie.about
     text = json.dumps(parts, separators=(",", ":"))
     return (f"{{ {text[1:]}" if parts.keys() <= _LANE else text).encode()
+
+
+def told_lane(payload: bytes) -> tuple[str, int] | None:
+    """Return fair key and weight that a payload tells at its end, None when it tells nothing else.
+
+    A job with a lane and nothing else needs no tie then: scripts find its lane there when it comes
+    back to it, and nobody asks otherwise.
+    """
+    at = payload.rfind(TELLS)
+    found = _TOLD.match(payload, at) if at >= 0 else None
+    return None if found is None else (found[1].decode(), int(found[2] or 1))
+
+
+def lane_or_tie(keys: Keys, tie: Tie, queue: str, payload: bytes) -> bytes:
+    """Return what a push says of a tie: its text, or weight and name of a lane that is told."""
+    bound = is_bound(tie) or tie.about
+    if not bound and told_lane(payload) == (tie.fair, tie.weight):
+        return f"{tie.weight} {tie.fair}".encode()
+    return tie_text(keys, tie, queue)
+
+
+def is_told(text: bytes) -> bool:
+    """Tell whether a push says that the payload tells the lane."""
+    return text[:1].isdigit()
+
+
+def has_lane(job: ReservedJob) -> bool:
+    """Tell whether a job that comes back goes to a lane."""
+    tie = tie_in(job.tie.encode())
+    return bool(tie.fair) or told_lane(job.payload) is not None
 
 
 def is_lane(tie: str) -> bool:

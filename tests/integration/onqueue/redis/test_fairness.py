@@ -1,8 +1,13 @@
-"""Tenants that share one queue: whoever waits behind ten thousand jobs of another starts soon."""
+"""Tenants that share one queue: whoever waits behind ten thousand jobs of another starts soon.
+
+All of it holds for both forms in which a lane is told: by the payload, and by a tie in the server,
+as every dispatcher of a release before writes it.
+"""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from contextvars import ContextVar
 from secrets import token_hex
 from typing import Any
 
@@ -17,22 +22,33 @@ from support.waiting import eventually
 QUEUE = "default"
 
 
-@pytest.fixture
-def rig(redis_url: str) -> Iterator[Rig]:
+@pytest.fixture(params=["told", "tied"])
+def rig(redis_url: str, request: pytest.FixtureRequest) -> Iterator[Rig]:
     rig = Rig(redis_url)
+    FORM.set(request.param)
     yield rig
     rig.close()
 
 
+FORM = ContextVar[str]("form")
+
+
 def of(tenant: str, weight: int = 1, *, delay: float = 0.0) -> Message:
     """Return a job of a tenant; its payload names it."""
+    part = f'{{"fair":"{tenant}"' + (f',"weight":{weight}}}' if weight > 1 else "}")
+    payload = f'{{"v":1,"t":{part}}}' if tenant and FORM.get() == "told" else tenant
     return Message(
         id=token_hex(16),
         queue=QUEUE,
-        payload=tenant.encode(),
+        payload=payload.encode(),
         delay=delay,
         tie=Tie(fair=tenant, weight=weight) if tenant else None,
     )
+
+
+def whose(job: ReservedJob | Message) -> bytes:
+    """Return the tenant whose job it is."""
+    return job.payload.partition(b'"fair":"')[2].partition(b'"')[0] or job.payload
 
 
 def work(queue: RedisQueue, jobs: int, want: int = 16) -> list[str]:
@@ -45,7 +61,7 @@ def work(queue: RedisQueue, jobs: int, want: int = 16) -> list[str]:
         turn = consumer.turn(min(want, jobs - len(order)), done)
         if not turn.jobs:
             break
-        order += [job.payload.decode() for job in turn.jobs]
+        order += [whose(job).decode() for job in turn.jobs]
         done = [job.id for job in turn.jobs]
     consumer.turn(0, done)
     return order
@@ -60,7 +76,7 @@ def test_one_job_behind_ten_thousand_of_another_starts_within_sixteen(rig: Rig) 
     reserved = consumer.turn(128, [])
     queue.push(of("B"))
     after = consumer.turn(128, [job.id for job in reserved.jobs])
-    started = [job.payload for job in (*reserved.jobs, *after.jobs)]
+    started = [whose(job) for job in (*reserved.jobs, *after.jobs)]
     assert started.index(b"B") < 16
     assert queue.size(QUEUE).total == 10_001 - len(reserved.jobs)
 
@@ -111,7 +127,7 @@ def test_a_tenant_that_comes_while_a_long_trip_of_another_is_run_starts_within_s
             consumer.give_back([other.id for other in jobs[number:]])
             break
     started += run(consumer, [job.id for job in started])
-    assert [job.payload for job in started[20:]].index(b"B") < 16
+    assert [whose(job) for job in started[20:]].index(b"B") < 16
     assert rig.client.llen("{onqueue:redis}:ready:default") == 0, "they went back to their lane"
     ended = [job.id for job in started]
     while more := run(consumer, ended):
@@ -119,7 +135,7 @@ def test_a_tenant_that_comes_while_a_long_trip_of_another_is_run_starts_within_s
         ended = [job.id for job in more]
     first = [one.id for one in sent].index(started[0].id)
     rest = [one.id for one in sent[first:]]
-    assert [job.id for job in started if job.payload == b"A"] == rest, "in their order, each once"
+    assert [job.id for job in started if whose(job) == b"A"] == rest, "in their order, each once"
 
 
 def test_nobody_asks_for_others_while_one_tenant_is_alone(rig: Rig) -> None:
@@ -167,7 +183,7 @@ def test_who_comes_for_the_second_time_does_not_wait_for_a_long_trip_either(rig:
     done = grown(consumer)
     rig.queue.push_many([of("B") for _ in range(3)])
     first = consumer.turn(128, done).jobs
-    assert sorted(job.payload for job in first[:6]) == [b"A"] * 3 + [b"B"] * 3
+    assert sorted(whose(job) for job in first[:6]) == [b"A"] * 3 + [b"B"] * 3
     for job in first[:30]:
         assert not consumer.mark(None, job.id)
     rig.queue.push(of("B"))
@@ -192,7 +208,7 @@ def test_a_heavy_lane_keeps_its_share_in_long_trips(rig: Rig) -> None:
     rig.queue.push_many([of("heavy", 40) for _ in range(2_000)])
     consumer = rig.consumer(QUEUE)
     done = grown(consumer, 123)
-    shares = Counter(job.payload for job in run(consumer, done))
+    shares = Counter(whose(job) for job in run(consumer, done))
     assert shares == {b"heavy": 120, b"light": 3}
 
 
@@ -229,7 +245,7 @@ def test_of_many_tenants_a_trip_takes_one_round(rig: Rig) -> None:
     """B3."""
     rig.queue.push_many([of(f"tenant-{number % 100}") for number in range(300)])
     taken = rig.consumer(QUEUE).turn(128, []).jobs
-    assert sorted(job.payload for job in taken) == sorted(
+    assert sorted(whose(job) for job in taken) == sorted(
         f"tenant-{number}".encode() for number in range(100)
     )
 
@@ -251,7 +267,7 @@ def test_a_lanes_jobs_stay_in_order_and_all_are_handed_out_once(rig: Rig) -> Non
         seen += [job.id for job in turn]
     assert sorted(seen) == sorted(message.id for message in messages)
     for tenant in "abc":
-        own = [one.id for one in messages if one.payload == tenant.encode()]
+        own = [one.id for one in messages if whose(one) == tenant.encode()]
         assert [job_id for job_id in seen if job_id in own] == own
 
 
@@ -313,3 +329,51 @@ def test_an_idle_consumer_is_woken_for_a_lane_that_a_dead_one_left(rig: Rig) -> 
     rig.client.delete(wake)
     rig.leases.bury(rig.leases.open(), Burial("exit"))
     assert rig.client.exists(wake)
+
+
+def test_a_job_that_was_cancelled_while_held_is_told_so_when_it_comes_again(rig: Rig) -> None:
+    """B10."""
+    rig.queue.push_many([of("A") for _ in range(3)])
+    dying = rig.consumer(QUEUE)
+    held = dying.turn(3, []).jobs
+    assert rig.queue.cancel(held[1].id, 5.0) == "asked"
+    rig.leases.bury(dying.holder, Burial("exit"))
+    again = rig.consumer(QUEUE).turn(3, []).jobs
+    assert [job.id for job in again] == [job.id for job in held]
+    assert [job.cancelled for job in again] == [False, True, False]
+    assert rig.client.llen("{onqueue:redis}:ready:default") == 0, "they came from their lane"
+
+
+def test_jobs_of_a_tenant_wait_in_one_lane_in_whichever_form_they_were_written(rig: Rig) -> None:
+    """What a dispatcher of the release before has written, beside new ones; ties go with theirs."""
+    forms = ["told", "tied"] * 4
+    sent = []
+    for form in forms:
+        FORM.set(form)
+        sent += [of("A"), of("B", 2, delay=0.0)]
+        rig.queue.push_many(sent[-2:])
+    assert rig.client.hlen("{onqueue:redis}:ties") == len(forms)
+    assert rig.client.llen("{onqueue:redis}:ring:default") == 2
+    consumer = rig.consumer(QUEUE)
+    jobs = consumer.turn(12, []).jobs
+    consumer.give_back([job.id for job in jobs])
+    assert rig.client.llen("{onqueue:redis}:ready:default") == 0
+    assert Counter(work(rig.queue, 6)) == {"A": 2, "B": 4}
+    assert len(work(rig.queue, 10)) == 10
+    assert not rig.client.exists("{onqueue:redis}:ties")
+
+
+def test_who_does_not_read_payloads_loses_a_job_its_turn_and_nothing_else(rig: Rig) -> None:
+    """A worker of the release before: what it hands back is ready at once, and runs once."""
+    rig.queue.push_many([of("A") for _ in range(4)] + [of("B", 3) for _ in range(4)])
+    rig.client.delete("{onqueue:redis}:fair")
+    consumer = rig.consumer(QUEUE)
+    first, second, third, *_ = consumer.turn(8, []).jobs
+    assert consumer.release(first, 0.0, attempts=1, exceptions=0)
+    consumer.give_back([second.id])
+    consumer.mark(None, third.id)
+    rig.arrive(consumer)
+    rig.leases.bury(consumer.holder, Burial("death"))
+    rig.queue.time_offset = 1.0
+    assert Counter(work(rig.queue, 20)) == {"A": 4, "B": 4}
+    assert rig.queue.size(QUEUE).total == 0

@@ -70,9 +70,11 @@ class Model(RuleBasedStateMachine):
 
     # ---- what may happen ----
 
-    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3))
-    def push(self, lane: str, count: int) -> None:
-        sent = [message(tie=Tie(fair=lane) if lane else None) for _ in range(count)]
+    @rule(lane=st.sampled_from(LANES), count=st.integers(1, 3), told=st.booleans())
+    def push(self, lane: str, count: int, told: bool) -> None:
+        payload = f'{{"v":1,"t":{{"fair":"{lane}"}}}}' if lane and told else "{}"
+        tie = Tie(fair=lane) if lane else None
+        sent = [message(payload=payload.encode(), tie=tie) for _ in range(count)]
         assert self.rig.queue.push_many(sent) == count
         for one in sent:
             self.lane_of[one.id] = lane

@@ -14,12 +14,12 @@ local function are_alike(texts)
 end
 
 -- What all have, be it no tie, is brought once.
-local function look(desk, ids, held, brought)
+local function look(desk, ids, held, brought, untied)
   local texts, marks, ties, batches = redis.call('HMGET', desk.ties, unpack(ids)), {}, {}, {}
   local alike = are_alike(texts)
-  if alike then brought[3] = texts[1] or '' end
+  if alike then brought[3] = texts[1] or untied end
   for at, text in ipairs(texts) do
-    if not alike then brought[at + 2] = text or '' end
+    if not alike then brought[at + 2] = text or untied end
     marks[at] = '0'
     -- Members of a batch have the same tie; what only lies in a lane or a chain needs no look.
     if text and not is_lane(text) and (ties[text] or has_part(text, '"b":', '"u":', '"x":')) then

@@ -1,5 +1,5 @@
 -- Includes _front
-local function give_back_unstarted(holder_keys, keys_of, ties, budget)
+local function give_back_unstarted(holder_keys, keys_of, ties, payloads, budget)
   for spent = 1, budget do
     local id = redis.call('RPOP', holder_keys.unstarted)
     if not id then return budget - spent + 1 end
@@ -7,7 +7,7 @@ local function give_back_unstarted(holder_keys, keys_of, ties, budget)
     if keys then
       redis.call('HDEL', holder_keys.held, id)
       redis.call('LREM', holder_keys.unfinished, 1, id)
-      to_front({id}, keys.ready, ties)
+      to_front({id}, keys.ready, ties, payloads, keys.told)
       wake(keys.wake, 1)
     end
   end

@@ -1,6 +1,6 @@
 -- Whoever runs one job after the other has started them in their order, so that the order of the trip tells what has ended
 -- before the last start; with threads each end is marked. Trips of which something stays held do not add up.
-local function reserve(queue, picked, held, unstarted, unfinished, payloads, state, desk, in_order)
+local function reserve(queue, picked, held, unstarted, unfinished, payloads, state, desk, in_order, in_lane)
   local bodies = redis.call('HMGET', payloads, unpack(picked))
   local ids, texts, lengths, fields, lost = {}, {}, {}, {}, {}
   for at, id in ipairs(picked) do
@@ -13,7 +13,7 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
       lost[#lost + 1] = id
     end
   end
-  local all, states, marks, brought = table.concat(ids), '', '', {'', table.concat(texts)}
+  local all, states, marks, brought = table.concat(ids), '', '', {'', table.concat(texts), in_lane and '{ }' or nil}
   if #ids > 0 then
     hold(held, fields)
     redis.call('RPUSH', unstarted, unpack(ids))
@@ -33,7 +33,7 @@ local function reserve(queue, picked, held, unstarted, unfinished, payloads, sta
     end
     if desk then
       -- Here _look
-      marks = look(desk, ids, held, brought)
+      marks = look(desk, ids, held, brought, brought[3] or '')
     end
   end
   return all, table.concat(lengths, ','), states, table.concat(lost), marks, brought

@@ -6,7 +6,8 @@
 -- KEYS[5] payloads          {onqueue:redis}:payloads
 -- KEYS[6] state             {onqueue:redis}:state
 -- KEYS[7] ties              {onqueue:redis}:ties
--- KEYS[8..] queues          ready, delayed and wake of each queue it holds jobs of
+-- KEYS[8] fair              {onqueue:redis}:fair
+-- KEYS[9..] queues          ready, delayed and wake of each queue it holds jobs of
 -- ARGV[1] holder            token
 -- ARGV[2] offset            ms added to the server's clock (tests)
 -- ARGV[3] kind              exit, death, timeout or lapsed
@@ -21,10 +22,12 @@
 if (redis.call('ZSCORE', KEYS[1], ARGV[1]) or '') ~= '-1' then return -1 end
 local keys_of = {}
 for at = 8, #ARGV do
-  local from = 8 + (at - 8) * 3
-  keys_of[ARGV[at]] = {ready = KEYS[from], delayed = KEYS[from + 1], wake = KEYS[from + 2]}
+  local from = 9 + (at - 8) * 3
+  keys_of[ARGV[at]] = {
+    ready = KEYS[from], delayed = KEYS[from + 1], wake = KEYS[from + 2], told = told_of(KEYS[8], ARGV[at]),
+  }
 end
-local budget = give_back_unstarted({held = KEYS[2], unstarted = KEYS[3], unfinished = KEYS[4]}, keys_of, KEYS[7], 100)
+local budget = give_back_unstarted({held = KEYS[2], unstarted = KEYS[3], unfinished = KEYS[4]}, keys_of, KEYS[7], KEYS[5], 100)
 local flying, guilty, done, result = budget > 0 and in_flight(KEYS[4], KEYS[2]) or {}, {}, {}, {0}
 for id, delay, doom in string.gmatch(ARGV[6], '(%S+) (%d+) (%S*)\n') do guilty[id] = {ARGV[3], delay, doom} end
 local rest = redis.call('HGETALL', KEYS[2])

@@ -6,15 +6,18 @@
 -- KEYS[5] ready       {onqueue:redis}:ready:default
 -- KEYS[6] wake        {onqueue:redis}:wake:default
 -- KEYS[7] ties        {onqueue:redis}:ties
+-- KEYS[8] payloads    {onqueue:redis}:payloads
+-- KEYS[9] fair        {onqueue:redis}:fair
 -- ARGV[1] holder      token
--- ARGV[2..] ids       in the order in which they were reserved
+-- ARGV[2] queue       its name
+-- ARGV[3..] ids       in the order in which they were reserved
 -- Returns -1 when the lease is lost, else the ids that went back
 -- Flags allow-oom
 -- Includes _alive _wake _front
 if not alive(KEYS[1], ARGV[1]) then return -1 end
 local there, given = {}, {}
 for _, id in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do there[id] = true end
-for at = 2, #ARGV do
+for at = 3, #ARGV do
   local id = ARGV[at]
   if there[id] then
     there[id] = nil
@@ -32,6 +35,6 @@ for at = 3, 4 do
     for _, id in ipairs(given) do redis.call('LREM', KEYS[at], 1, id) end
   end
 end
-to_front(given, KEYS[5], KEYS[7])
+to_front(given, KEYS[5], KEYS[7], KEYS[8], told_of(KEYS[9], ARGV[2]))
 wake(KEYS[6], #given)
 return given

@@ -7,7 +7,7 @@
 -- KEYS[6] state       {onqueue:redis}:state
 -- KEYS[7] paused      {onqueue:redis}:paused
 -- KEYS[8] ties        {onqueue:redis}:ties
--- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring, then shares and then offers of each; then idle and inbox
+-- KEYS[9..] queues    ready, delayed and wake of each queue, highest priority first; then timers of each; then held-slots, parked, lanes, granted; then ring, then shares and then offers of each; then idle, inbox and fair
 -- ARGV[1] holder      token
 -- ARGV[2] offset      ms added to the server's clock (tests)
 -- ARGV[3] want        number of jobs, 0 confirms only
@@ -20,7 +20,7 @@
 -- ARGV[10] lasts      ms for which the offer stands
 -- ARGV[11] tie        that all finished jobs have, "-" when they have at most a lane each, "" when they are to be looked up
 -- ARGV[12..] rest     names of the queues, then the ids of finished jobs
--- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one, or one for all}; header: ms until the next due job (-1 none) | number of the queue |
+-- Returns -1 when the lease is lost, else {header, blob, tie of each when any has one, or one for all; "{ }" for a lane that the payload tells}; header: ms until the next due job (-1 none) | number of the queue |
 --   ids | lengths | states | ids refused | ids without a payload | 1 for each that is cancelled, else 0 | 1 errands, 2 transfers, 3 both | version of the pauses | ids that were given slots; blob: the payloads one after the other
 -- Flags allow-oom
 -- Includes _alive _clock _wake _ready _desk _ended _confirm _fetch _paused _line_up _pick _tie _hold _reserve
@@ -39,11 +39,12 @@ if want == 0 then return {'-1|0||||' .. refused .. '|||' .. left_over(desk) .. '
 local now = now_ms(ARGV[2])
 local pauses = version_of_pauses(KEYS[7], now)
 local gates = gates_of(timers, count, KEYS[1], KEYS[5], ARGV[1])
-local queue, picked, next_due = pick(trios, names, count, want, pauses and KEYS[7], now, gates, desk, tonumber(ARGV[6]))
+local queue, picked, next_due, in_lane =
+  pick(trios, names, count, want, pauses and KEYS[7], now, gates, desk, tonumber(ARGV[6]), KEYS[5], KEYS[idle + 2])
 local ids, lengths, states, lost, marks, brought = '', '', '', '', '', {'', ''}
 if queue > 0 then
   ids, lengths, states, lost, marks, brought =
-    reserve(ARGV[names + queue - 1], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1')
+    reserve(ARGV[names + queue - 1], picked, KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], desk, ARGV[7] == '1', in_lane)
   local ready, token = KEYS[trios + queue * 3 - 3], KEYS[trios + queue * 3 - 1]
   -- Who takes jobs away may leave some that an idle peer should run, or a timer that it should keep.
   if redis.call('EXISTS', token) == 0 and (next_due > 0 or redis.call('EXISTS', ready, KEYS[rings + queue - 1]) > 0) then
