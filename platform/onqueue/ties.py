@@ -52,9 +52,12 @@ def read_tie(job: str, part: Any) -> Tie:
     return tie
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=16_384)
 def _simple(name: str, value: str) -> Tie:
-    """Return the tie of a member of a batch, or of a job that only has a lane."""
+    """Return the tie of a member of a batch, or of a job that only has a lane.
+
+    Tenants come round in turns: a cache with fewer places than there are tenants holds none.
+    """
     return Tie(batch=value) if name == "batch" else Tie(fair=value)
 
 
