@@ -332,7 +332,7 @@ def test_an_idle_consumer_is_woken_for_a_lane_that_a_dead_one_left(rig: Rig) -> 
 
 
 def test_a_job_that_was_cancelled_while_held_is_told_so_when_it_comes_again(rig: Rig) -> None:
-    """B10."""
+    """B11."""
     rig.queue.push_many([of("A") for _ in range(3)])
     dying = rig.consumer(QUEUE)
     held = dying.turn(3, []).jobs
