@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import func, select
@@ -16,30 +14,17 @@ from meet2be.accounts.models import AccountToken
 from meet2be.db import Database
 from meet2be.mailings.models import Mail
 from meet2be.mailings.services import MailDraft, post
-from onqueue.clock import SystemClock
 from simulators.processes import MailSinkProcess
 from support.factories import make_tenant, make_user
 from support.mail_jobs import REFUND, SENDER
 
 pytestmark = pytest.mark.crash
-RUNNER = Path(__file__).with_name("job_runner.py")
-
-
-@pytest.fixture
-def clock() -> SystemClock:
-    """The wall's: the killed process and its successors have no other."""
-    return SystemClock()
-
-
-def run(database: Database, sink: MailSinkProcess, point: str, kind: str, mail: int) -> None:
-    url, port = str(database.engine.url), str(sink.ports["port"])
-    command = [sys.executable, str(RUNNER), url, port, point, kind, str(mail)]
-    ended = subprocess.run(command, check=True, capture_output=True, text=True)
-    assert ended.stdout.split() == [str(int(-signal.SIGKILL)), "0", "0"]
+Play = Callable[..., list[int]]
+ONE_DIED = [-signal.SIGKILL, 0, 0]
 
 
 def test_a_transactional_mail_whose_sender_died_is_uncertain_and_arrives_once(
-    sqlite_database: Database, tmp_path: Path
+    sqlite_database: Database, sink: MailSinkProcess, play: Play
 ) -> None:
     """D6, D7."""
     tenant = make_tenant(sqlite_database)
@@ -50,16 +35,15 @@ def test_a_transactional_mail_whose_sender_died_is_uncertain_and_arrives_once(
         )  # fmt: skip
         mail = post(session, draft, sqlite_database.clock.now()).mail_id
         session.commit()
-    with MailSinkProcess(tmp_path / "sink") as sink:
-        run(sqlite_database, sink, "after_data", "refund_made", mail)
-        assert len(sink.control.messages()) == 1
+    assert play("job", "after_data", "refund_made", mail) == ONE_DIED
+    assert len(sink.control.messages()) == 1
     with sqlite_database.tenant_session(tenant.id, read_only=True) as session:
         assert session.get_one(Mail, mail).status == "uncertain"
 
 
 @pytest.mark.parametrize(("point", "arrivals"), [("before_prepare", 1), ("after_data", 2)])
 def test_a_welcome_whose_sender_died_leaves_again_with_the_same_link(
-    sqlite_database: Database, tmp_path: Path, point: str, arrivals: int
+    sqlite_database: Database, sink: MailSinkProcess, play: Play, point: str, arrivals: int
 ) -> None:
     """F1, F2. Twice the same welcome does no harm; none at all would."""
     tenant = make_tenant(sqlite_database)
@@ -68,11 +52,10 @@ def test_a_welcome_whose_sender_died_leaves_again_with_the_same_link(
         now = sqlite_database.clock.now()
         (mail,) = welcome.welcome_many(session, tenant.id, [user.id], now)
         session.commit()
-    with MailSinkProcess(tmp_path / "sink") as sink:
-        run(sqlite_database, sink, point, "welcome", mail)
-        received = sink.control.messages()
-        assert len({item.message_id for item in received}) == 1
-        texts = {re.sub(rb"Date: .*", b"", sink.control.body(item.number)) for item in received}
+    assert play("job", point, "welcome", mail) == ONE_DIED
+    received = sink.control.messages()
+    assert len({item.message_id for item in received}) == 1
+    texts = {re.sub(rb"Date: .*", b"", sink.control.body(item.number)) for item in received}
     assert (len(received), len(texts)) == (arrivals, 1)
     with sqlite_database.system_session("test: look", read_only=True) as session:
         row = session.get_one(Mail, mail)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import signal
-import subprocess
-import sys
 from collections import Counter
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from sqlalchemy import select
@@ -15,11 +13,10 @@ from meet2be.db import Database
 from meet2be.mailings.models import Mail
 from meet2be.mailings.services import MailDraft, Sender, enqueue_many
 from meet2be.tenancy.models import Tenant
-from onqueue.clock import SystemClock
 from simulators.processes import MailSinkProcess
 
 pytestmark = pytest.mark.crash
-RUNNER = Path(__file__).with_name("delivery_runner.py")
+Play = Callable[..., list[int]]
 MAILS, TURN = 6, 3
 CODE = {"code": "12345678", "name": "Ada", "event_title": "Aurora", "total": "1", "minutes": 15}
 
@@ -47,12 +44,6 @@ def outbox(database: Database) -> list[int]:
     return [item.mail_id for item in written]
 
 
-@pytest.fixture
-def clock() -> SystemClock:
-    """The wall's: the killed process and its successor have no other."""
-    return SystemClock()
-
-
 @pytest.mark.parametrize(
     ("point", "uncertain", "received"),
     [
@@ -64,16 +55,17 @@ def clock() -> SystemClock:
     ],
 )
 def test_a_killed_sender_makes_at_most_one_mail_uncertain_and_none_arrives_twice(
-    sqlite_database: Database, tmp_path: Path, point: str, uncertain: int, received: int
+    sqlite_database: Database,
+    sink: MailSinkProcess,
+    play: Play,
+    point: str,
+    uncertain: int,
+    received: int,
 ) -> None:
-    database, url = sqlite_database, str(sqlite_database.engine.url)
-    mails = [str(mail) for mail in outbox(database)]
-    with MailSinkProcess(tmp_path / "sink") as sink:
-        command = [sys.executable, str(RUNNER), url, str(sink.ports["port"]), point, str(TURN)]
-        both = subprocess.run([*command, *mails], check=True, capture_output=True, text=True)
-        assert both.stdout.split() == [str(int(-signal.SIGKILL)), "0"]
-        arrivals = Counter(item.message_id for item in sink.control.messages())
-    with database.tenant_session(1, read_only=True) as session:
+    mails = outbox(sqlite_database)
+    assert play("deliver", point, TURN, *mails) == [-signal.SIGKILL, 0]
+    arrivals = Counter(item.message_id for item in sink.control.messages())
+    with sqlite_database.tenant_session(1, read_only=True) as session:
         states = Counter(session.scalars(select(Mail.status)))
     assert states == Counter({"sent": MAILS - uncertain, "uncertain": uncertain})
     assert arrivals.total() == received

@@ -1,17 +1,12 @@
-"""A process whose child delivers mails and kills itself at a given point of one.
-
-Its successor, another child, gets the same mails. It prints how both ended.
-"""
+"""Delivers mails and kills itself at a given point of one; its successor gets the same mails."""
 
 from __future__ import annotations
 
 import os
 import signal
-import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from meet2be.db import Database
-from meet2be.db.tables import load_models
 from meet2be.integrations.mail import Envelope
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.mailings.delivery import MailDelivery
@@ -43,24 +38,10 @@ class DyingTransport(SmtpTransport):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(url: str, port: str, point: str, turn: str, *mails: str) -> None:
-    load_models()
-    for where in (point, "never"):
-        pid = os.fork()
-        if pid == 0:
-            deliver(url, port, where, turn, mails)
-            os._exit(0)
-        _, status = os.waitpid(pid, 0)
-        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
-
-
-def deliver(url: str, port: str, point: str, turn: str, mails: Sequence[str]) -> None:
+def play(point: str, url: str, port: int, turn: int, *mails: int) -> None:
+    """Deliver mails, dying at a point of the one whose turn it is."""
     clock = SystemClock()
-    transport = DyingTransport(SmtpSettings("127.0.0.1", int(port)), point, int(turn))
+    transport = DyingTransport(SmtpSettings("127.0.0.1", port), point, turn)
     database = Database(url, clock)
     delivery = MailDelivery(database, transport, OutcomeRecorder(), clock, 1)
-    delivery.deliver([int(mail) for mail in mails], token="the-job")
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
+    delivery.deliver(list(mails), token="the-job")
