@@ -35,9 +35,10 @@ def read_tie(job: str, part: Any) -> Tie:
     """
     try:
         if len(part) == 1:  # most ties, and one for many jobs
-            [(name, value)] = part.items()
-            if type(value) is str and name in {"batch", "fair"}:
-                return _simple(name, value)
+            if type(fair := part.get("fair")) is str:
+                return _in_lane(fair)
+            if type(batch := part.get("batch")) is str:
+                return _in_batch(batch)
         claim = part.get("claim")
         tie = Tie(
             fair=_text(part.get("fair", "")),
@@ -53,12 +54,18 @@ def read_tie(job: str, part: Any) -> Tie:
 
 
 @lru_cache(maxsize=16_384)
-def _simple(name: str, value: str) -> Tie:
-    """Return the tie of a member of a batch, or of a job that only has a lane.
+def _in_lane(fair: str) -> Tie:
+    """Return the tie of a job that only has a lane.
 
-    Tenants come round in turns: a cache with fewer places than there are tenants holds none.
+    Tenants come round in turns: a cache with fewer places than there are tenants would find none.
     """
-    return Tie(batch=value) if name == "batch" else Tie(fair=value)
+    return Tie(fair=fair)
+
+
+@lru_cache(maxsize=1024)
+def _in_batch(batch: str) -> Tie:
+    """Return the tie of a job that is the member of a batch and nothing else."""
+    return Tie(batch=batch)
 
 
 def _claim(key: Any, lifetime: Any, on_conflict: Any, until_processing: Any) -> Claim:

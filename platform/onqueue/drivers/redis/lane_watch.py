@@ -15,7 +15,7 @@ from redis.exceptions import RedisError, ResponseError
 
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.scripts import FAIR_TRIP
-from onqueue.drivers.redis.ties import TELLS, TOLD, told_lane
+from onqueue.drivers.redis.ties import TELLS, TOLD, WITHOUT_WEIGHT, told_lane
 from onqueue.drivers.redis.wire import packed
 
 if TYPE_CHECKING:
@@ -147,12 +147,13 @@ class LaneWatch:
 
 def _lanes_of(jobs: Sequence[ReservedJob], queue: QueueKeys) -> list[tuple[bytes, bool]]:
     """Return the lanes of a trip, job by job; nothing when there are many."""
+    if _are_many(jobs[: FAIR_TRIP + 1]):
+        return []
     lanes = []
     known: dict[str | bytes, tuple[bytes, bool]] = {}
     kinds = set()
     for job in jobs:
-        tie, payload = job.tie, job.payload
-        sign = payload[payload.rfind(TELLS) :] if tie == TOLD else tie
+        sign = _sign(job)
         lane = known.get(sign)
         if lane is None:
             lane = _lane_of(sign) if isinstance(sign, str) else _lane_told(sign, queue)
@@ -162,6 +163,21 @@ def _lanes_of(jobs: Sequence[ReservedJob], queue: QueueKeys) -> list[tuple[bytes
                 return []
         lanes.append(lane)
     return lanes
+
+
+def _sign(job: ReservedJob) -> str | bytes:
+    """Return what tells a job's lane: its tie, or the end of its payload."""
+    return job.payload[job.payload.rfind(TELLS) :] if job.tie == TOLD else job.tie
+
+
+def _are_many(jobs: Sequence[ReservedJob]) -> bool:
+    """Tell whether the first jobs of a trip show at a glance that each is of another lane."""
+    signs = {_sign(job) for job in jobs}
+    # Jobs of one lane may have many weights.
+    return len(signs) > FAIR_TRIP and all(
+        isinstance(sign, bytes) and sign.startswith(TELLS) and sign.endswith(WITHOUT_WEIGHT)
+        for sign in signs
+    )
 
 
 def _lane_told(sign: bytes, queue: QueueKeys) -> tuple[bytes, bool]:

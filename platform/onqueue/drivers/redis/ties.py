@@ -21,6 +21,9 @@ TOLD: Final = "{ }"
 TELLS: Final = b',"t":{"fair":"'
 """With this begins what a payload tells of a lane."""
 
+WITHOUT_WEIGHT: Final = b'"}}'
+"""With this it ends where the lane weighs 1."""
+
 _TOLD = re.compile(rb',"t":\{"fair":"([!#$&-\[\]-~]{1,240})"(?:,"weight":([1-9][0-9]{0,8}))?\}\}\Z')
 """The end of a payload, as `onqueue.payload` writes it, the key such as `lane_name` leaves it.
 

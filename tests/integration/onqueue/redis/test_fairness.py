@@ -194,6 +194,19 @@ def test_who_comes_for_the_second_time_does_not_wait_for_a_long_trip_either(rig:
     assert waited < 14
 
 
+def test_who_comes_while_jobs_of_one_tenant_with_many_weights_are_run_starts_within_sixteen(
+    rig: Rig,
+) -> None:
+    """B3."""
+    rig.queue.push_many([of("A", 1 + number % 30) for number in range(1_000)])
+    consumer = rig.consumer(QUEUE)
+    jobs = consumer.turn(128, grown(consumer)).jobs
+    rig.queue.push(of("B"))
+    eventually(lambda: has_heard(consumer))
+    started = next(number for number, job in enumerate(jobs, 1) if consumer.mark(None, job.id))
+    assert started < 16
+
+
 def test_lanes_that_take_turns_in_a_long_trip_do_not_end_it(rig: Rig) -> None:
     rig.queue.push_many([of(tenant) for tenant in "abcdefghijkl" for _ in range(100)])
     consumer = rig.consumer(QUEUE)
