@@ -49,7 +49,7 @@ demo: $(STAMPS)/run ## Cancel a conference of 5,000 while workers are killed; th
 		$(if $(LATENCY),--latency '$(LATENCY)') $(if $(KEEP),--keep)
 
 test: $(STAMPS)/test $(STAMPS)/check $(STAMPS)/compiled browser fonts ## Run all tests but the long ones (ARGS="-k word -x")
-	@$(TESTED) -n $(JOBS) --dist loadgroup $(ARGS)
+	@$(TESTED) -n $(JOBS) --dist loadscope $(ARGS)
 
 check: $(STAMPS)/test $(STAMPS)/check ## Format, lint, types, import directions, unit tests
 	@$(BIN)/ruff format --check .

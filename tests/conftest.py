@@ -3,9 +3,13 @@
 import gc
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import cache
+from pathlib import Path
 
 import pytest
 import redis
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import onqueue
 from meet2be.local.valkey import ValkeyServer
@@ -35,6 +39,30 @@ _LONG = frozenset({
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Let a random test be repeated with the seed it printed."""
     parser.addoption("--seed", type=int, default=None, help="seed of the random crash tests")
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "FileByFile":
+    """Decide which process gets which tests."""
+    return FileByFile(config, log)
+
+
+class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
+    """Gives a file to one process where its tests share what is dear, and else test by test.
+
+    What they share is mostly a server: each process that gets one of the tests would start it.
+    """
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return path if _shares(path) else nodeid
+
+
+@cache
+def _shares(path: str) -> bool:
+    """Tell whether a file, or the `conftest.py` beside it, makes something for a whole file."""
+    file = Path(__file__).parents[1] / path
+    texts = (each.read_text() for each in (file, file.with_name("conftest.py")) if each.exists())
+    return any('scope="module"' in text or "one_process" in text for text in texts)
 
 
 @pytest.hookimpl(trylast=True)

@@ -15,7 +15,7 @@ from support.cancelling import running_provider
 from support.stage import Stage, staged
 from support.web import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 WIDER = """() => [...document.querySelectorAll("body *")]
   .filter((each) => !each.closest(".mainnav, .tablewrap, .visually-hidden, .skip, .menu, .panel"))
   .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)

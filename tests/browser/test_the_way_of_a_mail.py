@@ -23,7 +23,7 @@ from support.factories import make_tenant
 from support.mail_jobs import REFUND, SENDER
 from support.web import PASSWORD, web_on
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 MEANT = re.compile(r"status of (422|409|404)")
 
 

@@ -16,7 +16,7 @@ from support.house import NEW, House, housed
 from support.mailed import link_in
 from support.web import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from support.ordering import Shop
 from support.stage import staged
 from support.web import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from support.hooks import announce_and_spread, announcement
 from support.receivers import Receiver, in_turn, receiving, status
 from support.web import PASSWORD, Web, web_on
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ from support.cancelling import running_provider
 from support.stage import Stage, staged
 from support.web import PASSWORD
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 NAME = "Aurora Summit"
 # What Chromium itself says about an answer that is meant: the pages show it.
 MEANT = re.compile(r"status of (422|409|404)")

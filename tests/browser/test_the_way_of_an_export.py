@@ -21,7 +21,7 @@ from support.exporting import Control, Exporting
 from support.factories import make_event, make_tenant
 from support.web import PASSWORD, Web, web_on
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 MEANT = re.compile(r"status of (422|404)")
 
 

@@ -19,7 +19,7 @@ from support.factories import make_event, make_tenant
 from support.importing import Importing
 from support.web import PASSWORD, Web, web_on
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = pytest.mark.browser
 MEANT = re.compile(r"status of (422|409|404)")
 LIST = (
     "Vorname;Nachname;E-Mail;Firma;Betrag\r\n"

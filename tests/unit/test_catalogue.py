@@ -5,7 +5,7 @@ import pytest
 from support.catalogue import LEAD_PAGE, PAGE, Marks, lead_page, marks, missing, page
 from support.catalogue_rows import LEAD, ROWS
 
-pytestmark = pytest.mark.xdist_group("catalogue")  # reading all tests' marks takes seconds
+pytestmark = pytest.mark.one_process  # reading all tests' marks takes seconds
 
 OPERATORS = {87, 88, 89}
 """Behaviours of pools that scale themselves: they come with the operator's pages."""

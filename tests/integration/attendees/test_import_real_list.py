@@ -26,9 +26,6 @@ from meet2be.tenancy.models import Tenant
 from onqueue.testing.clock import FakeClock
 from support.factories import make_event, make_tenant
 
-# In one process: each other would import the whole list for itself.
-pytestmark = pytest.mark.xdist_group("real-list")
-
 NOTES = {"=HYPERLINK(": 23, "-12 % discount": 12, "+49 0170": 61}
 
 
