@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from onqueue import events
 from onqueue.worker.outfit import Outfit
-from onqueue.worker.processes import die_with
+from onqueue.worker.processes import die_with, keep_to
 from onqueue.worker.shared import Exit, Phase
 from onqueue.worker.stopping import StopReason
 
@@ -69,6 +69,8 @@ def _flush() -> None:
 
 
 def _work(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> Exit:
+    if errand.options.core is not None:
+        keep_to(errand.options.core)
     lifeline = Lifeline(errand.holder, shared, manager.clock)
     outfit = Outfit(manager, errand, shared, lifeline, notices)
     manager.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 
 from onqueue.errors import ConfigurationError
@@ -17,7 +18,8 @@ class WorkerOptions:
     `tries`, `timeout` and `backoff` apply to jobs that say nothing themselves. `sleep` is the
     pause between two looks while paused, `rest` the one after each job. `concurrency` is how many
     jobs run at once, each in a thread of its own when there are several. `weights` are those of
-    the `queues`, in their order; without any the queues are served by strict priority.
+    the `queues`, in their order; without any the queues are served by strict priority. All threads
+    of a child keep to the processor core `core`, where one is named.
     """
 
     connection: str | None = None
@@ -35,6 +37,7 @@ class WorkerOptions:
     force: bool = False
     concurrency: int = 1
     weights: tuple[int, ...] = ()
+    core: int | None = None
 
     def __post_init__(self) -> None:
         """Raise `ConfigurationError` naming every value that cannot be used."""
@@ -55,6 +58,9 @@ class WorkerOptions:
             problems.append(f"'weights' must be one for each of the queues, not {self.weights!r}")
         if not all(weight >= 1 for weight in self.weights):
             problems.append(f"'weights' must be whole numbers from 1 on, not {self.weights!r}")
+        if self.core is not None and self.core not in (cores := os.sched_getaffinity(0)):
+            shown = ", ".join(map(str, sorted(cores)))
+            problems.append(f"'core' must be one this process may use ({shown}), not {self.core}")
         if not all(self.queues):
             problems.append(f"'queues' must be names, not {self.queues!r}")
         if problems:

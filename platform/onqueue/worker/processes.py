@@ -23,6 +23,15 @@ def die_with(parent: int) -> None:
         os._exit(1)
 
 
+def keep_to(core: int) -> None:
+    """Keep this thread, and those it will start, to one core of the processor.
+
+    An interpreter computes in one thread at a time. To hand it to a thread on another core costs
+    the kernel a message and the new core all that the old one had at hand.
+    """
+    os.sched_setaffinity(0, {core})
+
+
 class ResidentMemory:
     """Tells this process's memory; the file is kept open, as an idle worker asks at each wake-up.
 

@@ -52,6 +52,18 @@ def test_async_jobs_share_one_loop_of_one_process(stage: Stage) -> None:
     assert len({line.pid for line in ends}) == 1
 
 
+def test_all_threads_keep_to_the_core_that_was_named(stage: Stage) -> None:
+    core = max(os.sched_getaffinity(0))
+    stage.work(core=core)
+    Quick("one").dispatch()
+    stage.wait_for("ran", 1)
+    tasks = [*Path(f"/proc/{stage.lines('ran')[0].pid}/task").iterdir()]
+    assert len(tasks) > 2
+    assert {frozenset(os.sched_getaffinity(int(task.name))) for task in tasks} == {
+        frozenset((core,))
+    }
+
+
 def test_a_limit_of_jobs_is_exact_over_threads(stage: Stage) -> None:
     """K23."""
     dispatch_many([Quick(str(number)) for number in range(40)])

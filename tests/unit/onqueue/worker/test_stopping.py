@@ -1,5 +1,6 @@
 """Why a worker stops and which reason wins."""
 
+import os
 from typing import Any
 
 import pytest
@@ -69,6 +70,12 @@ def test_all_unusable_options_are_named_at_once() -> None:
         WorkerOptions(tries=-1, sleep=-2, backoff=(), queues=("a", ""))
     assert [name for name in ("tries", "sleep", "backoff", "queues") if name in str(caught.value)]
     assert len(caught.value.problems) == 4
+
+
+def test_a_core_that_is_not_there_is_no_option() -> None:
+    assert WorkerOptions(core=min(os.sched_getaffinity(0))).core is not None
+    with pytest.raises(ConfigurationError, match="'core' must be one this process may use"):
+        WorkerOptions(core=99_999)
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
