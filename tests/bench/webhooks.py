@@ -1,6 +1,6 @@
 """How fast webhooks leave: receivers of 100 ms, one worker with `--concurrency=64`.
 
-    ../.venv/bin/python -m bench.webhooks [--deliveries 4000] [--postgres]
+    ../.venv/bin/python -m bench.webhooks [--deliveries 4000] [--postgres] [--core 1]
 
 from `tests/`. The ideal is 64 requests every 100 ms. Receivers count in a process of their own;
 the rate and the processor's time are of all but the first 256 and the last 64 they were sent: a
@@ -99,10 +99,13 @@ def _database(folder: Path, *, postgres: bool) -> Iterator[str]:
         yield server.create_database()
 
 
-def measure_delivering(deliveries: int, *, postgres: bool = False) -> dict[str, float]:
+def measure_delivering(
+    deliveries: int, *, postgres: bool = False, core: int | None = None
+) -> dict[str, float]:
     """Return the rate (deliveries a second), its share of the ideal and the worker's CPU (ms).
 
-    There are as many for each endpoint: what is left of ``deliveries`` is not sent.
+    The worker keeps to one ``core``, where one is named. There are as many for each endpoint: what
+    is left of ``deliveries`` is not sent.
     """
     deliveries -= deliveries % ENDPOINTS
     with (
@@ -123,6 +126,8 @@ def measure_delivering(deliveries: int, *, postgres: bool = False) -> dict[str, 
         _prepare(environment, url, ours.recv(), deliveries)
         command = [sys.executable, "-m", "workers", "queue", "redis", "--queue=webhooks",
                    f"--concurrency={CONCURRENCY}"]  # fmt: skip
+        if core is not None:
+            command.append(f"--core={core}")
         with subprocess.Popen(command, env=environment, cwd=ROOT) as worker:
             first, before = _told(ours, worker), _processor_seconds(worker.pid)
             last, after = _told(ours, worker), _processor_seconds(worker.pid)
@@ -193,8 +198,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--deliveries", type=int, default=4000)
     parser.add_argument("--postgres", action="store_true")
+    parser.add_argument("--core", type=int, help="keep the worker to this core")
     given = parser.parse_args()
-    found = measure_delivering(given.deliveries, postgres=given.postgres)
+    found = measure_delivering(given.deliveries, postgres=given.postgres, core=given.core)
     sys.stdout.write(json.dumps(found, indent=2) + "\n")
 
 
