@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import select, update
+from sqlalchemy import bindparam, select, update
 from sqlalchemy.orm import Session
 
 from meet2be.accounts.errors import LoginRefused, LoginThrottled, NoTenant
@@ -24,6 +24,23 @@ from meet2be.tenancy.models import Membership, Tenant
 from meet2be.tenancy.services import in_test_mode
 
 SEEN_EVERY = timedelta(minutes=1)
+# Built once: every request of a browser asks it.
+_BY_SECRET = (
+    select(WebSession, User, Tenant, Membership)
+    .join(User, User.id == WebSession.user_id)
+    .outerjoin(Tenant, Tenant.id == WebSession.tenant_id)
+    .outerjoin(
+        Membership,
+        (Membership.tenant_id == WebSession.tenant_id) & (Membership.user_id == WebSession.user_id),
+    )
+    .where(
+        WebSession.token_hash == bindparam("token"),
+        WebSession.revoked_at.is_(None),
+        WebSession.expires_at > bindparam("now"),
+        WebSession.last_seen_at > bindparam("seen_after"),
+        User.status == "active",
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +145,8 @@ def identify(
     session: Session, secret: str, now: datetime, lifetime: SessionLifetime
 ) -> Identity | None:
     """Return who the cookie's secret stands for, None when it is over; writes nothing."""
-    row = session.execute(
-        select(WebSession, User, Tenant, Membership)
-        .join(User, User.id == WebSession.user_id)
-        .outerjoin(Tenant, Tenant.id == WebSession.tenant_id)
-        .outerjoin(
-            Membership,
-            (Membership.tenant_id == WebSession.tenant_id)
-            & (Membership.user_id == WebSession.user_id),
-        )
-        .where(
-            WebSession.token_hash == hash_of(secret),
-            WebSession.revoked_at.is_(None),
-            WebSession.expires_at > now,
-            WebSession.last_seen_at > now - lifetime.idle,
-            User.status == "active",
-        )
-    ).one_or_none()
+    asked = {"token": hash_of(secret), "now": now, "seen_after": now - lifetime.idle}
+    row = session.execute(_BY_SECRET, asked).one_or_none()
     if row is None:
         return None
     web_session, user, tenant, membership = cast(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from meet2be.cancellations.models import CancelItem, CancelRun
@@ -22,6 +22,34 @@ _REFUND_ENDS = ("none_needed", "done", "pending", "manual", "failed")
 _MAIL_ENDS = ("sent", "suppressed", "no_address", "failed", "uncertain")
 _TRIES_AT_AN_END = ("sent", "suppressed", "failed", "uncertain")
 RATE_WINDOW = timedelta(seconds=60)
+
+# Built once, as whoever watches a run asks these every second or so.
+_GROUPS = (
+    CancelItem.refund_state, CancelItem.cancel_state, CancelItem.mail_state, CancelItem.currency,
+    CancelItem.error_code, CancelItem.skip_reason,
+)  # fmt: skip
+_ITEMS_BY_STATES = (
+    select(*_GROUPS, func.count(), func.sum(CancelItem.planned_minor))
+    .where(CancelItem.run_id == bindparam("run"))
+    .group_by(*_GROUPS)
+)
+_OF_RUN = unindexed(cast("ColumnElement[int]", CancelItem.run_id)) == bindparam("run")
+_SETTLED_SINCE = (
+    select(func.count(Refund.id.distinct()), func.count())
+    .select_from(CancelItem)
+    .join(Refund, Refund.id == CancelItem.refund_id)
+    .where(_OF_RUN, Refund.run_id == bindparam("run"), Refund.settled_at >= bindparam("since"))
+)
+_MAILED_SINCE = (
+    select(func.count())
+    .select_from(EmailLog)
+    .join(CancelItem, CancelItem.mail_id == EmailLog.mail_id)
+    .where(
+        _OF_RUN,
+        EmailLog.at >= bindparam("since"),
+        EmailLog.outcome.in_(_TRIES_AT_AN_END),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,27 +102,7 @@ class Progress:
 
 def progress_of(session: Session, run: CancelRun, now: datetime) -> Progress:
     """Return how far the run is: two queries, which read an entry of an index for each item."""
-    rows = session.execute(
-        select(
-            CancelItem.refund_state,
-            CancelItem.cancel_state,
-            CancelItem.mail_state,
-            CancelItem.currency,
-            CancelItem.error_code,
-            CancelItem.skip_reason,
-            func.count(),
-            func.sum(CancelItem.planned_minor),
-        )
-        .where(CancelItem.run_id == run.id)
-        .group_by(
-            CancelItem.refund_state,
-            CancelItem.cancel_state,
-            CancelItem.mail_state,
-            CancelItem.currency,
-            CancelItem.error_code,
-            CancelItem.skip_reason,
-        )
-    ).all()
+    rows = session.execute(_ITEMS_BY_STATES, {"run": run.id}).all()
     count = _Count()
     for row in rows:
         count.add(*row)
@@ -227,29 +235,11 @@ def _longest(tracks: list[tuple[int, int]], seconds: float) -> timedelta | None:
 
 def _refunds_settled(session: Session, run: CancelRun, since: datetime) -> tuple[int, int]:
     """Return how many refunds were settled since then, and of how many attendees."""
-    refunds, items = session.execute(
-        select(func.count(Refund.id.distinct()), func.count())
-        .select_from(CancelItem)
-        .join(Refund, Refund.id == CancelItem.refund_id)
-        .where(
-            unindexed(cast("ColumnElement[int]", CancelItem.run_id)) == run.id,
-            Refund.run_id == run.id,
-            Refund.settled_at >= since,
-        )
-    ).one()
+    refunds, items = session.execute(_SETTLED_SINCE, {"run": run.id, "since": since}).one()
     return int(refunds), int(items)
 
 
 def _mails_ended(session: Session, run: CancelRun, since: datetime) -> int:
     """Return how many of the run's mails came to their end since then."""
-    ended = session.scalar(
-        select(func.count())
-        .select_from(EmailLog)
-        .join(CancelItem, CancelItem.mail_id == EmailLog.mail_id)
-        .where(
-            unindexed(cast("ColumnElement[int]", CancelItem.run_id)) == run.id,
-            EmailLog.at >= since,
-            EmailLog.outcome.in_(_TRIES_AT_AN_END),
-        )
-    )
+    ended = session.scalar(_MAILED_SINCE, {"run": run.id, "since": since})
     return int(ended or 0)
