@@ -37,9 +37,10 @@ from meet2be.payments.verdicts import (
 )
 from onqueue.contracts import Clock
 
-# Answers that come in this close together are booked in one commit: half of a usual call. Whoever
-# dies with answers in hand costs no more than as many look-ups.
-LINGER_SECONDS = 0.1
+# Answers that come in this close together are booked in one commit: a little more than a usual call
+# takes, so that a chunk's second round of calls is booked with its first. Whoever dies with answers
+# in hand costs no more than as many look-ups.
+LINGER_SECONDS = 0.25
 
 
 class Caller:

@@ -41,7 +41,9 @@ class Sessions(Protocol):
 class Desk:
     """The outside things a cancellation works with; made once a process.
 
-    `sender` is from whom mails of tenants without a sender of their own come.
+    `sender` is from whom mails of tenants without a sender of their own come. `threads` calls go to
+    the provider at the same time, and `chunk` units are claimed at once: as many mails as one job
+    of theirs takes, so that most commits cause one.
     """
 
     db: Sessions
@@ -49,7 +51,7 @@ class Desk:
     clock: Clock
     sender: Sender
     threads: int = 8
-    chunk: int = 32
+    chunk: int = 48
 
 
 @dataclass(frozen=True, slots=True)
