@@ -65,10 +65,10 @@ class MessageDoor:
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer a request."""
-        if environ.get("PATH_INFO") != PATH or not self._is_plain(environ):
+        length = self._plain_length(environ) if environ.get("PATH_INFO") == PATH else None
+        if length is None:
             return self._pages(environ, start_response)
         speak(SOURCE_LANGUAGE)  # not what this thread spoke last
-        length = int(environ["CONTENT_LENGTH"])
         payload = environ["wsgi.input"].read(length)
         environ["wsgi.input"] = BytesIO(payload)
         if len(payload) != length:
@@ -83,16 +83,19 @@ class MessageDoor:
         start_response(_STATUS_LINES[status], [*self._headers, ("Content-Length", str(len(body)))])
         return [body]
 
-    def _is_plain(self, environ: WSGIEnvironment) -> bool:
-        """Tell whether a request is a POST to a host of ours, of a known length that we take."""
+    def _plain_length(self, environ: WSGIEnvironment) -> int | None:
+        """Return the length of a POST to a host of ours, in bytes; None for what is not plain.
+
+        A length that cannot be read counts as none, so nothing is read of such a request here.
+        """
         length = get_content_length(environ)
-        if environ["REQUEST_METHOD"] != "POST" or length is None or length > LARGEST_MESSAGE:
-            return False
+        if environ["REQUEST_METHOD"] != "POST" or not length or length > LARGEST_MESSAGE:
+            return None
         try:
             get_host(environ, self._hosts)
         except SecurityError:
-            return False
-        return True
+            return None
+        return length
 
 
 def _take_in(

@@ -13,6 +13,7 @@ from sqlalchemy.exc import OperationalError
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.models import CancelItem
 from meet2be.mailings.models import Mail
+from meet2be.payments.inbox import Received
 from meet2be.payments.models import Payment, ProviderEvent, Refund
 from meet2be.web import hooks
 from meet2be.web.hooks import LARGEST_MESSAGE
@@ -201,6 +202,25 @@ def test_what_is_not_plain_is_refused_by_the_pages(
 ) -> None:
     client = stage.web.anybody().client
     assert client.open("/hooks/stripe", **{"method": "POST"} | request_).status_code == status
+
+
+@pytest.mark.parametrize("length", ["", "abc", "-5", "+3"])
+def test_of_a_length_that_cannot_be_read_the_door_reads_nothing(
+    stage: Stage, length: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[bytes] = []
+
+    def receive(_database: object, _provider: object, payload: bytes, _signature: str) -> Received:
+        taken.append(payload)
+        return Received(is_new=False, result=None)
+
+    monkeypatch.setattr(hooks, "receive_tx", receive)
+    stage.web.anybody().client.post(
+        "/hooks/stripe",
+        input_stream=BytesIO(b"{}" * 9),
+        environ_overrides={"CONTENT_LENGTH": length},
+    )
+    assert taken == [b""], "only the route may have been asked, which reads what it is told to"
 
 
 def test_a_message_that_cannot_be_kept_now_is_answered_as_any_page_is(
