@@ -51,7 +51,7 @@ def danger_in(broker: Broker) -> str:
 def _examine(broker: Broker) -> tuple[dict[str, str], str | None]:
     info, policy = broker.use(_look)
     facts = {} if isinstance(info, ResponseError) else server_facts(info)
-    return facts, _problem(facts, facts.get("maxmemory_policy") or _setting(policy))
+    return facts, _problem(facts, facts.get("maxmemory_policy") or _setting(policy, "noeviction"))
 
 
 def _look(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT001 - see Broker.use
@@ -76,14 +76,17 @@ def _muteness(facts: dict[str, str], broker: Broker) -> str:
     """Return what is to be said of a server that takes nothing as it cannot write to its disk.
 
     After a snapshot that failed it refuses only where snapshots are taken by themselves, and it is
-    set to: `stop-writes-on-bgsave-error` (https://valkey.io/topics/persistence/).
+    set to: `stop-writes-on-bgsave-error` (https://valkey.io/topics/persistence/). Where the log-in
+    may not read that, both are taken to be so, as they are unless somebody changed them.
     """
     if facts.get("aof_last_write_status", "ok") != "ok":
         return _UNWRITTEN.format(what="its append-only file")
     if facts.get("rdb_last_bgsave_status", "ok") == "ok":
         return ""
-    takes, stops = (_setting(reply) for reply in broker.use(_look_at_snapshots))
-    return _UNWRITTEN.format(what="a snapshot") if takes and stops == "yes" else ""
+    save, stops = broker.use(_look_at_snapshots)
+    if _setting(save, "unknown") and _setting(stops, "yes") == "yes":
+        return _UNWRITTEN.format(what="a snapshot")
+    return ""
 
 
 def _look_at_snapshots(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT001 - as _look
@@ -91,8 +94,8 @@ def _look_at_snapshots(line: Line, _repeated: bool) -> list[Reply]:  # noqa: FBT
     return line.ask_all([command(b"CONFIG", b"GET", name) for name in names])
 
 
-def _setting(reply: Reply) -> str:
-    return reply[1].decode() if isinstance(reply, list) and len(reply) > 1 else "noeviction"
+def _setting(reply: Reply, unreadable: str) -> str:
+    return reply[1].decode() if isinstance(reply, list) and len(reply) > 1 else unreadable
 
 
 def _problem(facts: dict[str, str], policy: str) -> str | None:
