@@ -42,8 +42,8 @@ class Desk:
     """The outside things a cancellation works with; made once a process.
 
     `sender` is from whom mails of tenants without a sender of their own come. `threads` calls go to
-    the provider at the same time, and `chunk` units are claimed at once: as many mails as one job
-    of theirs takes, so that most commits cause one.
+    the provider at the same time, and `chunk` units are claimed at once: whole rounds of the
+    threads, and no more mails than one job of theirs takes, so that most commits cause one.
     """
 
     db: Sessions

@@ -22,7 +22,7 @@ from onqueue.clock import SystemClock
 
 MOST_THREADS: Final = 64
 KEPT: Final = 5.0
-"""Seconds for which webhooks keep an answer; the next attempt of a delivery comes later."""
+"""Seconds for which webhooks keep an answer; less than any delivery waits for its next attempt."""
 _MOST_KEPT: Final = 4096
 
 LookUp = Callable[[str, int], Sequence[str]]
