@@ -41,9 +41,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--seed", type=int, default=None, help="seed of the random crash tests")
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "FileByFile":
-    """Decide which process gets which tests."""
-    return FileByFile(config, log)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> "FileByFile | None":
+    """Decide which process gets which tests, unless another way was asked for."""
+    return FileByFile(config, log) if config.getoption("dist") == "loadscope" else None
 
 
 class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no types
@@ -59,7 +60,7 @@ class FileByFile(LoadScopeScheduling):  # type: ignore[misc]  # it ships no type
 
 @cache
 def _shares(path: str) -> bool:
-    """Tell whether a file, or the `conftest.py` beside it, makes something for a whole file."""
+    """Tell whether a file, or the `conftest.py` right beside it, makes something for all of it."""
     file = Path(__file__).parents[1] / path
     texts = (each.read_text() for each in (file, file.with_name("conftest.py")) if each.exists())
     return any('scope="module"' in text or "one_process" in text for text in texts)

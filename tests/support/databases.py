@@ -24,14 +24,14 @@ RUNTIME = "m2b_app"
 TABLES = sorted(table.name for metadata in all_metadata() for table in metadata.tables.values())
 
 # To delete the few rows of a test costs a thirtieth of making all tables' files anew, which is for
-# tables with many: their dead rows would be in the way of every later test.
+# many rows, the dead ones of earlier tests among them: no test may depend on those before it.
 _EMPTYING = """
 CREATE FUNCTION pg_temp.empty_all() RETURNS void LANGUAGE plpgsql AS $$
 DECLARE of_table text; of_sequence regclass; found bigint;
 BEGIN
   FOREACH of_table IN ARRAY string_to_array('@tables', ', ') LOOP
     EXECUTE format('SELECT count(*) FROM (SELECT FROM %I LIMIT 501) AS part', of_table) INTO found;
-    IF found > 500 THEN
+    IF found > 500 OR pg_relation_size(of_table::regclass) > 262144 THEN
       TRUNCATE @tables RESTART IDENTITY CASCADE;
       RETURN;
     ELSIF found > 0 THEN
