@@ -167,6 +167,7 @@ def _lanes_of(jobs: Sequence[ReservedJob], queue: QueueKeys) -> list[tuple[bytes
 
 def _sign(job: ReservedJob) -> str | bytes:
     """Return what tells a job's lane: its tie, or the end of its payload."""
+    # In a payload that tells nothing `rfind` is -1: the sign is its last byte, which is no lane's.
     return job.payload[job.payload.rfind(TELLS) :] if job.tie == TOLD else job.tie
 
 
