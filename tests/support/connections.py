@@ -40,7 +40,7 @@ def none_left_open(patch: pytest.MonkeyPatch) -> Iterator[None]:
         assert not left, f"{len(left)} connection(s) are left open, made at: {', '.join(left)}"
 
     try:
-        eventually(all_closed, within=2.0)  # threads may be closing theirs
+        eventually(all_closed)  # threads may be closing theirs
     finally:
         for connection, _ in made:
             if not _may_be_open(connection):

@@ -112,7 +112,7 @@ class PlanApp:
         def has_run() -> None:
             assert label in self.ran(), self.said()
 
-        eventually(has_run, within=20.0)
+        eventually(has_run)
 
     def wait_for_told(self, what: str) -> None:
         """Return once a callback was called so."""
@@ -120,7 +120,7 @@ class PlanApp:
         def is_told() -> None:
             assert what in self.told(), self.said()
 
-        eventually(is_told, within=20.0)
+        eventually(is_told)
 
     def is_empty(self) -> bool:
         """Tell whether every job has an outcome."""

@@ -19,7 +19,7 @@ import pytest
 from psycopg import sql
 
 from meet2be.local.valkey import Fsync, LocalServerError, ValkeyServer
-from support.waiting import eventually
+from support.waiting import PATIENCE, eventually
 
 # A killed test run must not leave servers behind: the kernel ends them with their parent.
 _SETPRIV = shutil.which("setpriv")
@@ -56,7 +56,7 @@ def private_valkey(
     )
     try:
         try:
-            server.start()
+            server.start(within=PATIENCE)
         except LocalServerError as error:
             missing(f"No Valkey for the tests: {error}")
         yield server
@@ -132,7 +132,7 @@ class PostgresServer:
                  "-c", "timezone=UTC"],
                 stdout=log, stderr=log, cwd=self.directory, user=self._user, group=self._user,
             )  # fmt: skip
-        eventually(self._takes_connections, within=30.0)
+        eventually(self._takes_connections)
 
     def stop(self) -> None:
         """End it at once, its processes with it; its data is thrown away."""

@@ -108,7 +108,7 @@ class Stage:
             assert len(lines) >= times, f"{len(lines)} of {times} {what!r}: {self.said()}"
             return lines
 
-        return eventually(enough, within=15.0)
+        return eventually(enough)
 
     def failures(self) -> list[tuple[str, str, int]]:
         """Return id, error and attempts of each failed job."""
@@ -128,7 +128,7 @@ class Stage:
 
     def until(self, condition: Callable[[], object]) -> None:
         """Wait for a condition."""
-        eventually(condition, within=15.0)
+        eventually(condition)
 
     def close(self) -> None:
         """Kill what still runs."""

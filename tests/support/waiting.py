@@ -8,10 +8,13 @@ from onqueue.contracts import Clock
 
 Found = TypeVar("Found")
 
+PATIENCE = 60.0
+"""For how many seconds a test waits: far longer than any machine needs for what does come."""
+
 
 def eventually(
     assertion: Callable[[], Found],
-    within: float = 10.0,
+    within: float = PATIENCE,
     *,
     every: float = 0.02,
     clock: Clock | None = None,

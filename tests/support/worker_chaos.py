@@ -155,7 +155,7 @@ class Chaos:
             # The size is read part by part, so a job that moves may be missed; its payload stays.
             return queue.size("default").total == 0 and not queue.knows(list(self._jobs))
 
-        eventually(is_done, within=60.0, every=0.05)
+        eventually(is_done, every=0.05)
 
     def check(self) -> None:
         """Hold the ledgers against the rules; raises `AssertionError` naming the first breach."""

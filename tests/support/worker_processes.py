@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from onqueue.connections import QueueManager
-from support.waiting import eventually
+from support.waiting import PATIENCE, eventually
 from support.worker_jobs import Line, make_manager, read_ledger
 
 _TESTS = Path(__file__).parents[1]
@@ -52,7 +52,7 @@ class WorkerProcess:
         eventually(lambda: bool(self.children()))
         return self.children()[0]
 
-    def ends(self, within: float = 20.0) -> int:
+    def ends(self, within: float = PATIENCE) -> int:
         """Return the exit code, once it ended."""
         return self.popen.wait(within)
 
@@ -108,11 +108,11 @@ class App:
             assert len(lines) >= times, f"{len(lines)} of {times} {what!r}: {self.told()}"
             return lines
 
-        return eventually(enough, within=20.0)
+        return eventually(enough)
 
     def until_said(self, worker: WorkerProcess, text: str) -> None:
         """Wait for something in a worker's log."""
-        eventually(lambda: text in worker.said(), within=20.0)
+        eventually(lambda: text in worker.said())
 
     def told(self) -> str:
         """Return the end of all logs, for a message."""

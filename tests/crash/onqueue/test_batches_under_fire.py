@@ -142,7 +142,6 @@ def _fire(
         Fire(directory, server.url, seed, members, kills, store).run()
 
 
-@pytest.mark.timeout(120)
 def test_5_kills_count_no_member_twice(request: pytest.FixtureRequest, tmp_path: Path) -> None:
     """C66. C69. C71. C74."""
     _fire(request, tmp_path, members=110, kills=5)

@@ -12,7 +12,7 @@ from support.waiting import eventually
 from support.worker_forks import ForkedWorker, make_test_manager
 from support.worker_jobs import Die, Step, read_ledger
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.crash
 
 LEASE = 0.5
 LONG_LEASE = 5.0  # for parents that live on: on a busy machine it must not lapse
@@ -80,7 +80,7 @@ def test_a_kill_at_this_step_loses_nothing_and_counts_right(
     eventually(marker.exists)
     workers.append(ForkedWorker(tmp_path, redis_url, OPTIONS, lease=LONG_LEASE))
     # Not by the size of the queue: a job on its way from one state to the next is in none.
-    eventually(lambda: not manager.connection().knows(list(ids)), within=15)
+    eventually(lambda: not manager.connection().knows(list(ids)))
     manager.close()
 
     lines = read_ledger(tmp_path / "ledger")

@@ -18,7 +18,7 @@ from onqueue.worker import WorkerOptions
 from support.waiting import eventually
 from support.worker_forks import ForkedWorker, make_test_manager
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.crash
 
 KEY = ("2026-11", b"k" * 32)
 OLD = ("2025-11", b"o" * 32)

@@ -31,7 +31,6 @@ def _run(
                 print(f"\n{chaos.figures}")  # noqa: T201 - the figures are what the run is for
 
 
-@pytest.mark.timeout(300)
 def test_100_kills_and_10_stops_lose_nothing(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
@@ -46,7 +45,6 @@ def test_5000_kills_and_150_stops_lose_nothing(
     _run(request, tmp_path, kills=5000, stops=150)
 
 
-@pytest.mark.timeout(120)
 def test_30_kills_and_5_stops_of_workers_with_four_threads_lose_nothing(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:

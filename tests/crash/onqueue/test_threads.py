@@ -10,7 +10,7 @@ import pytest
 from onqueue import dispatch_many
 from support.thread_jobs import Linger, Stage
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.crash
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from onqueue.ticks import ScheduleStore, TickRecord
 from support.schedule_forks import ForkedScheduler, make_manager
 from support.waiting import eventually
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(60)]
+pytestmark = pytest.mark.crash
 
 LEASE = 0.4
 SECOND = 1000

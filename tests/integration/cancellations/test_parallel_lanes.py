@@ -2,8 +2,6 @@
 
 from concurrent.futures import ThreadPoolExecutor
 
-import pytest
-
 from meet2be.invoices.models import Invoice
 from meet2be.orders.models import Order
 from support.cancelling import Conference
@@ -12,7 +10,6 @@ from support.factories import Sale, Ticket
 LANES = 4
 
 
-@pytest.mark.timeout(60)
 def test_four_lanes_at_once_refund_everybody_once_and_number_without_gaps(
     any_meeting: Conference,
 ) -> None:

@@ -37,7 +37,7 @@ def localstripe_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             cwd=folder, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        eventually(lambda: answers(port, process, folder / "log"), within=30)
+        eventually(lambda: answers(port, process, folder / "log"))
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -28,8 +28,6 @@ from support.plan_jobs import (
     on_then,
 )
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def app(tmp_path: Path, redis_url: str) -> Iterator[PlanApp]:

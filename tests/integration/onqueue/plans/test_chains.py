@@ -24,8 +24,6 @@ from support.plan_jobs import (
 )
 from support.waiting import eventually
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def app(tmp_path: Path, redis_url: str) -> Iterator[PlanApp]:

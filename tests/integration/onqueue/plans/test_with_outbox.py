@@ -18,8 +18,6 @@ from support.plan_jobs import Do, PlanApp, on_finally
 from support.sql_engines import sqlite_engine
 from support.worker_jobs import note
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def app(tmp_path: Path, redis_url: str) -> Iterator[PlanApp]:

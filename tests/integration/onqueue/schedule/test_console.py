@@ -130,7 +130,6 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], subprocess.Po
         process.wait()
 
 
-@pytest.mark.timeout(60)
 def test_a_scheduler_hears_an_order_within_a_second_and_ends_at_once_when_told(
     rig: ScheduleRig, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:

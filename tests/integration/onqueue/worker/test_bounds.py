@@ -10,8 +10,6 @@ from onqueue import dispatch_many
 from support.thread_jobs import CutAtStop, Hoard, Linger, Stage
 from support.worker_jobs import Quick
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def stage(tmp_path: Path, redis_url: str) -> Iterator[Stage]:

@@ -64,7 +64,7 @@ def test_a_job_that_cannot_be_cut_is_killed_and_not_run_again(app: App) -> None:
     job_id = Unending("d", "deaf").dispatch()
     app.wait_for("start")
     assert onqueue.cancel(job_id, grace=0) == "asked"
-    eventually(app.is_empty, within=20)
+    eventually(app.is_empty)
     assert len(app.lines("start")) == 1
     assert not app.failures()
 
@@ -78,7 +78,7 @@ def test_a_cancelled_job_is_not_run_again_when_its_worker_dies_first(app: App) -
     assert onqueue.cancel(job_id) == "asked"
     worker.signal_group(signal.SIGKILL)
     app.work()
-    eventually(app.is_empty, within=20)
+    eventually(app.is_empty)
     assert len(app.lines("start")) == 1
 
 
@@ -88,7 +88,7 @@ def test_a_job_that_is_reserved_behind_another_never_starts(app: App) -> None:
     app.work()
     app.wait_for("start", "first")
     assert onqueue.cancel(second) in {"removed", "asked"}
-    eventually(app.is_empty, within=20)
+    eventually(app.is_empty)
     assert not app.lines(label="second")
 
 

@@ -17,8 +17,6 @@ from support.waiting import eventually
 from support.worker_forks import ForkedWorker, make_test_manager
 from support.worker_jobs import Line, Quick, read_ledger
 
-pytestmark = pytest.mark.timeout(60)
-
 LEASE = 0.6
 OPTIONS = WorkerOptions(memory=0)
 clock = SystemClock()

@@ -9,8 +9,6 @@ import pytest
 from onqueue import Job
 from support.worker_processes import App
 
-pytestmark = pytest.mark.timeout(60)
-
 NEWS = """
 from onqueue import Job
 from support.worker_jobs import note

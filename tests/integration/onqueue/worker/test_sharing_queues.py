@@ -11,8 +11,6 @@ from onqueue.console import build_group
 from support.thread_jobs import Linger, Stage
 from support.worker_jobs import Quick
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def stage(tmp_path: Path, redis_url: str) -> Iterator[Stage]:

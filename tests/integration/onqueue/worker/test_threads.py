@@ -13,8 +13,6 @@ from support.servers import private_valkey
 from support.thread_jobs import AsyncLinger, Linger, Stage
 from support.worker_jobs import Die, HoldInterpreter, Quick
 
-pytestmark = pytest.mark.timeout(60)
-
 
 @pytest.fixture
 def stage(tmp_path: Path, redis_url: str) -> Iterator[Stage]:
