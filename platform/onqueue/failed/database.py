@@ -28,10 +28,11 @@ from sqlalchemy import (
 from sqlalchemy.exc import IntegrityError
 
 from onqueue.clock import SystemClock
-from onqueue.errors import EditConflict, RetryRefused
+from onqueue.errors import EditConflict
 from onqueue.failed import searching
 from onqueue.failed.describing import storable
 from onqueue.failed.fingerprint import fingerprint
+from onqueue.failed.stepped import RetryInSteps
 from onqueue.failed.tables import (
     SLICE,
     failed_job_attempts,
@@ -45,7 +46,7 @@ from onqueue.failed.terms import terms_of
 from onqueue.stores import ALL_FAILED, FailedGroup, FailedJob, Failure, PayloadEdit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, Row
 
@@ -61,7 +62,7 @@ _ERROR_TYPE_LENGTH = 255
 _LONGEST = 64 * 1024
 
 
-class DatabaseFailedJobs:
+class DatabaseFailedJobs(RetryInSteps):
     """The store in the database that `engine` speaks to; its tables are in `failed.tables`."""
 
     def __init__(self, engine: Engine | str, clock: Clock | None = None) -> None:
@@ -213,32 +214,7 @@ class DatabaseFailedJobs:
             _drop_terms(connection, ids)
         return gone
 
-    def retry(
-        self,
-        job_id: JobId,
-        push: Callable[[FailedJob, str], bool],
-        edit: PayloadEdit | None = None,
-    ) -> bool:
-        """Push the job once under a token that survives a crash, then delete it.
-
-        Returns False when there is no such job. What `push` raises goes through; the job stays
-        and a later retry uses the same token. Raises `EditConflict` as the contract says.
-        """
-        found = self._begin_retry(job_id, edit)
-        if found is None:
-            return False
-        failed, token = found
-        try:
-            push(failed, token)
-        except RetryRefused:
-            self._give_up_retry(job_id, token)
-            raise
-        self._end_retry(job_id, token)
-        return True
-
-    def _begin_retry(
-        self, job_id: JobId, edit: PayloadEdit | None = None
-    ) -> tuple[FailedJob, str] | None:
+    def _begin_retry(self, job_id: JobId, edit: PayloadEdit | None) -> tuple[FailedJob, str] | None:
         mark = (
             update(failed_jobs)
             .where(_row.id == job_id, _row.state == "failed")

@@ -3,7 +3,7 @@
 Keys: `pk` is the job's id; `sk` is "job" for the job, "failure#…" and "edit#…" for its log. The
 index `by_time` has the jobs (`kind` "job") and the entries of logs (`kind` "log") by their time. It
 lags a little behind the table, as indexes of DynamoDB do: what failed in the last second may be
-missing from a list, never from `find` and `retry`. A retry has the two steps of `failed.database`.
+missing from a list, never from `find` and `retry`. A retry has the two steps of `failed.stepped`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from boto3.dynamodb.conditions import Attr, Key
 from botocore.exceptions import ClientError
 
 from onqueue.clock import SystemClock
-from onqueue.errors import EditConflict, RetryRefused
+from onqueue.errors import EditConflict
 from onqueue.failed.dynamodb_items import (
     EDIT,
     FAILURE,
@@ -34,10 +34,11 @@ from onqueue.failed.dynamodb_items import (
     written,
 )
 from onqueue.failed.selecting import fits, grouped
+from onqueue.failed.stepped import RetryInSteps
 from onqueue.stores import ALL_FAILED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from datetime import datetime
 
     from onqueue.contracts import Clock, JobId
@@ -72,7 +73,7 @@ def create_table(name: str, **client: Any) -> None:
     table.wait_until_exists()
 
 
-class DynamoFailedJobs:
+class DynamoFailedJobs(RetryInSteps):
     """The store in a table; further settings go to boto3 (region_name, endpoint_url, …)."""
 
     def __init__(self, table: str, clock: Clock | None = None, **client: Any) -> None:
@@ -157,34 +158,9 @@ class DynamoFailedJobs:
         )
         return gone
 
-    def retry(
-        self,
-        job_id: JobId,
-        push: Callable[[FailedJob, str], bool],
-        edit: PayloadEdit | None = None,
-    ) -> bool:
-        """Push the job once under a token that survives a crash, then delete it.
-
-        Returns False when there is no such job. What `push` raises goes through; the job stays
-        and a later retry uses the same token. Raises `EditConflict` as the contract says.
-        """
-        found = self._begin_retry(job_id, edit)
-        if found is None:
-            return False
-        failed, token = found
-        try:
-            push(failed, token)
-        except RetryRefused:
-            self._give_up_retry(job_id, token)
-            raise
-        self._end_retry(job_id, token)
-        return True
-
     # ---- the steps of a retry ----
 
-    def _begin_retry(
-        self, job_id: JobId, edit: PayloadEdit | None = None
-    ) -> tuple[FailedJob, str] | None:
+    def _begin_retry(self, job_id: JobId, edit: PayloadEdit | None) -> tuple[FailedJob, str] | None:
         for left in reversed(range(_TRIES)):
             item = self._item(job_id)
             if item is None:
