@@ -27,8 +27,8 @@ INSTALL := $(PIP) install -qq --require-hashes
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup up down demo test check format chaos bench screenshots catalogue requirements clean \
-	browser fonts benchfiles python
+.PHONY: help setup up down demo test check format chaos bench screenshots catalogue payloads requirements \
+	clean browser fonts benchfiles python
 
 help: ## Print this list
 	@echo "Meet2Be. The targets of make:"
@@ -76,6 +76,9 @@ screenshots: $(STAMPS)/test browser ## Take the pictures of the pages for the RE
 
 catalogue: $(STAMPS)/test ## Write the pages made from the code and from the marks in the tests
 	@cd tests && ../$(BIN)/python -m support
+
+payloads: $(STAMPS)/test ## Keep a payload of each new job class in tests/golden/payloads
+	@cd tests && ../$(BIN)/python -m support.golden_payloads
 
 # Compiled for 3.11 on any machine; the addresses of indexes stay out of the files.
 COMPILE := uv pip compile --quiet --python-version 3.11 --generate-hashes --no-emit-index-url \
