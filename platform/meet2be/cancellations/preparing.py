@@ -34,6 +34,7 @@ from meet2be.cancellations.preview import Preview
 from meet2be.cancellations.settling import pause_run
 from meet2be.cancellations.sources import Place, lines_of
 from meet2be.cancellations.totals import digest_of
+from meet2be.db import snapshot
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.language import N_, Message
@@ -191,7 +192,7 @@ class Preparation:
 
     def _note_what_differs(self, document: dict[str, Any]) -> Prepared:
         context, now = self._context, self._clock.now()
-        with self._read() as session:
+        with snapshot(self._desk.db, context.tenant_id) as session:
             event = session.get_one(Event, context.event_id)
             found = previews.compute(session, event, context.options, now)
         with self._desk.db.tenant_session(context.tenant_id) as session:

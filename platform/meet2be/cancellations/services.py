@@ -39,7 +39,7 @@ from meet2be.cancellations.models import ACTIVE_RUN_STATES, CancelItem, CancelLa
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview
 from meet2be.cancellations.totals import Totals, counted
-from meet2be.db import UnscopedSessionError, clock_of, tenant_of
+from meet2be.db import UnscopedSessionError, clock_of, snapshot, tenant_of
 from meet2be.events.models import Event
 from meet2be.language import Message
 from meet2be.payments import circuit
@@ -72,10 +72,10 @@ def start(
     """Make a preview and keep it as a run in state `preview`; nothing else is changed.
 
     It is computed in a session of its own that only reads, so that nobody waits to write while it
-    looks at every attendee. The caller commits. Raises ``UnknownEvent``, ``EventNotCancellable``,
-    ``CancellationAlreadyRunning``.
+    looks at every attendee of one moment. The caller commits. Raises ``UnknownEvent``,
+    ``EventNotCancellable``, ``CancellationAlreadyRunning``.
     """
-    with desk.db.tenant_session(_tenant_id(session), read_only=True) as look:
+    with snapshot(desk.db, _tenant_id(session)) as look:
         preview = _computed(look, desk, _cancellable(look, event_uid), options)
     event = _cancellable(session, event_uid)
     run = CancelRun(

@@ -1,21 +1,25 @@
 """A preview is added up by kinds of payments, to what the plan's items add up to one by one."""
 
+from collections.abc import Iterator
 from itertools import product
 from unittest.mock import Mock
 
 import pytest
 from sqlalchemy import event as sql_event
 from sqlalchemy import update
+from sqlalchemy.orm import Session
 
 from meet2be.attendees.models import Attendee
 from meet2be.cancellations import summing
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import shares
 from meet2be.cancellations.preview import planned_items, rules_of
+from meet2be.cancellations.sources import counts_of_unpaid
 from meet2be.cancellations.summing import totals_of
 from meet2be.cancellations.totals import Totals, counted
 from meet2be.db import Database
 from meet2be.events.models import Event
+from support.cancelling import Conference
 from support.factories import Ticket, make_event, make_order, make_tenant
 
 OPTIONS = [
@@ -94,3 +98,23 @@ def test_a_preview_works_out_what_is_alike_once_and_asks_the_database_twice(
     found = by_kinds(database, event, CancelOptions())
     assert (worked_out.call_count, found.payments) == (8, 8)
     assert len([text for text in statements if "FROM attendees" in text]) == 2
+
+
+def test_a_preview_is_of_one_moment_whoever_buys_meanwhile(
+    any_meeting: Conference, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    any_meeting.sell()
+    any_meeting.sell(Ticket(price=0), payment=None)
+
+    def after_a_sale(session: Session, event_id: int) -> Iterator[tuple[summing.Ticket, int]]:
+        any_meeting.sell(Ticket(price=0), payment=None)
+        yield from counts_of_unpaid(session, event_id)
+
+    monkeypatch.setattr(summing, "counts_of_unpaid", after_a_sale)
+    preview = any_meeting.preview().preview
+    assert preview is not None
+    assert preview["attendees"] == 2
+    monkeypatch.undo()
+    preview = any_meeting.preview().preview
+    assert preview is not None
+    assert preview["attendees"] == 3
