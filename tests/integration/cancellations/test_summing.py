@@ -14,6 +14,7 @@ from meet2be.cancellations import summing
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import shares
 from meet2be.cancellations.preview import planned_items, rules_of
+from meet2be.cancellations.sources import Ticket as Bought
 from meet2be.cancellations.sources import counts_of_unpaid
 from meet2be.cancellations.summing import totals_of
 from meet2be.cancellations.totals import Totals, counted
@@ -106,7 +107,7 @@ def test_a_preview_is_of_one_moment_whoever_buys_meanwhile(
     any_meeting.sell()
     any_meeting.sell(Ticket(price=0), payment=None)
 
-    def after_a_sale(session: Session, event_id: int) -> Iterator[tuple[summing.Ticket, int]]:
+    def after_a_sale(session: Session, event_id: int) -> Iterator[tuple[Bought, int]]:
         any_meeting.sell(Ticket(price=0), payment=None)
         yield from counts_of_unpaid(session, event_id)
 
