@@ -90,6 +90,19 @@ def smallest_step(currency: str) -> int:
     return 10 if currency in _LAST_DIGIT_ZERO else 1
 
 
+def movable(amount_minor: int, currency: str) -> int:
+    """Return how much of an amount a card can move, in minor units: the rest is below its step."""
+    return amount_minor - amount_minor % smallest_step(currency)
+
+
+def odd_price(currency: str) -> Message:
+    """Return what to say of a price that no card can move."""
+    return Message(
+        "Cards move %(currency)s only in amounts whose last digit is 0, such as %(example)s.",
+        {"currency": currency, "example": format_minor(12_340, currency, FALLBACK_LOCALE)},
+    )
+
+
 def check_payable(currency: str) -> None:
     """Raise UnknownCurrencyError unless people pay with it somewhere today.
 
@@ -167,11 +180,16 @@ def _split(shown: str, digits: int) -> tuple[str, str]:
     return "".join(groups), fraction
 
 
-def format_minor(minor: int, currency: str, locale: str) -> str:
-    """Return an amount as people of that locale write it: 399,00 € for 39900 EUR in de-DE."""
-    language = _locale(locale)
+def format_minor(minor: int, currency: str, locale: str, *, short: bool = False) -> str:
+    """Return an amount as people of that locale write it: 399,00 € for 39900 EUR in de-DE.
+
+    ``short`` leaves the decimals away where there are none but noughts: 399 €.
+    """
+    language, digits = _locale(locale), decimals_of(currency)
+    if short and minor % 10**digits == 0:
+        digits = 0
     return str(
-        _pattern(language, decimals_of(currency)).apply(
+        _pattern(language, digits).apply(
             to_decimal(minor, currency), language, currency=currency, currency_digits=False
         )
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -23,10 +24,11 @@ from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.language import Message
 from meet2be.mailings.services import post
+from meet2be.money import movable
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import Order, OrderStep
 from meet2be.payments.models import Payment
-from meet2be.refunding.opening import Share, left_for, open_shares
+from meet2be.refunding.opening import Share, left_for, left_of, open_shares
 
 # Which steps can be tried again while an order stands like this; once it is over, none.
 _RETRIABLE = {
@@ -105,21 +107,16 @@ def refund_tickets(
     them is left to pay back. The caller commits.
     """
     order = find_order(session, uid, lock=True)
-    now, total = desk.clock.now(), 0
+    now = desk.clock.now()
     chosen = session.scalars(
         select(Attendee)
         .where(Attendee.order_id == order.id, Attendee.uid.in_(attendee_uids))
         .order_by(Attendee.id)
         .with_for_update(key_share=True)
     ).all()
-    paid_back = []
-    for attendee in chosen:
-        amount = _pay_ticket_back(session, attendee, by, reason, desk)
-        if amount:
-            paid_back.append(attendee)
-            total += amount
-        if cancel:
-            cancel_ticket(session, attendee, now)
+    paid_back, total = _pay_tickets_back(session, chosen, by, reason, now)
+    for attendee in chosen if cancel else ():
+        cancel_ticket(session, attendee, now)
     if not chosen or (not total and not cancel):
         raise OrderNotInState(order.code, Message("Nothing of these tickets is left to pay back."))
     event = session.get_one(Event, order.event_id)
@@ -135,20 +132,39 @@ def refund_tickets(
     return total
 
 
-def _pay_ticket_back(
-    session: Session, attendee: Attendee, by: int, reason: str, desk: CheckoutDesk
-) -> int:
-    if attendee.payment_id is None:
-        return 0
-    amount = left_for(session, attendee.payment_id, attendee.id)
-    if amount <= 0:
-        return 0
-    payment = session.get_one(Payment, attendee.payment_id)
-    open_shares(
-        session, payment, [Share(amount, attendee.id)], desk.clock.now(),
-        source="organiser", reason=reason, by=by, invoice_id=attendee.invoice_id,
-    )  # fmt: skip
-    return amount
+def _pay_tickets_back(
+    session: Session, chosen: Sequence[Attendee], by: int, reason: str, now: datetime
+) -> tuple[list[Attendee], int]:
+    """Return whose tickets are paid back, and the sum in minor units.
+
+    What is left of tickets below the step in which cards move their currency goes back together,
+    as far as it makes a step.
+    """
+    paid_back, total = [], 0
+    below: Counter[tuple[int, int | None]] = Counter()
+    for attendee in chosen:
+        if attendee.payment_id is None:
+            continue
+        payment, invoice_id = session.get_one(Payment, attendee.payment_id), attendee.invoice_id
+        owed = left_for(session, payment.id, attendee.id)
+        amount = movable(owed, payment.currency)
+        if amount > 0:
+            open_shares(
+                session, payment, [Share(amount, attendee.id)], now,
+                source="organiser", reason=reason, by=by, invoice_id=invoice_id,
+            )  # fmt: skip
+            paid_back.append(attendee)
+            total += amount
+        below[payment.id, invoice_id] += max(0, owed - amount)
+    for (payment_id, invoice_id), rest in below.items():
+        payment = session.get_one(Payment, payment_id)
+        amount = movable(min(rest, left_of(session, payment_id)), payment.currency)
+        open_shares(
+            session, payment, [Share(amount)], now,
+            source="organiser", reason=reason, by=by, invoice_id=invoice_id,
+        )  # fmt: skip
+        total += amount
+    return paid_back, total
 
 
 def mail_again(session: Session, desk: CheckoutDesk, uid: str, by: int) -> None:

@@ -30,7 +30,7 @@ from meet2be.events.selling import sale_state, tax_within
 from meet2be.language import Message
 from meet2be.mailings.addresses import normal_form, one_address
 from meet2be.mailings.errors import BadAddress
-from meet2be.money import format_minor
+from meet2be.money import format_minor, movable, odd_price
 from meet2be.orders.facts import OrderCanGoOn
 from meet2be.orders.models import STEPS, Order, OrderLine, OrderStep
 from meet2be.payments.provider import PAGE_METHOD
@@ -116,6 +116,8 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     fee = postage(tenant.settings, shipped, (address or {}).get("country", ""))
     lines = [_line(each, wish.tickets[each.id], wish.email) for each in types]
     total = sum(line.total_minor for line in lines) + fee
+    if total != movable(total, event.currency):
+        raise BadWish("tickets", odd_price(event.currency))
     if wish.shown not in {None, f"{total} {event.currency}"}:
         raise SumChanged(format_minor(total, event.currency, wish.locale.replace("-", "_")))
     if total and not METHOD_FORM.fullmatch(wish.method):

@@ -25,6 +25,7 @@ from meet2be.checkout.steps import steps_of
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.mailings.services import post
+from meet2be.money import movable
 from meet2be.orders.models import Order, OrderStep, Shipment
 from meet2be.payments.models import Payment, Refund
 from meet2be.refunding.opening import Share, left_of, open_shares
@@ -86,7 +87,8 @@ def pay_back_all(
         shares, rest = [], left
         mine = select(Attendee).where(Attendee.payment_id == payment.id).order_by(Attendee.id)
         for attendee in session.scalars(mine):
-            open_amount = min(rest, attendee.price_minor - attendee.refunded_minor)
+            owed = min(rest, attendee.price_minor - attendee.refunded_minor)
+            open_amount = movable(owed, payment.currency)
             if open_amount > 0 and payment.reserved_minor == 0:
                 shares.append(Share(open_amount, attendee.id))
                 rest -= open_amount

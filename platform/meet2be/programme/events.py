@@ -23,7 +23,14 @@ from meet2be.db import clock_of
 from meet2be.events.listing import count_events
 from meet2be.events.models import Event, TicketType
 from meet2be.language import Message
-from meet2be.money import MoneyError, check_payable, decimals_of, not_payable
+from meet2be.money import (
+    MoneyError,
+    check_payable,
+    decimals_of,
+    not_payable,
+    odd_price,
+    smallest_step,
+)
 from meet2be.programme.errors import EntryRefused, NotInState, TooManyEvents, UnknownEntry
 from meet2be.programme.sold import is_sold
 from meet2be.programme.telling import changes, tell
@@ -226,6 +233,11 @@ def _check_currency(session: Session, event: Event, currency: str) -> None:
         why = Message("The prices are written in %(currency)s, which has other decimals. Set them"
                       " to 0 first.", {"currency": event.currency})  # fmt: skip
         raise EntryRefused("currency", why)
+    odd = exists().where(
+        TicketType.event_id == event.id, TicketType.price_minor % smallest_step(currency) != 0
+    )
+    if session.scalar(select(odd)):
+        raise EntryRefused("currency", odd_price(currency))
 
 
 def _check_capacity(session: Session, event: Event, capacity: int) -> None:

@@ -22,6 +22,7 @@ from meet2be.db.columns import new_uid
 from meet2be.events.listing import ticket_types
 from meet2be.events.models import Event, TicketType
 from meet2be.language import Message
+from meet2be.money import movable, odd_price
 from meet2be.programme.errors import EntryRefused, NotInState, UnknownEntry
 from meet2be.programme.events import MOST_PLACES, check_open, check_window, locked_event
 from meet2be.programme.telling import changes, tell
@@ -67,7 +68,7 @@ def create_ticket(session: Session, event_uid: str, draft: TicketDraft, actor: A
     """
     event = locked_event(session, event_uid)
     check_open(event)
-    wanted = _checked(draft)
+    wanted = _checked(draft, event)
     known = ticket_types(session, event.id)
     if len(known) >= MOST_KINDS:
         raise NotInState(Message("An event has at most %(most)s kinds of tickets.",
@@ -88,7 +89,7 @@ def change_ticket(
     Raises as ``create_ticket``.
     """
     ticket, event = locked_ticket(session, uid)
-    wanted = _checked(replace(draft_of(ticket), **wishes))
+    wanted = _checked(replace(draft_of(ticket), **wishes), event, ticket.price_minor)
     gone = ticket.sold + ticket.held
     if wanted.quota < gone:
         numbers = {"sold": ticket.sold, "held": ticket.held}
@@ -160,10 +161,16 @@ def locked_ticket(session: Session, uid: str) -> tuple[TicketType, Event]:
     return ticket, event
 
 
-def _checked(draft: TicketDraft) -> TicketDraft:
-    """Return a draft in its normal form; raises ``EntryRefused``."""
-    if not 0 <= draft.price_minor <= HIGHEST_PRICE:
+def _checked(draft: TicketDraft, event: Event, present: int = 0) -> TicketDraft:
+    """Return a draft in its normal form; raises ``EntryRefused``.
+
+    A price that no card can move is let be where it is the ``present`` one.
+    """
+    price = draft.price_minor
+    if not 0 <= price <= HIGHEST_PRICE:
         raise EntryRefused("price", Message("Give a price from 0 on."))
+    if price != present and price != movable(price, event.currency):
+        raise EntryRefused("price", odd_price(event.currency))
     if not 0 <= draft.tax_bp <= 10_000:
         raise EntryRefused("tax", Message("Give a tax rate from 0 to 100 per cent."))
     if not 0 <= draft.quota <= MOST_PLACES:

@@ -166,6 +166,22 @@ def test_the_currency_stays_once_prices_or_orders_lean_on_it(
     assert "links to it stay" in moved.text
 
 
+def test_a_price_is_one_that_a_card_can_move(house: House, organiser: Person) -> None:
+    """KWD goes by tens of its thousandths (docs.stripe.com/currencies), IQD by one."""
+    uid = make_event(organiser)
+    iraqi, kuwaiti = {**EVENT, "currency": "IQD"}, {**EVENT, "currency": "KWD"}
+    assert organiser.post(f"/events/{uid}/edit", **iraqi).status_code == 303
+    make_kind(organiser, uid, price="12.345")
+    answer = organiser.post(f"/events/{uid}/edit", **kuwaiti)
+    assert "whose last digit is 0" in error_at(answer.text, "currency")
+    page = f"/ticket-types/{kinds_of(house, uid)[0].uid}"
+    assert organiser.post(page, **{**KIND, "price": "12.340"}).status_code == 303
+    assert organiser.post(f"/events/{uid}/edit", **kuwaiti).status_code == 303
+    answer = organiser.post(page, **{**KIND, "price": "12.345"})
+    assert "whose last digit is 0" in error_at(answer.text, "price")
+    assert kinds_of(house, uid)[0].price_minor == 12_340
+
+
 def buy(house: House, uid: str, kind: int, number: int = 1, **fields: str) -> int:
     """Order tickets at the box office; return the answer's status."""
     path = f"/t/{house.tenant.slug}/{event_of(house, uid).slug}"
