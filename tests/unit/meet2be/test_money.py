@@ -97,3 +97,18 @@ def test_what_stands_in_a_field_is_read_as_the_same_amount(locale: str) -> None:
         assert parse_minor(typed(minor, currency, locale), currency) == minor
     assert typed(123_456, "EUR", "de-DE") == "1234,56"
     assert typed(123_456, "EUR", "en-GB") == "1234.56"
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "locale", "shown"),
+    [
+        (2_000_000, "EUR", "en-GB", "€20,000"),
+        (-2_000_000, "EUR", "de-DE", "-20.000\xa0€"),
+        (2_050, "EUR", "en-GB", "€20.50"),
+        (500, "JPY", "en-GB", "JP¥500"),
+    ],
+)
+def test_round_amounts_are_written_without_noughts_where_asked_to(
+    minor: int, currency: str, locale: str, shown: str
+) -> None:
+    assert format_minor(minor, currency, locale, short=True) == shown
