@@ -17,7 +17,7 @@ from support.web import PASSWORD
 
 pytestmark = pytest.mark.browser
 WIDER = """() => [...document.querySelectorAll("body *")]
-  .filter((each) => !each.closest(".mainnav, .tablewrap, .visually-hidden, .skip, .menu, .panel"))
+  .filter((each) => !each.closest(".tabs, .tablewrap, .visually-hidden, .skip, .menu, .panel"))
   .filter((each) => each.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
   .map((each) => each.outerHTML.slice(0, 120))"""
 
@@ -58,9 +58,14 @@ def test_nothing_is_wider_than_a_phone_in_german(stage: Stage) -> None:
         event = stage.event_path
         for path in ("/events", event, f"{event}/attendees", f"{event}/cancel"):
             look(page, base + path)
-        page.locator(".mainnav.more-after").wait_for()
-        page.locator(".mainnav").evaluate("(bar) => { bar.scrollLeft = bar.scrollWidth; }")
-        page.locator(".mainnav.more-before:not(.more-after)").wait_for()
+        page.goto(base + event)
+        page.locator(".tabs.more-after").wait_for()
+        page.locator(".tabs").evaluate("(bar) => { bar.scrollLeft = bar.scrollWidth; }")
+        page.locator(".tabs.more-before:not(.more-after)").wait_for()
+        page.locator(".areas > summary").click()
+        assert Axe().run(page).violations_count == 0
+        page.get_by_role("link", name="Absagen").click()
+        page.wait_for_url(f"{base}/cancellations")
         look(page, f"{base}/cancellations/{run.uid}/preview")
         made.confirm(run)
         made.work(0, chunks=1)

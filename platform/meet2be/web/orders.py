@@ -12,6 +12,7 @@ from meet2be.checkout import cancelling as verbs
 from meet2be.checkout import listing
 from meet2be.checkout.errors import OrderNotInState, UnknownOrder
 from meet2be.checkout.listing import Filter
+from meet2be.events.listing import find_event
 from meet2be.language import N_, NC_, _, in_sense, said
 from meet2be.orders.models import ORDER_STATUSES
 from meet2be.web.paging import listing as listed
@@ -66,6 +67,7 @@ def index() -> ResponseReturnValue:
         "orders/index.html",
         page=listed(page, lambda row: row[0].uid),
         wanted=wanted,
+        event=find_event(session, wanted.event) if wanted.event else None,
         states=[(name, said(in_sense("state", ORDER_WORDS[name][0]))) for name in ORDER_STATUSES],
         words=ORDER_WORDS,
     )

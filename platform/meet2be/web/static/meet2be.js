@@ -27,14 +27,14 @@ document.addEventListener("htmx:confirm", (event) => {
 document.addEventListener("htmx:afterRequest", (event) => showConnection(!event.detail.successful));
 document.addEventListener("htmx:sendError", () => showConnection(true));
 
-// On a narrow screen the bars are longer than the window: where one is comes into sight.
-for (const here of document.querySelectorAll(".mainnav [aria-current], .tabs [aria-current]")) {
+// On a narrow screen the tabs are longer than the window: where one is comes into sight.
+for (const here of document.querySelectorAll(".tabs [aria-current]")) {
   const bar = here.parentElement;
   bar.scrollLeft = here.offsetLeft - bar.offsetLeft - (bar.clientWidth - here.offsetWidth) / 2;
 }
 
 // A side of a bar where more is to be found fades out.
-for (const bar of document.querySelectorAll(".mainnav, .tabs")) {
+for (const bar of document.querySelectorAll(".tabs")) {
   const fade = () => {
     bar.classList.toggle("more-before", bar.scrollLeft > 1);
     bar.classList.toggle("more-after", bar.scrollLeft + bar.clientWidth < bar.scrollWidth - 1);
@@ -47,6 +47,7 @@ for (const bar of document.querySelectorAll(".mainnav, .tabs")) {
 if (document.querySelector("[data-new-order]")) history.replaceState(null, "", location.pathname);
 
 const MENUS = "details.usermenu[open], details.ask[open]";
+const AREAS = "details.areas[open]"; // what it opens stands beside it, so clicks there are no clicks elsewhere
 
 document.addEventListener("click", (event) => {
   for (const menu of document.querySelectorAll(MENUS)) {
@@ -56,7 +57,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
-  for (const menu of document.querySelectorAll(MENUS)) {
+  for (const menu of document.querySelectorAll(`${MENUS}, ${AREAS}`)) {
     menu.open = false;
     menu.querySelector("summary").focus();
   }
