@@ -1,17 +1,17 @@
 """What is to be seen beside a cancellation: the platform furnished, and the addresses of its pages.
 
-In tests/, ``python -m support.gallery FOLDER [LANGUAGE]`` takes every page at both widths, to be
-looked at.
+In tests/, ``python -m support.gallery FOLDER [LANGUAGE [SCHEME]]`` takes every page at both widths,
+to be looked at; SCHEME is ``light`` or ``dark``.
 """
 
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from flask import Flask
 from playwright.sync_api import Page
 from sqlalchemy import select, update
 
@@ -28,15 +28,16 @@ from meet2be.events.models import Event, TicketType
 from meet2be.exports.models import Export
 from meet2be.exports.spec import usual_spec
 from meet2be.figures.computing import compute_tx
-from meet2be.local.seeding import DEMO_EVENT, DEMO_PASSWORD, seed
+from meet2be.local.seeding import DEMO_EVENT, seed
 from meet2be.orders.models import STEPS, Order, OrderStep
 from meet2be.payments.models import ProviderEvent
+from meet2be.payments.provider import PaymentProvider
 from meet2be.programme.tickets import TicketDraft, create_ticket
 from meet2be.tenancy.models import Tenant
 from meet2be.web.app import create_app
 from meet2be.webhooks.models import WebhookDelivery
 from onqueue.testing.clock import FakeClock
-from support.browser import NARROW, WIDE, chromium, log_in, serving
+from support.browser import NARROW, WIDE, serving
 from support.hooks import announce_and_spread, announcement, make_endpoint
 from support.web import make_services
 
@@ -48,7 +49,6 @@ PICTURES = (
 """What stands in the docs, by page and width."""
 HEIGHTS = {"figures": 900, "import-mapping": 900, "export-form": 900, "checkout": 900,
            "postage": 600, "box-office": 600}  # fmt: skip
-ADMIN = "admin@aurora.example"
 ADDRESS = {"name": "Ada Arden", "street": "Side 1", "postcode": "10115", "city": "Berlin",
            "country": "DE"}  # fmt: skip
 LIST = "Name;E-Mail;Firma;Ticket;Preis\r\n" + "".join(
@@ -65,6 +65,8 @@ class Gallery:
     event: Event
     clock: FakeClock
     desk: CheckoutDesk
+    app: Flask
+    app_key: str = ""
     base: str = ""
     places: dict[str, str] = field(default_factory=dict)
 
@@ -199,7 +201,7 @@ class Gallery:
             "event-form": f"{event}/edit", "ticket-types": f"{event}/tickets",
             "ticket-type-form": f"/ticket-types/{poster.uid}", "figures": f"{event}/figures",
             "orders": "/orders", "order": self.places["order"], "exports": "/exports",
-            "export-form": f"{event}/export", "import-mapping": self.places["mapping"],
+            "export-form": f"{event}/export", "import-mapping": self.places.get("mapping", "/imports"),
             "webhooks": "/webhooks", "webhooks-log": "/webhooks/deliveries",
             "webhook-delivery": self.places["delivery"], "mail-templates": "/mail/templates",
             "settings": "/settings", "members": "/settings/members",
@@ -210,51 +212,28 @@ class Gallery:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[Gallery]:
-    """Yield a gallery of its own, served, without a payment provider."""
+def opened(folder: Path, payments: PaymentProvider | None = None) -> Iterator[Gallery]:
+    """Yield a gallery of its own, served, without a payment provider unless one is given."""
     url, clock = f"sqlite:///{folder / 'gallery.sqlite'}", FakeClock()
     upgrade(url)
     database = Database(url, clock)
-    services = make_services(database, clock, folder, DATABASE_URL=url, BASE_URL="http://127.0.0.1")
+    services = make_services(
+        database, clock, folder, payments, DATABASE_URL=url, BASE_URL="http://127.0.0.1"
+    )
     seed(services.settings, clock)
     with database.system_session("gallery: find the event") as session:
         event = session.scalars(select(Event).where(Event.slug == DEMO_EVENT)).one()
-    made = Gallery(database, event.tenant_id, event, clock, services.checkout)
+    app = create_app(services)
+    made = Gallery(
+        database, event.tenant_id, event, clock, services.checkout, app, services.settings.app_key
+    )
     made.furnish()
-    with serving(create_app(services)) as made.base:
+    with serving(app) as made.base:
         yield made
     database.close()
 
 
-def speak(page: Page, gallery: Gallery, language: str) -> None:
-    """Choose the language of the pages, unless they speak it already."""
-    page.goto(f"{gallery.base}/account")
-    page.locator(".usermenu > summary").click()
-    button = page.locator(f".usermenu .languages button[lang={language}]")
-    if button.count():
-        button.click()
-
-
-def look_at_all(folder: Path, language: str) -> None:
-    """Take every page at both widths."""
-    scratch = Path(tempfile.mkdtemp(prefix="m2b-gallery-", dir="/tmp"))
-    folder.mkdir(parents=True, exist_ok=True)
-    with opened(scratch) as gallery, chromium() as browser:
-        for width in (WIDE, NARROW):
-            context = browser.new_context(viewport={"width": width, "height": 900})
-            page = context.new_page()
-            log_in(page, gallery.base, ADMIN, DEMO_PASSWORD)
-            if "mapping" not in gallery.places:
-                gallery.upload(page)
-            speak(page, gallery, language)
-            for name, path in gallery.pages().items():
-                page.goto(gallery.base + path)
-                wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
-                if wide > 0:
-                    sys.stderr.write(f"{name} is {wide} px wider than {width} px\n")
-                page.screenshot(path=folder / f"{name}-{width}.png", full_page=True)
-            context.close()
-
-
 if __name__ == "__main__":
-    look_at_all(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else "en")
+    from support.gallery_walk import look_at_all
+
+    look_at_all(Path(sys.argv[1]), *sys.argv[2:])
