@@ -1,28 +1,26 @@
 """Long jobs that note each row they did, for workers that are stopped or killed meanwhile."""
 
-import ctypes
-
 from onqueue import Job
 from onqueue.clock import SystemClock
-from support.worker_jobs import note
+from support.worker_jobs import hold_interpreter, note
 
 _clock = SystemClock()
 
 
 class Invitations(Job):
-    """Does so many rows, each a few milliseconds long."""
+    """Does so many rows, and stays at one of them until it hears that it is to end."""
 
     tries = 1
-    timeout = 60
     label: str
     rows: int
-    pause: float = 0.002
+    stays_at: int = -1
 
     def handle(self) -> None:
         note(self, "start")
         for row in self.checkpoint.each(range(self.rows)):
-            _clock.sleep(self.pause)
             note(self, f"row-{row}")
+            while row == self.stays_at and not (self.should_stop or self.cancelled):
+                _clock.sleep(0.01)
         note(self, "ran")
 
 
@@ -55,6 +53,6 @@ class Unending(Job):
         note(self, "start")
         while not (self.manner == "polite" and self.cancelled):
             if self.manner == "deaf":
-                ctypes.PyDLL(None).sleep(60)  # holds the interpreter
+                hold_interpreter(3600)
             _clock.sleep(0.01)
         note(self, "told")

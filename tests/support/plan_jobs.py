@@ -18,7 +18,7 @@ from support import worker_jobs
 from support.sql_engines import sqlite_engine
 from support.waiting import eventually
 from support.worker_forks import ForkedWorker
-from support.worker_jobs import Line, append, note, read_ledger
+from support.worker_jobs import LEASE, Line, append, note, read_ledger
 
 _clock = SystemClock()
 
@@ -41,7 +41,7 @@ def make_manager(
     create_all(engine)
     if outbox:
         create_outbox(engine)
-    described = {"driver": "redis", "url": url, "lease": 2.0, **settings}
+    described = {"driver": "redis", "url": url, "lease": LEASE, **settings}
     connections = {"redis": described, "sync": {"driver": "sync"}}
     if other:
         connections["other"] = {**described, "prefix": other}

@@ -13,7 +13,7 @@ from onqueue.worker import WorkerOptions
 from onqueue.worker.processes import resident_memory
 from support.waiting import eventually
 from support.worker_forks import ForkedWorker, make_test_manager
-from support.worker_jobs import Line, note, read_ledger
+from support.worker_jobs import LEASE, Line, count, note, read_ledger
 
 _clock = SystemClock()
 
@@ -30,6 +30,29 @@ class Linger(Job):
         until = _clock.monotonic() + self.seconds
         while _clock.monotonic() < until:
             _clock.sleep(0.01)
+        note(self, "end")
+
+
+class Meeting(Job):
+    """Ends once as many as are to meet have begun, and so only where they run at once."""
+
+    label: str
+    size: int
+
+    def handle(self) -> None:
+        note(self, "start")
+        while count("start") < self.size:
+            _clock.sleep(0.01)
+        note(self, "end")
+
+
+class AsyncMeeting(Meeting):
+    """Waits for the others on the event loop."""
+
+    async def handle(self) -> None:  # type: ignore[override]
+        note(self, "start")
+        while count("start") < self.size:  # noqa: ASYNC110 - the others say so in a file
+            await asyncio.sleep(0.01)
         note(self, "end")
 
 
@@ -56,10 +79,11 @@ class CutAtStop(Linger):
 
 
 class Hoard(Job):
-    """Takes memory, a little at a time, and keeps it while it runs."""
+    """Takes memory, a little at a time, and keeps it while it runs on for so many seconds."""
 
     label: str
     mebibytes: int
+    seconds: float = 0.0
 
     def memory_limit(self) -> float:
         """Allow 100 MiB more than the test's own process has: workers are forks of it."""
@@ -72,6 +96,7 @@ class Hoard(Job):
             kept.append(bytearray(os.urandom(1024)) * 1024 * 10)
             _clock.sleep(0.01)
         _hoard.extend(kept)
+        _clock.sleep(self.seconds)
         note(self, "end")
 
     def failed(self, error: BaseException) -> None:
@@ -84,15 +109,15 @@ _hoard: list[bytearray] = []
 class Stage:
     """A broker, a ledger, and workers forked from the test run."""
 
-    def __init__(self, directory: Path, url: str, lease: float = 2.0) -> None:
-        self._directory, self._url, self._lease = directory, url, lease
-        self.manager = make_test_manager(directory, url, lease=lease)
+    def __init__(self, directory: Path, url: str) -> None:
+        self._directory, self._url = directory, url
+        self.manager = make_test_manager(directory, url)
         self.workers: list[ForkedWorker] = []
 
-    def work(self, **options: Any) -> ForkedWorker:
-        """Start a worker."""
+    def work(self, lease: float = LEASE, **options: Any) -> ForkedWorker:
+        """Start a worker, with a short lease where others are to notice its death."""
         given = WorkerOptions(**{"memory": 0, "concurrency": 8, **options})
-        worker = ForkedWorker(self._directory, self._url, given, lease=self._lease)
+        worker = ForkedWorker(self._directory, self._url, given, lease=lease)
         self.workers.append(worker)
         return worker
 

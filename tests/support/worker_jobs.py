@@ -13,6 +13,9 @@ import onqueue
 from onqueue import Job, QueueManager
 from onqueue.clock import SystemClock
 
+LEASE = 6.0
+"""Seconds, unless a test says otherwise: it must not lapse where a busy machine halts a while."""
+
 _clock = SystemClock()
 _ledger: Path | None = None
 
@@ -28,7 +31,7 @@ def make_manager(
     """Return the manager of a test's application; its jobs write to the ledger."""
     global _ledger  # noqa: PLW0603 - one application a process
     _ledger = Path(ledger)
-    described = {"driver": "redis", "url": url, "lease": 2.0, **settings}
+    described = {"driver": "redis", "url": url, "lease": LEASE, **settings}
     failed = {"driver": "support.worker_jobs:FailedFile", "path": f"{ledger}.failed"}
     manager = QueueManager(
         "redis", connections or {"redis": described}, failed=failed, app_keys=app_keys
@@ -44,11 +47,28 @@ def note(job: Job, what: str) -> None:
     append(_ledger, line)
 
 
+def count(what: str, label: str | None = None) -> int:
+    """Return how often something was noted so far, perhaps only by one job."""
+    assert _ledger is not None
+    lines = [line for line in read_ledger(_ledger) if line.what == what]
+    return sum(label in (None, line.label) for line in lines)
+
+
 def append(path: Path, line: str) -> None:
     """Add a line to a file that several processes write."""
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(descriptor, line.encode())
     os.close(descriptor)
+
+
+def hold_interpreter(seconds: float) -> None:
+    """Be in one call into C for so long: it waits for a lock that the same thread holds.
+
+    Unlike a sleep it is not cut short by signals, and unlike a computation it takes no processor.
+    """
+    libc, mutex = ctypes.PyDLL(None), ctypes.create_string_buffer(64)
+    libc.pthread_mutex_lock(mutex)
+    libc.pthread_mutex_timedlock(mutex, (ctypes.c_long * 2)(int(_clock.time() + seconds), 0))
 
 
 @dataclass(frozen=True)
@@ -84,6 +104,9 @@ class FailedFile:
 
 
 class Quick(Job):
+    """Runs at once; a worker that cuts other jobs short leaves it its time on any machine."""
+
+    timeout = 60
     label: str
 
     def handle(self) -> None:
@@ -109,13 +132,40 @@ class Patient(Job):
     """Naps, but may be tried again, after a backoff of its own."""
 
     tries = 3
-    backoff = (0.3,)
+    backoff = (1.2,)
     label: str
     seconds: float
 
     def handle(self) -> None:
         note(self, "start")
         _clock.sleep(self.seconds)
+        note(self, "end")
+
+
+class Finishing(Job):
+    """Runs until its worker is told to stop, and then to its end, as long as nobody cuts it."""
+
+    label: str
+
+    def handle(self) -> None:
+        note(self, "start")
+        while not self.should_stop:
+            _clock.sleep(0.01)
+        _clock.sleep(0.2)
+        note(self, "end")
+
+
+class Again(Job):
+    """Runs until its process is killed; run anew, it ends at once."""
+
+    tries = 9
+    label: str
+
+    def handle(self) -> None:
+        note(self, "start")
+        is_first = count("start", self.label) == 1
+        while is_first:
+            _clock.sleep(0.01)
         note(self, "end")
 
 
@@ -145,12 +195,10 @@ class Polite(Job):
 
     def handle(self) -> None:
         note(self, "start")
-        for _ in range(500):
-            if self.should_stop:
-                note(self, "snoozed")
-                self.snooze(0)
-                return
+        while not self.should_stop:
             _clock.sleep(0.02)
+        note(self, "snoozed")
+        self.snooze(0)
 
 
 class Deaf(Job):
@@ -160,8 +208,7 @@ class Deaf(Job):
 
     def handle(self) -> None:
         note(self, "start")
-        until = _clock.monotonic() + 60
-        while _clock.monotonic() < until:
+        while True:
             try:
                 _clock.sleep(60)
             except BaseException:  # noqa: BLE001, S112 - to be deaf is the point
@@ -172,14 +219,14 @@ class Deaf(Job):
 
 
 class HoldInterpreter(Job):
-    """One call into C that takes its time, hears no signal and lets no thread run."""
+    """One call into C that takes its time, hears no exception and lets no thread run."""
 
     label: str
-    rounds: int
+    seconds: int
 
     def handle(self) -> None:
         note(self, "start")
-        sum(range(self.rounds))
+        hold_interpreter(self.seconds)
         note(self, "end")
 
     def failed(self, error: BaseException) -> None:

@@ -9,13 +9,14 @@ import pytest
 
 from onqueue import dispatch_many
 from support.thread_jobs import Linger, Stage
+from support.worker_jobs import LEASE, Again
 
 pytestmark = pytest.mark.crash
 
 
 @pytest.fixture
 def stage(tmp_path: Path, redis_url: str) -> Iterator[Stage]:
-    stage = Stage(tmp_path, redis_url, lease=1.0)
+    stage = Stage(tmp_path, redis_url)
     yield stage
     stage.close()
 
@@ -26,8 +27,8 @@ def test_a_kill_with_eight_running_counts_each_of_them_once(stage: Stage, victim
 
     Where only the process with the jobs dies, one of these may have done it, and no other pays.
     """
-    worker = stage.work()
-    dispatch_many([Linger(str(number), 0.8) for number in range(8)])
+    worker = stage.work(lease=LEASE if victim == "child" else 2.0)
+    dispatch_many([Again(str(number)) for number in range(8)])
     [*_, last] = stage.wait_for("start", 8)
     dispatch_many([Linger(f"waiting{number}", 0.1) for number in range(4)])
     match victim:
@@ -52,7 +53,7 @@ def test_a_kill_with_eight_running_counts_each_of_them_once(stage: Stage, victim
 
 def test_a_job_that_is_done_is_not_run_again_when_its_process_dies_later(stage: Stage) -> None:
     stage.work()
-    dispatch_many([Linger(f"long{number}", 1.5) for number in range(4)])
+    dispatch_many([Again(f"long{number}") for number in range(4)])
     dispatch_many([Linger(f"short{number}", 0.05) for number in range(12)])
     [*_, last] = stage.wait_for("end", 12)
     stage.until(lambda: stage.manager.connection().size("default").reserved == 4)

@@ -63,7 +63,7 @@ def test_a_job_that_takes_far_too_much_memory_is_killed_and_alone_pays(
     Linger("beside", 1.5).dispatch()
     stage.work(concurrency=concurrency)
     stage.wait_for("start", 1)
-    job_id = Hoard("heap", 100_000).dispatch()
+    job_id = Hoard("heap", 500, seconds=300).dispatch()
     stage.wait_for("failed:MemoryExceeded", 1)
     [end] = stage.wait_for("end", 1)
     assert stage.failures() == [(job_id, "MemoryExceeded", 1)]

@@ -15,7 +15,7 @@ from support.worker_processes import App
 
 @pytest.fixture
 def app(tmp_path: Path, redis_url: str) -> Iterator[App]:
-    app = App(tmp_path, redis_url, lease=1.0)
+    app = App(tmp_path, redis_url, lease=2.0)
     with (tmp_path / "shop.py").open("a") as shop:
         shop.write("import support.long_jobs\n")
     yield app
@@ -83,22 +83,24 @@ def test_a_cancelled_job_is_not_run_again_when_its_worker_dies_first(app: App) -
 
 
 def test_a_job_that_is_reserved_behind_another_never_starts(app: App) -> None:
-    jobs: list[Job] = [Invitations("first", 40, 0.02), Unending("second", "rude")]
-    _, second = onqueue.dispatch_many(jobs)
+    jobs: list[Job] = [Invitations("first", 2, stays_at=1), Unending("second", "rude")]
+    first, second = onqueue.dispatch_many(jobs)
     app.work()
-    app.wait_for("start", "first")
+    app.wait_for("row-1", "first")
     assert onqueue.cancel(second) in {"removed", "asked"}
+    onqueue.cancel(first)
     eventually(app.is_empty)
     assert not app.lines(label="second")
 
 
 def test_a_cancelled_loop_over_rows_ends_between_two_of_them(app: App) -> None:
     app.work()
-    job_id = Invitations("i", 100_000).dispatch()
+    job_id = Invitations("i", 10, stays_at=3).dispatch()
     app.wait_for("row-3")
     onqueue.cancel(job_id)
     eventually(app.is_empty)
     assert not app.lines("ran")
+    assert not app.lines("row-4")
     progress = onqueue.progress_of(job_id)
     assert progress is not None
-    assert progress.done >= 3
+    assert progress.done == 4

@@ -30,8 +30,7 @@ def test_weighted_queues_get_their_shares(stage: Stage, concurrency: int) -> Non
     """K37."""
     for queue in ("low", "high"):
         dispatch_many([Quick(f"{queue}{number}").on_queue(queue) for number in range(1500)])
-    weighted = {"queues": ("low", "high"), "weights": (1, 4)}
-    stage.work(concurrency=concurrency, max_jobs=1500, **weighted)
+    stage.work(concurrency=concurrency, max_jobs=1500, queues=("low", "high"), weights=(1, 4))
     lines = stage.wait_for("ran", 1500)
     low = sum(line.label.startswith("low") for line in lines)
     assert low == pytest.approx(300, rel=0.1)

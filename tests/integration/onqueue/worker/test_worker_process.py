@@ -13,8 +13,10 @@ from onqueue.clock import SystemClock
 from support.servers import private_valkey
 from support.waiting import eventually
 from support.worker_jobs import (
+    Again,
     Deaf,
     Die,
+    Finishing,
     Fork,
     Greedy,
     HoldInterpreter,
@@ -30,6 +32,14 @@ from support.worker_processes import App, WorkerProcess, labels
 @pytest.fixture
 def app(tmp_path: Path, redis_url: str) -> Iterator[App]:
     app = App(tmp_path, redis_url)
+    yield app
+    app.close()
+
+
+@pytest.fixture
+def brief(tmp_path: Path, redis_url: str) -> Iterator[App]:
+    """An application whose leases end soon, for jobs that come back only then."""
+    app = App(tmp_path, redis_url, lease=2.0)
     yield app
     app.close()
 
@@ -89,18 +99,21 @@ def test_queues_are_served_in_strict_priority(app: App) -> None:
     assert [label[:3] for label in labels(app.lines("ran"))] == ["hig"] * 20 + ["low"] * 5
 
 
-def test_an_idle_worker_is_woken_by_a_new_and_by_a_due_job(app: App) -> None:
-    worker = app.work()
-    worker.child()
-    Quick("warm").dispatch()
-    app.wait_for("ran", "warm")
-    Quick("now").dispatch()
-    Quick("later").delay(0.5).dispatch()
-    clock = SystemClock()
-    due = clock.monotonic() + 0.5
-    [line] = app.wait_for("ran", "later")
-    assert app.lines("ran", "now")
-    assert line.at - due < 0.5
+def test_an_idle_worker_is_woken_by_a_new_and_by_a_due_job(tmp_path: Path, redis_url: str) -> None:
+    """What is not woken would look after five minutes, for which no test waits."""
+    app = App(tmp_path, redis_url, block_for=300.0)
+    try:
+        app.work()
+        Quick("warm").dispatch()
+        app.wait_for("ran", "warm")
+        Quick("now").dispatch()
+        app.wait_for("ran", "now")
+        pushed = SystemClock().monotonic()
+        Quick("later").delay(0.5).dispatch()
+        [line] = app.wait_for("ran", "later")
+        assert line.at - pushed > 0.45
+    finally:
+        app.close()
 
 
 # ---- signals ----
@@ -114,7 +127,7 @@ def test_a_stop_signal_finishes_the_running_job_and_gives_the_rest_back(
     """K20."""
     worker = app.work()
     dispatch_many([Quick(str(count)) for count in range(100)])
-    dispatch_many([Nap("long", 1.0), Nap("next", 0.1), Nap("last", 0.1)])
+    dispatch_many([Finishing("long"), Nap("next", 0.1), Nap("last", 0.1)])
     app.wait_for("start", "long")
     (worker.signal_group if to_group else worker.signal)(number)
     assert worker.ends() == 0
@@ -127,7 +140,7 @@ def test_a_stop_signal_finishes_the_running_job_and_gives_the_rest_back(
 def test_a_second_signal_interrupts_the_job_without_spending_its_attempt(app: App) -> None:
     """C20, B13."""
     worker = app.work()
-    Nap("long", 30).dispatch()
+    Nap("long", 300).dispatch()
     app.wait_for("start")
     eventually(lambda: _is_gone_or_told_again(worker))
     assert worker.ends() == 0
@@ -143,7 +156,7 @@ def test_a_job_that_watches_for_the_stop_goes_on_another_time(app: App) -> None:
     Polite("p").dispatch()
     app.wait_for("start")
     worker.signal(signal.SIGTERM)
-    assert worker.ends(5) == 0
+    assert worker.ends() == 0
     assert len(app.lines("snoozed")) == 1
     assert app.size() == 1
 
@@ -176,9 +189,9 @@ def _is_idle(pid: int) -> bool:
 
 def test_a_job_past_its_timeout_is_stopped_and_failed_when_spent(app: App) -> None:
     """K14, K16."""
-    job_id = Nap("slow", 30).dispatch()
+    job_id = Nap("slow", 300).dispatch()
     Quick("after").dispatch()
-    worker = app.work("--timeout=0.5")
+    worker = app.work("--timeout=1")
     app.wait_for("failed:TimeoutExceeded")
     app.wait_for("ran", "after")
     assert app.failures() == [(job_id, "TimeoutExceeded", 1)]
@@ -190,32 +203,32 @@ def test_a_job_past_its_timeout_comes_back_with_its_own_backoff_at_once(
     tmp_path: Path, redis_url: str
 ) -> None:
     """C15, K16."""
-    app = App(tmp_path, redis_url, lease=20.0)  # whatever is back before did not wait for it
+    # What is back within a test did not wait for the lease.
+    app = App(tmp_path, redis_url, lease=300.0, retry_after=300.0)
     try:
-        Patient("slow", 30).dispatch()
-        app.work("--timeout=0.5")
+        Patient("slow", 300).dispatch()
+        app.work("--timeout=1")
         starts = app.wait_for("start", times=3)
         gaps = [later.at - sooner.at for sooner, later in pairwise(starts)]
         assert [line.attempts for line in starts] == [1, 2, 3]
-        assert all(0.8 <= gap < 10.0 for gap in gaps)
+        assert min(gaps) > 1.2
         eventually(lambda: [failure[1:] for failure in app.failures()] == [("TimeoutExceeded", 3)])
     finally:
         app.close()
 
 
-@pytest.mark.parametrize("job", [Deaf("stuck"), HoldInterpreter("stuck", 10**12)])
+@pytest.mark.parametrize("job", [Deaf("stuck"), HoldInterpreter("stuck", 3600)])
 def test_a_job_that_cannot_be_reached_is_killed_and_failed_by_a_healthy_child(
     app: App, job: Deaf | HoldInterpreter
 ) -> None:
     """C14."""
     job_id = job.dispatch()
     Quick("after").dispatch()
-    worker = app.work("--timeout=0.5")
+    worker = app.work("--timeout=1")
     [failed] = app.wait_for("failed:TimeoutExceeded")
     [started] = app.lines("start")
     app.wait_for("ran", "after")
     assert failed.pid != started.pid
-    assert failed.at - started.at < 3.0
     assert app.failures() == [(job_id, "TimeoutExceeded", 1)]
     assert worker.popen.poll() is None
 
@@ -224,7 +237,7 @@ def test_a_worker_that_stops_after_one_job_still_fails_the_one_it_killed(app: Ap
     """C17."""
     Deaf("stuck").dispatch()
     Quick("rest").dispatch()
-    assert app.work("--once", "--timeout=0.5").ends() == 0
+    assert app.work("--once", "--timeout=1").ends() == 0
     assert len(app.lines("failed:TimeoutExceeded")) == 1
     assert app.lines("ran") == []
     assert app.size() == 1
@@ -234,13 +247,13 @@ def test_the_lease_is_renewed_while_c_code_holds_the_interpreter(
     tmp_path: Path, redis_url: str
 ) -> None:
     """B2."""
-    app = App(tmp_path, redis_url, lease=0.5)
+    app = App(tmp_path, redis_url, lease=1.5)
     try:
-        HoldInterpreter("c", 150_000_000).dispatch()
-        workers = [app.work("--timeout=30"), app.work("--timeout=30")]
+        HoldInterpreter("c", 4).dispatch()
+        workers = [app.work(), app.work()]
         [end] = app.wait_for("end")
         [start] = app.lines("start")
-        assert end.at - start.at > 1.0
+        assert end.at - start.at > 2.5, "not once was it longer than the lease"
         eventually(app.is_empty)
         assert all("lease" not in worker.said() for worker in workers)
     finally:
@@ -265,40 +278,37 @@ def test_a_job_that_kills_its_process_three_times_is_poisoned(app: App, how: str
 def test_a_killed_childs_jobs_are_back_at_once_and_unstarted_ones_unspent(
     tmp_path: Path, redis_url: str
 ) -> None:
-    """C1."""
-    app = App(tmp_path, redis_url, lease=20.0)
+    """C1: far sooner than the lease would end, which none of this waits for."""
+    app = App(tmp_path, redis_url, lease=300.0, retry_after=300.0)
     try:
-        worker = app.work("--tries=2")
+        worker = app.work()
         dispatch_many([Quick(str(number)) for number in range(50)])
-        dispatch_many([Nap("long", 1.5), Quick("next")])
+        dispatch_many([Again("long"), Quick("next")])
         [first] = app.wait_for("start", "long")
         os.kill(first.pid, signal.SIGKILL)
         second = app.wait_for("start", "long", times=2)[1]
-        assert second.at - first.at < 5.0
         assert (second.attempts, app.wait_for("ran", "next")[0].attempts) == (2, 1)
         assert worker.popen.poll() is None
     finally:
         app.close()
 
 
-def test_a_child_dies_with_its_parent_and_its_job_is_back_within_a_lease(app: App) -> None:
+def test_a_child_dies_with_its_parent_and_its_job_is_back_after_the_lease(brief: App) -> None:
     """B2."""
-    worker = app.work("--tries=2")
-    Nap("long", 3).dispatch()
-    [start] = app.wait_for("start")
+    worker = brief.work()
+    Again("long").dispatch()
+    [start] = brief.wait_for("start")
     worker.signal(signal.SIGKILL)
     eventually(lambda: not _is_alive(start.pid))
-    app.work("--tries=2")
-    again = app.wait_for("start", times=2)[1]
-    assert again.attempts == 2
-    assert again.at - start.at < 5.0
+    brief.work()
+    assert brief.wait_for("start", times=2)[1].attempts == 2
 
 
-def test_a_stopped_parent_cannot_keep_its_child_working_past_the_lease(app: App) -> None:
+def test_a_stopped_parent_cannot_keep_its_child_working_past_the_lease(brief: App) -> None:
     """C34, B1."""
-    worker = app.work()
-    Nap("long", 30).dispatch()
-    [start] = app.wait_for("start")
+    worker = brief.work()
+    Nap("long", 300).dispatch()
+    [start] = brief.wait_for("start")
     worker.signal(signal.SIGSTOP)
     eventually(lambda: not _is_alive(start.pid))
     worker.signal(signal.SIGCONT)
@@ -332,7 +342,7 @@ def test_a_worker_needs_no_output(app: App) -> None:
 
 def test_a_thread_left_behind_does_not_keep_a_worker_from_ending(app: App) -> None:
     LeavesThread("t").dispatch()
-    assert app.work("--stop-when-empty").ends(10) == 0
+    assert app.work("--stop-when-empty").ends() == 0
 
 
 # ---- prefetch ----
@@ -342,11 +352,10 @@ def test_what_waits_behind_a_long_job_goes_to_another_worker(app: App) -> None:
     app.work()
     dispatch_many([Quick(str(number)) for number in range(200)])
     app.wait_for("ran", times=200)
-    dispatch_many([Quick("q"), Nap("long", 4.0), *[Quick(f"behind{n}") for n in range(20)]])
+    dispatch_many([Quick("q"), Nap("long", 300), *[Quick(f"behind{n}") for n in range(20)]])
     app.wait_for("start", "long")
     app.work()
     app.wait_for("ran", "behind19")
-    assert app.lines("end", "long") == []
 
 
 # ---- the broker and operators ----
