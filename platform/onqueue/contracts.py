@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from onqueue.config import ConnectionConfig
     from onqueue.job_context import JobContext
-    from onqueue.quotas import Limits, Pause, Quota
+    from onqueue.quotas import Limits, Pause, Quota, Spent
 
 __all__ = [  # with what `plans` defines
     "BatchId",
@@ -255,6 +255,10 @@ class Inspection(Protocol):
 
     def locks(self) -> list[LockState]:
         """Return the locks of middleware that stand."""
+        ...
+
+    def spent(self, quota: Quota) -> Spent:
+        """Return what jobs have used of a "rate" or a "moving" one; `ValueError` for others."""
         ...
 
     def danger(self) -> str:

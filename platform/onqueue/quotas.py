@@ -32,6 +32,18 @@ class Quota:
 
 
 @dataclass(slots=True, frozen=True)
+class Spent:
+    """What is used of a rate's present window, and the seconds until some of that comes back.
+
+    A window comes back as a whole, the places of a moving one each on its own. Without a window,
+    before its first job and after its end, nothing is used and nothing comes back (None).
+    """
+
+    count: int
+    opens_in: float | None = None
+
+
+@dataclass(slots=True, frozen=True)
 class Pause:
     """What hands out no jobs: `name` is a queue, a job's wire name or a tenant.
 

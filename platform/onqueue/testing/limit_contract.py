@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from onqueue.contracts import Burial, Consumer, Leases, ReservedJob, WorkableQueue
-from onqueue.quotas import Pause, PausesWork, Quota, pause_key
+from onqueue.monitor import inspection_of
+from onqueue.quotas import Pause, PausesWork, Quota, Spent, pause_key
 from onqueue.testing.driver_contract import message
 from onqueue.testing.work_contract import BRIEF, WorkContract, eventually
 
@@ -75,6 +76,22 @@ class LimitContract(WorkContract):
         assert self.ask(consumer, woken[0], moving) is None
         assert consumer.limits().take_each([Quota("rate", "n", 1, 60.0)] * 2)[0] is None
         assert (self.ask(consumer, third, Quota("rate", "n", 1, 60.0)) or 0) > 50
+
+    def test_what_is_spent_of_a_rate_is_told_until_its_window_ends(
+        self, limited: WorkableQueue, consumer: Consumer
+    ) -> None:
+        """C54. Asking uses nothing."""
+        rate, moving = Quota("rate", "told", 3, BRIEF), Quota("moving", "told", 3, BRIEF)
+        look = inspection_of(limited, "the contract")
+        for quota in (rate, moving):
+            assert look.spent(quota) == Spent(0)
+            assert consumer.limits().take_each([quota] * 5)[1:3] == [None, None]
+            spent = look.spent(quota)
+            assert spent.count == 3
+            assert 0 < (spent.opens_in or 0) <= BRIEF
+        eventually(lambda: look.spent(rate) == look.spent(moving) == Spent(0))
+        with pytest.raises(ValueError, match="'contract', which is of the kind 'slots'"):
+            look.spent(SLOT)
 
     # ---- slots ----
 

@@ -11,12 +11,14 @@ from onqueue.drivers.redis.health import danger_in
 from onqueue.drivers.redis.keys import bulk
 from onqueue.drivers.redis.returning import restore
 from onqueue.drivers.redis.wire import packed
+from onqueue.quotas import Spent
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from onqueue.contracts import JobState
     from onqueue.drivers.redis.wire import Broker, Reply
+    from onqueue.quotas import Quota
 
 _FIRST, _LAST = bulk(b"0"), bulk(b"-1")
 _SCORES = bulk(b"WITHSCORES")
@@ -73,6 +75,27 @@ class RedisInspection:
             ),
             key=lambda lock: lock.name,
         )
+
+    def spent(self, quota: Quota) -> Spent:
+        """Return what jobs have used of a "rate" or a "moving" one; `ValueError` for others.
+
+        Of a rate that counts with places that workers have used in advance for jobs they hold.
+        """
+        if quota.kind not in {"rate", "moving"}:
+            msg = f"Nothing is spent of {quota.key!r}, which is of the kind {quota.kind!r}"
+            raise ValueError(msg)
+        key, span = bulk(self._keys.quota(quota)[0]), quota.span * 1000
+        if quota.kind == "moving":
+            most = _number(quota.most - 1)
+            found, now = self._ask(packed(b"LRANGE", key, _FIRST, most), packed(b"TIME"))
+            now_ms = self._now(now)
+            ends = [end for at in found if (end := min(int(at), now_ms) + span) > now_ms]
+            return Spent(len(ends), (min(ends) - now_ms) / 1000 if ends else None)
+        text, now = self._ask(packed(b"GET", key), packed(b"TIME"))
+        ends_at, count = map(int, (text or b"0 0").split())
+        left = ends_at - self._now(now)
+        # As in `_quota.lua`: an end farther away than a window comes from a clock that jumped.
+        return Spent(count, left / 1000) if 0 < left <= span else Spent(0)
 
     def danger(self) -> str:
         """Return why jobs are not safe in the server, "" when they are as far as can be told."""
