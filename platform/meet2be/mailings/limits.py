@@ -8,6 +8,7 @@ itself: the places of that window are the moments at which mails left.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
@@ -16,11 +17,13 @@ from sqlalchemy.orm import Session
 
 from meet2be.mailings.models import Mail
 from meet2be.tenancy.limits import limit_of
+from onqueue.errors import OnQueueError
 from onqueue.limits import Limit
+from onqueue.monitor import inspection_of
 
 if TYPE_CHECKING:
     from meet2be.db import Database
-    from onqueue.contracts import Clock
+    from onqueue.contracts import Clock, Queue
 
 LIMITER: Final = "mails-of-a-person"
 MOST_AN_HOUR: Final = 10
@@ -61,7 +64,7 @@ class SendingLimits:
         """
         if tenant_id is None:
             return Limit.none()
-        return Limit.per_day(max(1, self._most(tenant_id))).by(f"tenant:{tenant_id}")
+        return _day_of(tenant_id, max(1, self._most(tenant_id)))
 
     def _most(self, tenant_id: int) -> int:
         now = self._clock.now()
@@ -71,6 +74,31 @@ class SendingLimits:
                 most = limit_of(session, "mails_a_day")
             self._known[tenant_id] = most, now + BELIEVED
         return most
+
+
+@dataclass(frozen=True, slots=True)
+class MailDay:
+    """An organisation's day as sending counts it; ``ends_at`` is None while none has begun."""
+
+    tried: int
+    ends_at: datetime | None
+
+
+def day_of(queue: Queue, tenant_id: int, now: datetime) -> MailDay | None:
+    """Return the organisation's day from what counts it; None when that cannot be asked now."""
+    quota = _day_of(tenant_id, 1).quota(LIMITER)
+    if quota is None:
+        return None
+    try:
+        spent = inspection_of(queue, "the page of limits").spent(quota)
+    except OnQueueError:
+        return None
+    ends_at = None if spent.opens_in is None else now + timedelta(seconds=spent.opens_in)
+    return MailDay(spent.count, ends_at)
+
+
+def _day_of(tenant_id: int, most: int) -> Limit:
+    return Limit.per_day(most).by(f"tenant:{tenant_id}")
 
 
 def free_slot_at(session: Session, mail: Mail, now: datetime, wait: float) -> datetime:

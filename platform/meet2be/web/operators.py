@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from meet2be.audit.services import record
 from meet2be.errors import Meet2BeError
 from meet2be.language import _, said
+from meet2be.mailings.limits import day_of
 from meet2be.organisations import listing, suspension
 from meet2be.organisations.listing import TenantFilter
 from meet2be.organisations.usage import usage
@@ -127,8 +128,10 @@ def _do(uid: str, act: Callable[[Session], str], reason: str = "") -> ResponseRe
 
 def _page(uid: str, problem: str = "", reason: str = "") -> str:
     found = _tenant_or_404(uid)
+    now = services().clock.now()
+    day = day_of(services().queues.connection(), found.id, now)
     with services().database.tenant_session(found.id, read_only=True) as session:
-        used = usage(session, services().clock.now())
+        used = usage(session, now, day)
         waiting = listing.stopped_work(session)
     return render_template(
         "operator/tenant.html",

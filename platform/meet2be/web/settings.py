@@ -11,7 +11,7 @@ from meet2be.errors import Meet2BeError
 from meet2be.events.listing import test_events
 from meet2be.integrations.dns_advice import advice_for
 from meet2be.language import LANGUAGES, _, language_of
-from meet2be.mailings.limits import MOST_AN_HOUR
+from meet2be.mailings.limits import MOST_AN_HOUR, day_of
 from meet2be.mailings.services import sender_of
 from meet2be.money import MoneyError, parse_minor
 from meet2be.organisations import details, sender
@@ -138,10 +138,11 @@ def switch_test_mode() -> ResponseReturnValue:
 @requires(ADMINISTER)
 def limits() -> ResponseReturnValue:
     """Show how much of what the organisation uses."""
-    session = tenant_session(read_only=True)
+    session, now = tenant_session(read_only=True), services().clock.now()
+    day = day_of(services().queues.connection(), _tenant().id, now)
     return render_template(
         "settings/limits.html",
-        used=usage(session, services().clock.now()),
+        used=usage(session, now, day),
         an_hour=MOST_AN_HOUR,
         a_day=limit_of(session, "mails_a_day"),
         a_second=services().deliveries.limits.rate,

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 
 from meet2be import facts
 from meet2be.mailings.facts import MailsQueued
+from meet2be.mailings.limits import day_of
 from meet2be.mailings.services import PRIORITY_BULK, PRIORITY_SECURITY, MailDraft, enqueue_many
 from meet2be.organisations.usage import usage
 from meet2be.tenancy.limits import set_limits
 from meet2be.tenancy.models import Tenant
 from simulators.control import MailSinkControl
 from support.mail_jobs import REFUND, SENDER, MailRoom, hang_jobs
+from support.web import web_on
 
 HOUR = 3_600.0
 CODE = {
@@ -129,7 +132,7 @@ def wave(room: MailRoom, *names: str) -> None:
         drafts = [
             MailDraft(
                 tenant_id=1, kind="refund_made", template="refund_made", locale="en-GB",
-                to_addr=f"{name}@firma.example", dedupe_key=f"wave{number}", context=REFUND,
+                to_addr=f"{name}@firma.example", dedupe_key=f"wave{number}{name}", context=REFUND,
                 sender=SENDER, priority=PRIORITY_BULK,
             )
             for number, name in enumerate(names)
@@ -165,7 +168,9 @@ def give_a_day(room: MailRoom, most: int) -> None:
 def tried_in_a_day(room: MailRoom) -> int:
     """Return the figure of the organisation's page."""
     with room.database.tenant_session(1, read_only=True) as session:
-        found = {use.limit.key: use.used for use in usage(session, room.clock.now())}
+        now = room.clock.now()
+        used = usage(session, now, day_of(room.rig.queue, 1, now))
+        found = {use.limit.key: use.used for use in used}
     return found["mails_a_day"]
 
 
@@ -194,6 +199,49 @@ def test_what_is_beyond_an_organisations_day_waits_for_the_next(
         room.work()
         room.work()
     assert room.states() == ["sent"] * 8
+
+
+def test_a_new_day_is_shown_with_what_sending_has_counted_in_it(
+    room: MailRoom, control: MailSinkControl
+) -> None:
+    """D1. Not with what left in the last 24 hours, which may be of two days."""
+    give_a_day(room, 4)
+    assert tried_in_a_day(room) == 0
+    room.post("k0")
+    room.work()
+    room.pass_time(23 * HOUR)
+    wave(room, "a", "b", "c")
+    room.work()
+    assert tried_in_a_day(room) == 4
+    room.pass_time(HOUR + 5)
+    assert tried_in_a_day(room) == 0, "the day is over: all four may leave"
+    wave(room, "d", "e")
+    room.work()
+    assert tried_in_a_day(room) == 2, "the next three are of the day before"
+    wave(room, "f", "g", "h")
+    with hang_jobs(room):
+        room.work()
+    assert room.states() == ["sent"] * 8 + ["limited"]
+    assert tried_in_a_day(room) == 4
+
+
+def test_the_page_of_limits_says_when_the_day_of_mails_ends(
+    room: MailRoom, redis_url: str, tmp_path: Path
+) -> None:
+    """D1. And what it counts while nobody can tell what sending has counted."""
+    with web_on(room.database, room.clock, tmp_path, REDIS_URL=redis_url) as web:
+        with room.database.system_session("tests: look", read_only=True) as session:
+            tenant = session.get_one(Tenant, 1)
+        admin = web.person(tenant, "admin")
+        assert "The last day is over: the next mail begins one." in admin.page("/settings/limits")
+        give_a_day(room, 4)
+        wave(room, *"abcde")
+        room.work()
+        page = admin.page("/settings/limits")
+        assert "Sent, or tried, in the day that ends" in page and "reached" in page
+    with web_on(room.database, room.clock, tmp_path, REDIS_URL="redis://127.0.0.1:1/0") as web:
+        page = web.operator().page(f"/operator/tenants/{tenant.uid}")
+        assert "Sent, or tried, in the last 24 hours." in page
 
 
 def test_a_mail_server_gets_no_more_in_a_second_than_it_takes(
