@@ -17,7 +17,7 @@ from support.proxy import losing_proxy
 from support.redis_rig import Rig, message, pipe, rig
 from support.waiting import eventually
 
-LONG = 10.0
+LONG = 90.0
 
 
 @pytest.fixture
