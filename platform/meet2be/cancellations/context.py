@@ -77,6 +77,8 @@ class RunContext:
     announced: frozenset[str] = frozenset()
     """Which types of announcements any webhook of the tenant wants."""
     preview_hash: str = ""
+    previewed: int = 0
+    """How many attendees the preview has shown."""
     preparation: dict[str, Any] | None = None
     """Set while the items of a large run are written."""
     confirmed_by: int | None = None
@@ -139,6 +141,7 @@ def context_of(
         accounts=tuple(row.preview.get("accounts", ())),
         announced=wanted_types(connection, tenant_id),
         preview_hash=row.preview_hash or "",
+        previewed=row.preview.get("attendees", 0),
         preparation=row.preparation,
         confirmed_by=row.confirmed_by,
     )

@@ -103,8 +103,8 @@ class Preparation:
         if chunk:
             return self._write(chunk)
         with self._read() as session:
-            written = digest_of(_written(session.connection(), self._context))
-        if written == self._context.preview_hash:
+            is_as_previewed = _is_as_previewed(session.connection(), self._context)
+        if is_as_previewed:
             return self._done()
         return self._note_what_differs(document)
 
@@ -245,6 +245,14 @@ def _last_written(connection: Connection, context: RunContext) -> tuple[Place | 
         return None, 0
     place = (None, row.attendee_id) if row.payment_id is None else (row.payment_id, 0)
     return place, row.unit + 1
+
+
+def _is_as_previewed(connection: Connection, context: RunContext) -> bool:
+    """Tell whether the same goes back as was shown, and nobody else is cancelled and mailed."""
+    key = {"tenant": context.tenant_id, "run": context.run_id}
+    number = connection.execute(sql.COUNT_ITEMS, key).scalar_one()
+    is_more = number > context.previewed
+    return not is_more and digest_of(_written(connection, context)) == context.preview_hash
 
 
 def _written(connection: Connection, context: RunContext) -> Iterator[tuple[int, int]]:

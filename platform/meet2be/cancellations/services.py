@@ -232,7 +232,8 @@ def _write_items(session: Session, run: CancelRun, event: Event, now: datetime) 
     insert_items(session, run.tenant_id, run.id, run.lanes, items)
     before = Preview.from_json(run.preview)
     fresh = previews.from_totals(totals, now, before.funds)
-    if fresh.hash != run.preview_hash:
+    # Whoever has paid nothing is in no hash, and yet is cancelled and mailed.
+    if fresh.hash != run.preview_hash or fresh.attendees > before.attendees:
         raise PreviewStale(run.uid, previews.differences(before, fresh))
 
 

@@ -148,6 +148,7 @@ PLANNED_AMOUNTS = (
     )
     .order_by(ITEMS.c.unit)
 )
+COUNT_ITEMS = select(func.count()).where(ITEMS.c.tenant_id == _TENANT, ITEMS.c.run_id == _RUN)
 REMOVE_ITEMS = delete(ITEMS).where(
     ITEMS.c.tenant_id == _TENANT,
     ITEMS.c.id.in_(

@@ -138,6 +138,21 @@ def test_a_preview_that_proves_stale_is_taken_back_and_nothing_has_happened(
     assert paid_back(any_meeting) == [5_000, 6_000, 7_000, 10_000]
 
 
+def test_more_attendees_than_previewed_are_shown_first_though_they_paid_nothing(
+    any_meeting: Conference,
+) -> None:
+    sell_out(any_meeting)
+    run = any_meeting.preview()
+    any_meeting.sell(Ticket(price=0), payment=None)
+    any_meeting.confirm(run)
+    any_meeting.work(0)
+    assert (any_meeting.run().state, event_status(any_meeting)) == ("preview", "live")
+    with pytest.raises(PreviewStale) as refused:
+        any_meeting.confirm(run)
+    told = {str(what): (before, now) for what, before, now in refused.value.differences}
+    assert told["attendees"] == ("7", "8")
+
+
 def test_who_comes_while_a_run_is_prepared_makes_no_preview_stale_and_is_swept_up(
     meeting: Conference,
 ) -> None:

@@ -118,6 +118,17 @@ def test_another_hash_than_the_previews_is_refused(meeting: Conference) -> None:
     assert meeting.rows(Event)[0].status == "live"
 
 
+def test_more_attendees_than_previewed_are_shown_first(meeting: Conference) -> None:
+    meeting.sell(Ticket(price=0), payment=None)
+    run = meeting.preview()
+    meeting.sell(Ticket(price=0), payment=None)
+    with pytest.raises(PreviewStale) as refused:
+        meeting.confirm(run)
+    told = {str(what): (before, now) for what, before, now in refused.value.differences}
+    assert told["attendees"] == ("1", "2")
+    assert (meeting.rows(Event)[0].status, meeting.mails()) == ("live", [])
+
+
 def test_above_the_limit_a_mailed_code_is_needed_and_works_once(any_meeting: Conference) -> None:
     any_meeting.sell(Ticket(price=10_001))
     limit(any_meeting, 10_000)
