@@ -147,7 +147,12 @@ def _read_payments(session: Session, event: Event, figures: Figures) -> None:
     rows = session.execute(
         select(*when, func.sum(Payment.amount_minor).label("gross"))
         .join(Order, Order.id == Payment.order_id)
-        .where(*_taken_for(event))
+        .where(
+            Order.event_id == event.id,
+            Order.test_mode.is_(False),
+            Payment.test_mode.is_(False),
+            Payment.status.in_(_TAKEN),
+        )
         .group_by(*when)
         .execution_options(yield_per=ROWS_A_TIME)
     )
@@ -157,33 +162,21 @@ def _read_payments(session: Session, event: Event, figures: Figures) -> None:
 
 
 def _read_orders(session: Session, event: Event, figures: Figures) -> None:
-    # An order that was paid twice is one order with one parcel all the same.
-    first = (
-        select(func.min(Payment.id))
-        .join(Order, Order.id == Payment.order_id)
-        .where(*_taken_for(event))
-        .group_by(Payment.order_id)
-    )
+    # A free order is one, too; one whose money came when it was over already is none.
     rows = session.execute(
         select(
-            Payment.currency, func.count().label("orders"),
+            Order.currency, func.count().label("orders"),
             func.sum(func.coalesce(Order.shipping_minor, 0)).label("fees"),
         )
-        .join(Order, Order.id == Payment.order_id)
-        .where(Payment.id.in_(first))
-        .group_by(Payment.currency)
+        .where(
+            Order.event_id == event.id, Order.test_mode.is_(False), Order.paid_at.is_not(None)
+        )
+        .group_by(Order.currency)
     )  # fmt: skip
     for row in rows:
         whole = figures.whole[row.currency]
         whole.orders += row.orders
         whole.fees_minor += int(row.fees)
-
-
-def _taken_for(event: Event) -> tuple[ColumnElement[bool], ...]:
-    return (
-        Order.event_id == event.id, Order.test_mode.is_(False), Payment.test_mode.is_(False),
-        Payment.status.in_(_TAKEN),
-    )  # fmt: skip
 
 
 def _read_refunds(session: Session, event: Event, figures: Figures) -> None:

@@ -15,7 +15,8 @@ class EventStats(Numbered, TenantOwned, Base):
     """What an event's ledgers add up to in one currency, in minor units, as of a moment.
 
     Refunds count on the day they were made; test orders not at all. `fees_minor` is what buyers
-    paid beyond their tickets, such as postage. `run_no` rises with each computation.
+    paid beyond their tickets, such as postage; `orders` those that came about, free ones among
+    them. `run_no` rises with each computation.
     """
 
     __tablename__ = "event_stats"

@@ -92,6 +92,18 @@ def test_an_order_that_was_paid_twice_is_one_order_with_one_parcel(shop: Shop) -
     assert (whole.orders, whole.fees_minor, whole.gross_minor) == (1, 390, 2 * 39_900)
 
 
+def test_orders_count_that_came_about_whether_money_came_or_not(any_shop: Shop) -> None:
+    shop = any_shop
+    shop.of.sell(Ticket())
+    assert shop.buy(shop.wish(shop.ticket(price=0))).status == "paid"
+    late = shop.of.sell(Ticket(status="cancelled"))
+    change(shop, update(Order).where(Order.id == late.order.id)
+           .values(status="cancelled", paid_at=None))  # fmt: skip
+    compute(shop)
+    (whole,) = shop.of.rows(EventStats)
+    assert (whole.orders, whole.gross_minor) == (2, 2 * 39_900)
+
+
 def test_days_are_the_events_own_even_with_23_and_25_hours(any_shop: Shop) -> None:
     """F7: 29 March 2026 has 23 hours in Berlin, 25 October has 25."""
     shop = any_shop

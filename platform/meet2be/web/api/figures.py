@@ -37,7 +37,11 @@ class TicketFigures(Told):
 
 
 class FiguresOfCurrency(Told):
-    """The figures of one currency; minor units."""
+    """The figures of one currency; minor units.
+
+    `orders` are those that came about, free ones among them. `gross_minor` is all the money that
+    came in: for tickets, for postage (`fees_minor`), and what came twice or too late and goes back.
+    """
 
     currency: str
     orders: int
