@@ -69,6 +69,7 @@ KINDS: Final[Mapping[str, Kind]] = {
     "invalid": Kind(422, N_("Something in the request is not valid")),
     "key_reused": Kind(422, N_("The key was used for another request")),
     "too_many_requests": Kind(429, N_("Too many requests")),
+    "headers_too_large": Kind(431, N_("Too much was sent along in the headers")),
     "internal": Kind(500, N_("Something broke on our side")),
     "unavailable": Kind(503, N_("A part of the platform is not answering")),
 }
