@@ -52,10 +52,10 @@ def running_provider(folder: Path) -> Iterator[ProviderProcess]:
         yield provider
 
 
-def stripe_of(provider: ProviderProcess, total: float = 5.0) -> StripeProvider:
+def stripe_of(provider: ProviderProcess, total: float = 60.0) -> StripeProvider:
     """Return our adapter, pointed at the simulator; a call may take `total` seconds."""
     return StripeProvider(
-        API_KEY, webhook_secret=SECRET, base_url=provider.url, timeouts=Timeouts(2.0, total)
+        API_KEY, webhook_secret=SECRET, base_url=provider.url, timeouts=Timeouts(30.0, total)
     )
 
 

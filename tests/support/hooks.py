@@ -139,13 +139,23 @@ class Stage:
             session.commit()
 
 
-def staged(database: Database, clock: FakeClock, url: str, **draft: object) -> Stage:
+AMPLE = CallLimits(connect=30, total=60)
+
+
+def staged(
+    database: Database,
+    clock: FakeClock,
+    url: str,
+    *,
+    limits: CallLimits = AMPLE,
+    **draft: object,
+) -> Stage:
     tenant = make_tenant(database)
     user = make_user(database, tenant, "admin")
     http = GuardedHttp(
         UrlRules(allow_http=True, ports=frozenset()),
         AddressRules(allowed=["127.0.0.0/8"]),
-        limits=CallLimits(connect=1, total=2),
+        limits=limits,
     )
     bench = Workbench(http, Vault([KEY]), Actor("user", str(user.id)), user.id)
     with database.tenant_session(tenant.id) as session:

@@ -18,12 +18,12 @@ from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_dns import LookUpFailed, Resolver
 from meet2be.integrations.guarded_http import CallLimits, GuardedHttp, HookCallFailed
 from meet2be.integrations.guarded_urls import RefusedUrl, UrlRules
-from onqueue.clock import SystemClock
 from onqueue.testing import FakeClock
 from support.receivers import OK, Answering, drip, receiving, status
 
 HERE = AddressRules(allowed=["127.0.0.0/8"])
 ANYTHING = UrlRules(allow_http=True, ports=frozenset())
+AMPLE = CallLimits(connect=30, total=60)
 SHORT = CallLimits(connect=0.5, total=0.6)
 
 
@@ -38,7 +38,7 @@ def names(**known: Sequence[str]) -> Resolver:
     return Resolver(look_up)
 
 
-def caller(limits: CallLimits = SHORT, **options: object) -> GuardedHttp:
+def caller(limits: CallLimits = AMPLE, **options: object) -> GuardedHttp:
     given = {"urls": ANYTHING, "addresses": HERE, "limits": limits, **options}
     return GuardedHttp(**given)  # type: ignore[arg-type]
 
@@ -134,7 +134,8 @@ def test_the_next_address_of_a_name_is_tried_when_one_does_not_answer() -> None:
 
 
 def test_an_address_that_swallows_packets_leaves_time_for_the_next() -> None:
-    guarded = caller(resolver=names(two_example=["127.0.0.9", "127.0.0.1"]))
+    limits = CallLimits(connect=1.0, total=60)
+    guarded = caller(limits, resolver=names(two_example=["127.0.0.9", "127.0.0.1"]))
     with receiving() as receiver, ExitStack() as stack:
         full, *waiting = [stack.enter_context(socket.socket()) for _ in range(4)]
         full.bind(("127.0.0.9", receiver.port))
@@ -164,13 +165,9 @@ def test_no_redirect_is_followed(code: int) -> None:
     ],
 )
 def test_a_receiver_that_drips_is_given_up_in_time(answer: Answering) -> None:
-    """W7."""
-    monotonic = SystemClock().monotonic
+    """W7: it goes on for ever, so a call that is not given up never ends."""
     with receiving(answer) as receiver:
-        began = monotonic()
-        error = failure(caller(), receiver.url())
-    assert error.code == "timeout"
-    assert monotonic() - began < 2.5
+        assert failure(caller(SHORT), receiver.url()).code == "timeout"
 
 
 def test_a_large_answer_is_read_in_part_and_nothing_is_unpacked() -> None:
@@ -178,10 +175,10 @@ def test_a_large_answer_is_read_in_part_and_nothing_is_unpacked() -> None:
     bomb = gzip.compress(bytes(20_000_000))
     packed = status(200, "Content-Encoding: gzip", body=bomb)
     with receiving(packed) as receiver:
-        answer = caller(CallLimits(total=5, most_read=1000)).post(receiver.url(), {}, b"")
+        answer = caller(CallLimits(total=60, most_read=1000)).post(receiver.url(), {}, b"")
     assert (answer.body, answer.truncated) == (bomb[:1000], True)
     with receiving(drip(bytes(60_000), every=0, first=b"HTTP/1.1 200 OK\r\n\r\n")) as receiver:
-        answer = caller(CallLimits(total=5)).post(receiver.url(), {}, b"")
+        answer = caller().post(receiver.url(), {}, b"")
     assert (len(answer.body), answer.truncated) == (65_536, True)
 
 
@@ -223,7 +220,7 @@ def test_a_name_server_that_does_not_answer_holds_up_its_own_name_only() -> None
 
     def look_up(host: str, _port: int) -> Sequence[str]:
         if host == "hangs.example":
-            release.wait(20)
+            release.wait(60)
         return ["127.0.0.1"]
 
     resolver = Resolver(look_up, most_threads=2)
@@ -234,7 +231,8 @@ def test_a_name_server_that_does_not_answer_holds_up_its_own_name_only() -> None
             assert (error.code, str(error)) == (
                 "timeout", "no name server answered for 'hangs.example' in time",
             )  # fmt: skip
-        assert guarded.post(receiver.url(host="other.example"), {}, b"").status == 200
+        patient = caller(resolver=resolver)
+        assert patient.post(receiver.url(host="other.example"), {}, b"").status == 200
     release.set()
     with pytest.raises(LookUpFailed, match="no address"):
         Resolver(lambda *_: ["what"]).addresses("odd.example", 1, 1)

@@ -11,7 +11,7 @@ from support.receivers import Answering, drip, receiving, status
 
 @pytest.fixture
 def http() -> Iterator[DeadlineHttp]:
-    with closing(DeadlineHttp(Timeouts(connect=5, total=5))) as http:
+    with closing(DeadlineHttp(Timeouts(connect=30, total=60))) as http:
         yield http
 
 

@@ -38,7 +38,7 @@ def room(
         session.add(Tenant(slug="aurora", name="Aurora Conferences"))
         session.add(Tenant(slug="borealis", name="Borealis Fairs"))
         session.commit()
-    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=60))
     settings = Settings.from_env({"MEET2BE_ENV": "test", "VAR_DIR": str(tmp_path)})
     with rig(redis_url) as broker:
         yield MailRoom(sqlite_database, broker, transport, settings)

@@ -58,7 +58,7 @@ def database(sqlite_database: Database) -> Database:
 
 @pytest.fixture
 def delivery(database: Database, sink: MailSinkProcess, clock: FakeClock) -> Iterator[MailDelivery]:
-    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=60))
     yield MailDelivery(database, transport, OutcomeRecorder(), clock, 1)
     transport.close()
 
@@ -215,7 +215,7 @@ def test_what_hears_of_a_mail_hears_it_in_the_same_commit(
             )
         }
     )
-    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=60))
     mail_id = written(database)
     with database.tenant_session(1) as session:
         row = session.get_one(Mail, mail_id)
@@ -271,7 +271,7 @@ def test_another_tenants_mail_is_not_delivered(
     database: Database, sink: MailSinkProcess, control: MailSinkControl, clock: FakeClock
 ) -> None:
     mail_id = written(database)
-    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=5))
+    transport = SmtpTransport(SmtpSettings("127.0.0.1", sink.ports["port"], timeout=60))
     other = MailDelivery(database, transport, OutcomeRecorder(), clock, 2)
     assert other.deliver([mail_id], "job-1") == []
     transport.close()

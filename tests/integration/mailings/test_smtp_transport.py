@@ -63,7 +63,7 @@ class _Conversation(socketserver.StreamRequestHandler):
 def talking(answer: Answer) -> Iterator[tuple[Server, SmtpTransport]]:
     with Server(answer) as server:
         Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
-        transport = SmtpTransport(SmtpSettings("127.0.0.1", server.server_address[1], timeout=5))
+        transport = SmtpTransport(SmtpSettings("127.0.0.1", server.server_address[1], timeout=60))
         try:
             yield server, transport
         finally:
@@ -113,7 +113,7 @@ def test_the_next_message_is_announced_before_anybody_asks_for_it() -> None:
     with talking(answer) as (_, transport):
         transport.prepare(letter(1))
         transport.transmit(letter(1), following=letter(2))
-        assert announced.wait(5)
+        assert announced.wait(60)
 
 
 @pytest.mark.parametrize("answer", [pipelining, in_turn])
@@ -122,7 +122,7 @@ def test_the_time_of_a_slow_server_is_lent_out(answer: Answer) -> None:
 
     def slow(line: str) -> str:
         if line == "MAIL FROM:<from@a.example>":
-            assert lent.wait(5)
+            assert lent.wait(60)
         return answer(line)
 
     with talking(slow) as (_, transport):
@@ -242,7 +242,7 @@ def logging_in(answer: Answer) -> type[Exception]:
     """Return what a log-in comes to."""
     with talking(answer) as (server, _):
         port = server.server_address[1]
-        transport = SmtpTransport(SmtpSettings("127.0.0.1", port, "us", "secret", timeout=5))
+        transport = SmtpTransport(SmtpSettings("127.0.0.1", port, "us", "secret", timeout=60))
         with pytest.raises(DeliveryDeferred) as caught:
             transport.prepare(letter(1))
         return caught.type

@@ -1,6 +1,7 @@
 """Taking payments through Stripe's API: cards that pay, fail, wait, and answers that get lost."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -18,6 +19,7 @@ from meet2be.payments.provider import (
 )
 from simulators.processes import ProviderProcess
 from support.cancelling import running_provider, stripe_of
+from support.waiting import eventually
 
 _numbers = count(1)
 
@@ -33,7 +35,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProcess
 def provider(server: ProviderProcess) -> Iterator[StripeProvider]:
     """Our adapter; the provider behaves well to begin with."""
     server.control.behave_well()
-    adapter = stripe_of(server, total=0.6)
+    adapter = stripe_of(server)
     yield adapter
     adapter.close()
 
@@ -100,9 +102,11 @@ def test_a_lost_answer_is_uncertain_and_found_by_our_mark(
     provider: StripeProvider, server: ProviderProcess
 ) -> None:
     """F14."""
-    server.control.rule("timeout_after", call="payment_intent.create", times=1, seconds=2)
+    server.control.rule("timeout_after", call="payment_intent.create", times=1, seconds=30)
     given = order()
-    assert isinstance(provider.charge(given), Uncertain)
+    with closing(stripe_of(server, total=0.6)) as hasty:
+        assert isinstance(hasty.charge(given), Uncertain)
+    eventually(lambda: marked(server, given) != [])
     found = provider.charge_of(given.metadata[META_PAYMENT], None, test_mode=False)
     assert found is not None
     assert found.status == "succeeded"

@@ -2,9 +2,10 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from threading import Thread
-from time import process_time
+from time import thread_time
 
 import pytest
 import stripe
@@ -26,7 +27,8 @@ from meet2be.payments.provider import (
 from onqueue.clock import SystemClock
 from simulators.processes import ProviderProcess
 from support.cancelling import SECRET, running_provider, stripe_of
-from support.simulators import API_KEY
+from support.receivers import drip, receiving
+from support.simulators import API_KEY, stripe_client
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProviderProcess
 def provider(server: ProviderProcess) -> Iterator[StripeProvider]:
     """Our adapter; the provider behaves well to begin with."""
     server.control.behave_well()
-    adapter = stripe_of(server, total=1.0)
+    adapter = stripe_of(server)
     yield adapter
     adapter.close()
 
@@ -108,7 +110,7 @@ def test_too_many_calls_are_put_off(
 def test_a_key_that_is_under_way_is_put_off(
     provider: StripeProvider, server: ProviderProcess, order: RefundOrder
 ) -> None:
-    server.control.behave(latency_ms=600)
+    server.control.behave(latency_ms=1_500)
     answers: list[RefundAnswer] = []
     callers = [Thread(target=lambda: answers.append(provider.refund(order))) for _ in range(2)]
     for caller in callers:
@@ -126,22 +128,21 @@ def test_a_key_that_is_under_way_is_put_off(
         ("error_before", {"status": 503}),
         ("error_after", {"status": 502}),
         ("error_before", {"status": 500}),
-        ("timeout_after", {"seconds": 3}),
-        ("hang_before", {"seconds": 3}),
+        ("timeout_after", {"seconds": 120}),
+        ("hang_before", {"seconds": 120}),
     ],
 )
 def test_what_nobody_knows_is_uncertain(
-    provider: StripeProvider,
-    server: ProviderProcess,
-    order: RefundOrder,
-    rule: str,
-    options: dict[str, int],
+    server: ProviderProcess, order: RefundOrder, rule: str, options: dict[str, int]
 ) -> None:
+    """An answer that comes after two minutes is not waited for."""
+    server.control.behave_well()
     server.control.rule(rule, times=1, **options)
     clock = SystemClock()
-    began = clock.monotonic()
-    assert isinstance(provider.refund(order), Uncertain)
-    assert clock.monotonic() - began < 2.5
+    with closing(stripe_of(server, total=1.0)) as hasty:
+        began = clock.monotonic()
+        assert isinstance(hasty.refund(order), Uncertain)
+        assert clock.monotonic() - began < 60
 
 
 def test_a_stored_error_is_known_as_replayed(
@@ -182,33 +183,14 @@ def test_a_refused_connection_and_a_restart_are_uncertain_and_pass(
 
 
 def test_a_server_that_drips_its_answer_is_cut_off_in_time(order: RefundOrder) -> None:
-    clock = SystemClock()
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-
-        def drip() -> None:
-            connection, _ = listening.accept()
-            with connection:
-                connection.recv(65_536)
-                try:
-                    for (
-                        letter
-                    ) in "HTTP/1.1 200 OK\r\nX-Slow: aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa":
-                        connection.sendall(letter.encode())
-                        clock.sleep(0.05)
-                except OSError:
-                    return
-
-        thread = Thread(target=drip)
-        thread.start()
+    """Its answer never ends, so a call that is not cut off does not either."""
+    with receiving(drip(b"a", first=b"HTTP/1.1 200 OK\r\nX-Slow: ")) as receiver:
         adapter = StripeProvider(
-            API_KEY, webhook_secret=SECRET, timeouts=Timeouts(1.0, 0.4),
-            base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
+            API_KEY, webhook_secret=SECRET, timeouts=Timeouts(30.0, 0.4),
+            base_url=receiver.url(""),
         )  # fmt: skip
-        began = clock.monotonic()
-        answer = adapter.refund(order)
-        assert clock.monotonic() - began < 1.5
-        adapter.close()
-        thread.join()
+        with closing(adapter):
+            answer = adapter.refund(order)
     assert isinstance(answer, Uncertain)
     assert answer.code == "timeout"
 
@@ -229,7 +211,7 @@ def test_nonsense_is_uncertain(order: RefundOrder, body: str, status: int) -> No
         thread = Thread(target=answer_once)
         thread.start()
         adapter = StripeProvider(
-            API_KEY, webhook_secret=SECRET, timeouts=Timeouts(1.0, 2.0),
+            API_KEY, webhook_secret=SECRET, timeouts=Timeouts(30.0, 60.0),
             base_url=f"http://127.0.0.1:{listening.getsockname()[1]}",
         )  # fmt: skip
         answer = adapter.refund(order)
@@ -302,14 +284,18 @@ def test_three_decimals_end_in_nought() -> None:
     assert not is_payable(0, "EUR")
 
 
-def test_a_call_costs_little_processor_time(
+def test_a_call_costs_less_processor_time_than_one_of_the_library(
     provider: StripeProvider, server: ProviderProcess
 ) -> None:
+    """Both in turn, so that whatever else the machine does falls on both."""
     payment = server.control.create_payment(1_000)
-    orders = [RefundOrder(f"{payment}-{number}", payment, 1, "EUR") for number in range(60)]
-    provider.refund(orders[0])
-    began = process_time()
-    for each in orders:
-        provider.refund(each)
-    # 0.65 ms on an idle machine; the target is 1.5 ms, the limit leaves room for a busy one.
-    assert (process_time() - began) / len(orders) < 0.003
+    library = stripe_client(server.url)
+    ours, theirs = 0.0, 0.0
+    for number in range(60):
+        began = thread_time()
+        provider.refund(RefundOrder(f"{payment}-{number}", payment, 1, "EUR"))
+        between = thread_time()
+        library.v1.refunds.create({"payment_intent": payment, "amount": 1})
+        if number:  # the first of each makes its connection
+            ours, theirs = ours + between - began, theirs + thread_time() - between
+    assert ours < theirs / 2

@@ -101,7 +101,7 @@ def test_a_key_in_use_is_a_conflict_and_is_answered_once_it_is_done(
     control = provider.control
     before = calls(provider, "refund.create")
     payment = control.create_payment(5000)
-    control.rule("latency", ms=1500, times=1)
+    control.rule("latency", ms=2000, times=1)
     with ThreadPoolExecutor(1) as pool:
         slow = pool.submit(refund, stripe_client(provider.url), payment, "k")
         eventually(lambda: calls(provider, "refund.create") == before + 1)

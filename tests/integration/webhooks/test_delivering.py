@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from sqlalchemy import select
 
 from meet2be.db import Database
+from meet2be.integrations.guarded_http import CallLimits
 from meet2be.notifications.models import Notification
 from meet2be.tenancy.models import Tenant
 from meet2be.webhooks.endpoints import (
@@ -150,15 +151,16 @@ def test_what_a_receiver_sends_back_of_secrets_is_kept_nowhere(
         (status(599), "server_error", "again"),
         (b"junk\r\n\r\n", "unparsable", "again"),
         (lambda *_: None, "reset", "again"),
-        (after(10), "timeout", "again"),
+        (after(120), "timeout", "again"),
     ],
 )
 def test_what_an_answer_comes_to(
     sqlite_database: Database, clock: FakeClock, answer: bytes, code: str, outcome: str
 ) -> None:
     """W3, W7, W10, W12: 4xx and 3xx fail at once, 5xx and the network come again."""
+    limits = CallLimits(connect=30, total=1 if code == "timeout" else 60)
     with receiving(answer) as receiver:
-        stage = staged(sqlite_database, clock, receiver.url())
+        stage = staged(sqlite_database, clock, receiver.url(), limits=limits)
         delivery = stage.announced()
         found = stage.deliver(delivery)
     assert isinstance(found, Verdict)

@@ -11,12 +11,11 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from onqueue.clock import SystemClock
 from onqueue.console import build_schedule_group
 from onqueue.schedule import Schedule
 from onqueue.schedule.store import store_of
 from support.schedule_rig import Note, ScheduleRig
-from support.waiting import eventually
+from support.waiting import PATIENCE, eventually
 
 TESTS = Path(__file__).parents[3]
 Run = Callable[..., Result]
@@ -117,6 +116,7 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], subprocess.Po
 
     def one() -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "onqueue", "--app", "shop:queues", "schedule", "work"]
+        command += ["--lease", "900"]
         started.append(
             subprocess.Popen(
                 command, cwd=tmp_path, env={"PATH": os.defpath, "PYTHONPATH": str(TESTS)}
@@ -130,12 +130,11 @@ def start(tmp_path: Path, redis_url: str) -> Iterator[Callable[[], subprocess.Po
         process.wait()
 
 
-def test_a_scheduler_hears_an_order_within_a_second_and_ends_at_once_when_told(
+def test_a_scheduler_hears_an_order_at_once_and_ends_at_once_when_told(
     rig: ScheduleRig, start: Callable[[], subprocess.Popen[bytes]]
 ) -> None:
-    """B9."""
+    """B9: by itself it would look after five minutes, and its lease would end after fifteen."""
     rig.schedule.job(Note).monthly_on(1)
-    clock = SystemClock()
     processes = [start(), start()]
     store = store_of(rig.manager)
     eventually(lambda: store.term().name != "")
@@ -144,13 +143,9 @@ def test_a_scheduler_hears_an_order_within_a_second_and_ends_at_once_when_told(
     first, second = sorted(processes, key=lambda one: not leader.endswith(f":{one.pid}"))
 
     store.order("Note")
-    asked = clock.monotonic()
     eventually(lambda: rig.waiting() == 1)
-    assert clock.monotonic() - asked < 1
 
     first.send_signal(signal.SIGTERM)
-    told = clock.monotonic()
-    assert first.wait(10) == 0
+    assert first.wait(PATIENCE) == 0
     eventually(lambda: store.term().name.endswith(f":{second.pid}"))
-    assert clock.monotonic() - told < 3, "nobody waited for the lease"
     store.close()

@@ -10,7 +10,7 @@ from onqueue.ticks import Guard, Settled, Settlement
 from support.schedule_rig import Note, ScheduleRig
 
 LEASE = 15.0
-SHORT = 0.2
+SHORT = 1.5
 EIGHT = 1_772_352_000_000
 """The first of March 2026, 08:00 UTC, in milliseconds."""
 
@@ -86,7 +86,7 @@ def test_a_leader_keeps_its_place_while_an_entry_takes_its_time(rig: ScheduleRig
 
     def slow() -> Note:
         with closing(store_of(rig.manager)) as store:
-            until = clock.monotonic() + 3 * SHORT
+            until = clock.monotonic() + 2 * SHORT
             while clock.monotonic() < until:
                 took.append(store.lead("other", SHORT, "other").leads)
                 clock.sleep(0.01)
