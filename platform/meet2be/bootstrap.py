@@ -66,72 +66,91 @@ def bootstrap(settings: Settings, clock: Clock | None = None) -> Services:
     clock = clock or SystemClock()
     registry = svcs.Registry()
     database = Database(settings.database.url, clock)
-    keys = (settings.app_key, *settings.previous_app_keys)
-    queues = make_queues(settings.broker, database, clock, registry, keys)
-    queues.schedule = SCHEDULE
-    payments = _provider(settings, clock)
-    transport = make_transport(settings)
-    carrier = "smtp" if settings.mail.ses is None else "ses"
-    recorder = OutcomeRecorder(
-        {RELATED_TYPE: on_mail_settled}, carrier, {RELATED_TYPE: uncertain_of_run}
-    )
+    queues = _make_queues(settings, database, clock, registry)
+    payments, transport = _provider(settings, clock), make_transport(settings)
     store = make_store(settings)
-    deliveries = MailDeliveries(database, transport, recorder, clock, settings.mail.rate, store)
-    desk = Desk(
-        database,
-        payments,
-        clock,
-        Sender("Meet2Be", settings.mail.sender),
-        threads=settings.provider.cancel_concurrency,
-    )
-    exports = make_exports(settings, database, store, clock)
+    printer = TicketPrinter(store)
+    desk = _make_desk(settings, database, payments, clock)
     webhooks = make_webhooks(settings, database, clock)
-    base_url, printer = settings.web.base_url, TicketPrinter(store)
-    checkout = CheckoutDesk(desk, webhooks.http, base_url, printer)
     undo_triggers = hang_jobs_onto_facts(TRIGGERS)
-
-    def close() -> None:
-        undo_triggers()
-        transport.close()
-        payments.close()
-        printer.close()
-        database.close()
-
     services = Services(
-        settings,
-        clock,
-        database,
-        queues,
-        payments,
-        deliveries,
-        desk,
-        store,
-        exports,
-        webhooks,
-        checkout,
-        registry,
-        close,
+        settings=settings,
+        clock=clock,
+        database=database,
+        queues=queues,
+        payments=payments,
+        deliveries=_make_deliveries(settings, database, transport, store, clock),
+        desk=desk,
+        store=store,
+        exports=make_exports(settings, database, store, clock),
+        webhooks=webhooks,
+        checkout=CheckoutDesk(desk, webhooks.http, settings.web.base_url, printer),
+        registry=registry,
+        close=_one_after_another(
+            undo_triggers, transport.close, payments.close, printer.close, database.close
+        ),
     )
-    for kind, value in (
-        (Services, services),
-        (Settings, settings),
-        (Database, database),
-        (QueueManager, queues),
-        (PaymentProvider, payments),
-        (MailDeliveries, deliveries),
-        (Desk, desk),
-        (Store, store),
-        (Counter, exports),
-        (ImportDesk, ImportDesk(database, store, clock)),
-        (WebhookDeliveries, webhooks),
-        (CheckoutDesk, checkout),
-        (Clock, clock),
-    ):
-        registry.register_value(kind, value, enter=False)
+    _hand_to_jobs(services)
     events.worker_starting.connect(lambda _sender, **_: database.forget_connections(), weak=False)
     onqueue.use(queues)
     jobs.register()
     return services
+
+
+def _make_queues(
+    settings: Settings, database: Database, clock: Clock, registry: svcs.Registry
+) -> QueueManager:
+    keys = (settings.app_key, *settings.previous_app_keys)
+    queues = make_queues(settings.broker, database, clock, registry, keys)
+    queues.schedule = SCHEDULE
+    return queues
+
+
+def _make_deliveries(
+    settings: Settings, database: Database, transport: MailTransport, store: Store, clock: Clock
+) -> MailDeliveries:
+    carrier = "smtp" if settings.mail.ses is None else "ses"
+    recorder = OutcomeRecorder(
+        {RELATED_TYPE: on_mail_settled}, carrier, {RELATED_TYPE: uncertain_of_run}
+    )
+    return MailDeliveries(database, transport, recorder, clock, settings.mail.rate, store)
+
+
+def _make_desk(
+    settings: Settings, database: Database, payments: PaymentProvider, clock: Clock
+) -> Desk:
+    sender = Sender("Meet2Be", settings.mail.sender)
+    threads = settings.provider.cancel_concurrency
+    return Desk(database, payments, clock, sender, threads=threads)
+
+
+def _one_after_another(*steps: Callable[[], None]) -> Callable[[], None]:
+    def close() -> None:
+        for step in steps:
+            step()
+
+    return close
+
+
+def _hand_to_jobs(services: Services) -> None:
+    """Let jobs ask for services by their types."""
+    imports = ImportDesk(services.database, services.store, services.clock)
+    for kind, value in (
+        (Services, services),
+        (Settings, services.settings),
+        (Database, services.database),
+        (QueueManager, services.queues),
+        (PaymentProvider, services.payments),
+        (MailDeliveries, services.deliveries),
+        (Desk, services.desk),
+        (Store, services.store),
+        (Counter, services.exports),
+        (ImportDesk, imports),
+        (WebhookDeliveries, services.webhooks),
+        (CheckoutDesk, services.checkout),
+        (Clock, services.clock),
+    ):
+        services.registry.register_value(kind, value, enter=False)
 
 
 def check_database(services: Services) -> None:
