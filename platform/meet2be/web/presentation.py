@@ -192,14 +192,24 @@ def format_money(minor: int, currency: str) -> str:
 def format_moment(moment: datetime | None, style: str = "medium") -> str:
     """Return a moment in the person's time zone, else the organisation's; a dash for none.
 
-    ``style`` is Babel's, or ``long_date`` for the day alone.
+    ``style`` is Babel's; ``short`` is to the minute, with the month in letters where that is
+    usual; ``long_date`` is the day alone.
     """
     if moment is None:
         return "–"
-    zone = ZoneInfo(identity().timezone)
+    zone, locale = ZoneInfo(identity().timezone), reader_locale()
     if style == "long_date":
-        return format_date(moment.astimezone(zone), "long", locale=reader_locale())
-    return format_datetime(moment, style, tzinfo=zone, locale=reader_locale())
+        return format_date(moment.astimezone(zone), "long", locale=locale)
+    if style == "short":
+        return to_the_minute(moment.astimezone(zone), locale)
+    return format_datetime(moment, style, tzinfo=zone, locale=locale)
+
+
+def to_the_minute(moment: datetime, locale: str) -> str:
+    """Return a moment with a day that nobody takes for another: 3 Jan 2026, not 03/01/2026."""
+    joined = str(Locale.parse(locale).datetime_formats["medium"])
+    day = format_date(moment, "medium", locale=locale)
+    return joined.replace("{1}", day).replace("{0}", format_time(moment, "short", locale=locale))
 
 
 def moments_between(starts: datetime, ends: datetime, zone: str, locale: str) -> str:

@@ -28,6 +28,7 @@ from meet2be.web.presentation import (
     mail_badge,
     moments_between,
     spoken_duration,
+    to_the_minute,
 )
 
 
@@ -86,7 +87,7 @@ def test_initials_stand_for_a_person(name: str, letters: str) -> None:
     assert initials(name) == letters
 
 
-def test_an_event_is_told_to_the_minute_in_its_own_zone_and_a_day_once() -> None:
+def test_an_event_is_toldto_the_minute_in_its_own_zone_and_a_day_once() -> None:
     starts, zone = datetime(2027, 5, 10, 7, tzinfo=UTC), "Europe/Berlin"
     ends = starts + timedelta(hours=8)
     assert moments_between(starts, ends + timedelta(days=2), zone, "en_GB") == (
@@ -95,3 +96,15 @@ def test_an_event_is_told_to_the_minute_in_its_own_zone_and_a_day_once() -> None
     assert moments_between(starts, ends, zone, "de_DE") == (
         "10. Mai 2027, 09:00 – 17:00 (Europe/Berlin)"
     )
+
+
+@pytest.mark.parametrize(
+    ("locale", "shown"),
+    [
+        ("en_GB", "3 Jan 2026, 09:05"),
+        ("en_US", "Jan 3, 2026, 9:05\u202fAM"),
+        ("de_DE", "03.01.2026, 09:05"),
+    ],
+)
+def test_a_day_in_a_list_is_taken_for_no_other(locale: str, shown: str) -> None:
+    assert to_the_minute(datetime(2026, 1, 3, 9, 5, tzinfo=UTC), locale) == shown
