@@ -147,7 +147,7 @@ def test_an_administrator_looks_after_mails(visit: Visit, width: int) -> None:
     seen("/notifications")
     seen("/notifications/preferences")
     page.get_by_role("checkbox", name="Your export is ready: By mail").uncheck()
-    page.get_by_role("button", name="Keep").click()
+    page.get_by_role("button", name="Save").click()
     expect(page.get_by_text("It holds for notices from now on.")).to_be_visible()
     seen("/notifications/channels")
     assert visit.complaints == []

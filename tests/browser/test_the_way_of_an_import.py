@@ -88,7 +88,7 @@ def test_a_list_is_uploaded_mapped_checked_written_and_taken_back(
     file.write_bytes(LIST.encode("cp1252"))
     page = visit.page(width)
     page.goto(f"{visit.base}/imports")
-    expect(page.get_by_role("heading", name="No list was imported yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No imports yet")).to_be_visible()
     look(page, "no imports")
     page.get_by_role("link", name="Import a list").first.click()
     look(page, "new import")
@@ -101,7 +101,7 @@ def test_a_list_is_uploaded_mapped_checked_written_and_taken_back(
     expect(page.locator("#preview th[scope=col]")).to_have_count(2)
     page.get_by_label("Columns are separated by").select_option(";")
     expect(page.get_by_role("cell", name="Müller").first).to_be_visible()
-    page.get_by_role("button", name="On to the columns").click()
+    page.get_by_role("button", name="Continue to the columns").click()
 
     expect(page.get_by_label("Column for First name")).to_have_value("0")
     look(page, "mapping")

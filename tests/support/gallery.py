@@ -182,7 +182,7 @@ class Gallery:
         })  # fmt: skip
         page.locator("#event").select_option(self.event.uid)
         page.get_by_role("button", name="Upload").click()
-        page.get_by_role("button", name="On to the columns").click()
+        page.get_by_role("button", name="Continue to the columns").click()
         page.wait_for_url("**/mapping")
         self.places["mapping"] = page.url.removeprefix(self.base)
 

@@ -149,7 +149,7 @@ def publish_event(session: Session, uid: str, actor: Actor) -> Event:
     open_kinds = exists().where(TicketType.event_id == event.id, TicketType.closed_at.is_(None))
     if not session.scalar(select(open_kinds)):
         raise NotInState(
-            Message("Make a kind of ticket first, so that there is something to sell.")
+            Message("Create a ticket type first, so that there is something to sell.")
         )
     event.status, event.version = "live", event.version + 1
     event.unpublished_at = None

@@ -71,7 +71,7 @@ def create_ticket(session: Session, event_uid: str, draft: TicketDraft, actor: A
     wanted = _checked(draft, event)
     known = ticket_types(session, event.id)
     if len(known) >= MOST_KINDS:
-        raise NotInState(Message("An event has at most %(most)s kinds of tickets.",
+        raise NotInState(Message("An event has at most %(most)s ticket types.",
                                  {"most": MOST_KINDS}))  # fmt: skip
     last = max((each.position for each in known), default=-1)
     ticket = TicketType(uid=new_uid(), event_id=event.id, position=last + 1, **asdict(wanted))

@@ -22,7 +22,7 @@ WORDS = {
     400: (N_("This request cannot be understood"), N_("Go back, reload the page and try again.")),
     401: (N_("You are not logged in"), N_("Log in and try again.")),
     403: (
-        N_("This is not yours to do"),
+        N_("You may not do this"),
         N_("Your role in this organisation does not allow it. Ask an administrator."),
     ),
     404: (
@@ -30,7 +30,7 @@ WORDS = {
         N_("The page does not exist, or it belongs to another organisation."),
     ),
     405: (N_("This is not how this page is used"), N_("Use the buttons and links of the pages.")),
-    409: (N_("Somebody was faster"), N_("Reload the page to see what has changed.")),
+    409: (N_("Somebody else was faster"), N_("Reload the page to see what has changed.")),
     413: (N_("This is too large"), N_("Send less at once.")),
     429: (N_("Too many requests"), N_("Wait a little and try again.")),
     500: (

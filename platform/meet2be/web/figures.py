@@ -47,7 +47,7 @@ def refresh(uid: str) -> ResponseReturnValue:
     facts.note(session, EventDataStale(event.uid))
     session.connection()
     session.commit()
-    flash(_("The figures are made anew; look again in a few seconds."), "success")
+    flash(_("The figures are being recalculated; look again in a few seconds."), "success")
     return redirect(url_for("figures.show", uid=event.uid), 303)
 
 

@@ -133,22 +133,22 @@ GROUPS: Final = (
         "ticket_type",
         N_("Tickets"),
         (
-            EventType("ticket_type.created", N_("A kind of ticket was made"), "ticket_type", _KIND),
+            EventType("ticket_type.created", N_("A ticket type was created"), "ticket_type", _KIND),
             EventType(
                 "ticket_type.updated",
-                N_("A kind of ticket was changed"),
+                N_("A ticket type was changed"),
                 "ticket_type",
                 {**_KIND, "changed": ["price_minor"]},
             ),
             EventType(
                 "ticket_type.closed",
-                N_("A kind of ticket is not sold any more"),
+                N_("A ticket type is no longer sold"),
                 "ticket_type",
                 {**_KIND, "closed": True},
             ),
             EventType(
                 "ticket_type.reopened",
-                N_("A kind of ticket is sold again"),
+                N_("A ticket type is sold again"),
                 "ticket_type",
                 _KIND,
             ),

@@ -73,7 +73,7 @@ def test_an_event_is_made_gets_tickets_is_published_and_sells(
     assert made.starts_at == datetime(2027, 6, 10, 7, tzinfo=UTC)
     assert made.description == "First line.\n\nSecond  line."
     refused = organiser.post(f"/events/{uid}/publish")
-    assert "Make a kind of ticket first" in organiser.page(refused.location)
+    assert "Create a ticket type first" in organiser.page(refused.location)
     make_kind(organiser, uid)
     make_kind(organiser, uid, name="Poster", price="0", is_shipped="yes")
     assert "published" in organiser.page(organiser.post(f"/events/{uid}/publish").location)
@@ -263,5 +263,5 @@ def test_a_viewer_sees_the_tickets_and_no_button(house: House, organiser: Person
     make_kind(organiser, uid)
     page = house.web.person(house.tenant, "viewer").page(f"/events/{uid}/tickets")
     assert "Regular" in page
-    assert "New kind of ticket" not in page
+    assert "New ticket type" not in page
     assert "/close" not in page

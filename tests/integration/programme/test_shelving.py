@@ -155,10 +155,10 @@ def test_organisers_do_it_on_the_events_page_and_viewers_do_not(
     event, _kind = on_sale(house, owner, days=-2)
     page = f"/events/{event.uid}"
     organiser, viewer = (house.web.person(house.tenant, role) for role in ("organiser", "viewer"))
-    assert "Put into the archive" not in viewer.page(page)
+    assert "Archive the event" not in viewer.page(page)
     assert viewer.post(f"{page}/archive").status_code == 403
     assert "Archive" not in organiser.page("/events")
-    assert "Take off its page" in organiser.page(page)
+    assert "Unpublish" in organiser.page(page)
     assert organiser.post(f"{page}/archive").status_code == 303
     shown = organiser.page(page)
     assert "is in the archive" in shown and "Take out of the archive" in shown

@@ -108,7 +108,7 @@ def test_rows_are_paged_and_filtered_by_address(web: Web, rig: Importing) -> Non
     uid = rig.checked(PEOPLE + rows + ADA)
     person = web.people[0]
     first = person.page(f"/imports/{uid}")
-    assert "Further →" in first
+    assert "Next →" in first
     second = person.page(f"/imports/{uid}?after=51")
     assert ">71<" in second
     assert "Ada" in person.page(f"/imports/{uid}?state=valid")

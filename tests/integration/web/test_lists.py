@@ -72,7 +72,7 @@ def test_attendees_are_searched_and_filtered(stage: Stage, query: str, found: se
     page = stage.admin.page(f"{stage.event_path}/attendees?{query}")
     assert set(LEAD.findall(page)) == found
     if not found:
-        assert "Nobody fits" in page
+        assert "Nobody matches" in page
 
 
 def test_the_list_of_attendees_is_sorted_by_its_headers_and_keeps_what_was_searched(
@@ -124,8 +124,8 @@ def test_the_ledger_is_found_by_order_key_and_provider_s_id(stage: Stage) -> Non
 
 def test_empty_lists_say_what_to_do(stage: Stage) -> None:
     assert "Nothing was paid back yet" in stage.admin.page("/refunds")
-    assert "Nothing was mailed yet" in stage.admin.page("/mail")
-    assert "Nothing was ever cancelled" in stage.admin.page("/cancellations")
+    assert "No mail yet" in stage.admin.page("/mail")
+    assert "No cancellations yet" in stage.admin.page("/cancellations")
     assert "Nothing to tell you" in stage.admin.page("/notifications")
 
 
@@ -150,7 +150,7 @@ def test_the_audit_log_names_who_confirmed(stage: Stage) -> None:
     page = admin.page("/audit?action=cancellation.")
     assert "cancellation.confirmed" in page
     assert "Admin Example" in page
-    assert "Nothing fits" in admin.page("/audit?action=nothing")
+    assert "Nothing matches" in admin.page("/audit?action=nothing")
 
 
 @pytest.mark.parametrize("path", ["/mail/templates", "/mail/suppressions", "/webhooks"])

@@ -116,7 +116,7 @@ def test_a_delivery_is_shown_with_its_attempts_and_sent_again(web: Web, receiver
     assert admin.post(f"/webhooks/deliveries/{replayed.uid}/cancel").status_code == 303
     listed = admin.page("/webhooks/deliveries?status=cancelled&type=refund.succeeded")
     assert replayed.uid in listed and delivery.uid not in listed
-    assert "No delivery fits" in admin.page("/webhooks/deliveries?from=2090-01-01")
+    assert "No delivery matches" in admin.page("/webhooks/deliveries?from=2090-01-01")
 
 
 def test_pausing_testing_and_deleting(web: Web, receiver: Receiver) -> None:

@@ -45,7 +45,7 @@ def test_an_event_is_made_published_sold_and_closed(house: House, owner: Program
     path = f"/events/{event['uid']}"
     early = owner.post(f"{path}/publish")
     assert early.status_code == 409
-    assert "Make a kind of ticket first" in early.get_json()["detail"]
+    assert "Create a ticket type first" in early.get_json()["detail"]
     kind = made(owner, f"{path}/ticket-types", KIND)
     assert owner.post(f"{path}/publish").get_json()["status"] == "live"
     wish = {
