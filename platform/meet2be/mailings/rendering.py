@@ -14,7 +14,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
@@ -26,7 +26,7 @@ from jinja2 import (
     TemplateNotFound,
     select_autoescape,
 )
-from markupsafe import escape
+from markupsafe import Markup, escape
 
 from meet2be import money
 from meet2be.errors import Meet2BeError
@@ -34,7 +34,7 @@ from meet2be.language import N_, Message
 from meet2be.mailings.errors import UnknownTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
 FALLBACK_LANGUAGE = "en"
 SUBJECT = "Subject:"
@@ -108,13 +108,38 @@ def _rendered(
 ) -> tuple[str, str]:
     """Return the text, with its subject, and the HTML."""
     text_template, html_template = _templates(key, language)
-    values = {**context, "format": _Formats(known_locale)}
+    values = {**printable(context), "format": _Formats(known_locale)}
     text = text_template.render(values)
     return text, html_template.render(values, subject=_split(text)[0])
 
 
 def _finished(text: str, html: str) -> Rendered:
     return Rendered(*_split(text), html)
+
+
+class Lines(tuple[str, ...]):
+    """What a value of several parts is written as by its name alone: a list, a line for each."""
+
+    __slots__ = ()
+
+    def __new__(cls, parts: Iterable[object]) -> Self:
+        """Take each part as one line, whatever breaks stand in it."""
+        return super().__new__(cls, (" ".join(str(part).split()) for part in parts))
+
+    def __str__(self) -> str:
+        return "\n".join(f"- {part}" for part in self)
+
+    def __html__(self) -> str:
+        items = Markup("").join(Markup("<li>{}</li>").format(part) for part in self)
+        return Markup("<ul>{}</ul>").format(items)
+
+
+def printable(context: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values as a template gets them: those of several parts as ``Lines``."""
+    return {
+        name: Lines(value) if isinstance(value, list | tuple) else value
+        for name, value in context.items()
+    }
 
 
 def _split(text: str) -> tuple[str, str]:

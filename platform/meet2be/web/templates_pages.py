@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import date
 from typing import Any
 
 from flask import Blueprint, abort, flash, redirect, render_template, request, url_for
@@ -14,9 +15,9 @@ from meet2be.events.models import Event
 from meet2be.language import LANGUAGES, _, said
 from meet2be.mailings import template_services as texts
 from meet2be.mailings.errors import BadAddress, BadTemplate
-from meet2be.mailings.kinds import kind_of
+from meet2be.mailings.kinds import MailKind, kind_of
 from meet2be.mailings.own_texts import OwnText
-from meet2be.mailings.rendering import Rendered
+from meet2be.mailings.rendering import Rendered, formats_of, printable
 from meet2be.mailings.services import Sender, sender_of
 from meet2be.mailings.template_services import Place, TemplateNotEditable, Tester
 from meet2be.tenancy.models import Tenant
@@ -119,6 +120,8 @@ def _form(
     return render_template(
         "mail_templates/edit.html",
         kind=kind,
+        samples=_samples(kind, locale),
+        examples=_examples(kind),
         key=key,
         locale=locale,
         language=LANGUAGES[locale],
@@ -132,6 +135,28 @@ def _form(
         bad_part=getattr(problem, "part", ""),
         event=event,
     )
+
+
+def _samples(kind: MailKind, locale: str) -> dict[str, Any]:
+    """Return each value of a kind of mail as its name alone writes it."""
+    known, samples = formats_of(locale), printable(kind.samples)
+    return {
+        name: known.day(value) if isinstance(value, date) else value
+        for name, value in samples.items()
+    }
+
+
+def _examples(kind: MailKind) -> dict[str, Any]:
+    """Return what a text may do with the values that this kind of mail has."""
+    names = kind.samples
+    amounts = [
+        f"{{{{ format.money({name}, currency) }}}}" for name in names if name.endswith("_minor")
+    ]
+    days = [
+        f"{{{{ format.day({name}) }}}}" for name, value in names.items() if isinstance(value, date)
+    ]
+    asked = next((name for name in ("message", "ships", "link") if name in names), "name")
+    return {"formats": amounts + days, "condition": f"{{% if {asked} %}}…{{% endif %}}"}
 
 
 def _given() -> OwnText:

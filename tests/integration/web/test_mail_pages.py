@@ -7,10 +7,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from markupsafe import escape
 from sqlalchemy import select
 
 from meet2be.db.sessions import Database
 from meet2be.mailings.models import Mail, MailSuppression, MailTemplate
+from meet2be.mailings.rendering import source_of
 from meet2be.mailings.services import MailDraft, enqueue
 from onqueue.testing.clock import FakeClock
 from support.factories import make_event, make_tenant
@@ -121,3 +123,25 @@ def test_addresses_are_suppressed_one_by_one_and_by_list(
     other = web.person(make_tenant(sqlite_database))
     gone = other.post(f"/mail/suppressions/{found['ada@firma.example']}/remove")
     assert gone.status_code == 404
+
+
+def test_the_shown_text_of_an_order_can_be_kept_with_another_subject(
+    web: Web, sqlite_database: Database
+) -> None:
+    """D10."""
+    tenant = make_tenant(sqlite_database)
+    admin = web.person(tenant)
+    place = "/mail/templates/order_confirmation/en"
+    page = admin.page(place)
+    assert "<li>Grace Hopper – Regular – K7F3Q-2</li>" in page
+    assert "14 May 2027" in page or "May 14, 2027" in page
+    assert "format.money(total_minor, currency)" in page
+    assert "format.money(amount_minor" not in page
+    _, shown = source_of("order_confirmation", "en")
+    assert str(escape(shown)) in page
+    fields = {"subject": "Off to {{ event_title }}", "text": shown.replace("\n", "\r\n")}
+    previewed = admin.post(place, action="preview", **fields)
+    assert previewed.status_code == 200
+    assert "- Grace Hopper – Regular – K7F3Q-2" in previewed.text
+    assert admin.post(place, action="test", **fields).status_code == 200
+    assert admin.post(place, action="save", **fields).status_code == 303

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from markupsafe import escape
 
+from meet2be.language import LANGUAGES
 from meet2be.mailings.addresses import normal_form, one_address
 from meet2be.mailings.choosing import Chosen, OwnTexts, languages
 from meet2be.mailings.errors import BadAddress, BadTemplate
 from meet2be.mailings.kinds import KINDS, kind_of
 from meet2be.mailings.own_texts import MissingValue, OwnText, check, fill_in, html_of
-from meet2be.mailings.rendering import render
+from meet2be.mailings.rendering import render, source_of
 from meet2be.mailings.template_services import editable_kinds
 
 SAMPLES = {
@@ -213,6 +216,54 @@ def test_every_kind_that_can_be_changed_has_samples_for_all_its_text_says(
     rendered = render(kind, locale, KINDS[kind].samples)
     assert rendered.subject
     assert "None" not in rendered.text
+
+
+def variants(kind: str) -> list[dict[str, Any]]:
+    """Return the samples of a kind, with each way that its text may turn."""
+    samples = dict(KINDS[kind].samples)
+    turns: dict[str, list[Any]] = {
+        "outcome": ["pending", "nothing_charged", "already_refunded", "organiser"],
+        "why": ["event_closed", "cancelled", "paid_late", "else"],
+        "ships": [True],
+        "message": [""],
+        "link": [""],
+        "tickets": [["Ada <b>Lovelace</b> – Regular & more"], []],
+    }
+    return [samples] + [
+        samples | {name: value} for name in samples for value in turns.get(name, ())
+    ]
+
+
+@pytest.mark.parametrize("kind", [kind.key for kind in editable_kinds()])
+@pytest.mark.parametrize("locale", list(LANGUAGES))
+def test_the_text_that_people_start_from_can_be_kept_and_says_what_ours_says(
+    kind: str, locale: str
+) -> None:
+    """D10."""
+    shown = OwnText(*source_of(kind, locale))
+    check(shown, KINDS[kind].samples, locale)
+    for values in variants(kind):
+        own, ours = fill_in(shown, values, locale), render(kind, locale, values)
+        assert own.text == ours.text
+        assert own.subject.split() == ours.subject.split()
+        for said in values.get("tickets", ()):
+            assert f"- {said}" in own.text
+            assert all(str(escape(said)) in made.html for made in (own, ours))
+
+
+def test_a_value_of_several_parts_is_written_as_a_list() -> None:
+    values = SAMPLES | {"tickets": ["<Ada>\n\n- x", "Grace"]}
+    own = text("{{ tickets }}", html="{{ tickets }}{% if tickets %}!{% endif %}")
+    made = fill_in(own, values, "en")
+    assert made.text == "- <Ada> - x\n- Grace"
+    assert "<ul><li>&lt;Ada&gt; - x</li><li>Grace</li></ul>!" in made.html
+    assert fill_in(own, values | {"tickets": []}, "en").text == ""
+
+
+def test_a_day_is_written_by_its_name_alone() -> None:
+    made = fill_in(text("{{ starts_at }}", html="{{ starts_at }}"), SAMPLES, "de-DE")
+    assert made.text == "14. Mai 2027"
+    assert "14. Mai 2027" in made.html
 
 
 def test_an_unknown_kind_is_nobodys_to_change() -> None:
