@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 class StartError(RuntimeError):

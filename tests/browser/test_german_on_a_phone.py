@@ -48,7 +48,7 @@ def test_nothing_is_wider_than_a_phone_in_german(stage: Stage) -> None:
         page = browser.new_page(
             viewport={"width": NARROW, "height": 900}, locale="de-DE", reduced_motion="reduce"
         )
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(60_000)
         look(page, f"{base}/login")
         page.get_by_label("E-Mail-Adresse").fill(person.user.email)
         page.get_by_label("Passwort").fill(PASSWORD)

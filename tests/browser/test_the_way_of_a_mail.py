@@ -40,7 +40,7 @@ class Visit:
         context = self.browser.new_context(
             viewport={"width": width, "height": 900}, reduced_motion="reduce", locale="en-GB"
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))

@@ -29,7 +29,7 @@ def visitor(browser: Browser, width: int, complaints: list[str]) -> Page:
     context = browser.new_context(
         viewport={"width": width, "height": 900}, reduced_motion="reduce", locale="en-GB"
     )
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(60_000)
     page = context.new_page()
     page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))

@@ -90,14 +90,14 @@ def test_a_ticket_is_bought_and_the_organiser_sees_it(
         shop.ticket(name="Early bird", quota=3)
         made = stage.conference
         context = browser.new_context(viewport={"width": NARROW, "height": 900}, locale="en-GB")
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("console", lambda message: complaints.append(message.text)
                 if message.type in {"error", "warning"} else None)  # fmt: skip
         page.goto(f"{url}/t/{made.tenant.slug}/{made.event.slug}")
         looked_at(page, tmp_path, "offer")
         page.get_by_label("Number of tickets “Early bird”").select_option("2")
-        page.get_by_role("button", name="Go on").click()
+        page.get_by_role("button", name="Continue").click()
         page.get_by_label("Who comes?").nth(0).fill("Ada Arden")
         page.get_by_label("Who comes?").nth(1).fill("Abe Arden")
         page.get_by_label("Your name").fill("Bea Buyer")

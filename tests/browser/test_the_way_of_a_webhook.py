@@ -63,7 +63,7 @@ def test_from_the_first_endpoint_to_a_replay(
     complaints: list[str] = []
     with serving(web.app) as base:
         page = browser.new_context(viewport={"width": width, "height": 900}).new_page()
-        page.set_default_timeout(30_000)
+        page.set_default_timeout(60_000)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda m: complaints.append(m.text) if m.type == "error" else None)
         log_in(page, base, admin.user.email, PASSWORD)

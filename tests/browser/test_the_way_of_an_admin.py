@@ -44,7 +44,7 @@ class Visit:
             reduced_motion="reduce",
             **options,  # type: ignore[arg-type]
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         self.contexts.append(context)
         page = context.new_page()
         page.on("console", self._heard)

@@ -41,7 +41,7 @@ class Visit:
         context = self.browser.new_context(
             viewport={"width": width, "height": 900}, reduced_motion="reduce", locale=locale
         )
-        context.set_default_timeout(15_000)
+        context.set_default_timeout(60_000)
         page = context.new_page()
         page.on("console", self._heard)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
@@ -109,7 +109,7 @@ def test_a_view_becomes_a_file_that_is_watched_fetched_and_comes_again(
     expect(page.get_by_role("heading", name="A worker begins in a moment")).to_be_visible()
     look(visit, page, f"waiting-{width}")
     visit.make()
-    expect(page.get_by_role("heading", name="The file is ready")).to_be_visible(timeout=20_000)
+    expect(page.get_by_role("heading", name="The file is ready")).to_be_visible()
     look(visit, page, f"ready-{width}")
     with page.expect_download() as caught:
         page.get_by_role("link", name=re.compile("Download")).click()

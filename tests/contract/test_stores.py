@@ -131,7 +131,7 @@ def test_a_killed_writer_leaves_nothing_for_long(
     local, remote = LocalStore(tmp_path), small_parts(bucket)
     for arguments in (["local", str(tmp_path)], ["s3", str(bucket.endpoint)]):
         writer = subprocess.run(
-            [sys.executable, "-c", _KILLED, *arguments], check=False, timeout=60
+            [sys.executable, "-c", _KILLED, *arguments], check=False, timeout=120
         )
         assert writer.returncode == -signal.SIGKILL
     assert len(list((tmp_path / ".drafts").iterdir())) == 1
@@ -188,7 +188,7 @@ def test_a_link_serves_one_file_under_its_name_and_is_signed_with_sigv4(bucket: 
     query = parse_qs(urlsplit(link).query)
     assert query["X-Amz-Algorithm"] == ["AWS4-HMAC-SHA256"]
     assert query["X-Amz-Expires"] == ["300"]
-    answer = requests.get(link, timeout=10)
+    answer = requests.get(link, timeout=60)
     assert answer.content == b"content"
     assert unquote(answer.headers["Content-Disposition"].split("''")[1]) == "Gäste -A-B-.csv"
 

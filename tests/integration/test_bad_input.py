@@ -96,7 +96,7 @@ def told(var: Path, *command: str, **environment: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "Traceback" not in done.stderr
@@ -125,7 +125,7 @@ def told_several(var: Path, *commands: tuple[str, ...]) -> list[str]:
         capture_output=True,
         text=True,
         check=True,
-        timeout=60,
+        timeout=180,
     )
     ends = [json.loads(line) for line in done.stdout.splitlines()]
     assert [code for code, _ in ends] == [1] * len(commands), done.stdout + done.stderr
@@ -312,7 +312,7 @@ def test_the_web_does_not_start_on_a_database_without_tables(tmp_path: Path) -> 
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode != 0
     assert "Run `meet2be db upgrade`" in done.stderr
@@ -327,7 +327,7 @@ def test_a_demo_of_a_file_that_is_no_list_starts_nothing(tmp_path: Path) -> None
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=180,
     )
     assert done.returncode == 1
     assert "lacks the columns" in done.stderr

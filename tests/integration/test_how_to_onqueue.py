@@ -155,7 +155,7 @@ def typed(folder: Path, program: str, words: list[str]) -> str:
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, (program, words, done.stdout, done.stderr)

@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from flask import Flask
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from support.servers import missing
+from support.waiting import PATIENCE
 
 # Without these Chromium asks for updates and looks names up on a network there may not be.
 QUIET = (
@@ -39,7 +40,7 @@ def serving(app: Flask) -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
     finally:
         server.shutdown()
-        thread.join(10)
+        thread.join(PATIENCE)
         server.server_close()
 
 
@@ -51,6 +52,7 @@ def chromium(arguments: Sequence[str] = QUIET) -> Iterator[Browser]:
         missing("Chromium was not found. On Debian: apt-get install chromium.")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(arguments))
+        expect.set_options(timeout=PATIENCE * 1000)
         try:
             yield browser
         finally:

@@ -241,7 +241,7 @@ class Conference:
             f"{self.provider.url}/v1/events?limit=100",
             headers={"Authorization": f"Bearer {API_KEY}"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             found = json.loads(answer.read())["data"]
         return [
             json.dumps(each).encode()

@@ -111,6 +111,12 @@ class Exporting:
             )
             session.commit()
 
+    def remove(self) -> None:
+        """Remove the person from the organisation."""
+        with self.database.tenant_session(self.tenant.id) as session:
+            session.execute(delete(Membership).where(Membership.user_id == self.person))
+            session.commit()
+
     def suspend(self) -> None:
         with self.database.system_session("tests: suspend") as session:
             session.execute(

@@ -181,8 +181,9 @@ class Gallery:
             "name": "gaeste.csv", "mimeType": "text/csv", "buffer": LIST.encode(),
         })  # fmt: skip
         page.locator("#event").select_option(self.event.uid)
-        page.get_by_role("button", name="Upload").click()
-        page.get_by_role("button", name="Continue to the columns").click()
+        page.locator("main form button.primary").click()
+        page.wait_for_url("**/layout")
+        page.locator("main form button.primary").click()
         page.wait_for_url("**/mapping")
         self.places["mapping"] = page.url.removeprefix(self.base)
 
@@ -201,7 +202,8 @@ class Gallery:
             "event-form": f"{event}/edit", "ticket-types": f"{event}/tickets",
             "ticket-type-form": f"/ticket-types/{poster.uid}", "figures": f"{event}/figures",
             "orders": "/orders", "order": self.places["order"], "exports": "/exports",
-            "export-form": f"{event}/export", "import-mapping": self.places.get("mapping", "/imports"),
+            "export-form": f"{event}/export",
+            "import-mapping": self.places.get("mapping", "/imports"),
             "webhooks": "/webhooks", "webhooks-log": "/webhooks/deliveries",
             "webhook-delivery": self.places["delivery"], "mail-templates": "/mail/templates",
             "settings": "/settings", "members": "/settings/members",

@@ -24,7 +24,7 @@ def while_begun(database: Database, begun: Session, late: Callable[[], Result]) 
         future = threads.submit(late)
         eventually(lambda: somebody_waits(database) or future.done())
         begun.commit()
-        return future.result(30)
+        return future.result(60)
 
 
 def somebody_waits(database: Database) -> bool:

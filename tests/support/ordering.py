@@ -152,7 +152,7 @@ class Shop:
             f"{self.of.provider.url}/v1/events?limit=50",
             headers={"Authorization": f"Bearer {API_KEY}"},
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310
             found = json.loads(answer.read())["data"]
         mine = {payment.uid for payment in self.of.payments()}
         wanted = [

@@ -21,7 +21,7 @@ def stripe_client(url: str, retries: int = 0) -> stripe.StripeClient:
         base_addresses={"api": url},
         max_network_retries=retries,
         # one session for each client, so that no socket outlives its test
-        http_client=stripe.RequestsClient(timeout=10),
+        http_client=stripe.RequestsClient(timeout=60),
     )
 
 
@@ -54,7 +54,7 @@ def webhook_receiver() -> Iterator[Receiver]:
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             receiver.deliveries.append((body, self.headers["Stripe-Signature"]))
-            receiver.may_answer.wait(10)
+            receiver.may_answer.wait(60)
             self.send_response(receiver.answers.pop(0) if receiver.answers else 200)
             self.send_header("Content-Length", "0")
             self.end_headers()

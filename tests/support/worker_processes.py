@@ -137,7 +137,7 @@ class App:
         """Kill what still runs."""
         for worker in self.workers:
             worker.signal_group(signal.SIGKILL)
-            worker.popen.wait(10)
+            worker.popen.wait(PATIENCE)
         self.manager.close()
 
 

@@ -28,7 +28,7 @@ def runner() -> Iterator["subprocess.Popen[str]"]:
         finally:
             assert process.stdin is not None
             process.stdin.close()
-            process.wait(30)
+            process.wait(120)
 
 
 @pytest.fixture

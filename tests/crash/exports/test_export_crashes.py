@@ -42,7 +42,7 @@ def kill_at(point: str, desk: Exporting, place: str, uid: str) -> None:
     died = subprocess.run(
         [sys.executable, str(RUNNER), url, place, point, str(desk.tenant.id), uid,
          str(desk.counter.folder)],
-        check=False, timeout=100, env={**os.environ, "PYTHONPATH": tests},  # noqa: TID251
+        check=False, timeout=180, env={**os.environ, "PYTHONPATH": tests},  # noqa: TID251
     )  # fmt: skip
     assert died.returncode == -signal.SIGKILL, point
 

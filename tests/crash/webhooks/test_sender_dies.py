@@ -36,7 +36,7 @@ def test_a_killed_sender_loses_nothing_and_the_id_stays(
             sys.executable, str(SENDER), str(sqlite_database.engine.url), KEY, point,
             str(stage.tenant_id), str(delivery.id),
         ]  # fmt: skip
-        killed = subprocess.run(command, capture_output=True, check=False, timeout=60)
+        killed = subprocess.run(command, capture_output=True, check=False, timeout=180)
         assert killed.returncode == -signal.SIGKILL, killed.stderr
         assert (stage.row(delivery).status, stage.attempts(delivery)) == ("sending", [])
         stage.deliver(delivery)

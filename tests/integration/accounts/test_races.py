@@ -17,7 +17,7 @@ from support.inviting import NEW_PASSWORD, SENDER, Inviting, inviting
 from support.mailed import link_in
 
 pytestmark = pytest.mark.postgres
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from support.ordering import Shop
 from support.waiting import eventually
 
 pytestmark = pytest.mark.postgres
-SECONDS = 20
+SECONDS = 60
 BEGIN = "meet2be.cancellations.services"
 
 

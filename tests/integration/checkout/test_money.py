@@ -174,7 +174,7 @@ def test_the_last_ticket_is_sold_once_to_fifty_buyers(any_shop: Shop) -> None:
 
     def try_it(number: int) -> Order | None:
         if number < 10:
-            start.wait(20)
+            start.wait(60)
         try:
             return shop.place(wishes[number])
         except SoldOut:

@@ -21,7 +21,7 @@ from support.meanwhile import while_begun
 from support.ordering import Shop
 
 pytestmark = pytest.mark.postgres
-SECONDS = 20
+SECONDS = 60
 LATE = 0.4
 """How long the first waits for a second that never comes because it is let in later, in seconds."""
 

@@ -24,7 +24,7 @@ def work(environment: dict[str, str], connection: str, queue: str) -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "workers", "queue", connection, f"--queue={queue}",
          "--stop-when-empty"],
-        env=environment, cwd=ROOT, timeout=60, check=False,
+        env=environment, cwd=ROOT, timeout=180, check=False,
         capture_output=True, text=True,
     )  # fmt: skip
     assert ended.returncode == 0, ended.stdout[-2000:] + ended.stderr[-2000:]

@@ -29,7 +29,7 @@ def letter(number: int = 1, to: str = "anna@guests.example") -> EmailMessage:
 
 @contextmanager
 def connected(mailsink: MailSinkProcess) -> Iterator[smtplib.SMTP]:
-    client = smtplib.SMTP(mailsink.host, mailsink.port, timeout=10)
+    client = smtplib.SMTP(mailsink.host, mailsink.port, timeout=60)
     try:
         yield client
     finally:
@@ -203,7 +203,7 @@ def test_many_connections_at_once_lose_nothing(
 def test_a_client_that_goes_away_before_the_end_leaves_nothing(
     mailsink: MailSinkProcess, control: MailSinkControl
 ) -> None:
-    with socket.create_connection((mailsink.host, mailsink.port), timeout=10) as raw:
+    with socket.create_connection((mailsink.host, mailsink.port), timeout=60) as raw:
         for line in (b"EHLO x", b"MAIL FROM:<a@b.example>", b"RCPT TO:<c@d.example>", b"DATA"):
             raw.recv(4096)
             raw.sendall(line + b"\r\n")

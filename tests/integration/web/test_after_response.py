@@ -24,7 +24,7 @@ class NoteVisit(Job):
     name = "tests.note-visit"
 
     def handle(self) -> None:
-        SEEN.append(ANSWERED.wait(5))
+        SEEN.append(ANSWERED.wait(60))
 
 
 class QuietHandler(WSGIRequestHandler):
@@ -61,7 +61,7 @@ def test_a_job_runs_when_the_whole_response_has_arrived(
         request_started.connected_to(visit, web.app),
         serving(web.app) as port,
     ):
-        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        asking = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         asking.request("GET", "/login")
         answer = asking.getresponse()
         assert answer.status == 200

@@ -146,7 +146,7 @@ def test_what_is_cancelled_while_it_is_claimed_waits_for_the_claim(
         assert sql.CLAIM.run(connection, values) == 1
         connection.commit()
         with pytest.raises(NotNowError):
-            cancelling.result(10)
+            cancelling.result(60)
     assert stage.row(first).status == "sending"
 
 

@@ -143,7 +143,7 @@ def test_in_the_foreground_it_is_the_process_that_was_started(place: Path) -> No
         with pytest.raises(LocalServerError, match="Another Valkey"):
             watched.start()
         process.send_signal(signal.SIGTERM)
-        output, _ = process.communicate(timeout=10)
+        output, _ = process.communicate(timeout=60)
     finally:
         process.kill()
         process.wait()

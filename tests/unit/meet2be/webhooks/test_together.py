@@ -18,7 +18,7 @@ def test_who_comes_meanwhile_is_written_together_and_one_error_is_ones_own() -> 
         batches.append(list(items))
         if 0 in items:
             is_begun.set()
-            may_go_on.wait(10)
+            may_go_on.wait(60)
         if 3 in items:
             raise ValueError("three")
         return [str(item) for item in items]
@@ -26,14 +26,14 @@ def test_who_comes_meanwhile_is_written_together_and_one_error_is_ones_own() -> 
     writing = Together(act)
     with ThreadPoolExecutor(6) as pool:
         first = pool.submit(writing.do, 0)
-        assert is_begun.wait(10)
+        assert is_begun.wait(60)
         others = [pool.submit(writing.do, number) for number in range(1, 6)]
         eventually(lambda: len(writing._waiting) == 5)
         may_go_on.set()
-        assert first.result(10) == "0"
+        assert first.result(60) == "0"
         with pytest.raises(ValueError, match="three"):
-            others[2].result(10)
-        assert [each.result(10) for each in others if each is not others[2]] == list("1245")
+            others[2].result(60)
+        assert [each.result(60) for each in others if each is not others[2]] == list("1245")
     assert batches[0] == [0]
     assert sorted(batches[1]) == [1, 2, 3, 4, 5]
     assert sorted(batches[2:]) == [[1], [2], [3], [4], [5]]
@@ -66,17 +66,17 @@ def test_batches_keep_a_pace_so_that_more_comes_together_and_one_alone_does_not_
         batches.append(len(items))
         clock.advance(0.003)
         has_begun.set()
-        may_go_on.wait(10)
+        may_go_on.wait(60)
         return items
 
     writing = Together(act, clock)
     with ThreadPoolExecutor(3) as pool:
         pool.submit(writing.do, 0)
-        assert has_begun.wait(10)
+        assert has_begun.wait(60)
         others = [pool.submit(writing.do, number) for number in (1, 2)]
         eventually(lambda: len(writing._waiting) == 2)
         may_go_on.set()
-        assert [each.result(10) for each in others] == [1, 2]
+        assert [each.result(60) for each in others] == [1, 2]
     assert writing.do(3) == 3
     assert batches == [1, 2, 1]
     assert clock.slept == [pytest.approx(PACE - 0.003)]

@@ -37,7 +37,7 @@ def of_fork() -> int:
 def of_a_thread_of_the_job() -> int:
     """Return the policy of a process that a thread started which a job began."""
     with ThreadPoolExecutor(1) as threads:
-        return threads.submit(of_subprocess).result(10)
+        return threads.submit(of_subprocess).result(60)
 
 
 @pytest.mark.parametrize("start", [of_subprocess, of_fork, of_a_thread_of_the_job])
