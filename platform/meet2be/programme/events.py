@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final
@@ -100,15 +100,24 @@ def check_number(session: Session) -> None:
         raise TooManyEvents(error.message) from error
 
 
-def change_event(session: Session, uid: str, wishes: Mapping[str, Any], actor: Actor) -> Event:
+def change_event(
+    session: Session,
+    uid: str,
+    wishes: Mapping[str, Any],
+    actor: Actor,
+    look: Callable[[Event], None] | None = None,
+) -> Event:
     """Change what ``wishes`` name of an event, by the names of a draft's fields, and return it.
 
+    ``look`` is shown the event as it stands, while its row is held, and may raise.
     Raises ``UnknownEntry``, ``EntryRefused``, and ``NotInState`` for one that is cancelled, or that
     is real while the organisation is in test mode.
     """
     only_tests = hold_mode(session)
     event = locked_event(session, uid)
     check_open(event)
+    if look is not None:
+        look(event)
     if only_tests and not event.test_mode:
         raise NotInState(Message("This event is real, and your organisation is in test mode."))
     wanted = _checked(replace(draft_of(event), **wishes), event.currency)
@@ -118,12 +127,8 @@ def change_event(session: Session, uid: str, wishes: Mapping[str, Any], actor: A
         _check_slug(session, event, wanted.slug)
     if "currency" in after:
         _check_currency(session, event, wanted.currency)
-    if "test_mode" in after and only_tests:
-        why = Message("Your organisation is in test mode, and its events with it.")
-        raise EntryRefused("test_mode", why)
-    if "test_mode" in after and is_sold(session, event):
-        why = Message("Orders were placed already, so this stays as it is.")
-        raise EntryRefused("test_mode", why)
+    if "test_mode" in after:
+        _check_mode(session, event, only_tests=only_tests)
     if wanted.capacity is not None and "capacity" in after:
         _check_capacity(session, event, wanted.capacity)
     try:
@@ -148,9 +153,7 @@ def publish_event(session: Session, uid: str, actor: Actor) -> Event:
         raise NotInState(Message("This event is over already. Set its times first."))
     open_kinds = exists().where(TicketType.event_id == event.id, TicketType.closed_at.is_(None))
     if not session.scalar(select(open_kinds)):
-        raise NotInState(
-            Message("Create a ticket type first, so that there is something to sell.")
-        )
+        raise NotInState(Message("Create a ticket type first, so that there is something to sell."))
     event.status, event.version = "live", event.version + 1
     event.unpublished_at = None
     tell(session, event, "published", actor, before={"status": "draft"}, after={"status": "live"},
@@ -208,6 +211,15 @@ def check_window(since: datetime | None, until: datetime | None) -> None:
     """Raise ``EntryRefused`` for a sale that ends before it begins."""
     if since is not None and until is not None and until <= since:
         raise EntryRefused("on_sale_until", Message("The sale must end after it begins."))
+
+
+def _check_mode(session: Session, event: Event, *, only_tests: bool) -> None:
+    if only_tests:
+        why = Message("Your organisation is in test mode, and its events with it.")
+        raise EntryRefused("test_mode", why)
+    if is_sold(session, event):
+        why = Message("Orders were placed already, so this stays as it is.")
+        raise EntryRefused("test_mode", why)
 
 
 def _check_slug(session: Session, event: Event, slug: str) -> None:

@@ -7,7 +7,7 @@ is sold or set aside (the database would refuse that too).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -82,13 +82,20 @@ def create_ticket(session: Session, event_uid: str, draft: TicketDraft, actor: A
 
 
 def change_ticket(
-    session: Session, uid: str, wishes: Mapping[str, Any], actor: Actor
+    session: Session,
+    uid: str,
+    wishes: Mapping[str, Any],
+    actor: Actor,
+    look: Callable[[TicketType, Event], None] | None = None,
 ) -> TicketType:
     """Change what ``wishes`` name of a kind of ticket, by a draft's fields, and return it.
 
-    Raises as ``create_ticket``.
+    ``look`` is shown the kind and its event as they stand, while their rows are held, and may
+    raise. Else raises as ``create_ticket``.
     """
     ticket, event = locked_ticket(session, uid)
+    if look is not None:
+        look(ticket, event)
     wanted = _checked(replace(draft_of(ticket), **wishes), event, ticket.price_minor)
     gone = ticket.sold + ticket.held
     if wanted.quota < gone:

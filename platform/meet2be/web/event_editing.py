@@ -24,6 +24,7 @@ from meet2be.programme.errors import (
 from meet2be.programme.times import moment_at, written
 from meet2be.tenancy.models import Tenant
 from meet2be.tenancy.services import in_test_mode
+from meet2be.web import meanwhile
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
 from meet2be.web.events import event_or_404
@@ -34,6 +35,13 @@ blueprint = Blueprint("event_editing", __name__)
 MOMENTS = ("starts_at", "ends_at", "on_sale_from", "on_sale_until")
 TEXTS = ("title", "slug", "place", "description", "timezone", "currency", "capacity")
 LARGEST_NUMBER = 9
+LABELS = {
+    "title": N_("Title"), "slug": N_("Name in links"), "place": N_("Place"),
+    "description": N_("Description"), "timezone": N_("Time zone"), "currency": N_("Currency"),
+    "capacity": N_("Total places"), "starts_at": N_("Begins"), "ends_at": N_("Ends"),
+    "on_sale_from": N_("On sale from"), "on_sale_until": N_("On sale until"),
+    "test_mode": N_("Test mode"),
+}  # fmt: skip
 SHELVING = {
     "unpublish": (
         shelving.unpublish_event, N_("“%(title)s” is off its page. Nothing more is sold."),
@@ -89,8 +97,11 @@ def change(uid: str) -> ResponseReturnValue:
     if draft is None:
         return _form(event, problems), 422
     try:
-        verbs.change_event(session, uid, asdict(draft), actor())
+        verbs.change_event(session, uid, asdict(draft), actor(), _look)
         session.commit()
+    except meanwhile.SavedMeanwhile as error:
+        session.rollback()
+        return _form(event, problems, error.seen), 409
     except EntryRefused as error:
         session.rollback()
         problems.fields[error.field] = said(error)
@@ -195,12 +206,18 @@ def read_number(name: str, problems: Problems) -> int | None:
     return int(text)
 
 
-def _form(event: Event | None, problems: Problems) -> str:
-    given = request.form if request.method == "POST" else _values(event)
+def _look(event: Event) -> None:
+    meanwhile.check_unchanged(_values(event), request.form, LABELS)
+
+
+def _form(event: Event | None, problems: Problems, newer: meanwhile.Seen | None = None) -> str:
+    seen = newer or meanwhile.seen(_values(event) if event else {})
+    given = seen.filled(request.form) if request.method == "POST" else _values(event)
     currencies = {*COMMON_CURRENCIES, given.get("currency") or "EUR"}
     return render_template(
         "events/form.html",
         event=event,
+        seen=seen,
         given=given,
         problems=problems,
         zones=zones(),

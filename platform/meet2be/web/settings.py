@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask import Blueprint, flash, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from meet2be.accounts.own import locale_for, zones
 from meet2be.errors import Meet2BeError
 from meet2be.events.listing import test_events
 from meet2be.integrations.dns_advice import advice_for
-from meet2be.language import LANGUAGES, _, language_of
+from meet2be.language import LANGUAGES, N_, _, language_of
 from meet2be.mailings.limits import MOST_AN_HOUR, day_of
 from meet2be.mailings.services import sender_of
 from meet2be.money import MoneyError, parse_minor
@@ -22,13 +23,20 @@ from meet2be.programme.errors import ProgrammeError
 from meet2be.tenancy.limits import limit_of
 from meet2be.tenancy.models import Tenant
 from meet2be.tenancy.services import in_test_mode
+from meet2be.web import meanwhile
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
+from meet2be.web.presentation import amount_to_type
 from meet2be.web.security import ADMINISTER, requires, services, tenant_session
 from meet2be.web.wording import sentence
 
 blueprint = Blueprint("settings", __name__, url_prefix="/settings")
 MOST_SHOWN = 50
+LABELS = {
+    "name": N_("Name"), "language": N_("Language"), "timezone": N_("Time zone"),
+    "currency": N_("Currency"), "confirm_limit": N_("Refunds that need a mailed code"),
+    "reply_to": N_("Answers go to"),
+}  # fmt: skip
 
 
 @blueprint.get("")
@@ -47,8 +55,12 @@ def change() -> ResponseReturnValue:
     if wanted is None:
         return _page(problems), 422
     try:
+        meanwhile.check_unchanged(_values(held_tenant(session)), given, LABELS)
         details.change(session, wanted, actor())
         session.commit()
+    except meanwhile.SavedMeanwhile as error:
+        session.rollback()
+        return _page(problems, error.seen), 409
     except ProfileRefused as error:
         session.rollback()
         problems.fields[error.field] = sentence(error)
@@ -156,6 +168,24 @@ def _test_mode_page(problem: str = "") -> str:
     return render_template("settings/test_mode.html", is_on=is_on, tests=tests, problem=problem)
 
 
+def held_tenant(session: Session) -> Tenant:
+    """Return the organisation as it stands; nobody else changes its row until the commit."""
+    mine = select(Tenant).with_for_update().execution_options(populate_existing=True)
+    return session.scalars(mine).one()
+
+
+def _values(tenant: Tenant) -> dict[str, str]:
+    """Return what the fields of the settings hold before anybody types."""
+    return {
+        "name": tenant.name,
+        "language": language_of(tenant.locale),
+        "timezone": tenant.timezone,
+        "currency": tenant.currency,
+        "confirm_limit": amount_to_type(tenant.confirm_limit_minor, tenant.currency),
+        "reply_to": tenant.reply_to or "",
+    }
+
+
 def _tenant() -> Tenant:
     return tenant_session(read_only=True).scalars(select(Tenant)).one()
 
@@ -183,13 +213,15 @@ def _read(tenant: Tenant, problems: Problems) -> Profile | None:
     )
 
 
-def _page(problems: Problems) -> str:
+def _page(problems: Problems, newer: meanwhile.Seen | None = None) -> str:
     tenant = _tenant()
+    seen = newer or meanwhile.seen(_values(tenant))
     return render_template(
         "settings/index.html",
         tenant=tenant,
         problems=problems,
-        given=request.form,
+        seen=seen,
+        given=seen.filled(request.form),
         zones=zones(),
         currencies=sorted({*COMMON_CURRENCIES, tenant.currency}),
         language=language_of(tenant.locale),

@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from meet2be.events.listing import find_event
 from meet2be.events.models import Event
-from meet2be.language import LANGUAGES, _, said
+from meet2be.language import LANGUAGES, N_, _, said
 from meet2be.mailings import template_services as texts
 from meet2be.mailings.errors import BadAddress, BadTemplate
 from meet2be.mailings.kinds import MailKind, kind_of
@@ -21,11 +21,13 @@ from meet2be.mailings.rendering import Rendered, formats_of, printable
 from meet2be.mailings.services import Sender, sender_of
 from meet2be.mailings.template_services import Place, TemplateNotEditable, Tester
 from meet2be.tenancy.models import Tenant
+from meet2be.web import meanwhile
 from meet2be.web.actors import actor
 from meet2be.web.security import ADMINISTER, identity, requires, services, tenant_session
 
 blueprint = Blueprint("mail_templates", __name__)
 MOST_EVENTS = 200
+LABELS = {"subject": N_("Subject"), "text": N_("Text"), "html": N_("HTML of your own")}
 _STYLE = re.compile(r' style="[^"]*"')
 """The page's own policy lets no style through that stands in an element."""
 
@@ -66,12 +68,19 @@ def save(key: str, locale: str) -> ResponseReturnValue:
     try:
         shown = texts.preview(place, text)
         if action == "save":
+            now = _values(texts.current(session, place).text)
+            meanwhile.check_unchanged(now, _values(text), LABELS)
             texts.save(session, place, text, actor(), identity().user_id)
         elif action == "test":
             _send_trial(place, text)
         session.commit()
     except TemplateNotEditable:
         abort(404)
+    except meanwhile.SavedMeanwhile as error:
+        session.rollback()
+        merged = error.seen.filled(_values(text))
+        kept = OwnText(merged["subject"], merged["text"], merged["html"] or None)
+        return _form(key, locale, kept, newer=error.seen), 409
     except (BadTemplate, BadAddress) as error:
         session.rollback()
         return _form(key, locale, text, problem=error), 422
@@ -113,6 +122,7 @@ def _form(
     *,
     problem: BadTemplate | BadAddress | None = None,
     preview: Rendered | None = None,
+    newer: meanwhile.Seen | None = None,
 ) -> str:
     session, place, event = tenant_session(read_only=True), _place(key, locale), _event()
     now = texts.current(session, place)
@@ -128,6 +138,7 @@ def _form(
         languages=LANGUAGES,
         text=text,
         current=now,
+        seen=newer or meanwhile.seen(_values(now.text)),
         history=texts.history(session, place),
         preview=preview,
         preview_html=_STYLE.sub("", preview.html) if preview is not None else "",
@@ -135,6 +146,10 @@ def _form(
         bad_part=getattr(problem, "part", ""),
         event=event,
     )
+
+
+def _values(text: OwnText) -> dict[str, str]:
+    return {"subject": text.subject, "text": text.text, "html": text.html or ""}
 
 
 def _samples(kind: MailKind, locale: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from meet2be.programme import tickets as verbs
 from meet2be.programme.errors import EntryRefused, NotInState, ProgrammeError, UnknownEntry
 from meet2be.programme.times import written
 from meet2be.tenancy.models import Tenant
+from meet2be.web import meanwhile
 from meet2be.web.actors import actor
 from meet2be.web.cancelling import Problems
 from meet2be.web.event_editing import read_moment, read_number
@@ -33,6 +34,12 @@ SALE_WORDS = {
     "over": (N_("sale is over"), ""),
     "closed": (N_("not on sale"), ""),
 }
+LABELS = {
+    "name": N_("Name"), "price": N_("Price"), "tax": N_("Tax rate in per cent"),
+    "quota": N_("Number of tickets"), "on_sale_from": N_("On sale from"),
+    "on_sale_until": N_("On sale until"), "is_hidden": N_("Hidden: only by a link of its own"),
+    "is_shipped": N_("Printed, sent by post"),
+}  # fmt: skip
 
 
 @blueprint.get("/events/<uid>/tickets")
@@ -81,7 +88,7 @@ def change(uid: str) -> ResponseReturnValue:
     """Save it."""
     ticket, event = _ticket_or_404(uid)
     return _save(event, ticket, lambda session, draft: verbs.change_ticket(
-        session, uid, asdict(draft), actor()))  # fmt: skip
+        session, uid, asdict(draft), actor(), _look))  # fmt: skip
 
 
 @blueprint.post("/ticket-types/<uid>/close")
@@ -149,6 +156,9 @@ def _save(
     try:
         saved = save(session, draft)
         session.commit()
+    except meanwhile.SavedMeanwhile as error:
+        session.rollback()
+        return _form(event, ticket, problems, error.seen), 409
     except EntryRefused as error:
         session.rollback()
         problems.fields[error.field] = said(error)
@@ -192,10 +202,25 @@ def _read(event: Event, ticket: TicketType | None, problems: Problems) -> verbs.
     )
 
 
-def _form(event: Event, ticket: TicketType | None, problems: Problems) -> str:
-    given = request.form if request.method == "POST" else _values(event, ticket)
+def _look(ticket: TicketType, event: Event) -> None:
+    meanwhile.check_unchanged(_values(event, ticket), request.form, LABELS)
+
+
+def _form(
+    event: Event,
+    ticket: TicketType | None,
+    problems: Problems,
+    newer: meanwhile.Seen | None = None,
+) -> str:
+    values = _values(event, ticket)
+    seen = newer or meanwhile.seen(values if ticket else {})
     return render_template(
-        "ticket_types/form.html", event=event, ticket=ticket, given=given, problems=problems
+        "ticket_types/form.html",
+        event=event,
+        ticket=ticket,
+        seen=seen,
+        given=seen.filled(request.form) if request.method == "POST" else values,
+        problems=problems,
     )
 
 
