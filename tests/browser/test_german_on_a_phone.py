@@ -64,7 +64,7 @@ def test_nothing_is_wider_than_a_phone_in_german(stage: Stage) -> None:
         page.locator(".tabs.more-before:not(.more-after)").wait_for()
         page.locator(".areas > summary").click()
         assert Axe().run(page).violations_count == 0
-        page.get_by_role("link", name="Absagen").click()
+        page.get_by_role("link", name="Absagen", exact=True).click()
         page.wait_for_url(f"{base}/cancellations")
         look(page, f"{base}/cancellations/{run.uid}/preview")
         made.confirm(run)
