@@ -40,6 +40,8 @@ EMPTY, OPERATOR = "admin@borealis.example", "operator@meet2be.example"
 NO_PAGES = ("api.", "static", "health.", "hooks.")
 """What answers programs, by how its endpoint begins."""
 
+TALLEST = 6000.0
+
 
 @dataclass
 class Walk:
@@ -82,8 +84,16 @@ class Walk:
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
         if wide > 0:
             sys.stderr.write(f"{name} is {wide} px wider than {self.width} px\n")
-        page.screenshot(path=self.folder / f"{name}-{self.width}.png", full_page=True)
+        page.screenshot(
+            path=self.folder / f"{name}-{self.width}.png",
+            full_page=True,
+            clip={"x": 0, "y": 0, "width": self.width, "height": self._height(page)},
+        )
         self._note(page.url)
+
+    def _height(self, page: Page) -> float:
+        """Return how much of a page is taken: lists of everything have no end."""
+        return min(TALLEST, float(page.evaluate("document.documentElement.scrollHeight")))
 
     def see(self, page: Page, name: str, path: str) -> None:
         """Go to a page and take its picture."""
@@ -114,9 +124,6 @@ class Walk:
 
     def _outside(self, page: Page) -> None:
         """What somebody sees who is not logged in."""
-        if self.language != "en":
-            page.goto(f"{self.gallery.base}/login")
-            page.locator(f".languages button[lang={self.language}]").click()
         for name, path in outside(self.gallery).items():
             self.see(page, name, path)
         page.goto(f"{self.gallery.base}/login")
