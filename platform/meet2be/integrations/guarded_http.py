@@ -6,7 +6,7 @@ followed, no proxy of the environment used, no compression undone. One deadline 
 up, connecting, TLS, sending and the last byte that is read, however slowly bytes come.
 
 It works on the socket itself: `requests` needs four times the processor's time for a call, and one
-interpreter has to make hundreds of them a second.
+interpreter has to make hundreds of them a second. One thread waits for all sockets (`switchboard`).
 """
 
 from __future__ import annotations
@@ -16,17 +16,20 @@ import re
 import select
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from errno import EINPROGRESS
 from functools import cached_property, lru_cache
 from os import strerror
 from typing import Any, Final
 
-from meet2be.integrations.guarded_addresses import AddressRules
-from meet2be.integrations.guarded_dns import LookUpFailed, Resolver
+from meet2be.integrations.guarded_addresses import Address, AddressRules
+from meet2be.integrations.guarded_dns import LookUpFailed, Question, Resolver
 from meet2be.integrations.guarded_urls import RefusedUrl, Target, UrlRules, target_of
-from meet2be.integrations.http_answer import read_answer
+from meet2be.integrations.http_answer import AnswerReader
+from meet2be.integrations.switchboard import Pause, Steps, Switchboard, Then
 from meet2be.language import Message
 from onqueue.clock import SystemClock
 
@@ -84,6 +87,7 @@ class _Call:
     ends_at: float
     address: str | None = None
     sockets: list[socket.socket] = field(default_factory=list)
+    opened: int = 0
 
     def left(self, until: float | None = None) -> float:
         """Return the seconds that are left; raises ``TimeoutError`` for none."""
@@ -93,21 +97,25 @@ class _Call:
             raise TimeoutError("the time for the call is over")
         return seconds
 
-    def wait(self, sock: socket.socket, event: int, until: float | None = None) -> None:
-        """Wait until a socket can be read or written; raises ``TimeoutError``."""
-        poll = select.poll()
-        poll.register(sock, event)
-        while not poll.poll(self.left(until) * 1000 + 1):
-            pass
+    def pause(self, what: socket.socket | Question, can: int, until: float | None = None) -> Pause:
+        """Return what it must wait for: no longer than it may take."""
+        end = self.ends_at if until is None else min(until, self.ends_at)
+        return Pause(what, can, end, self.opened)
 
     def close(self) -> None:
         for each in self.sockets:
             each.close()
 
 
-def _connected(call: _Call, host: str, port: int) -> socket.socket:
-    """Return a socket that is connected to a checked address of the host."""
-    addresses = call.resolver.addresses(host, port, call.left(call.connect_by))
+def _addresses(call: _Call, host: str, port: int) -> Steps[Sequence[Address]]:
+    """Return the addresses of the host; raises ``HookCallFailed`` when one must not be called."""
+    addresses = call.resolver.known(host, port)
+    if addresses is None:
+        question = call.resolver.ask(host, port)
+        with suppress(TimeoutError):
+            while not question.is_done:
+                yield call.pause(question, 0, call.connect_by)
+        addresses = call.resolver.keep(question, port)
     for address in addresses:
         why = call.rules.why_not(address)
         if why is not None:
@@ -115,17 +123,24 @@ def _connected(call: _Call, host: str, port: int) -> socket.socket:
                 "refused", f"'{host}' is at {address}, which must not be called: {why}",
                 str(address),
             )  # fmt: skip
+    return addresses
+
+
+def _connected(call: _Call, host: str, port: int) -> Steps[socket.socket]:
+    """Return a socket that is connected to a checked address of the host."""
+    addresses = yield from _addresses(call, host, port)
     error: OSError = OSError("no address")
     to_try = addresses[:MOST_ADDRESSES]
     for place, address in enumerate(to_try):
         family = socket.AF_INET if address.version == 4 else socket.AF_INET6
         sock = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
         call.sockets.append(sock)
+        call.opened += 1
         call.address = str(address)
         try:
             # One that swallows packets may use up its own share of the time only.
             share = call.left(call.connect_by) / (len(to_try) - place)
-            _connect(call, sock, (call.address, port), call.monotonic() + share)
+            yield from _connect(call, sock, (call.address, port), call.monotonic() + share)
         except OSError as failed:
             sock.close()
             error = failed
@@ -137,10 +152,10 @@ def _connected(call: _Call, host: str, port: int) -> socket.socket:
     raise HookCallFailed("connect", f"cannot connect: {why_not}", call.address) from error
 
 
-def _connect(call: _Call, sock: socket.socket, where: tuple[str, int], by: float) -> None:
+def _connect(call: _Call, sock: socket.socket, where: tuple[str, int], by: float) -> Steps[None]:
     code = sock.connect_ex(where)
     if code == EINPROGRESS:
-        call.wait(sock, select.POLLOUT, by)
+        yield call.pause(sock, select.POLLOUT, by)
         code = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
     if code:
         raise OSError(code, strerror(code))
@@ -151,29 +166,31 @@ class _Wire:
 
     def __init__(self, call: _Call, sock: socket.socket) -> None:
         self._call, self._sock = call, sock
+        self._may_hold_more = False
 
-    def secure(self, context: ssl.SSLContext, name: str) -> None:
+    def secure(self, context: ssl.SSLContext, name: str) -> Steps[None]:
         """Shake hands; the certificate must be the name's."""
         sock = context.wrap_socket(self._sock, server_hostname=name, do_handshake_on_connect=False)
         self._call.sockets.append(sock)
         self._sock = sock
-        self._until_it_can(sock.do_handshake)
+        self._may_hold_more = True
+        yield from self._until_it_can(sock.do_handshake)
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> Steps[None]:
         """Send all of it."""
         view = memoryview(data)
         while view:
-            view = view[self._until_it_can(self._sock.send, view[:_PIECE]) :]
+            view = view[(yield from self._until_it_can(self._sock.send, view[:_PIECE])) :]
 
-    def receive(self) -> bytes:
+    def receive(self) -> Steps[bytes]:
         """Return what has come, nothing at the end."""
-        sock = self._sock
-        if not (isinstance(sock, ssl.SSLSocket) and sock.pending()):
-            self._call.wait(sock, select.POLLIN)
-        data: bytes = self._until_it_can(sock.recv, _PIECE)
+        if not self._may_hold_more:  # a plain connection never read from: nothing can be there yet
+            yield self._call.pause(self._sock, select.POLLIN)
+            self._may_hold_more = True
+        data: bytes = yield from self._until_it_can(self._sock.recv, _PIECE)
         return data
 
-    def _until_it_can(self, act: Callable[..., Any], *given: Any) -> Any:
+    def _until_it_can(self, act: Callable[..., Any], *given: Any) -> Steps[Any]:
         while True:
             self._call.left()  # also where it never has to wait
             try:
@@ -181,7 +198,7 @@ class _Wire:
             except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError) as error:
                 is_reading = isinstance(error, ssl.SSLWantReadError) or act == self._sock.recv
                 event = select.POLLIN if is_reading else select.POLLOUT
-            self._call.wait(self._sock, event)
+            yield self._call.pause(self._sock, event)
 
 
 class GuardedHttp:
@@ -203,6 +220,7 @@ class GuardedHttp:
         self._limits = limits or CallLimits()
         self._resolver = resolver or Resolver()
         self._monotonic = monotonic or SystemClock().monotonic
+        self._calls = Switchboard(self._monotonic)
         # Of a file that cannot be read one is told at once; the system's takes 30 ms when needed.
         self._own_authority = ssl.create_default_context(cafile=ca_file) if ca_file else None
         self._target = lru_cache(_REMEMBERED)(lambda url: target_of(url, self.urls))
@@ -228,16 +246,51 @@ class GuardedHttp:
 
     def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
         """Send ``body`` and return what came back; raises ``HookCallFailed``."""
-        now = self._monotonic()
+        came: list[tuple[Answer | None, Exception | None]] = []
+        is_over = threading.Lock()
+        is_over.acquire()
+
+        def hear(answer: Answer | None, error: Exception | None) -> None:
+            came.append((answer, error))
+            is_over.release()
+
+        self.start(url, headers, body, hear)
+        is_over.acquire()
+        answer, error = came[0]
+        if answer is None:
+            raise error or AssertionError("a call ends with an answer or an error")
+        return answer
+
+    def start(self, url: str, headers: Mapping[str, str], body: bytes, then: Then[Answer]) -> None:
+        """Send ``body``, and have the switchboard's thread call ``then``, which raises nothing."""
+        self._calls.begin(self._exchange(url, headers, body), then)
+
+    @cached_property
+    def _secured(self) -> ssl.SSLContext:
+        """What connections are secured with."""
+        return self._own_authority or ssl.create_default_context()
+
+    def _exchange(self, url: str, headers: Mapping[str, str], body: bytes) -> Steps[Answer]:
+        now, limits = self._monotonic(), self._limits
         call = _Call(
             self._resolver,
             self.addresses,
             self._monotonic,
-            now + self._limits.connect,
-            now + self._limits.total,
+            now + limits.connect,
+            now + limits.total,
         )
         try:
-            return self._exchange(call, self._target(url), headers, body)
+            target = self._target(url)
+            request = _request(target, headers, body)
+            wire = _Wire(call, (yield from _connected(call, target.host, target.port)))
+            if target.scheme == "https":
+                yield from wire.secure(self._secured, target.host)
+            yield from wire.send(request)
+            reader = AnswerReader(limits.most_read, is_forgiving=True)
+            while not reader.take((yield from wire.receive())):
+                pass
+            heard = reader.answer()
+            return Answer(heard.status, heard.headers, heard.body, heard.is_cut, call.address or "")
         except RefusedUrl as error:
             raise HookCallFailed("refused", str(error)) from error
         except HookCallFailed:
@@ -248,22 +301,6 @@ class GuardedHttp:
             raise _translated(error, call.address) from error
         finally:
             call.close()
-
-    @cached_property
-    def _secured(self) -> ssl.SSLContext:
-        """What connections are secured with."""
-        return self._own_authority or ssl.create_default_context()
-
-    def _exchange(
-        self, call: _Call, target: Target, headers: Mapping[str, str], body: bytes
-    ) -> Answer:
-        request = _request(target, headers, body)
-        wire = _Wire(call, _connected(call, target.host, target.port))
-        if target.scheme == "https":
-            wire.secure(self._secured, target.host)
-        wire.send(request)
-        heard = read_answer(wire.receive, self._limits.most_read, is_forgiving=True)
-        return Answer(heard.status, heard.headers, heard.body, heard.is_cut, call.address or "")
 
 
 def _request(target: Target, headers: Mapping[str, str], body: bytes) -> bytes:

@@ -38,36 +38,55 @@ class Answer:
 
 
 def read_answer(receive: Receive, most_kept: int, *, is_forgiving: bool = False) -> Answer:
-    """Return the answer that `receive` brings piece by piece, with up to ``most_kept`` of its body.
+    """Return the answer that `receive` brings piece by piece; raises as `AnswerReader`."""
+    reader = AnswerReader(most_kept, is_forgiving=is_forgiving)
+    while not reader.take(receive()):
+        pass
+    return reader.answer()
+
+
+class AnswerReader:
+    """Reads one answer from pieces as they come, and keeps up to ``most_kept`` of its body.
 
     ``is_forgiving`` takes what servers that somebody wrote himself are known for: lines that end
     with a line feed, headers that go on in the next line. It is for connections that carry one
     answer only, where a wrong length cannot be taken for somebody else's answer.
-
-    Raises ``HTTPException`` for what is no answer or not a whole one, and what `receive` raises.
     """
-    heard = _Heard(most_kept)
-    parser = HttpResponseParser(heard)
-    heard.parser = parser
-    if is_forgiving:
-        parser.set_dangerous_leniencies(
-            lenient_headers=True,
-            lenient_chunked_length=True,
-            lenient_optional_cr_before_lf=True,
-            lenient_spaces_after_chunk_size=True,
-        )
-    without_body = 0
-    while not heard.is_whole:
-        data = receive()
+
+    def __init__(self, most_kept: int, *, is_forgiving: bool = False) -> None:
+        """Have heard nothing yet."""
+        self._heard = _Heard(most_kept)
+        self._parser = self._heard.parser = HttpResponseParser(self._heard)
+        if is_forgiving:
+            self._parser.set_dangerous_leniencies(
+                lenient_headers=True,
+                lenient_chunked_length=True,
+                lenient_optional_cr_before_lf=True,
+                lenient_spaces_after_chunk_size=True,
+            )
+        self._without_body = 0
+
+    def take(self, data: bytes) -> bool:
+        """Read the next bytes, none at the end; True when the answer is whole.
+
+        Raises ``HTTPException`` for what is no answer or not a whole one.
+        """
+        heard = self._heard
         if not data:
             heard.end()
-            break
+            return True
         before = heard.size
-        _feed(parser, heard, data)
-        without_body = without_body + len(data) if heard.size == before else 0
-        if without_body > MOST_WITHOUT_BODY and not heard.is_whole:
+        _feed(self._parser, heard, data)
+        if heard.is_whole:
+            return True
+        self._without_body = self._without_body + len(data) if heard.size == before else 0
+        if self._without_body > MOST_WITHOUT_BODY:
             raise HTTPException(f"more than {MOST_WITHOUT_BODY} bytes without an end or a body")
-    return heard.answer()
+        return False
+
+    def answer(self) -> Answer:
+        """Return the answer, which is whole."""
+        return self._heard.answer()
 
 
 def _feed(parser: HttpResponseParser, heard: _Heard, data: bytes) -> None:
