@@ -7,6 +7,7 @@ same webhook-id: receivers are told once at least.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from meet2be.db import Database
 from meet2be.integrations.guarded_http import Answer, GuardedHttp, HookCallFailed
@@ -18,6 +19,7 @@ from meet2be.webhooks.signing import sign
 from meet2be.webhooks.speeds import Speeds
 from meet2be.webhooks.vault import Vault
 from meet2be.webhooks.verdicts import MOST_ATTEMPTS, Verdict, judge
+from meet2be.webhooks.ways import Way, come_to_the_end
 from onqueue.contracts import Clock
 
 
@@ -38,35 +40,46 @@ class WebhookDeliveries:
         ``ensure_lease`` is asked right before the post and raises when another worker may have
         taken over.
         """
-        task = self._ledger.claim(tenant_id, delivery_id)
-        if isinstance(task, Aside):
-            return task
-        ensure_lease()
-        sent = self._send(task)
-        news = self._ledger.book(sent)
-        if news is not None:
+        found, task, news = come_to_the_end(self._way(tenant_id, delivery_id, ensure_lease))
+        if task is not None and news is not None:
             self._tend(task, news)
-        return sent.verdict
+        return found
 
     def fail(self, tenant_id: int, delivery_id: int, reason: str = "crashed") -> None:
         """Mark a delivery as failed that is still on its way: nobody will send it any more."""
         self._ledger.fail(tenant_id, delivery_id, reason)
 
-    def _send(self, task: Task) -> Sent:
+    def _way(
+        self, tenant_id: int, delivery_id: int, ensure_lease: Callable[[], None]
+    ) -> Way[tuple[Verdict | Aside, Task | None, Mark | None]]:
+        """Claim, send and book; returns what came of it, and what the endpoint is tended for."""
+        task: Task | Aside = yield partial(self._ledger.claim, tenant_id, delivery_id)
+        if isinstance(task, Aside):
+            return task, None, None
+        ensure_lease()
         row, body = task.row, task.row.body.encode()
         started_at, began = self.clock.now(), self.clock.monotonic()
         headers = _headers(task, int(started_at.timestamp()), body)
         headers[DEPTH_HEADER] = self.depths.told(row.tenant_id, row.depth + 1, started_at)
         found: Answer | HookCallFailed
         try:
-            found = self.http.post(row.url, {**task.kit.own_headers, **headers}, body)
+            found = yield partial(
+                self.http.start, row.url, {**task.kit.own_headers, **headers}, body
+            )
         except HookCallFailed as error:
             found = error
         found = without_secrets(found, task.kit.secrets)
         seconds = self.clock.monotonic() - began
+        verdict = self._judge(task, found, seconds)
+        sent = Sent(task, verdict, found, headers, started_at, round(seconds * 1000))
+        news: Mark | None = yield partial(self._ledger.book, sent)
+        return verdict, task, news
+
+    def _judge(self, task: Task, found: Answer | HookCallFailed, seconds: float) -> Verdict:
+        row = task.row
         if not row.is_test:
             self.speeds.note(row.endpoint_id, seconds)
-        verdict = judge(
+        return judge(
             found,
             task.attempt,
             self.clock.now(),
@@ -74,7 +87,6 @@ class WebhookDeliveries:
             jitter=row.jitter,
             most_attempts=1 if row.is_test else MOST_ATTEMPTS,
         )
-        return Sent(task, verdict, found, headers, started_at, round(seconds * 1000))
 
     def _tend(self, task: Task, news: Mark) -> None:
         with self.database.tenant_session(task.row.tenant_id) as session:

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 
 from meet2be.db import Database
 from meet2be.integrations.guarded_http import Answer, HookCallFailed
+from meet2be.integrations.switchboard import Then
 from meet2be.webhooks import statements as sql
 from meet2be.webhooks.headers import kept_of_answer, kept_of_request, secrets_of, unpacked
 from meet2be.webhooks.health import REMEMBERED, Mark, marked, must_disable, must_warn
@@ -94,13 +95,13 @@ class Ledger:
         self._together: Together[_Wanted | Sent, Task | Aside | Mark | None] = Together(self._write)
         self._kit = lru_cache(maxsize=4096)(self._make_kit)
 
-    def claim(self, tenant_id: int, delivery_id: int) -> Task | Aside:
-        """Return the delivery, which is this caller's to send now, or why it is not sent."""
-        return cast("Task | Aside", self._together.do(_Wanted(tenant_id, delivery_id)))
+    def claim(self, tenant_id: int, delivery_id: int, then: Then[Task | Aside]) -> None:
+        """Tell ``then`` of the delivery, which is the caller's to send now, or why it is not."""
+        self._together.begin(_Wanted(tenant_id, delivery_id), cast("Then[Any]", then))
 
-    def book(self, sent: Sent) -> Mark | None:
-        """Write an attempt and what follows; returns what the endpoint must be tended for."""
-        return cast("Mark | None", self._together.do(sent))
+    def book(self, sent: Sent, then: Then[Mark]) -> None:
+        """Write an attempt and what follows; ``then`` hears what the endpoint is tended for."""
+        self._together.begin(sent, cast("Then[Any]", then))
 
     def fail(self, tenant_id: int, delivery_id: int, reason: str) -> None:
         """Mark a delivery as failed that is still on its way."""

@@ -11,15 +11,18 @@ last one began: whoever comes alone waits no longer than that, and only behind s
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Final, Generic, TypeVar
 
+from meet2be.integrations.switchboard import Then
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+log = logging.getLogger("meet2be.webhooks")
 MOST: Final = 128
 IDLE: Final = 5.0
 """Seconds without work after which the thread ends; the next item begins another one."""
@@ -28,14 +31,12 @@ PACE: Final = 0.008
 
 
 class _Entry(Generic[Item, Result]):
-    __slots__ = ("error", "item", "result", "written")
+    __slots__ = ("error", "item", "result", "then")
 
-    def __init__(self, item: Item) -> None:
-        self.item = item
+    def __init__(self, item: Item, then: Then[Result]) -> None:
+        self.item, self.then = item, then
         self.result: Result | None = None
         self.error: Exception | None = None
-        self.written = threading.Lock()  # the leanest thing that one thread opens for another
-        self.written.acquire()
 
 
 class Together(Generic[Item, Result]):
@@ -49,41 +50,61 @@ class Together(Generic[Item, Result]):
         self._clock = clock or SystemClock()
         self._handed_in = threading.Condition(threading.Lock())
         self._waiting: list[_Entry[Item, Result]] = []
-        self._is_working = False
+        self._is_working = self._is_asleep = False
 
     def do(self, item: Item) -> Result:
         """Return the item's result; raises what `act` raised for it."""
-        entry: _Entry[Item, Result] = _Entry(item)
+        came: list[tuple[Result | None, Exception | None]] = []
+        is_over = threading.Lock()  # the leanest thing that one thread opens for another
+        is_over.acquire()
+
+        def hear(result: Result | None, error: Exception | None) -> None:
+            came.append((result, error))
+            is_over.release()
+
+        self.begin(item, hear)
+        is_over.acquire()
+        result, error = came[0]
+        if error is not None:
+            raise error
+        return result  # type: ignore[return-value]
+
+    def begin(self, item: Item, then: Then[Result]) -> None:
+        """Have the thread that writes call ``then`` once the item is written, or was refused."""
         with self._handed_in:
-            self._waiting.append(entry)
-            if self._is_working:
+            self._waiting.append(_Entry(item, then))
+            if self._is_asleep:
+                self._is_asleep = False
                 self._handed_in.notify()
-            else:
+            elif not self._is_working:
                 # A daemon: whoever waits for it is a job, and the process ends when those have.
                 threading.Thread(target=self._work, name="together", daemon=True).start()
                 self._is_working = True
-        entry.written.acquire()
-        if entry.error is not None:
-            raise entry.error
-        return entry.result  # type: ignore[return-value]
 
     def _work(self) -> None:
         while batch := self._next():
             began = self._clock.monotonic()
-            try:
-                self._write(batch)
-            finally:
-                for entry in batch:
-                    entry.written.release()
+            self._write(batch)
+            for entry in batch:
+                self._tell(entry)
             left = began + PACE - self._clock.monotonic()
             if len(batch) > 1 and left > 0:
                 self._clock.sleep(left)
+
+    @staticmethod
+    def _tell(entry: _Entry[Item, Result]) -> None:
+        try:
+            entry.then(entry.result, entry.error)
+        except Exception:
+            log.exception("whoever had something written could not hear of it")
 
     def _next(self) -> list[_Entry[Item, Result]]:
         """Return what is to be written now; nothing when the thread shall end."""
         with self._handed_in:
             if not self._waiting:
+                self._is_asleep = True
                 self._handed_in.wait(IDLE)
+                self._is_asleep = False
             batch, self._waiting = self._waiting[:MOST], self._waiting[MOST:]
             self._is_working = bool(batch)
             return batch

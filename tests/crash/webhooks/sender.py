@@ -12,6 +12,7 @@ from meet2be.db.tables import load_models
 from meet2be.integrations.guarded_addresses import AddressRules
 from meet2be.integrations.guarded_http import Answer, GuardedHttp
 from meet2be.integrations.guarded_urls import UrlRules
+from meet2be.integrations.switchboard import Then
 from meet2be.webhooks.delivering import WebhookDeliveries
 from meet2be.webhooks.vault import Vault
 from onqueue.clock import SystemClock
@@ -22,11 +23,13 @@ class DyingHttp(GuardedHttp):
 
     point = ""
 
-    def post(self, url: str, headers: Mapping[str, str], body: bytes) -> Answer:
+    def start(self, url: str, headers: Mapping[str, str], body: bytes, then: Then[Answer]) -> None:
+        def hear(answer: Answer | None, error: Exception | None) -> None:
+            self._die_at("after")
+            then(answer, error)
+
         self._die_at("before")
-        answer = super().post(url, headers, body)
-        self._die_at("after")
-        return answer
+        super().start(url, headers, body, hear)
 
     def _die_at(self, point: str) -> None:
         if self.point == point:
