@@ -117,6 +117,24 @@ def test_what_the_receiver_cannot_do_now_comes_again_six_times_in_all(
         verified(stage.secret, request)
 
 
+def test_a_retry_that_comes_after_something_newer_tells_that_it_is_older(
+    sqlite_database: Database, clock: FakeClock
+) -> None:
+    """W22: the order stands in the body, the time of the attempt in the headers."""
+    with receiving(in_turn(status(503), status(200))) as receiver:
+        stage = staged(sqlite_database, clock, receiver.url())
+        older = stage.announced(1)
+        stage.deliver(older)
+        clock.advance(BACKOFF[0])
+        stage.deliver(stage.announced(2))
+        stage.deliver(older)
+    _, newer, again = receiver.received
+    told, retold = verified(stage.secret, newer), verified(stage.secret, again)
+    assert int(str(retold["sequence"])) < int(str(told["sequence"]))
+    assert retold["id"] != told["id"]
+    assert again.headers["webhook-timestamp"] == str(int(clock.now().timestamp()))
+
+
 def test_what_a_receiver_sends_back_of_secrets_is_kept_nowhere(
     database: Database, clock: FakeClock
 ) -> None:
