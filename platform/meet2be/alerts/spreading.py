@@ -22,6 +22,7 @@ from meet2be.mailings.services import PRIORITY_NORMAL, MailDraft, Sender, normal
 from meet2be.mailings.unsubscribing import Leaving, headers
 from meet2be.notifications.models import SEVERITIES, Notification
 from meet2be.notifications.preferences import listeners
+from meet2be.notifications.readers import readers_of
 from meet2be.tenancy.models import Tenant
 
 LONGEST_BODY: Final = 3_000
@@ -48,12 +49,11 @@ def spread_tx(
             return
         tenant = session.scalars(select(Tenant)).one()
         sender = sender_of(tenant, fallback)
-        wanted = listeners(session, [each.user_id for each in notices], notices[0].kind, "mail")
+        # Asked again: somebody may have been removed since the notice was written.
+        readers = readers_of(session, tenant_id, [each.user_id for each in notices])
+        wanted = listeners(session, readers, notices[0].kind, "mail")
         people = {
-            user.id: user
-            for user in session.scalars(
-                select(User).where(User.id.in_(wanted), User.status == "active")
-            )
+            user.id: user for user in session.scalars(select(User).where(User.id.in_(wanted)))
         }
         for notice in notices:
             if notice.user_id in people:

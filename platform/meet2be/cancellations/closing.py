@@ -22,7 +22,7 @@ from meet2be.cancellations.planning import PlannedItem, plan
 from meet2be.cancellations.sources import lines_of, lines_to_reopen
 from meet2be.events.facts import EventDataStale
 from meet2be.language import NC_, Message, in_sense, joined
-from meet2be.notifications.services import Notice, notify, notify_admins
+from meet2be.notifications.services import Notice, notify_admins, notify_who_began
 
 # What a notice counts, as the states of items are called in it.
 COUNTED = (
@@ -238,8 +238,7 @@ def _notify(
         related_id=context.run_id,
         dedupe_key=f"cancellation:{context.run_uid}:{state}",
     )
-    if context.confirmed_by is not None:
-        notify(session, context.tenant_id, [context.confirmed_by], notice, now)
+    notify_who_began(session, context.tenant_id, context.confirmed_by, notice, now)
     if state == "done_with_errors":
         notify_admins(session, context.tenant_id, notice, now)
 

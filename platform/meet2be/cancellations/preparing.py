@@ -38,7 +38,7 @@ from meet2be.db import snapshot
 from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.language import N_, Message
-from meet2be.notifications.services import Notice, notify
+from meet2be.notifications.services import Notice, notify_who_began
 from onqueue.contracts import Clock
 
 # Above this, the request that confirms only begins the run: a thousand items take about 0.1 s.
@@ -298,6 +298,5 @@ def _tell(session: Session, context: RunContext, now: datetime) -> None:
         related_id=context.run_id,
         dedupe_key=f"cancellation:{context.run_uid}:taken_back",
     )
-    if context.confirmed_by is not None:
-        notify(session, context.tenant_id, [context.confirmed_by], notice, now)
+    notify_who_began(session, context.tenant_id, context.confirmed_by, notice, now)
     facts.note(session, EventDataStale(context.event_uid))

@@ -1,4 +1,4 @@
-"""Who hears of an import: the person who began it, and endpoints that want to know."""
+"""Who hears of an import: whose it is, else the administrators, and endpoints that want to."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from meet2be.imports.errors import unpacked
 from meet2be.imports.models import Import
 from meet2be.imports.outcomes import Outcome
 from meet2be.language import Message
-from meet2be.notifications.services import Notice, notify
+from meet2be.notifications.services import Notice, notify_who_began
 from meet2be.tenancy.models import Membership
 from meet2be.webhooks.publishing import Announcement, is_wanted, publish
 
@@ -138,8 +138,7 @@ def tell_half_undone(session: Session, found: Import, rows: Counter[str], now: d
 
 
 def _notify(session: Session, found: Import, notice: Notice, now: datetime) -> None:
-    if found.uploaded_by is not None:
-        notify(session, found.tenant_id, [found.uploaded_by], notice, now)
+    notify_who_began(session, found.tenant_id, found.uploaded_by, notice, now)
 
 
 def _notice(found: Import, rows: Counter[str]) -> Notice:
@@ -151,7 +150,8 @@ def _notice(found: Import, rows: Counter[str]) -> Notice:
         "undone": f"{rows['undone']:,}",
         "kept": f"{rows['kept']:,}",
     }
-    severity, title, body = _WORDS[found.state]
+    severity, title, body = _WORDS[_ending(found, rows)]
+
     return Notice(
         kind=FAILED if found.state == "failed" else DONE,
         severity=severity,
@@ -162,6 +162,13 @@ def _notice(found: Import, rows: Counter[str]) -> Notice:
         related_type="import",
         related_id=found.id,
     )
+
+
+def _ending(found: Import, rows: Counter[str]) -> str:
+    """Return how an import has ended; an undo ends by what it took back."""
+    if found.state != "undone" or not rows["kept"]:
+        return found.state
+    return "undone_in_part" if rows["undone"] else "undone_nothing"
 
 
 def _words(severity: str, title: Message, body: Message) -> tuple[str, str, str]:
@@ -177,6 +184,19 @@ _WORDS = {
     "undone": _words(
         "info",
         Message("The import of '%(file)s' was undone"),
-        Message("%(undone)s rows were taken back, %(kept)s stay because they were changed."),
+        Message("Rows taken back: %(undone)s."),
     ),
+    "undone_in_part": _words(
+        "warning",
+        Message("The import of '%(file)s' was undone in part"),
+        Message(
+            "Rows taken back: %(undone)s. Rows that stay: %(kept)s; each says what was done since."
+        ),
+    ),
+    "undone_nothing": _words(
+        "warning",
+        Message("Nothing of the import of '%(file)s' could be undone"),
+        Message("Rows that stay: %(kept)s; each says what was done since."),
+    ),
+
 }

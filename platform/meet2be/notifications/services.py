@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from sqlalchemy import CursorResult, column, func, select, table, update
+from sqlalchemy import CursorResult, func, select, update
 
 from meet2be import facts
 from meet2be.language import SOURCE_LANGUAGE, Message
 from meet2be.notifications.facts import NoticesWritten
 from meet2be.notifications.models import Notification
 from meet2be.notifications.preferences import listeners
+from meet2be.notifications.readers import readers_of
 from meet2be.tenancy.models import Membership
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
 ADMIN_ROLES = ("owner", "admin")
 LONGEST_TITLE = 200
-# By name: who keeps the people (meet2be.accounts) may write notices as well.
-_PEOPLE = table("users", column("id"), column("locale"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +47,7 @@ def notify(
 ) -> int:
     """Write ``notice`` for each user who lacks it; returns how many. The caller commits.
 
+    Nobody is told who is no member any more, or may not log in (see ``readers_of``).
     It goes out by mail and to the organisation's channels as well, by a job of this commit. One
     that a person does not want in the page counts as read.
     """
@@ -57,16 +57,17 @@ def notify(
             Notification.dedupe_key == notice.dedupe_key, Notification.user_id.in_(wanted)
         )
     )
-    missing = sorted(wanted - set(have))
+    locales = readers_of(session, tenant_id, wanted - set(have))
+    missing = sorted(locales)
     if not missing:
         return 0
-    locales, shown = _locales(session, missing), listeners(session, missing, notice.kind, "page")
+    shown = listeners(session, missing, notice.kind, "page")
     session.add_all(
         _row(
             tenant_id,
             user_id,
             notice,
-            locales.get(user_id, SOURCE_LANGUAGE),
+            locales[user_id],
             now,
             is_shown=user_id in shown,
         )
@@ -74,6 +75,18 @@ def notify(
     )
     facts.note(session, NoticesWritten(tenant_id, notice.dedupe_key))
     return len(missing)
+
+
+def notify_who_began(
+    session: Session, tenant_id: int, user_id: int | None, notice: Notice, now: datetime
+) -> int:
+    """Write ``notice`` for the person whose doing it tells of; returns how many got it.
+
+    When that person may not be told any more, owners and admins are: somebody has to know.
+    """
+    if user_id is not None and user_id in readers_of(session, tenant_id, [user_id]):
+        return notify(session, tenant_id, [user_id], notice, now)
+    return notify_admins(session, tenant_id, notice, now)
 
 
 def notify_admins(session: Session, tenant_id: int, notice: Notice, now: datetime) -> int:
@@ -97,7 +110,8 @@ def renew_for_admins(session: Session, tenant_id: int, notice: Notice, now: date
         )
     ).all()
     readers = [each.user_id for each in written]
-    locales, shown = _locales(session, readers), listeners(session, readers, notice.kind, "page")
+    locales = readers_of(session, tenant_id, readers)
+    shown = listeners(session, readers, notice.kind, "page")
     for each in written:
         locale = locales.get(each.user_id, SOURCE_LANGUAGE)
         each.title = _in_words(notice.title, locale)[:LONGEST_TITLE]
@@ -121,11 +135,6 @@ def mark_read(session: Session, user_id: int, uid: str | None, now: datetime) ->
     statement = update(Notification).where(*mine).values(read_at=now)
     changed = session.execute(statement.execution_options(synchronize_session=False))
     return cast("CursorResult[Any]", changed).rowcount
-
-
-def _locales(session: Session, user_ids: Iterable[int]) -> dict[int, str]:
-    rows = session.connection().execute(select(_PEOPLE).where(_PEOPLE.c.id.in_(list(user_ids))))
-    return {row.id: row.locale for row in rows}
 
 
 def _in_words(text: str | Message, locale: str) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from meet2be.imports.closing import end_step
 from meet2be.imports.errors import words_for
 from meet2be.imports.steps import chunk_failed
+from meet2be.notifications.models import Notification
+from meet2be.tenancy.models import Membership
 from meet2be.webhooks.models import WebhookEndpoint, WebhookEvent
+from support.factories import make_user
 from support.importing import PEOPLE, Importing
 
 LIST = PEOPLE + "Ada,ada@example.org,\r\nBob,bob@example.org,\r\nAda,ada@example.org,\r\n"
@@ -62,3 +65,16 @@ def test_people_of_the_organisation_are_announced_one_by_one(rig: Importing) -> 
     listen(rig)
     rig.imported("E-mail\nada@example.org\nbob@example.org\n", "users")
     assert [name for name, _ in told(rig)] == ["member.joined", "member.joined", "import.done"]
+
+
+def test_administrators_hear_of_an_import_whose_owner_has_left(rig: Importing) -> None:
+    owner = make_user(rig.database, rig.tenant, "owner")
+    uid = rig.checked(LIST)
+    rig.start(uid)
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        session.execute(delete(Membership).where(Membership.user_id == rig.user.id))
+        session.commit()
+    assert rig.work(uid, "write") == "failed"
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        told = [(row.user_id, row.kind) for row in session.scalars(select(Notification))]
+    assert told == [(owner.id, "import.failed")]
