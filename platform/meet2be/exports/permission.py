@@ -27,6 +27,11 @@ def check_may_export(session: Session, user_id: int) -> None:
             HELD,
             Message(N_("Your organisation is suspended, so no file can be made or fetched.")),
         )
+    check_person(session, user_id)
+
+
+def check_person(session: Session, user_id: int) -> None:
+    """Raise ``ExportNotPossible`` when the person may not export (any more)."""
     if user_id not in who_may_export(session, [user_id]):
         raise ExportNotPossible(
             "not_allowed",

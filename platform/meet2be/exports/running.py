@@ -1,8 +1,9 @@
 """Making the file of an export: checked again, read in one moment, written, stored, told.
 
 Every step that others see is a guarded write: it happens only while the export is this worker's
-(its ``fence``) and nobody cancelled it. The file has one key from the beginning, so that a worker
-that begins anew overwrites what a killed one sent; `ready` and the notice are one commit.
+(its ``fence``), nobody cancelled it, and whoever asked for it still may. The file has one key from
+the beginning, so that a worker that begins anew overwrites what a killed one sent; `ready` and the
+notice are one commit.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from meet2be.exports.errors import ExportNotPossible, ExportStopped, format_gone
 from meet2be.exports.exporters import exporters
 from meet2be.exports.formats import Exporter, Table
 from meet2be.exports.models import OPEN_STATES, Export
-from meet2be.exports.permission import HELD, check_may_export, is_held
+from meet2be.exports.permission import HELD, check_may_export, check_person, is_held
 from meet2be.exports.reading import Chunk, count_rows, read_chunks
 from meet2be.exports.remains import leave, remove_file
 from meet2be.exports.services import KEPT_FOR
@@ -84,7 +85,11 @@ class _Work:
         return exporters()[self.spec.format]
 
     def move(self, session: Session, states: Sequence[str], **values: Any) -> None:
-        """Write to the export's row; raises ``ExportStopped`` when it is not ours any more."""
+        """Write to the export's row; raises ``ExportStopped`` when it is not ours any more.
+
+        ``ExportNotPossible`` when whoever asked for it may not export any more.
+        """
+        check_person(session, self.export.requested_by)
         mine = (
             Export.id == self.export.id,
             Export.fence == self.export.fence,
@@ -225,7 +230,7 @@ def _store(work: _Work, path: Path, total: int) -> None:
             work.look(("uploading",), state="uploading")
     try:
         _make_ready(work, total, size, digest.hexdigest())
-    except ExportStopped:
+    except (ExportStopped, ExportNotPossible):
         remove_file(counter.store, export.storage_key)  # else the sweep does it
         raise
 
