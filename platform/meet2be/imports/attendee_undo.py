@@ -10,7 +10,6 @@ from sqlalchemy import case, delete, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from meet2be.attendees import csv_rows as columns
 from meet2be.attendees.keys import keys_of
 from meet2be.attendees.models import Attendee
 from meet2be.db import clock_of
@@ -37,8 +36,8 @@ def undo_attendees(session: Session, rows: Sequence[Written]) -> list[Outcome]:
     for row in rows:
         attendee = people.get(row.entity_id)
         if attendee is not None and attendee.updated_at != row.entity_at:
-            why = Message("was changed after the import, so it stays.")
-            outcomes[row.row_no].refuse("kept", columns.NAME, attendee.name, why)
+            why = _why_kept(row, attendee)
+            outcomes[row.row_no].refuse("kept", "", attendee.name, why)
             kept[attendee.order_id] = why
     for row in rows:
         attendee = people.get(row.entity_id)
@@ -56,8 +55,20 @@ def undo_attendees(session: Session, rows: Sequence[Written]) -> list[Outcome]:
         outcome = outcomes[row.row_no]
         if attendee.order_id not in gone and outcome.state != "kept":
             why = Message("its order was changed or used after the import, so it stays.")
-            outcome.refuse("kept", columns.NAME, attendee.name, why)
+            outcome.refuse("kept", "", attendee.name, why)
     return list(outcomes.values())
+
+
+def _why_kept(row: Written, attendee: Attendee) -> Message:
+    """Return what was done with a ticket since the import, as far as its row tells."""
+    if row.state == "created":  # of those who were here before nobody knows when it was
+        if attendee.refunded_minor:
+            return Message("the ticket was refunded after the import, so it stays.")
+        if attendee.status == "cancelled":
+            return Message("the ticket was cancelled after the import, so it stays.")
+        if attendee.status == "checked_in":
+            return Message("the ticket was checked in after the import, so it stays.")
+    return Message("was changed after the import, so it stays.")
 
 
 def lower_quotas(session: Session, raised: Mapping[str, int]) -> None:

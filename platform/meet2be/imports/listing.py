@@ -56,7 +56,7 @@ class Progress:
     @property
     def chunks_done(self) -> int:
         """How many chunks the present step is through with, those that failed included."""
-        after = {"validating": "checked", "undoing": "undone"}.get(self.state, "done")
+        after = {"validating": "checked", "undoing": "undone", "undone": "undone"}.get(self.state, "done")
         return self.chunks[after] + self.chunks["failed"]
 
     @property

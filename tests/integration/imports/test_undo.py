@@ -13,6 +13,7 @@ from meet2be.db import Database
 from meet2be.events.facts import EventDataStale
 from meet2be.imports.closing import end_step
 from meet2be.imports.errors import words_for
+from meet2be.imports.listing import progress_of
 from meet2be.imports.steps import chunk_failed
 from meet2be.notifications.models import Notification
 from onqueue.testing.clock import FakeClock
@@ -37,6 +38,48 @@ def test_an_undo_waits_for_who_changes_an_attendee_and_leaves_that_one(
         assert while_begun(rig.database, session, lambda: rig.undo(uid)) == "undone"
     assert rig.states(uid) == {2: "undone", 3: "kept"}
     assert [each.name for each in rig.attendees()] == ["Bob"]
+
+
+def test_an_undo_says_what_became_of_the_tickets_that_stay(
+    rig: Importing, clock: FakeClock
+) -> None:
+    uid = rig.imported(PEOPLE + "".join(f"P{n},p{n}@example.org,\r\n" for n in range(4)))
+    clock.advance(60)
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        for name, status in (("P0", "cancelled"), ("P1", "checked_in"), ("P2", "active")):
+            session.execute(
+                update(Attendee).where(Attendee.name == name).values(status=status),
+                execution_options={"synchronize_session": False},
+            )
+        session.commit()
+    rig.undo(uid)
+    assert rig.states(uid) == {2: "kept", 3: "kept", 4: "kept", 5: "undone"}
+    assert "the ticket was cancelled after the import" in rig.why(uid, 2)
+    assert "the ticket was checked in after the import" in rig.why(uid, 3)
+    assert "was changed after the import" in rig.why(uid, 4)
+    with rig.database.tenant_session(rig.tenant.id, read_only=True) as session:
+        progress = progress_of(session, rig.row(uid))
+        notices = session.scalars(select(Notification).order_by(Notification.id.desc())).all()
+    assert (progress.percent, progress.rows["undone"], progress.rows["kept"]) == (100, 1, 3)
+    assert notices[0].title == "The import of 'list.csv' was undone in part"
+
+
+def test_an_undo_that_took_nothing_back_does_not_say_that_it_did(
+    rig: Importing, clock: FakeClock
+) -> None:
+    uid = rig.imported(PEOPLE + ADA)
+    clock.advance(60)
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        session.execute(
+            update(Attendee).values(status="cancelled"),
+            execution_options={"synchronize_session": False},
+        )
+        session.commit()
+    rig.undo(uid)
+    with rig.database.tenant_session(rig.tenant.id, read_only=True) as session:
+        told = session.scalars(select(Notification).order_by(Notification.id.desc())).first()
+    assert told is not None
+    assert told.title == "Nothing of the import of 'list.csv' could be undone"
 
 
 def test_the_figures_follow_an_import_and_its_undo(
