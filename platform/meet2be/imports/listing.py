@@ -26,6 +26,8 @@ BY_NUMBER = Order((_NUMBER,))
 """By the rows' numbers, sorted: the chunks' index finds them."""
 MOVING: Final = ("validating", "running", "cancelling", "undoing")
 WRITTEN: Final = ("created", "updated", "skipped", "failed", "undone", "kept")
+_THROUGH: Final = {"validating": "checked", "undoing": "undone", "undone": "undone"}
+"""In which state a chunk is when an import's present step is through with it; else done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +58,7 @@ class Progress:
     @property
     def chunks_done(self) -> int:
         """How many chunks the present step is through with, those that failed included."""
-        after = {"validating": "checked", "undoing": "undone", "undone": "undone"}.get(self.state, "done")
+        after = _THROUGH.get(self.state, "done")
         return self.chunks[after] + self.chunks["failed"]
 
     @property

@@ -171,13 +171,6 @@ def _ending(found: Import, rows: Counter[str]) -> str:
     return "undone_in_part" if rows["undone"] else "undone_nothing"
 
 
-def _ending(found: Import, rows: Counter[str]) -> str:
-    """Return how an import has ended; an undo ends by what it took back."""
-    if found.state != "undone" or not rows["kept"]:
-        return found.state
-    return "undone_in_part" if rows["undone"] else "undone_nothing"
-
-
 def _words(severity: str, title: Message, body: Message) -> tuple[str, str, str]:
     return severity, title.sentence, body.sentence
 
@@ -205,5 +198,4 @@ _WORDS = {
         Message("Nothing of the import of '%(file)s' could be undone"),
         Message("Rows that stay: %(kept)s; each says what was done since."),
     ),
-
 }
