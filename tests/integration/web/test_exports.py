@@ -14,7 +14,7 @@ from meet2be.exports.models import Export, ExportSchedule
 from meet2be.exports.running import run_export
 from meet2be.exports.schedules import run_due
 from meet2be.notifications.models import Notification
-from meet2be.tenancy.models import Membership
+from meet2be.tenancy.models import Membership, Tenant
 from onqueue.testing.clock import FakeClock
 from support.bucket import bucket_server, small_parts
 from support.exporting import Control
@@ -261,3 +261,21 @@ def test_nobody_of_another_name_is_in_the_file(stage: Stage) -> None:
     _, link = ready(stage, columns="company")
     text = stage.as_a("organiser").get(link).data.decode("utf-8-sig")
     assert set(text.split("\r\n")) == {"Company", "Aurora Ltd", ""}
+
+
+def test_while_the_organisation_is_suspended_nothing_is_offered_that_is_refused(
+    stage: Stage,
+) -> None:
+    export, download = ready(stage)
+    made = stage.conference
+    with made.database.system_session("test: suspend") as session:
+        session.execute(
+            update(Tenant).where(Tenant.id == made.tenant.id).values(status="suspended"),
+            execution_options={"synchronize_session": False},
+        )
+        session.commit()
+    page = stage.as_a("organiser").page(f"/exports/{export.uid}")
+    assert "While the organisation is suspended, nothing can be downloaded" in page
+    assert download not in page
+    assert f"/exports/{export.uid}/again" not in page
+    assert f"/exports/{export.uid}/delete" not in page

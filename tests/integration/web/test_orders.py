@@ -10,6 +10,7 @@ from meet2be.checkout.listing import buyers_view
 from meet2be.db import Database, GuardedSession
 from meet2be.orders.models import Order
 from meet2be.payments.provider import PAGE_METHOD
+from meet2be.tenancy.models import Tenant
 from support.ordering import BERLIN, Shop
 from support.stage import Stage
 
@@ -56,6 +57,13 @@ def test_a_ticket_is_bought_and_seen_by_the_organiser(stage: Stage, shop: Shop) 
     shown = stage.admin.page(f"/orders/{order.uid}")
     assert "Ada Arden" in shown
     assert "Take the payment" in shown
+    assert "is on its way to bea@example.org" in page
+    with shop.of.database.system_session("test: suspend") as session:
+        session.get_one(Tenant, shop.of.tenant.id).status = "suspended"
+        session.commit()
+    held = buyer.page(placed.location)
+    assert "is on its way to" not in held
+    assert "Mails of this organiser are held at the moment" in held
 
 
 def test_what_cannot_be_had_is_said_before_the_form(stage: Stage, shop: Shop) -> None:
