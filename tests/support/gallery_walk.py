@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,8 @@ from werkzeug.exceptions import HTTPException
 from meet2be.accounts.models import User
 from meet2be.attendees.models import Attendee
 from meet2be.events.models import Event
-from meet2be.exports.models import Export
+from meet2be.exports.models import Export, ExportSchedule
+from meet2be.exports.spec import usual_spec
 from meet2be.local.seeding import BOREALIS, DEMO_PASSWORD, SECOND_EVENT
 from meet2be.mailings.models import Mail
 from meet2be.mailings.unsubscribing import Leaving, token
@@ -164,6 +166,9 @@ class Walk:
         page.goto(f"{self.gallery.base}/events")
         page.locator(".usermenu > summary").click()
         self.take(page, "user-menu")
+        if self.width == NARROW:
+            page.locator(".areas > summary").click()
+            self.take(page, "areas-menu")
 
     def _refused_forms(self, page: Page) -> None:
         """Forms that were sent with mistakes."""
@@ -282,7 +287,8 @@ def inside(gallery: Gallery) -> dict[str, str]:
         "cancellation": gallery.places["run"], "refunds": "/refunds",
         "refund": f"/refunds/{refund}", "mails": "/mail", "mail": f"/mail/{mail}",
         "mail-template": "/mail/templates/event_cancelled/en", "export": f"/exports/{ready}",
-        "export-schedules": "/exports/schedules", "imports": "/imports",
+        "export-schedules": "/exports/schedules", "export-schedule": gallery.places["schedule"],
+        "imports": "/imports",
         "import-new": "/imports/new", "notifications": "/notifications",
         "preferences": "/notifications/preferences", "channels": "/notifications/channels",
         "api-tokens": "/settings/api-tokens", "sender": "/settings/sender",
@@ -302,6 +308,7 @@ def furnish_more(gallery: Gallery, provider: ProviderProcess) -> None:
         buyer = session.scalars(select(Order.buyer_key).where(Order.buyer_key.is_not(None))).first()
         endpoint = session.scalars(select(WebhookEndpoint.uid)).first()
         person = session.scalars(select(User).where(User.email == ADMIN)).one()
+    _schedule(gallery, person.id)
     shop = f"/t/{tenant.slug}/{gallery.event.slug}"
     gallery.places["buyers-order"] = f"{shop}/orders/{buyer}"
     gallery.places["endpoint"] = f"/webhooks/{endpoint}"
@@ -315,6 +322,20 @@ def furnish_more(gallery: Gallery, provider: ProviderProcess) -> None:
     run = made.preview()
     gallery.places["run"] = f"/cancellations/{made.confirm(run, code=made.mailed_code(run))}"
     made.finish()
+
+
+def _schedule(gallery: Gallery, person_id: int) -> None:
+    """Have a list exported each Monday."""
+    spec = usual_spec("en-GB", gallery.event.timezone).as_json()
+    with gallery.database.tenant_session(gallery.tenant_id) as session:
+        made = ExportSchedule(
+            event_id=gallery.event.id, owner_id=person_id, name="For the caterer", format="xlsx",
+            spec=spec, repeat="weekly", time_of_day="07:30", timezone=gallery.event.timezone,
+            next_at=gallery.clock.now() + timedelta(days=4), enabled=True,
+        )  # fmt: skip
+        session.add(made)
+        session.commit()
+    gallery.places["schedule"] = f"/exports/schedules/{made.uid}"
 
 
 def look_at_all(folder: Path, language: str = "en", scheme: str = "light") -> None:
