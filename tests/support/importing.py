@@ -119,7 +119,7 @@ class Importing:
 
     def retry(self, uid: str) -> None:
         """Try again what failed."""
-        self._do(uid, verbs.retry)
+        self._do(uid, partial(verbs.retry, user_id=self.user.id))
 
     def undo(self, uid: str) -> str:
         """Take the import back, all of it; return its state then."""

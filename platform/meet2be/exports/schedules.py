@@ -120,10 +120,20 @@ def create(
 
 
 def change(
-    session: Session, uid: str, spec: ExportSpec, plan: Plan, actor: Actor, now: datetime
+    session: Session,
+    uid: str,
+    spec: ExportSpec,
+    plan: Plan,
+    user_id: int,
+    actor: Actor,
+    now: datetime,
 ) -> ExportSchedule:
-    """Change what a schedule makes and when; raises ``UnknownExport``. The caller commits."""
+    """Change what a schedule makes and when; raises ``UnknownExport``. The caller commits.
+
+    It becomes the person's when its owner may not export any more.
+    """
     schedule = find(session, uid, lock=True)
+    _take_over(session, schedule, user_id)
     _fill(session, schedule, spec, plan, now)
     record(
         session, actor, "export_schedule.changed", "export_schedule", uid,
@@ -146,9 +156,12 @@ def find(session: Session, uid: str, *, lock: bool = False) -> ExportSchedule:
     return schedule
 
 
-def switch(session: Session, uid: str, actor: Actor, now: datetime, *, on: bool) -> ExportSchedule:
+def switch(
+    session: Session, uid: str, user_id: int, actor: Actor, now: datetime, *, on: bool
+) -> ExportSchedule:
     """Pause a schedule, or let it go on with its next tick; errors before are forgotten then.
 
+    One that goes on becomes the person's when its owner may not export any more.
     Raises ``UnknownExport``, and ``ExportNotPossible`` while its event is in the archive.
     """
     if on:
@@ -160,6 +173,7 @@ def switch(session: Session, uid: str, actor: Actor, now: datetime, *, on: bool)
     schedule.next_at = next_tick(schedule, now) if on else None
     if on:
         schedule.error_count = 0
+        _take_over(session, schedule, user_id)
     action = "export_schedule.resumed" if on else "export_schedule.paused"
     record(session, actor, action, "export_schedule", uid)
     return schedule
@@ -193,9 +207,13 @@ def delete(session: Session, uid: str, actor: Actor) -> None:
     record(session, actor, "export_schedule.deleted", "export_schedule", uid)
 
 
-def run_now(session: Session, uid: str, actor: Actor, now: datetime) -> Asked:
-    """Ask for a schedule's export out of turn; its ticks stay as they are."""
-    schedule = find(session, uid)
+def run_now(session: Session, uid: str, user_id: int, actor: Actor, now: datetime) -> Asked:
+    """Ask for a schedule's export out of turn; its ticks stay as they are.
+
+    It becomes the person's when its owner may not export any more.
+    """
+    schedule = find(session, uid, lock=True)
+    _take_over(session, schedule, user_id)
     return _ask(session, schedule, actor, now, planned_at=now)
 
 
@@ -291,6 +309,12 @@ def _ask(
         now,
         Planned(schedule.id, planned_at),
     )
+
+
+def _take_over(session: Session, schedule: ExportSchedule, user_id: int) -> None:
+    """Give a schedule to the person when nothing would come of it as its owner's."""
+    if not who_may_export(session, [schedule.owner_id]):
+        schedule.owner_id = user_id
 
 
 def _fill(

@@ -246,9 +246,10 @@ def cancel(session: Session, found: Import, actor: Actor) -> None:
     record(session, actor, "import.cancelled", "import", found.uid)
 
 
-def retry(session: Session, found: Import, actor: Actor) -> None:
-    """Try what failed, or was left when the import was stopped, once more.
+def retry(session: Session, found: Import, actor: Actor, user_id: int | None) -> None:
+    """Try what failed, or was left when the import was stopped, once more, as this person.
 
+    From now on it is theirs: whoever began it may have left or have lost the right to it.
     An import whose undo ended half way goes on with the undo: what it took back is not written
     again, and what is left is not done. Raises WrongState, also where the undo's time is over.
     """
@@ -256,6 +257,7 @@ def retry(session: Session, found: Import, actor: Actor) -> None:
     _need(found, ("done_with_errors", "cancelled", "failed"))
     if found.started_at is None:
         raise WrongState(found.state)
+    found.uploaded_by = user_id
     if _was_undone_in_part(session, found):
         undo(session, found, actor)
     else:

@@ -57,7 +57,9 @@ def change(uid: str) -> ResponseReturnValue:
     try:
         spec = forms.spec_of(wish)
         plan = schedules.read_plan({**request.form, "timezone": spec.timezone}, forms.recipients())
-        schedules.change(session, uid, spec, plan, actor(), services().clock.now())
+        schedules.change(
+            session, uid, spec, plan, identity().user_id, actor(), services().clock.now()
+        )
         session.commit()
     except BadExport as error:
         session.rollback()
@@ -73,7 +75,7 @@ def pause(uid: str) -> ResponseReturnValue:
     now = services().clock.now()
 
     def act(session: Session) -> str:
-        schedules.switch(session, uid, actor(), now, on=False)
+        schedules.switch(session, uid, identity().user_id, actor(), now, on=False)
         return _("Paused.")
 
     return _do(act)
@@ -86,7 +88,7 @@ def resume(uid: str) -> ResponseReturnValue:
     now = services().clock.now()
 
     def act(session: Session) -> str:
-        schedules.switch(session, uid, actor(), now, on=True)
+        schedules.switch(session, uid, identity().user_id, actor(), now, on=True)
         return _("It goes on.")
 
     return _do(act)
@@ -99,7 +101,7 @@ def run(uid: str) -> ResponseReturnValue:
     now = services().clock.now()
 
     def act(session: Session) -> str:
-        schedules.run_now(session, uid, actor(), now)
+        schedules.run_now(session, uid, identity().user_id, actor(), now)
         return _("The export has been asked for.")
 
     return _do(act)

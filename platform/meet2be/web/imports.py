@@ -222,7 +222,8 @@ def cancel(uid: str) -> ResponseReturnValue:
 @requires(WORK)
 def retry(uid: str) -> ResponseReturnValue:
     """Try what failed once more."""
-    return _do(uid, verbs.retry, _("What failed is tried again."))
+    again = partial(verbs.retry, user_id=identity().user_id)
+    return _do(uid, again, _("What failed is tried again."))
 
 
 @blueprint.post("/imports/<uid>/undo")

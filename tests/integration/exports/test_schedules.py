@@ -14,6 +14,7 @@ from meet2be.exports.models import Export, ExportSchedule
 from meet2be.exports.schedules import Plan, run_due
 from onqueue.testing.clock import FakeClock
 from support.exporting import Exporting
+from support.factories import make_user
 
 DAY = timedelta(days=1).total_seconds()
 
@@ -119,3 +120,34 @@ def test_schedules_of_a_suspended_organisation_are_made_up_once_when_it_is_activ
         lift(session, "", SYSTEM, clock.now())
         session.commit()
     assert [due(desk), due(desk)] == [1, 0]
+
+
+@pytest.mark.parametrize("verb", ["change", "resume", "run"])
+def test_a_schedule_of_who_has_left_becomes_that_of_who_takes_it_up(
+    desk: Exporting, clock: FakeClock, verb: str
+) -> None:
+    mine = plan(desk, "For the caterer")
+    left, owner = desk.person, make_user(desk.database, desk.tenant, "owner").id
+
+    def take_up(person: int) -> int:
+        now = clock.now()
+        with desk.database.tenant_session(desk.tenant.id) as session:
+            if verb == "change":
+                again = Plan("For us", "daily", 0, 1, "07:30", "UTC")
+                schedules.change(session, mine.uid, desk.spec(), again, person, SYSTEM, now)
+            elif verb == "resume":
+                schedules.switch(session, mine.uid, person, SYSTEM, now, on=True)
+            else:
+                schedules.run_now(session, mine.uid, person, SYSTEM, now)
+            session.commit()
+        return seen(desk, mine).owner_id
+
+    assert take_up(owner) == left, "as long as they are here it stays theirs"
+    for export in exports(desk):
+        desk.run(export.uid)
+    desk.remove()
+    clock.advance(1)
+    assert take_up(owner) == owner
+    clock.advance(DAY)
+    due(desk)
+    assert desk.run(exports(desk)[-1].uid).state == "ready"

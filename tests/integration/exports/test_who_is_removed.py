@@ -31,7 +31,12 @@ def test_a_pdf_ends_at_the_next_chunk_and_nobody_else_is_told(
     desk: Exporting, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     chunks: list[Path] = []
-    monkeypatch.setattr(Children, "lay_out", lambda _self, source: chunks.append(source) or source)
+
+    def lay_out(_children: Children, source: Path) -> Path:
+        chunks.append(source)
+        return source
+
+    monkeypatch.setattr(Children, "lay_out", lay_out)
     small = {**table.exporters(), "pdf": replace(PdfFile(), chunk_rows=1)}
     monkeypatch.setattr("meet2be.exports.running.exporters", lambda: small)
     desk.sell(*(f"Person {number}" for number in range(9)))

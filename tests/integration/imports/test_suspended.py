@@ -87,7 +87,7 @@ def test_trying_the_rest_of_a_half_undone_import_again_takes_it_back(rig: Import
     rig.work(uid, "undo")
     with rig.database.tenant_session(rig.tenant.id) as session:
         session.execute(update(Tenant).values(status="active"))
-        verbs.retry(session, rig.found(session, uid), SYSTEM)
+        verbs.retry(session, rig.found(session, uid), SYSTEM, rig.user.id)
         session.commit()
     assert rig.row(uid).state == "undoing"
     assert rig.work(uid, "undo") == "undone"

@@ -67,7 +67,7 @@ def test_people_of_the_organisation_are_announced_one_by_one(rig: Importing) -> 
     assert [name for name, _ in told(rig)] == ["member.joined", "member.joined", "import.done"]
 
 
-def test_administrators_hear_of_an_import_whose_owner_has_left(rig: Importing) -> None:
+def test_administrators_hear_of_an_import_of_who_has_left_and_can_end_it(rig: Importing) -> None:
     owner = make_user(rig.database, rig.tenant, "owner")
     uid = rig.checked(LIST)
     rig.start(uid)
@@ -78,3 +78,9 @@ def test_administrators_hear_of_an_import_whose_owner_has_left(rig: Importing) -
     with rig.database.tenant_session(rig.tenant.id) as session:
         told = [(row.user_id, row.kind) for row in session.scalars(select(Notification))]
     assert told == [(owner.id, "import.failed")]
+    rig.user = owner
+    rig.retry(uid)
+    assert rig.work(uid, "write") == "done", "it is the owner's now"
+    with rig.database.tenant_session(rig.tenant.id) as session:
+        told = [(row.user_id, row.kind) for row in session.scalars(select(Notification))]
+    assert told == [(owner.id, "import.failed"), (owner.id, "import.done")]

@@ -135,7 +135,9 @@ def change_export_schedule(call: Call, schedule_uid: str, body: ScheduleWish) ->
     event = call.writing.get_one(Event, found.event_id)
     spec = spec_of(call, body, event.timezone)
     plan = _plan(body, spec, [int(each) for each in found.recipients])
-    schedules.change(call.writing, schedule_uid, spec, plan, call.actor, call.now)
+    schedules.change(
+        call.writing, schedule_uid, spec, plan, call.caller.user_id, call.actor, call.now
+    )
     call.writing.flush()
     return _told(found, event)
 
@@ -157,7 +159,7 @@ def resume_export_schedule(call: Call, schedule_uid: str) -> ScheduleTold:
            problems=("conflict",))  # fmt: skip
 def run_export_schedule(call: Call, schedule_uid: str) -> ExportTold:
     """Make its file now, out of turn."""
-    asked = schedules.run_now(call.writing, schedule_uid, call.actor, call.now)
+    asked = schedules.run_now(call.writing, schedule_uid, call.caller.user_id, call.actor, call.now)
     return export_after(call, asked.export.uid)
 
 
@@ -177,7 +179,7 @@ def _plan(
 
 
 def _switched(call: Call, uid: str, *, on: bool) -> ScheduleTold:
-    found = schedules.switch(call.writing, uid, call.actor, call.now, on=on)
+    found = schedules.switch(call.writing, uid, call.caller.user_id, call.actor, call.now, on=on)
     call.writing.flush()
     return _told(found, call.writing.get_one(Event, found.event_id))
 

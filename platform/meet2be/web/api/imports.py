@@ -183,8 +183,8 @@ def cancel_import(call: Call, import_uid: str) -> ImportTold:
 @operation("POST", "/imports/<import_uid>/retry", "imports:write", status=202,
            problems=("conflict",))  # fmt: skip
 def retry_import(call: Call, import_uid: str) -> ImportTold:
-    """Try what failed once more."""
-    return _do(call, import_uid, verbs.retry)
+    """Try what failed once more, as the token's person."""
+    return _do(call, import_uid, partial(verbs.retry, user_id=call.caller.user_id))
 
 
 @operation("POST", "/imports/<import_uid>/undo", "imports:write", status=202,
