@@ -1,14 +1,13 @@
 """Lanes worked in children of one process, which are killed or stopped on the way."""
 
-import json
 import os
 import signal
-import subprocess
 from typing import Any
 
 from meet2be.attendees.models import Attendee
 from meet2be.invoices.models import Invoice
 from support.cancelling import Conference
+from support.runners import Runner
 
 KILLED = -signal.SIGKILL
 DONE, LOST = 0, 3
@@ -17,8 +16,8 @@ DONE, LOST = 0, 3
 class LaneWorkers:
     """A conference whose lane is worked, in children of one process for all tests."""
 
-    def __init__(self, process: "subprocess.Popen[str]", meeting: Conference) -> None:
-        self._process = process
+    def __init__(self, runner: Runner, meeting: Conference) -> None:
+        self._runner = runner
         self._meeting = [
             meeting.database.engine.url.render_as_string(hide_password=False),
             meeting.provider.url, str(meeting.tenant.id), meeting.run_uid,
@@ -40,11 +39,7 @@ class LaneWorkers:
         return int(self._ask({"wait": pid})["code"])
 
     def _ask(self, command: dict[str, Any]) -> dict[str, Any]:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(command) + "\n")
-        self._process.stdin.flush()
-        answer: dict[str, Any] = json.loads(self._process.stdout.readline())
+        answer: dict[str, Any] = self._runner.ask(command)
         return answer
 
 

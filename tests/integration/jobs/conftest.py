@@ -11,23 +11,12 @@ from meet2be.config import Settings
 from meet2be.db.sessions import Database
 from meet2be.integrations.mail_smtp import SmtpSettings, SmtpTransport
 from meet2be.tenancy.models import Tenant
-from simulators.control import MailSinkControl
 from simulators.processes import MailSinkProcess
 from support.mail_jobs import MailRoom
 from support.redis_rig import rig
+from support.sinks import control, running_sink, sink
 
-
-@pytest.fixture(scope="module")
-def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSinkProcess]:
-    with MailSinkProcess(tmp_path_factory.mktemp("sink")) as process:
-        yield process
-
-
-@pytest.fixture
-def control(sink: MailSinkProcess) -> MailSinkControl:
-    sink.control.clear()
-    sink.control.behave_well()
-    return sink.control
+__all__ = ["control", "running_sink", "sink"]
 
 
 @pytest.fixture

@@ -35,19 +35,6 @@ LETTER = {
 }
 
 
-@pytest.fixture(scope="module")
-def sink(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MailSinkProcess]:
-    with MailSinkProcess(tmp_path_factory.mktemp("sink")) as process:
-        yield process
-
-
-@pytest.fixture
-def control(sink: MailSinkProcess) -> MailSinkControl:
-    sink.control.clear()
-    sink.control.behave_well()
-    return sink.control
-
-
 @pytest.fixture
 def database(sqlite_database: Database) -> Database:
     with sqlite_database.system_session("test: a tenant") as session:
