@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from meet2be import facts
 from meet2be.audit.services import By, actor_of, person_of
 from meet2be.cancellations import statements as sql
 from meet2be.cancellations.context import Desk, RunContext, context_of
@@ -18,6 +19,7 @@ from meet2be.cancellations.models import CancelItem
 from meet2be.cancellations.services import get_run, write_audit
 from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
+from meet2be.events.facts import EventDataStale
 from meet2be.payments.errors import ReasonMissing, RefundNotInState, UnknownRefund
 from meet2be.payments.models import Refund
 from meet2be.payments.provider import ProviderRefund
@@ -53,6 +55,7 @@ def mark_paid(
     context = context_of(session.connection(), run.tenant_id, run.id, desk.sender)
     booked = _book_by_hand(session, context, item, by, reason, now)
     follow(session, context, [booked], now)
+    facts.note(session, EventDataStale(context.event_uid))
     write_audit(
         session, run, "refund.paid_by_hand", by, now,
         {"item": item_id, "reason": reason, "amount_minor": item.planned_minor},

@@ -15,6 +15,7 @@ from meet2be import facts
 from meet2be.cancellations.context import Desk, context_of
 from meet2be.cancellations.items import follow, reopen
 from meet2be.cancellations.models import CancelRun
+from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.language import Message
 from meet2be.notifications.services import Notice, notify_admins
@@ -116,12 +117,21 @@ def _act(desk: Desk, owner: tuple[int, int | None, int | None], message: News) -
             found = [message.refund]
             written = record_external(session.connection(), tenant_id, payment_id, found, now)
             result = "external" if written else inbox.OLD_NEWS
+            _figures_are_old(session, payment_id)
         elif payment_id is not None:
             result = _payment_news(session, payment_id, message, now)
         else:
             result = inbox.UNMATCHED
         session.commit()
     return result
+
+
+def _figures_are_old(session: Session, payment_id: int) -> None:
+    of_payment = select(Order.event_id).join(Payment, Payment.order_id == Order.id)
+    event = select(Event.uid).where(
+        Event.id.in_(of_payment.where(Payment.id == payment_id).scalar_subquery())
+    )
+    facts.note(session, EventDataStale(session.scalars(event).one()))
 
 
 def rule(
@@ -138,6 +148,7 @@ def rule(
             context = context_of(session.connection(), tenant_id, each.run_id, desk.sender)
             reopen(session.connection(), context, follow(session, context, [each], now), {})
             _tell_if_it_came_back(session, tenant_id, each, context.event_title, now)
+            facts.note(session, EventDataStale(context.event_uid))
     return changed[0].status
 
 

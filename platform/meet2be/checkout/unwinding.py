@@ -28,7 +28,7 @@ from meet2be.mailings.services import post
 from meet2be.money import movable
 from meet2be.orders.models import Order, OrderStep, Shipment
 from meet2be.payments.models import Payment, Refund
-from meet2be.refunding.opening import Share, left_of, open_shares
+from meet2be.refunding.opening import Share, left_for, left_of, open_shares
 from meet2be.webhooks.publishing import publish
 
 
@@ -87,9 +87,9 @@ def pay_back_all(
         shares, rest = [], left
         mine = select(Attendee).where(Attendee.payment_id == payment.id).order_by(Attendee.id)
         for attendee in session.scalars(mine):
-            owed = min(rest, attendee.price_minor - attendee.refunded_minor)
+            owed = min(rest, left_for(session, payment.id, attendee.id))
             open_amount = movable(owed, payment.currency)
-            if open_amount > 0 and payment.reserved_minor == 0:
+            if open_amount > 0:
                 shares.append(Share(open_amount, attendee.id))
                 rest -= open_amount
         shares.append(Share(rest))

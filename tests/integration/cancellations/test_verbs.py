@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event as sa_event
 from sqlalchemy import select, update
 
+from meet2be import facts
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations import services
 from meet2be.cancellations.by_hand import decide, mark_paid
@@ -39,6 +40,7 @@ from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview, compute
 from meet2be.cancellations.progress import Progress, progress_of
 from meet2be.cancellations.report import report_rows
+from meet2be.events.facts import EventDataStale
 from meet2be.events.models import Event
 from meet2be.mailings.models import Mail
 from meet2be.mailings.outcomes import Outcome, OutcomeRecorder
@@ -336,18 +338,23 @@ def test_tickets_of_one_payment_are_retried_together(meeting: Conference) -> Non
     assert meeting.at_provider() == {made.payment.provider_ref: [30_000]}
 
 
-def test_manual_mode_sends_nothing_and_every_refund_is_paid_by_hand(meeting: Conference) -> None:
+def test_manual_mode_sends_nothing_and_every_refund_is_paid_by_hand(
+    meeting: Conference, monkeypatch: pytest.MonkeyPatch
+) -> None:
     meeting.sell(Ticket(price=10_000))
     run = meeting.cancel(CancelOptions(refund_mode="manual"))
     assert (run.state, meeting.states()) == ("done_with_errors", ["manual"])
     assert meeting.at_provider() == {}
     item = meeting.items()[0].id
+    noted: list[object] = []
+    monkeypatch.setattr(facts, "note", lambda _session, fact: noted.append(fact))
     for reason, error in (("  ", ReasonMissing), ("transfer", None)):
         if error is not None:
             with pytest.raises(error):
                 pay_by_hand(meeting, item, reason)
         else:
             pay_by_hand(meeting, item, reason)
+            assert EventDataStale(meeting.event.uid) in noted
     with pytest.raises(RunNotInState):
         pay_by_hand(meeting, item, "again")
     assert meeting.payments()[0].refunded_minor == 10_000

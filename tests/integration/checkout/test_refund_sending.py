@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from meet2be.attendees.models import Attendee
-from meet2be.checkout.cancelling import refund_tickets
+from meet2be.checkout.cancelling import cancel_order, refund_tickets
 from meet2be.checkout.refund_sending import (
     MOST_REFUNDS,
     _begin_anew,
@@ -132,6 +132,17 @@ def test_people_are_told_when_it_is_given_up_and_try_again_or_pay_by_hand(shop: 
     )
     assert [each.refunded_minor for each in shop.of.rows(Attendee)] == [4_200, 4_200]
     assert shop.paid_back(order) == 4_200
+
+
+def test_a_ticket_is_paid_back_as_itself_while_the_refund_of_another_is_under_way(
+    any_shop: Shop,
+) -> None:
+    shop = any_shop
+    order, names = bought(shop, 2)
+    pay_back(shop, order, names[0])
+    shop.act(cancel_order, order.uid, shop.of.admin, "wrong day")
+    assert [each.status for each in shop.send_refunds()] == ["succeeded", "succeeded"]
+    assert [each.refunded_minor for each in shop.of.rows(Attendee)] == [4_200, 4_200]
 
 
 def test_a_refund_whose_job_is_lost_is_swept_up_once(shop: Shop) -> None:
