@@ -7,6 +7,12 @@ from meet2be.exports.errors import words_for
 from meet2be.exports.running import Counter, give_up, run_export
 from meet2be.queueing import lane_of_tenant, tenant_of
 from onqueue import Job
+from onqueue.limits import Limit, RateLimiter
+from onqueue.middleware import Middleware, RateLimited
+
+PLACES = "export-places"
+AT_ONCE = 1
+"""Exports of one organisation that are made at the same time; its others wait, parked."""
 
 
 class ExportEventAttendees(Job):
@@ -24,6 +30,10 @@ class ExportEventAttendees(Job):
     def fair_key(self) -> int:
         """A lane for each tenant: many exports of one hold up no other's."""
         return lane_of_tenant()
+
+    def middleware(self) -> list[Middleware]:
+        """A place for each tenant: two long files of one do not take both processes."""
+        return [RateLimited(PLACES)]
 
     def handle(self, counter: Counter) -> None:
         """Make it; what a repeat cannot help is told at once, other errors are tried again."""
@@ -43,3 +53,10 @@ class _Control:
 
     def ensure_lease(self) -> None:
         self.job.ensure_lease()
+
+
+def _place_of_tenant(job: ExportEventAttendees) -> Limit:
+    return Limit.concurrency(AT_ONCE).by(f"tenant:{tenant_of(job) or 0}")
+
+
+RateLimiter.define(PLACES, _place_of_tenant)

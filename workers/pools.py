@@ -40,5 +40,6 @@ POOLS = (
     Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 600),
     Pool("worker-webhooks", "redis", ("webhooks",), 1, 60, concurrency=64),
     Pool("worker-imports", "redis", ("imports",), 2, 1800),
-    Pool("worker-long", "redis-long", ("exports", "processing"), 2, 3600),
+    Pool("worker-long", "redis-long", ("exports",), 2, 3600),
+    Pool("worker-figures", "redis-long", ("processing",), 1, 120),
 )

@@ -10,7 +10,7 @@ from meet2be.local.stack import LocalStack, children_of
 # Not the broker, the provider and the mail server: these are the outside world.
 PROGRAMS = (
     "web", "relay", "scheduler", "worker-cancellations", "worker-default", "worker-emails",
-    "worker-imports", "worker-long", "worker-webhooks",
+    "worker-figures", "worker-imports", "worker-long", "worker-webhooks",
 )  # fmt: skip
 _UTIME = 11  # where utime, stime, cutime and cstime begin behind the command's name, proc(5)
 
