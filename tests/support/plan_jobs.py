@@ -168,11 +168,11 @@ class Slow(Do):
     """Runs longer than it may."""
 
     tries = 1
-    timeout = 0.3
+    timeout = 1
 
     def handle(self) -> None:
         note(self, "did")
-        _clock.sleep(20)
+        _clock.sleep(300)
 
 
 class Only(Do):
@@ -278,7 +278,7 @@ def _put_off(job: Job, inner: Any) -> None:
         inner(job)
         return
     note(job, "put-off")
-    job.release(0.4)
+    job.release(2)
 
 
 def on_error(error: onqueue.errors.MemberFailed) -> None:

@@ -171,6 +171,11 @@ class Chaos:
         assert "the worker's own code failed" not in log, _around(log, "own code failed")
         assert "could not be" not in log, _around(log, "could not be")
 
+    def _lapses(self) -> int:
+        """Return how often a lease ended that nobody was to lose: the machine stopped a worker."""
+        log = (self._directory / "workers.log").read_text()
+        return log.count("not renewed in time") + log.count("lease lost: holder")
+
     def _check_nothing_is_lost(self, lines: list[Line], failures: list[list[str]]) -> None:
         effects = Counter(line.label for line in lines if line.what == "effect")
         failed = {failure[0] for failure in failures}
@@ -207,16 +212,16 @@ class Chaos:
                 continue
             self.figures.unseen_starts += line.attempts - seen[line.label] - 1
             seen[line.label] = line.attempts
-        stops = self.figures.stops * self._concurrency
+        halts = vain = (self.figures.stops + self._lapses()) * self._concurrency
         # Of several that ran when only their process died nobody knows which to charge.
         poison = {job.label for job in self._jobs.values() if isinstance(job, Die)}
         deaths = self.figures.kills["children"]
         deaths += sum(line.label in poison for line in lines if line.what.startswith("start"))
         if self._concurrency > 1:
-            stops += deaths * self._concurrency
-        assert self.figures.zombie_starts <= stops, "attempts were not counted"
+            vain += deaths * self._concurrency
+        assert self.figures.zombie_starts <= vain, "attempts were not counted"
         kills = self.figures.kills.total() * self._concurrency
-        harm = kills + self.figures.stops * self._concurrency + self.figures.runs // 1000
+        harm = kills + halts + self.figures.runs // 1000
         assert self.figures.unseen_starts <= harm, "jobs that never started lost attempts"
 
     def _check_poison(self, lines: list[Line], failures: list[list[str]]) -> None:

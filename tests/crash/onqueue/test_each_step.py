@@ -14,7 +14,7 @@ from support.worker_jobs import Die, Step, read_ledger
 
 pytestmark = pytest.mark.crash
 
-LEASE = 0.5
+LEASE = 0.8
 LONG_LEASE = 5.0  # for parents that live on: on a busy machine it must not lapse
 OPTIONS = WorkerOptions(memory=0)
 
