@@ -95,6 +95,19 @@ def movable(amount_minor: int, currency: str) -> int:
     return amount_minor - amount_minor % smallest_step(currency)
 
 
+def same_figures(amount_minor: int, currency: str, other: str) -> int:
+    """Return the amount that is written alike in another currency, in that one's minor units.
+
+    Rounded half up where it has fewer decimals, then to what cards can move. No exchange: 4.90 EUR
+    are 4.90 USD, 5 JPY and 4.900 KWD.
+    """
+    more = decimals_of(other) - decimals_of(currency)
+    fewer = int(10 ** max(0, -more))
+    step = smallest_step(other)
+    figures = (amount_minor * int(10 ** max(0, more)) + fewer // 2) // fewer
+    return (figures + step // 2) // step * step
+
+
 def odd_price(currency: str) -> Message:
     """Return what to say of a price that no card can move."""
     return Message(

@@ -16,7 +16,7 @@ from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.errors import NoPostage, SoldOut
 from meet2be.checkout.letters import confirmation
 from meet2be.checkout.placing import announced
-from meet2be.checkout.shipping import OwnPost, Parcel, postage
+from meet2be.checkout.shipping import OwnPost, Parcel, postage_of
 from meet2be.checkout.steps import Outcome, Taken
 from meet2be.checkout.tickets import sheets_of, tickets_of
 from meet2be.checkout.tidying import PRINTED, key_of, without
@@ -220,7 +220,7 @@ def calculate_shipping(desk: CheckoutDesk, tenant_id: int, order_uid: str) -> Ou
         country = (taken.order.shipping_address or {}).get("country", "")
         paid = taken.order.shipping_minor or 0
         try:
-            cost = postage(tenant.settings, tickets, country)
+            cost = postage_of(tenant, taken.order.currency, tickets, country)
         except NoPostage:
             cost = paid  # the rate that was agreed on is gone; what was paid stands
         rows.finish(taken.step, now, {"cost_minor": cost, "paid_minor": paid, "tickets": tickets})

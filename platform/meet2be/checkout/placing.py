@@ -23,7 +23,7 @@ from meet2be.checkout.desk import (
     CheckoutDesk,
 )
 from meet2be.checkout.errors import BadWish, NotOnSale, SumChanged, TooManyOpen
-from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
+from meet2be.checkout.shipping import ADDRESS_FIELDS, postage_of
 from meet2be.db.columns import CROCKFORD
 from meet2be.events.models import Event, TicketType
 from meet2be.events.selling import sale_state, tax_within
@@ -113,7 +113,8 @@ def _place(session: Session, event_uid: str, wish: Wish, now: datetime) -> Order
     shipped = sum(len(wish.tickets[each.id]) for each in types if each.is_shipped)
     address = _address(wish.address) if shipped else None
     tenant = session.get_one(Tenant, event.tenant_id)
-    fee = postage(tenant.settings, shipped, (address or {}).get("country", ""))
+    country = (address or {}).get("country", "")
+    fee = postage_of(tenant, event.currency, shipped, country)
     lines = [_line(each, wish.tickets[each.id], wish.email) for each in types]
     total = sum(line.total_minor for line in lines) + fee
     if total != movable(total, event.currency):

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from meet2be.checkout.errors import NoPostage
+from meet2be.money import same_figures
+from meet2be.tenancy.models import Tenant
 
 RATES = "shipping_rates"
 ADDRESS_FIELDS = ("name", "street", "postcode", "city", "country")
@@ -67,6 +69,15 @@ class OwnPost:
             there.get("country", ""),
         )
         return Label(f"OP-{parcel.code}-{checked:02d}", tuple(line for line in lines if line))
+
+
+def postage_of(tenant: Tenant, currency: str, tickets: int, country: str) -> int:
+    """Return what shipping costs in an event's currency, in minor units; raises ``NoPostage``.
+
+    The rates stand in the organisation's currency; of an event in another one the same figures
+    count, rounded to what that currency has: 4.90 EUR are 4.90 USD, 5 JPY and 4.900 KWD.
+    """
+    return same_figures(postage(tenant.settings, tickets, country), tenant.currency, currency)
 
 
 def postage(settings: Mapping[str, Any], tickets: int, country: str) -> int:

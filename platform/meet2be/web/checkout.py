@@ -30,7 +30,7 @@ from meet2be.checkout.errors import (
 from meet2be.checkout.listing import Box, BuyersView, box_of, buyers_view, is_taken_off
 from meet2be.checkout.pages import look_soon
 from meet2be.checkout.placing import Holder, Wish, place_tx
-from meet2be.checkout.shipping import ADDRESS_FIELDS, postage
+from meet2be.checkout.shipping import ADDRESS_FIELDS, postage_of
 from meet2be.events.models import Event, TicketType
 from meet2be.events.selling import sale_begins, sale_state
 from meet2be.language import N_, Message, spoken
@@ -338,7 +338,8 @@ def _postage(box: Box, given: Mapping[str, str], chosen: Sequence[tuple[Any, int
     shipped = sum(number for ticket, number in chosen if ticket.is_shipped)
     country = given.get("address_country", "").strip().upper()
     try:
-        return postage(box.tenant.settings, shipped, country) if country else 0
+        here = (box.tenant, box.event.currency)
+        return postage_of(*here, shipped, country) if country else 0
     except NoPostage:
         return 0
 

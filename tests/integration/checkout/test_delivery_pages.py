@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from meet2be.audit.models import AuditEntry
 from meet2be.checkout.errors import NoPostage
-from meet2be.checkout.shipping import postage
+from meet2be.checkout.shipping import postage, postage_of
 from meet2be.db import Database
 from onqueue.testing.clock import FakeClock
 from support.house import House, housed
@@ -93,3 +93,12 @@ def test_the_settings_lead_to_templates_suppressions_and_webhooks(house: House) 
     page = house.admin.page("/settings")
     for address in ("/mail/templates", "/mail/suppressions", "/webhooks"):
         assert f'<a href="{address}">' in page
+
+
+@pytest.mark.parametrize(("currency", "charged"), [("EUR", 490), ("JPY", 5), ("KWD", 4_900)])
+def test_postage_counts_with_the_same_figures_in_an_events_currency(
+    house: House, currency: str, charged: int
+) -> None:
+    row = {"countries-0": "*", "most-0": "20", "price-0": "4.90"}
+    assert house.admin.post("/settings/postage", **row).status_code == 303
+    assert postage_of(house.fresh_tenant(), currency, 1, "DE") == charged

@@ -9,6 +9,7 @@ from meet2be.money import (
     format_minor,
     parse_minor,
     plain,
+    same_figures,
     typed,
 )
 
@@ -112,3 +113,22 @@ def test_round_amounts_are_written_without_noughts_where_asked_to(
     minor: int, currency: str, locale: str, shown: str
 ) -> None:
     assert format_minor(minor, currency, locale, short=True) == shown
+
+
+@pytest.mark.parametrize(
+    ("minor", "currency", "other", "there"),
+    [
+        (490, "EUR", "USD", 490),
+        (490, "EUR", "JPY", 5),
+        (449, "EUR", "JPY", 4),
+        (490, "EUR", "KWD", 4_900),
+        (500, "JPY", "EUR", 50_000),
+        (12_340, "KWD", "EUR", 1_234),
+        (12_346, "IQD", "KWD", 12_350),
+        (0, "EUR", "JPY", 0),
+    ],
+)
+def test_figures_are_the_same_in_a_currency_of_other_decimals(
+    minor: int, currency: str, other: str, there: int
+) -> None:
+    assert same_figures(minor, currency, other) == there
