@@ -8,6 +8,7 @@ import pytest
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.listing import buyers_view
 from meet2be.db import Database, GuardedSession
+from meet2be.figures.computing import compute_tx
 from meet2be.orders.models import Order
 from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
@@ -275,3 +276,14 @@ def test_a_failed_step_is_tried_again(stage: Stage, shop: Shop) -> None:
     assert stage.admin.post(f"/orders/{order.uid}/steps/notify_warehouse").status_code == 303
     shop.run(order)
     assert shop.steps(order)["notify_warehouse"] == "done"
+
+
+def test_postage_is_named_where_it_makes_sums_differ(stage: Stage, shop: Shop) -> None:
+    shop.settings(shipping_rates=[{"countries": ["DE"], "price_minor": 390}])
+    order = shop.buy(shop.wish(shop.ticket(name="Poster", is_shipped=True), address=BERLIN))
+    assert order.shipping_minor == 390
+    of = shop.of
+    assert compute_tx(of.database, of.tenant.id, of.event.uid, of.clock.now())
+    figures = stage.admin.page(f"{stage.event_path}/figures")
+    assert "€3.90 of what was received is postage." in figures
+    assert ">Taken<" in stage.admin.page(stage.event_path)
