@@ -201,7 +201,7 @@ class _Formats:
             )
         return _money(minor, currency, self.locale)
 
-    def day(self, moment: datetime) -> str:
+    def day(self, moment: date) -> str:
         if not isinstance(moment, date):
             raise WrongValue(
                 moment,
@@ -220,7 +220,7 @@ def _money(minor: int, currency: str, locale: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def _day(moment: datetime, locale: str) -> str:
+def _day(moment: date, locale: str) -> str:
     return format_date(moment, format="long", locale=locale)
 
 
