@@ -195,7 +195,7 @@ def test_what_is_beyond_an_organisations_day_waits_for_the_next(
     assert room.mail(code).status == room.mail(elsewhere, 2).status == "sent"
     waiting = room.mail(late)
     assert waiting.next_at is not None
-    assert abs((waiting.next_at - room.clock.now()).total_seconds() - 24 * HOUR) < 5
+    assert abs((waiting.next_at - room.clock.now()).total_seconds() - 24 * HOUR) < 60
     assert tried_in_a_day(room) == 5, "the page counts what sending counts: not those that wait"
     room.pass_time(24 * HOUR + 5)
     with hang_jobs(room):
