@@ -178,7 +178,7 @@ def main() -> None:
     with Studio(folder).opened() as studio:
         with visiting(studio, WIDE) as page:
             address = confirm(studio, page)
-        studio.work(26)
+        studio.work(10)
         for name, width, scheme in (
             ("cancel-run", WIDE, "light"),
             ("cancel-run-dark", WIDE, "dark"),
