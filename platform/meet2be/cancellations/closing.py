@@ -19,6 +19,7 @@ from meet2be.cancellations.facts import CancellationFinished, LanesReady
 from meet2be.cancellations.items import Finish, finish, reopen
 from meet2be.cancellations.lanes import Lane
 from meet2be.cancellations.planning import PlannedItem, plan
+from meet2be.cancellations.postage import pay_postage_back
 from meet2be.cancellations.sources import lines_of, lines_to_reopen
 from meet2be.events.facts import EventDataStale
 from meet2be.language import NC_, Message, in_sense, joined
@@ -54,7 +55,7 @@ def end_lane(session: Session, lane: Lane, now: datetime) -> bool:
         if _sweep(session, context):
             _go_on(session, lane)
             return True
-        if _tell_unsettled(session, context, now):
+        if _tell_unsettled(session, context, now) or pay_postage_back(session, context, now):
             return False
     connection.execute(sql.END_LANE, {**lane.key, "now": now})
     if is_last and (goes_on or state == "aborted"):

@@ -40,7 +40,7 @@ MOST_CODES = 5
 
 def exceeds_limit(preview: Preview, limit_minor: int, currency: str) -> bool:
     """Tell whether this preview needs a code: above the limit, or any sum in another currency."""
-    sums = {**preview.refund_minor}
+    sums = preview.sent_minor
     for name, amount in preview.manual_minor.items():
         sums[name] = sums.get(name, 0) + amount
     return any(amount > (limit_minor if name == currency else 0) for name, amount in sums.items())
@@ -161,5 +161,5 @@ def _draft(session: Session, desk: Desk, run: CancelRun, user_id: int, code: str
 
 def _total(preview: Preview, locale: str) -> str:
     """Return what will be refunded, as the reader writes money."""
-    amounts = (*preview.refund_minor.items(), *preview.manual_minor.items())
+    amounts = (*preview.sent_minor.items(), *preview.manual_minor.items())
     return " + ".join(money.format_minor(amount, name, locale) for name, amount in amounts)

@@ -79,6 +79,8 @@ class RunContext:
     preview_hash: str = ""
     previewed: int = 0
     """How many attendees the preview has shown."""
+    has_postage: bool = False
+    """Whether any order of the preview was to be sent by post."""
     preparation: dict[str, Any] | None = None
     """Set while the items of a large run are written."""
     confirmed_by: int | None = None
@@ -142,6 +144,7 @@ def context_of(
         announced=wanted_types(connection, tenant_id),
         preview_hash=row.preview_hash or "",
         previewed=row.preview.get("attendees", 0),
+        has_postage=bool(row.preview.get("postage_minor")),
         preparation=row.preparation,
         confirmed_by=row.confirmed_by,
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.planning import PlannedItem, Rules, plan
+from meet2be.cancellations.postage import postage_of
 from meet2be.cancellations.sources import lines_of
 from meet2be.cancellations.summing import totals_of
 from meet2be.cancellations.totals import Totals
@@ -31,7 +33,8 @@ OUTCOMES = (
 class Preview:
     """What would happen; sums are minor units by currency.
 
-    `funds` is what the provider has available by currency, None when it could not be asked.
+    `postage_minor` goes back beside `refund_minor`; `funds` is what the provider has available by
+    currency, None when it could not be asked.
     """
 
     hash: str
@@ -45,6 +48,7 @@ class Preview:
     checked_in: int
     without_email: int
     accounts: list[str] = field(default_factory=list)
+    postage_minor: dict[str, int] = field(default_factory=dict)
     funds: dict[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
@@ -58,13 +62,20 @@ class Preview:
         return cls(**{**data, "made_at": datetime.fromisoformat(data["made_at"])})
 
     @property
+    def sent_minor(self) -> dict[str, int]:
+        """Return by currency all that goes back through the provider, postage too."""
+        found = Counter(self.refund_minor)
+        found.update(self.postage_minor)
+        return {currency: amount for currency, amount in found.items() if amount}
+
+    @property
     def short_of(self) -> dict[str, int]:
         """Return by currency what the provider's balance lacks; empty when it suffices."""
         if self.funds is None:
             return {}
         missing = {
             currency: amount - self.funds.get(currency, 0)
-            for currency, amount in self.refund_minor.items()
+            for currency, amount in self.sent_minor.items()
         }
         return {currency: amount for currency, amount in missing.items() if amount > 0}
 
@@ -88,7 +99,10 @@ def compute(
 ) -> Preview:
     """Return the preview; reads only. Without `provider` the balance stays unknown."""
     totals = totals_of(session, event.id, rules_of(event, options))
-    return from_totals(totals, now, _funds(provider, totals, test_mode=event.test_mode))
+    funds = _funds(provider, totals, test_mode=event.test_mode)
+    return replace(
+        from_totals(totals, now, funds), postage_minor=postage_of(session, event, options)
+    )
 
 
 def from_totals(totals: Totals, now: datetime, funds: dict[str, int] | None) -> Preview:

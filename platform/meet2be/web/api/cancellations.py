@@ -74,6 +74,7 @@ class PreviewTold(Told):
     outcomes: dict[str, int]
     refund_minor: MinorSums
     manual_minor: MinorSums
+    postage_minor: MinorSums
     kept_minor: MinorSums
     payments: int
     checked_in: int
