@@ -37,6 +37,7 @@ from meet2be.language import N_, Message, spoken
 from meet2be.orders.models import Order
 from meet2be.payments.provider import PAGE_METHOD
 from meet2be.tenancy.models import Tenant
+from meet2be.web import ordered_before
 from meet2be.web.events import event_or_404
 from meet2be.web.presentation import moments_between
 from meet2be.web.security import READ, public, requires, services, tenant_session
@@ -93,9 +94,11 @@ def order(tenant: str, event: str) -> ResponseReturnValue:
         wish = _wish(box, given)
         try:
             _check_way(box.event, given.get("method") or PAGE_METHOD)
+            ordered_before.check_new(box.event.uid, wish)
             placed = place_tx(services().checkout, found.id, box.event.uid, wish)
         except CheckoutError as error:
             return _form(box, given, error), 422
+        ordered_before.remember(box.event.uid, wish)
     return redirect(_page_of(tenant, event, placed.buyer_key or "", came="new"), 303)
 
 

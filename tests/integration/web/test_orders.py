@@ -67,6 +67,30 @@ def test_a_ticket_is_bought_and_seen_by_the_organiser(stage: Stage, shop: Shop) 
     assert "Mails of this organiser are held at the moment" in held
 
 
+def test_the_same_from_a_form_gone_back_to_is_asked_of_first(stage: Stage, shop: Shop) -> None:
+    ticket, buyer = shop.ticket(), stage.web.anybody()
+    fields = {
+        f"n{ticket.id}": "1", f"name{ticket.id}-1": "Ada Arden", "name": "Bea Buyer",
+        "email": "bea@example.org", "method": "pm_card_visa",
+    }  # fmt: skip
+
+    def send(**more: str) -> Any:
+        form = buyer.page(f"{address(shop)}?n{ticket.id}=1")
+        own = {name: hidden(form, name) for name in ("client_key", "csrf_token")}
+        return buyer.client.post(address(shop), data={**fields, **own, **more})
+
+    assert send().status_code == 303
+    asked = send()
+    assert asked.status_code == 422
+    assert "You have ordered these tickets for these people already." in asked.text
+    assert "Order once more" in asked.text
+    assert hidden(asked.text, "again") == "yes"
+    assert len(shop.of.rows(Order, Order.client_key.is_not(None))) == 1
+    assert send(**{f"name{ticket.id}-1": "Abe Arden"}).status_code == 303
+    assert send(again="yes").status_code == 303
+    assert len(shop.of.rows(Order, Order.client_key.is_not(None))) == 3
+
+
 def test_what_cannot_be_had_is_said_before_the_form(stage: Stage, shop: Shop) -> None:
     gone, few, plenty = (
         shop.ticket(name=name, quota=quota)
