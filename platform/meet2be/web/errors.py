@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, current_app, g, render_template, request
+
+
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
@@ -14,6 +16,10 @@ from werkzeug.exceptions import HTTPException, SecurityError
 from meet2be.db.errors import DatabaseError, is_away
 from meet2be.language import N_, Message, _
 from meet2be.web.api.problems import Problem, answer_problem, is_for_programs, problem_of
+from meet2be.web.lost import page_of_what_was_typed
+from meet2be.web.security import PUBLIC
+
+
 from onqueue.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)
@@ -57,7 +63,15 @@ def install(app: Flask) -> None:
 
 
 def _form_too_old(_error: CSRFError) -> ResponseReturnValue:
+    view = current_app.view_functions.get(request.endpoint or "")
+    is_open = getattr(view, "permission", PUBLIC) == PUBLIC
+    needs_login = g.get("identity") is None and not is_open
+    page = page_of_what_was_typed(needs_login=needs_login)
+
+    if page is not None:
+        return page
     advice = N_("Go back, reload the page and send it again.")
+
     return _page(400, N_("This form is too old"), advice)
 
 

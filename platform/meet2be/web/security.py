@@ -17,6 +17,7 @@ from flask import (
     Response,
     abort,
     current_app,
+    flash,
     g,
     redirect,
     render_template,
@@ -36,7 +37,10 @@ from meet2be.accounts.services import (
     note_seen,
 )
 from meet2be.bootstrap import Services
-from meet2be.language import LANGUAGES, SOURCE_LANGUAGE, speak
+from meet2be.language import LANGUAGES, SOURCE_LANGUAGE, _, speak
+from meet2be.web.lost import came_from, page_of_what_was_typed
+
+
 
 P = ParamSpec("P")
 
@@ -252,9 +256,14 @@ def _is_refused(person: Identity) -> bool:
 
 def _to_the_log_in() -> ResponseReturnValue:
     wanted = request.full_path.rstrip("?") if request.method == "GET" else None
-    target = url_for("auth.login", next=wanted)
+    target = url_for("auth.login", next=wanted or came_from() or None)
     if request.headers.get("HX-Request"):
         return Response(status=401, headers={"HX-Redirect": target})
+    if request.method == "POST":
+        page = page_of_what_was_typed(needs_login=True)
+        if page is not None:
+            return page
+        flash(_("Your log-in has ended, so nothing was done. Log in and try again."), "warning")
     return redirect(target)
 
 

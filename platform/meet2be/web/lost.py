@@ -1,0 +1,65 @@
+"""What somebody typed into a form that is not taken, as their log-in has ended meanwhile.
+
+It is shown on the page that says so: going back finds nothing, as no page of ours is kept by the
+browser. Shown to whoever sent it from a page of ours only, and never anything secret.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+from urllib.parse import urlsplit
+
+from flask import render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from meet2be.language import N_, _
+
+_SHORTEST: Final = 3
+"""Letters from which on a value is worth keeping: shorter ones are switches and numbers."""
+_MOST: Final = 60
+_NOT_SHOWN: Final = (
+    "csrf", "password", "secret", "token", "code", "key", "seen", "action", "next", "method",
+)  # fmt: skip
+
+
+def came_from() -> str:
+    """Return the page of ours that a form was on, as its browser tells; empty when it does not."""
+    there = urlsplit(request.referrer or "")
+    if there.netloc != request.host or not there.path.startswith("/"):
+        return ""
+    return f"{there.path}?{there.query}" if there.query else there.path
+
+
+def page_of_what_was_typed(*, needs_login: bool) -> ResponseReturnValue | None:
+    """Return a page with all that a refused form had in it; None when that was nothing."""
+    is_kept = request.method == "POST" and request.blueprint != "auth" and _is_from_us()
+    typed = _typed() if is_kept else []
+    if not typed:
+        return None
+    title = N_("Your log-in has ended") if needs_login else N_("This form is too old")
+    page = render_template(
+        "lost.html",
+        title=_(title),
+        typed=typed,
+        needs_login=needs_login,
+        login=url_for("auth.login", next=came_from() or None),
+        back=came_from() or "/",
+    )
+    return page, 401 if needs_login else 400
+
+
+def _is_from_us() -> bool:
+    """Tell whether a browser says that a page of ours sent this; others are shown nothing."""
+    site = request.headers.get("Sec-Fetch-Site", "")
+    if site:
+        return site == "same-origin"
+    return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+
+
+def _typed() -> list[tuple[str, str]]:
+    found = [
+        (name, value)
+        for name, value in request.form.items(multi=True)
+        if len(value.strip()) >= _SHORTEST and not any(word in name for word in _NOT_SHOWN)
+    ]
+    return found[:_MOST]

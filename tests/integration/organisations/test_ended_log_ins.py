@@ -1,0 +1,55 @@
+"""A form that is sent after its log-in has ended: nothing is done, and nothing typed is lost."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from onqueue.testing.clock import FakeClock
+from support.house import House
+
+TYPED = {"title": "Aurora <1>", "description": "Hours of work.\nTwo lines.", "currency": "EUR"}
+OURS = {"Sec-Fetch-Site": "same-origin", "Referer": "http://localhost/events/new?a=b"}
+
+
+def test_what_was_typed_is_shown_when_the_log_in_has_ended(house: House, clock: FakeClock) -> None:
+    person = house.web.person(house.tenant)
+    data = {"csrf_token": person.token(), "password": "secret word", **TYPED}
+    clock.advance(timedelta(hours=13).total_seconds())
+    answer = person.client.post("/events/new", data=data, headers=OURS)
+    assert answer.status_code == 401
+    assert "Your log-in has ended" in answer.text
+    assert "Nothing was saved." in answer.text
+    assert "Aurora &lt;1&gt;" in answer.text
+    assert "Hours of work.\nTwo lines." in answer.text
+    assert "secret word" not in answer.text
+    assert data["csrf_token"] not in answer.text
+    assert "/login?next=/events/new?a%3Db" in answer.text or "next=%2Fevents%2Fnew" in answer.text
+
+
+def test_it_is_shown_too_where_the_cookie_is_gone(house: House) -> None:
+    answer = house.web.anybody().client.post("/events/new", data=TYPED, headers=OURS)
+    assert answer.status_code == 401
+    assert "Hours of work." in answer.text
+    person = house.web.person(house.tenant)
+    old = person.client.post("/events/new", data=TYPED, headers=OURS)
+    assert old.status_code == 400
+    assert "This form is too old" in old.text
+    assert "Hours of work." in old.text
+
+
+def test_another_site_gets_nothing_shown(house: House) -> None:
+    for headers in ({}, {"Sec-Fetch-Site": "cross-site"}, {"Origin": "https://other.example"}):
+        answer = house.web.anybody().client.post("/events/new", data=TYPED, headers=headers)
+        assert answer.status_code == 400
+        assert "Hours of work." not in answer.text
+
+
+def test_a_button_without_words_leads_to_the_log_in_and_says_why(
+    house: House, clock: FakeClock
+) -> None:
+    person = house.web.person(house.tenant)
+    token = person.token()
+    clock.advance(timedelta(hours=13).total_seconds())
+    answer = person.client.post("/logout", data={"csrf_token": token}, headers=OURS)
+    assert answer.status_code == 302
+    assert "so nothing was done" in person.client.get(answer.location).text
