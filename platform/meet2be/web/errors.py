@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 
 from flask import Flask, Response, current_app, g, render_template, request
-
-
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import CSRFError
 from sqlalchemy.exc import DBAPIError
@@ -18,8 +16,6 @@ from meet2be.language import N_, Message, _
 from meet2be.web.api.problems import Problem, answer_problem, is_for_programs, problem_of
 from meet2be.web.lost import page_of_what_was_typed
 from meet2be.web.security import PUBLIC
-
-
 from onqueue.errors import BrokerUnavailable
 
 log = logging.getLogger(__name__)

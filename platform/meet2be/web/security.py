@@ -40,8 +40,6 @@ from meet2be.bootstrap import Services
 from meet2be.language import LANGUAGES, SOURCE_LANGUAGE, _, speak
 from meet2be.web.lost import came_from, page_of_what_was_typed
 
-
-
 P = ParamSpec("P")
 
 READ, PREVIEW, CANCEL = "read", "preview", "cancel"
