@@ -42,7 +42,8 @@ from support.hooks import announce_and_spread, announcement, make_endpoint
 from support.web import make_services
 
 PICTURES = (
-    ("event", WIDE), ("ticket-types", WIDE), ("box-office", WIDE), ("order", WIDE), ("figures", WIDE),
+    ("event", WIDE), ("ticket-types", WIDE), ("box-office", WIDE), ("order", WIDE),
+    ("figures", WIDE),
     ("import-mapping", WIDE), ("export-form", WIDE), ("webhooks-log", WIDE),
     ("mail-templates", WIDE), ("postage", WIDE), ("checkout", NARROW),
 )  # fmt: skip
