@@ -184,6 +184,20 @@ def test_a_wrong_name_is_told_beside_its_field(visit: Visit) -> None:
     expect(page.locator("#event_name-problem")).to_contain_text("Type exactly 'Aurora Summit'")
 
 
+def test_typing_for_long_keeps_one_logged_in(visit: Visit, clock: FakeClock) -> None:
+    page = visit.page()
+    page.clock.install()
+    page.goto(f"{visit.base}{visit.stage.event_path}/edit")
+    for title in ("Aurora", "Aurora Summit 2"):  # together it takes longer than a log-in lasts idle
+        clock.advance(18 * 60)
+        page.clock.fast_forward(18 * 60_000)
+        with page.expect_response("**/account/here") as told:
+            page.get_by_label("Title").fill(title)
+        assert told.value.status == 204
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Aurora Summit 2")).to_be_visible()
+
+
 def test_a_search_shows_who_fits_while_one_types(visit: Visit) -> None:
     page = visit.page()
     page.goto(f"{visit.base}{visit.stage.event_path}/attendees")

@@ -55,6 +55,22 @@ def change() -> ResponseReturnValue:
     return redirect(url_for("account.show"), 303)
 
 
+@blueprint.post("/here")
+@requires(SIGNED_IN)
+def here() -> ResponseReturnValue:
+    """Answer to a page in which somebody types: each request puts the end of their log-in off."""
+    return "", 204
+
+
+@blueprint.app_template_global()
+def typing_told_every() -> int:
+    """Return after how many seconds at the soonest a page tells again that somebody types in it.
+
+    Five minutes, and often enough that a log-in which lasts for less does not end meanwhile.
+    """
+    return min(300, int(lifetime().idle.total_seconds()) // 3)
+
+
 @blueprint.post("/password")
 @requires(SIGNED_IN)
 def change_password() -> ResponseReturnValue:

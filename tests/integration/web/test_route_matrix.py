@@ -188,6 +188,7 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("GET", "/audit.csv"): Access(200, "admin"),
     ("GET", "/account"): READ,
     ("POST", "/account"): Access(422),
+    ("POST", "/account/here"): Access(204),
     ("POST", "/account/password"): Access(422, fields={"password": "x", "again": "y"}),
     ("POST", "/account/sessions/end"): Access(303, fields={"session": "0"}),
     ("GET", "/password"): Access(200, anonymous=200),

@@ -1,6 +1,6 @@
 // What htmx does not do: the title follows a run's percent, each tenth of it is spoken, polling rests
 // while the page is hidden, a lost connection is shown, menus close when one clicks elsewhere, and
-// nobody is led on twice.
+// nobody is led on twice. Who types stays logged in.
 "use strict";
 
 function tell(progress) {
@@ -84,3 +84,15 @@ function arrange(list) {
 for (const list of document.querySelectorAll("[data-columns]")) arrange(list);
 
 document.addEventListener("focusin", (event) => { if (event.target.matches("[data-copy]")) event.target.select(); });
+
+// Typing is no request, and a log-in ends without any: now and then the server is told of it.
+let toldAt = Date.now();
+
+document.addEventListener("input", (event) => {
+  const { here, hereEvery } = document.body.dataset;
+  const token = event.target.form && event.target.form.elements.namedItem("csrf_token");
+  if (!here || !token || Date.now() - toldAt < hereEvery * 1000) return;
+  toldAt = Date.now();
+  fetch(here, { method: "POST", redirect: "manual", body: new URLSearchParams({ csrf_token: token.value }) })
+    .catch(() => {}); // the next letter but so many minutes tells it again
+});
