@@ -175,7 +175,7 @@ def _words(severity: str, title: Message, body: Message) -> tuple[str, str, str]
     return severity, title.sentence, body.sentence
 
 
-_COUNTS = Message("%(created)s were added, %(updated)s changed, %(left)s rows were left out.")
+_COUNTS = Message("Rows added: %(created)s. Changed: %(updated)s. Left out: %(left)s.")
 _WORDS = {
     "done": _words("success", Message("'%(file)s' was imported"), _COUNTS),
     "done_with_errors": _words("warning", Message("'%(file)s' was imported, with errors"), _COUNTS),
