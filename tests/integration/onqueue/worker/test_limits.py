@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def start(tmp_path: Path, redis_url: str, manager: QueueManager) -> Iterator[Sta
     """Start a worker that looks by itself every five minutes, so whatever it runs woke it."""
     started: list[ForkedWorker] = []
 
-    def start(**settings: float) -> ForkedWorker:
+    def start(**settings: Any) -> ForkedWorker:
         started.append(ForkedWorker(tmp_path, redis_url, OPTIONS, block_for=300.0, **settings))
         return started[-1]
 
