@@ -25,11 +25,13 @@ from meet2be.attendees.report import ImportReport, Issue
 from meet2be.attendees.row_parsing import AttendeeRow, Expected
 from meet2be.attendees.writing import Target, new_orders, write_orders
 from meet2be.db import clock_of
+from meet2be.events.models import TicketType
 from meet2be.imports.attendee_undo import undo_attendees
 from meet2be.imports.cell_words import AROUND, LANGUAGES, STATES, YES, amount, moment
 from meet2be.imports.fields import FIELDS, FIRST_NAME, LAST_NAME, Mapped
 from meet2be.imports.outcomes import Outcome, SourceRow, Written, claim_of
 from meet2be.language import Message
+from meet2be.money import FALLBACK_LOCALE, format_minor
 from meet2be.orders.models import Order
 
 _HERE: Final = ("active", "checked_in")
@@ -179,6 +181,10 @@ class AttendeeRows:
         """What to do with those who are there."""
         return self._options.duplicates
 
+    def tells(self, column: str) -> bool:
+        """Tell whether the list has a column of its own for that."""
+        return any(column == each for each, _place in self._columns)
+
     def person(self, name: str, email_norm: str) -> tuple[str, str]:
         """Return what makes two rows be about the same person."""
         return (email_norm, name.casefold()) if self._options.shared else (email_norm, "")
@@ -290,14 +296,38 @@ class _Work:
         for number, attendee_id in self._known.items():
             outcome, attendee = self.outcomes[number], people.get(attendee_id)
             outcome.entity_id = attendee_id or None
-            changes = {} if attendee is None else _changes(attendee, self._planned[number])
+            row = self._planned[number]
+            changes = {} if attendee is None else _changes(attendee, row)
+            stays = None if attendee is None else self._what_stays(session, attendee, row)
+            if stays is not None:
+                outcome.note(*stays, "warning")
             if attendee is None or not changes:
-                name = self._planned[number].name
-                outcome.refuse("skipped", columns.NAME, name, Message("is as it is here already."))
+                name = row.name
+                if stays is None:
+                    why = Message("is as it is here already.")
+                else:
+                    why = Message("else is as it is here already.")
+                outcome.refuse("skipped", columns.NAME, name, why)
             elif is_write:
                 outcome.before = {name: getattr(attendee, name) for name in changes}
                 outcome.state, outcome.entity_at = "updated", now
                 _set(session, attendee_id, changes, now)
+
+    def _what_stays(
+        self, session: Session, attendee: Attendee, row: AttendeeRow
+    ) -> tuple[str, str, Message] | None:
+        """Return of which column a list says otherwise what it cannot change, its value and why."""
+        if self._kind.tells(columns.TICKET):
+            here = session.get_one(TicketType, attendee.ticket_type_id).name
+            if row.ticket.casefold() != here.casefold():
+                why = Message("is “%(here)s” here; an update changes no ticket.", {"here": here})
+                return columns.TICKET, row.ticket, why
+        if self._kind.tells(columns.PRICE) and row.price != attendee.price_minor:
+            here = format_minor(attendee.price_minor, attendee.currency, FALLBACK_LOCALE)
+            why = Message("is %(here)s here; an update changes no price.", {"here": here})
+            value = format_minor(row.price, attendee.currency, FALLBACK_LOCALE)
+            return columns.PRICE, value, why
+        return None
 
     # ---- what the rules for lists say about rows ----
 

@@ -107,3 +107,15 @@ def test_an_undo_that_fails_in_part_tells_the_person(rig: Importing) -> None:
         told = session.scalars(select(Notification).where(Notification.id.not_in(before))).one()
     assert told.title == "The import of 'list.csv' could not be undone as a whole"
     assert rig.undo(uid) == "undone"
+
+
+def test_an_update_says_of_tickets_and_prices_that_they_stay(rig: Importing) -> None:
+    head = "Name,E-mail,Company,Ticket,Price\r\n"
+    rig.imported(head + "Ada,ada@example.org,,Regular,10.00\r\nBob,bob@example.org,,Regular,10.00")
+    changed = "Ada,ada@example.org,,VIP,20.00\r\nBob,bob@example.org,Bakery,Regular,20.00"
+    uid = rig.imported(head + changed, duplicates="update")
+    assert rig.states(uid) == {2: "skipped", 3: "updated"}
+    assert "is “Regular” here; an update changes no ticket." in rig.why(uid, 2)
+    assert "else is as it is here already." in rig.why(uid, 2)
+    assert "is €10.00 here; an update changes no price." in rig.why(uid, 3)
+    assert {each.price_minor for each in rig.attendees()} == {1_000}
