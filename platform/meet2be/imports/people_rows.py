@@ -35,21 +35,27 @@ RANKS: Final[Mapping[str, int]] = {role: rank for rank, role in enumerate(revers
 """Roles by how much they may: the higher, the more."""
 LONGEST_NAME: Final = 200
 LONGEST_LOCALE: Final = 16
-_ROLE_WORDS: Final[Mapping[str, str]] = {
+WRITTEN_ROLES: Final[Mapping[str, str]] = {
     "eigentümer": "owner",
     "inhaber": "owner",
+    "inhaberin": "owner",
+    "inhaberin oder inhaber": "owner",
+    "administration": "admin",
     "administrator": "admin",
     "administratorin": "admin",
     "veranstalter": "organiser",
     "veranstalterin": "organiser",
     "organizer": "organiser",
+    "organisation": "organiser",
     "organisator": "organiser",
     "organisatorin": "organiser",
     "betrachter": "viewer",
     "leser": "viewer",
+    "nur lesen": "viewer",
     "reader": "viewer",
     "read-only": "viewer",
 }
+"""What lists call roles, beside their own names; all labels of our pages are among them."""
 _QUIET: Final = {"synchronize_session": False}
 
 
@@ -219,7 +225,7 @@ class PeopleRows:
 
     def _role(self, row: SourceRow, outcome: Outcome, refused: str) -> str | None:
         written = self._cell(row, "role")
-        role = _ROLE_WORDS.get(written.casefold(), written.casefold())
+        role = WRITTEN_ROLES.get(written.casefold(), written.casefold())
         if role not in RANKS:
             words = {"roles": ", ".join(ROLES)}
             why = Message("is no role. Use one of: %(roles)s.", words)

@@ -3,6 +3,8 @@ import re
 import pytest
 from babel.messages.pofile import read_po
 
+from meet2be.accounts.members import ROLE_WORDS
+from meet2be.imports.people_rows import WRITTEN_ROLES
 from meet2be.language import (
     CATALOGUES,
     LANGUAGES,
@@ -78,3 +80,10 @@ def test_a_word_is_translated_by_what_it_is_said_of() -> None:
 def test_a_language_without_translations_is_spoken_in_english() -> None:
     with speaking("fr-FR"):
         assert _("Events") == "Events"
+
+
+@pytest.mark.parametrize("role", ["owner", "admin", "organiser", "viewer"])
+def test_a_role_has_one_name_in_german_and_lists_may_use_it(role: str) -> None:
+    label = Message(ROLE_WORDS[role]).in_language("de").casefold()
+    assert Message(role).in_language("de").casefold() == label
+    assert WRITTEN_ROLES[label] == role
