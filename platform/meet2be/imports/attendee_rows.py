@@ -26,7 +26,7 @@ from meet2be.attendees.row_parsing import AttendeeRow, Expected
 from meet2be.attendees.writing import Target, new_orders, write_orders
 from meet2be.db import clock_of
 from meet2be.events.models import TicketType
-from meet2be.imports.attendee_undo import undo_attendees
+from meet2be.imports.attendee_undo import CHANGED_AT, undo_attendees
 from meet2be.imports.cell_words import AROUND, LANGUAGES, STATES, YES, amount, moment
 from meet2be.imports.fields import FIELDS, FIRST_NAME, LAST_NAME, Mapped
 from meet2be.imports.outcomes import Outcome, SourceRow, Written, claim_of
@@ -310,6 +310,7 @@ class _Work:
                 outcome.refuse("skipped", columns.NAME, name, why)
             elif is_write:
                 outcome.before = {name: getattr(attendee, name) for name in changes}
+                outcome.before[CHANGED_AT] = attendee.updated_at.isoformat()
                 outcome.state, outcome.entity_at = "updated", now
                 _set(session, attendee_id, changes, now)
 

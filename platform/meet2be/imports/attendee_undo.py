@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
 
 from sqlalchemy import case, delete, select, update
 from sqlalchemy.exc import IntegrityError
@@ -20,6 +21,8 @@ from meet2be.language import Message
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment
 
+CHANGED_AT: Final = "updated_at"
+"""Where a row keeps when its attendee had been changed before; rows of old imports lack it."""
 _QUIET = {"synchronize_session": False}
 
 
@@ -92,11 +95,14 @@ def _restore(
 ) -> None:
     if outcome.state == "kept":
         return
-    now = clock_of(session).now()
+    # As of when it stands again what stood then, an import before this one can be undone, too.
+    as_of = before.get(CHANGED_AT)
+    at = datetime.fromisoformat(as_of) if as_of else clock_of(session).now()
+    was = {name: value for name, value in before.items() if name != CHANGED_AT}
     session.execute(
         update(Attendee)
         .where(Attendee.id == attendee.id)
-        .values(**before, **keys_of(before), updated_at=now),
+        .values(**was, **keys_of(was), updated_at=at),
         execution_options=_QUIET,
     )
 

@@ -119,3 +119,16 @@ def test_an_update_says_of_tickets_and_prices_that_they_stay(rig: Importing) -> 
     assert "else is as it is here already." in rig.why(uid, 2)
     assert "is €10.00 here; an update changes no price." in rig.why(uid, 3)
     assert {each.price_minor for each in rig.attendees()} == {1_000}
+
+
+def test_imports_can_be_undone_one_after_the_other(rig: Importing, clock: FakeClock) -> None:
+    first = rig.imported(PEOPLE + ADA + "Bob,bob@example.org,B\r\n")
+    clock.advance(60)
+    second = rig.imported(PEOPLE + "Ada,ada@example.org,Engines\r\n", duplicates="update")
+    assert rig.states(second) == {2: "updated"}
+    clock.advance(60)
+    rig.undo(second)
+    clock.advance(60)
+    rig.undo(first)
+    assert rig.states(first) == {2: "undone", 3: "undone"}
+    assert rig.count() == 0
