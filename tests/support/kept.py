@@ -1,7 +1,11 @@
 """What is compiled once a run and kept for all its tests: each of them makes its own application.
 
-Without this a quarter of a second of most tests of a page went into compiling the same 300
-addresses, the same templates and the same statements.
+Without this a quarter of a second of most tests of a page went into compiling the same things:
+
+- templates: Jinja asks `TEMPLATES`, which the application of a test is given, for their bytecode;
+- statements: SQLAlchemy looks into the cache that `keep_statements` gives a test's database;
+- the 300 addresses: Werkzeug compiles a rule when it is added to an application, and offers no
+  cache; importing this module gives it one, for the whole process.
 """
 
 from pathlib import Path
@@ -18,9 +22,7 @@ from werkzeug.routing import Rule
 
 from meet2be.db import Database
 
-_DIALECTS: tuple[type[Dialect], ...] = (SQLiteDialect_pysqlite, PGDialect_psycopg)
-_STATEMENTS: dict[type[Dialect], LRUCache[Any, Any]] = {}
-_MOST_STATEMENTS = 2_000
+# ---- templates ----
 
 
 class KeptTemplates(BytecodeCache):
@@ -52,6 +54,13 @@ class KeptTemplates(BytecodeCache):
 TEMPLATES = KeptTemplates()
 
 
+# ---- statements ----
+
+_DIALECTS: tuple[type[Dialect], ...] = (SQLiteDialect_pysqlite, PGDialect_psycopg)
+_STATEMENTS: dict[type[Dialect], LRUCache[Any, Any]] = {}
+_MOST_STATEMENTS = 2_000
+
+
 def keep_statements(database: Database) -> None:
     """Let a database of a test use what SQLAlchemy compiled for those before it."""
     engine = database.engine
@@ -60,6 +69,8 @@ def keep_statements(database: Database) -> None:
         each._compiled_cache = kept
 
 
+# What SQLAlchemy compiled is kept under the statement and its dialect, and each test has an engine,
+# and so a dialect, of its own: those of a kind have to count as one.
 def _same_dialect(one: Dialect, other: object) -> bool:
     return type(one) is type(other)
 
@@ -73,6 +84,9 @@ def _keep_dialects() -> None:
     for dialect in _DIALECTS:
         for name, method in (("__eq__", _same_dialect), ("__hash__", _hash_of_dialect)):
             setattr(dialect, name, method)
+
+
+# ---- addresses ----
 
 
 def _keep_addresses() -> None:
