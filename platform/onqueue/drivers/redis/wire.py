@@ -100,8 +100,8 @@ class Line:
     ) -> None:
         """Connect with `make` when first used.
 
-        `send` sends what is told in another way, and returns what it could not send. `counts` says
-        of what was told whether it is still to be told again.
+        `send` sends in another way, and returns what it could not send. `counts` says of what was
+        told whether it is still to be told again.
         """
         self._send = send
         self._counts = counts
@@ -141,11 +141,18 @@ class Line:
         """Send bytes whose replies `receive` is to read."""
         socket = self.open()
         if self._silent:
-            socket.send_packed_command((_SPEAK + packed,), check_health=False)
+            self._put(socket, _SPEAK + packed)
             self._silent = False
             socket.read_response(True)
         else:
-            socket.send_packed_command((packed,), check_health=False)
+            self._put(socket, packed)
+
+    def _put(self, socket: Socket, packed: bytes) -> None:
+        rest = packed
+        if self._send is not None:
+            rest = self._send(socket._sock, packed)  # noqa: SLF001 - see fileno
+        if rest:
+            socket.send_packed_command((rest,), check_health=False)
 
     def receive(self) -> Reply:
         """Read one reply; raises `ResponseError` for an error reply."""
@@ -178,10 +185,8 @@ class Line:
             socket = self._socket or self.open()
             if not self._silent:
                 self._tell(socket, packed)
-            elif self._send is None:
-                socket.send_packed_command((packed,), check_health=False)
-            elif rest := self._send(socket._sock, packed):  # noqa: SLF001 - see fileno
-                socket.send_packed_command((rest,), check_health=False)
+            else:
+                self._put(socket, packed)
         except GONE:
             self.drop()
             self._tell_anew()
