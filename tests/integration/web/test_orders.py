@@ -67,6 +67,31 @@ def test_a_ticket_is_bought_and_seen_by_the_organiser(stage: Stage, shop: Shop) 
     assert "Mails of this organiser are held at the moment" in held
 
 
+def test_a_buyer_without_an_account_chooses_the_language_and_the_order_keeps_it(
+    stage: Stage, shop: Shop
+) -> None:
+    ticket, buyer = shop.ticket(quota=3), stage.web.anybody()
+    chosen = f"n{ticket.id}"
+    offer = buyer.page(f"{address(shop)}?{chosen}=1")
+    back = hidden(offer, "next")
+    assert back == f"{address(shop)}?{chosen}=1"
+    fields = {"csrf_token": hidden(offer, "csrf_token"), "language": "de", "next": back}
+    answer = buyer.client.post("/language", data=fields)
+    assert (answer.status_code, answer.location) == (303, back)
+    form = buyer.page(back)
+    assert '<html lang="de">' in form
+    fields = {
+        chosen: "1", f"name{ticket.id}-1": "Ada Arden", "name": "Bea Buyer",
+        "email": "bea@example.org", "method": "pm_card_visa",
+        "client_key": hidden(form, "client_key"), "csrf_token": hidden(form, "csrf_token"),
+    }  # fmt: skip
+    placed = buyer.client.post(address(shop), data=fields)
+    (order,) = shop.of.rows(Order, Order.client_key.is_not(None))
+    assert order.locale == "de-DE"
+    own = hidden(buyer.page(placed.location), "next")
+    assert own == placed.location.partition("?")[0], "nobody is led on a second time"
+
+
 def test_the_same_from_a_form_gone_back_to_is_asked_of_first(stage: Stage, shop: Shop) -> None:
     ticket, buyer = shop.ticket(), stage.web.anybody()
     fields = {
