@@ -30,8 +30,7 @@ from meet2be.invoices.models import Invoice
 from meet2be.language import Message
 from meet2be.orders.models import Order
 from meet2be.payments.models import Payment
-
-PROVIDER = "stripe"
+from meet2be.payments.provider import OUTSIDE
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +54,9 @@ class Target:
     event_id: int
     currency: str
     test_mode: bool
+    provider: str = "stripe"
+    """Who took the money: the provider, who then has payments of the names we derive, or nobody
+    who could be asked (`OUTSIDE`)."""
 
 
 def write_orders(
@@ -215,14 +217,16 @@ class _Writer:
         payments = [(order, payment) for order in orders for payment in order.payments()]
         payment_ids = self._insert(
             Payment,
-            Payment.provider_ref,
+            Payment.key,
             [
                 self._payment(order, payment, order_ids[order.code], invoice_ids)
                 for order, payment in payments
             ],
         )
         return {
-            (order.code, (payment.status, payment.invoice)): payment_ids[self._ref(order, payment)]
+            (order.code, (payment.status, payment.invoice)): payment_ids[
+                _key_of(self._ref(order, payment))
+            ]
             for order, payment in payments
         }
 
@@ -278,9 +282,10 @@ class _Writer:
             "uid": new_uid(),
             "order_id": order_id,
             "invoice_id": invoice_ids[payment.invoice] if payment.invoice else None,
-            "provider": PROVIDER,
-            "provider_ref": ref,
-            "key": f"import:{ref}",
+            "provider": self._target.provider,
+            "provider_ref": None if self._target.provider == OUTSIDE else ref,
+            "method": OUTSIDE if self._target.provider == OUTSIDE else "card",
+            "key": _key_of(ref),
             "amount_minor": payment.amount,
             "currency": self._target.currency,
             "refunded_minor": payment.refunded,
@@ -375,6 +380,11 @@ class _Writer:
                 report.by_state[row.state] += 1
                 report.paid_minor[currency] += row.price
                 report.refunded_minor[currency] += row.refunded
+
+
+def _key_of(ref: str) -> str:
+    """Return what keeps the payment of a list from being written twice."""
+    return f"import:{ref}"
 
 
 def _ticket_code(order: PlannedOrder, position: int) -> str:

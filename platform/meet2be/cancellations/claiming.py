@@ -24,11 +24,19 @@ from meet2be.cancellations.planning import (
     capped,
 )
 from meet2be.db import clock_of
-from meet2be.payments.provider import META_REFUND, META_RUN, META_TENANT, RefundOrder
+from meet2be.payments.provider import (
+    META_REFUND,
+    META_RUN,
+    META_TENANT,
+    OUTSIDE,
+    PAID_OUTSIDE,
+    RefundOrder,
+)
 from meet2be.payments.services import NewRefund, OpenRefund, next_seqs, open_refunds
 from meet2be.payments.statements import LOCK_PAYMENTS
 
 MAX_ATTEMPTS = 6
+_WHY_A_PERSON = {"manual": "by_hand", "failed": "too_many_attempts"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,10 @@ def _decide(
         return
     again = any(run == context.run_id for run, _ in others.get(payment.id, ()))
     worn_out = any(item.attempts >= MAX_ATTEMPTS for item, _ in paid)
-    if context.options.refund_mode == "manual" or again:
-        ending += [(item, "manual", None, amount) for item, amount in paid]
+    is_outside = payment.provider == OUTSIDE
+    if context.options.refund_mode == "manual" or again or is_outside:
+        why = PAID_OUTSIDE if is_outside else None
+        ending += [(item, "manual", why, amount) for item, amount in paid]
     elif worn_out:
         ending += [(item, "failed", None, amount) for item, amount in paid]
     else:
@@ -204,8 +214,8 @@ def _end(
                 state,
                 told_for_skip(reason) if state == "none_needed" else "organiser",
                 amount,
-                reason,
-                {"manual": "by_hand", "failed": "too_many_attempts"}.get(state),
+                reason if state == "none_needed" else None,
+                None if state == "none_needed" else reason or _WHY_A_PERSON[state],
                 None,
             )
             for item, state, reason, amount in ending

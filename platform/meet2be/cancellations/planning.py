@@ -13,6 +13,7 @@ from typing import NamedTuple, Protocol
 
 from meet2be.cancellations.options import FULL_PERCENT, CancelOptions
 from meet2be.money import smallest_step
+from meet2be.payments.provider import OUTSIDE
 
 REFUND = "refund"
 MANUAL = "manual"
@@ -35,6 +36,11 @@ class PaidWith(NamedTuple):
     currency: str
     account: str
     test_mode: bool
+
+    @property
+    def is_outside(self) -> bool:
+        """Tell whether the money came in elsewhere, where only a person can pay it back."""
+        return self.account.partition(":")[0] == OUTSIDE
 
 
 class Priced(Protocol):
@@ -151,7 +157,7 @@ def shares(payment: PaidWith, tickets: Sequence[Priced], rules: Rules) -> list[S
         payment.amount_minor - payment.taken_minor,
     )
     # What goes back of a payment goes back in one refund, which no card takes beside its steps.
-    is_movable = sum(planned) % smallest_step(payment.currency) == 0
+    is_movable = sum(planned) % smallest_step(payment.currency) == 0 and not payment.is_outside
     sending = REFUND if rules.options.refund_mode == "auto" and is_movable else MANUAL
     found: list[Share] = []
     for ticket, due, fee, amount in zip(tickets, owed, kept, planned, strict=True):

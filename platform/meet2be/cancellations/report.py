@@ -34,8 +34,14 @@ COLUMNS = (
 )  # fmt: skip
 
 
-def report_rows(session: Session, run: CancelRun) -> Iterator[str]:
-    """Yield the report's lines, the first one the header; memory does not grow with the run."""
+def report_rows(session: Session, run: CancelRun, refund_state: str = "") -> Iterator[str]:
+    """Yield the report's lines, the first one the header; memory does not grow with the run.
+
+    With `refund_state` only of those whose refund stands so.
+    """
+    wanted = [CancelItem.run_id == run.id]
+    if refund_state:
+        wanted.append(CancelItem.refund_state == refund_state)
     yield BOM + _line([_(words) for words in COLUMNS])
     statement = (
         select(
@@ -56,7 +62,7 @@ def report_rows(session: Session, run: CancelRun) -> Iterator[str]:
             Refund,
             and_(Refund.tenant_id == CancelItem.tenant_id, Refund.id == CancelItem.refund_id),
         )
-        .where(CancelItem.run_id == run.id)
+        .where(*wanted)
         .order_by(CancelItem.id)
     )  # fmt: skip
     for row in session.execute(statement, execution_options={"yield_per": BATCH}):

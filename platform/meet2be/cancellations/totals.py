@@ -88,8 +88,9 @@ class Totals:
         is_sent = any(share.outcome == REFUND for share in shares)
         sums = self.refund_minor if is_sent else self.manual_minor
         sums[payment.currency] += times * amount
-        self.accounts.add(payment.account)
         self.payments += times
+        if not payment.is_outside:
+            self.accounts.add(payment.account)
 
 
 def counted(items: Iterable[PlannedItem], totals: Totals) -> Iterator[PlannedItem]:

@@ -16,14 +16,15 @@ from meet2be.cancellations.following import rule
 from meet2be.cancellations.settling import outcomes_of
 from meet2be.checkout.desk import CheckoutDesk
 from meet2be.checkout.steps import Outcome, Wait
+from meet2be.language import N_
 from meet2be.orders.models import Order
 from meet2be.payments import circuit
 from meet2be.payments.ledger import ACCOUNT_TROUBLE, ALREADY_REFUNDED, NO_FUNDS, NOT_MADE
 from meet2be.payments.models import Payment, Refund
-from meet2be.payments.provider import META_REFUND, META_TENANT, RefundOrder
+from meet2be.payments.provider import META_REFUND, META_TENANT, OUTSIDE, PAID_OUTSIDE, RefundOrder
 from meet2be.payments.services import LEASE, record_external
 from meet2be.payments.statements import INSERT_ATTEMPTS, LAST_ATTEMPTS
-from meet2be.payments.verdicts import Later, RefundedElsewhere, Ruling, Unknown
+from meet2be.payments.verdicts import Declined, Later, RefundedElsewhere, Ruling, Unknown
 from meet2be.refunding.facts import RefundsOpened
 from meet2be.refunding.following import tell_delay, tell_failure, tell_unknown
 from meet2be.refunding.opening import (
@@ -57,7 +58,11 @@ def send_refund(
         session.commit()
     if not isinstance(task, Task):
         return task
-    ruling = Caller(desk.payments, desk.clock, ensure_lease).carry_out(task)
+    if task.circuit.partition(":")[0] == OUTSIDE:
+        text = N_("The money came in elsewhere, so the provider cannot pay it back.")
+        ruling = Ruling(task.refund_id, task.attempt, Declined(PAID_OUTSIDE, text))
+    else:
+        ruling = Caller(desk.payments, desk.clock, ensure_lease).carry_out(task)
     with desk.db.tenant_session(tenant_id) as session:
         outcome = _book(session, desk, tenant_id, task, ruling)
         session.commit()
@@ -151,7 +156,8 @@ def _book(
             tell_unknown(session, session.get_one(Order, refund.order_id), refund, now)
     elif refund.failure_code in {NOT_MADE, ALREADY_REFUNDED, *TROUBLE}:
         _begin_anew(session, refund, now)
-    circuit.record(session.connection(), task.circuit, outcomes_of([verdict]), now)
+    if refund.failure_code != PAID_OUTSIDE:
+        circuit.record(session.connection(), task.circuit, outcomes_of([verdict]), now)
     return outcome
 
 

@@ -18,6 +18,7 @@ from meet2be.imports.outcomes import Rows
 from meet2be.imports.people_rows import RANKS, Importer, PeopleRows
 from meet2be.imports.queries import remembered
 from meet2be.language import Message
+from meet2be.payments.provider import OUTSIDE
 from meet2be.tenancy.models import Membership, Tenant
 
 SUSPENDED = Message("The organisation is suspended. What was imported stays; the rest waits.")
@@ -50,7 +51,8 @@ def rows_of(session: Session, found: Import, *, lock: bool = False, is_undo: boo
         found.uid,
         mapping,
         AttendeeOptions(duplicates, bool(options.get("shared", False))),
-        Target(tenant.id, tenant.slug, event.id, event.currency, event.test_mode),
+        # Whoever took such a list's money, it was not our provider: nothing there has its name.
+        Target(tenant.id, tenant.slug, event.id, event.currency, event.test_mode, OUTSIDE),
         Expected(event.currency, tenant.locale),
         event.timezone,
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Literal, Protocol, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 RefundStatus = Literal["succeeded", "pending", "failed", "cancelled"]
 ChargeStatus = Literal["succeeded", "pending", "failed"]
@@ -24,6 +24,11 @@ META_RUN = "m2b_run"
 META_TENANT = "m2b_tenant"
 # And every payment, in the same way.
 META_PAYMENT = "m2b_payment"
+
+# In a provider's place: the money came in elsewhere, so a person has to pay it back.
+OUTSIDE: Final = "outside"
+PAID_OUTSIDE: Final = "paid_outside"
+"""Why such a refund is a person's to make."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,12 +22,13 @@ from meet2be.cancellations.progress import Progress, Track, progress_of
 from meet2be.cancellations.report import report_rows
 from meet2be.cancellations.watching import shown_progress
 from meet2be.events.models import Event
-from meet2be.language import _, said
+from meet2be.language import _, ngettext, said
 from meet2be.payments.errors import ReasonMissing
 from meet2be.web.actors import actor
 from meet2be.web.downloads import download
 from meet2be.web.paging import listing as listed
 from meet2be.web.paging import row_number, wanted_slice
+from meet2be.web.presentation import count
 from meet2be.web.security import CANCEL, READ, identity, requires, services, tenant_session
 
 blueprint = Blueprint("cancellations", __name__)
@@ -108,10 +109,11 @@ def progress_json(uid: str) -> ResponseReturnValue:
 @blueprint.get("/cancellations/<uid>/report.csv")
 @requires(READ)
 def report(uid: str) -> ResponseReturnValue:
-    """Give what became of each attendee as a file."""
+    """Give what became of each attendee as a file, or of those with that state of the refund."""
     run, event = _confirmed_or_404(uid)
-    rows = report_rows(tenant_session(read_only=True), run)
-    return download(f"{event.slug}-cancellation.csv", rows)
+    state = listing.known_item_filter(request.args.get("refund_state", ""), "", "", "").refund_state
+    rows = report_rows(tenant_session(read_only=True), run, state)
+    return download(f"{event.slug}-cancellation{'-' if state else ''}{state}.csv", rows)
 
 
 @blueprint.post("/cancellations/<uid>/pause")
@@ -172,6 +174,39 @@ def paid(uid: str) -> ResponseReturnValue:
         return _page(uid, _("%(problem)s. Nothing was changed.", problem=said(error)), 422)
 
 
+@blueprint.post("/cancellations/<uid>/paid-all")
+@requires(CANCEL)
+def paid_all(uid: str) -> ResponseReturnValue:
+    """Write down that all who were left to be paid by hand were; their number is typed for it."""
+    run, _event = _confirmed_or_404(uid)
+    session = tenant_session()
+    waiting = by_hand.waiting_by_hand(session, run.id).number
+    if not waiting:
+        flash(_("Nobody waits to be paid by hand."), "info")
+        return redirect(address("cancellations.show", uid=uid), 303)
+    if "".join(filter(str.isdecimal, request.form.get("number", ""))) != str(waiting):
+        words = _("Type the number %(number)s to confirm. Nothing was changed.", number=waiting)
+        return _page(uid, words, 422)
+    try:
+        done = by_hand.mark_all_paid(session, services().desk, uid, actor(), _reason())
+    except ReasonMissing as error:
+        return _page(uid, _("%(problem)s. Nothing was changed.", problem=said(error)), 422)
+    left = by_hand.waiting_by_hand(session, run.id).number
+    session.commit()
+    flash(
+        ngettext(
+            "%(count)s refund is written down as paid by hand.",
+            "%(count)s refunds are written down as paid by hand.",
+            done,
+            count=count(done),
+        ),
+        "success",
+    )
+    if left:
+        flash(_("%(number)s are left: mark them in the same way.", number=count(left)), "warning")
+    return redirect(address("cancellations.show", uid=uid), 303)
+
+
 def _do(
     uid: str, act: Callable[[Session, Actor], Any], done: str | Callable[[Any], str]
 ) -> ResponseReturnValue:
@@ -216,6 +251,7 @@ def _page(uid: str, problem: str = "", status: int = 200) -> ResponseReturnValue
         number_found=number,
         is_exact=is_exact,
         problem=problem,
+        by_hand=by_hand.waiting_by_hand(session, run.id),
     )
     return page_text, status
 

@@ -109,7 +109,7 @@ OUTCOMES = {
     ),
     "manual": (
         N_("Paid back by hand"),
-        N_("They stand on your own list; the provider is not asked."),
+        N_("They stand on your own list; the provider is not asked, or did not take the money."),
         "warn",
     ),
     "disputed": (
@@ -144,6 +144,8 @@ CAUSES = {
     "lost_or_stolen_card": N_("The card was lost or stolen"),
     "account_trouble": N_("The provider refuses our account"),
     "manual": N_("To be paid by hand"),
+    "by_hand": N_("To be paid by hand"),
+    "paid_outside": N_("The money came in elsewhere: to be paid back by hand"),
     "unknown": N_("No reason was given"),
 }
 

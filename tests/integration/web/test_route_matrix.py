@@ -114,6 +114,7 @@ MATRIX: dict[tuple[str, str], Access] = {
     ("POST", "/cancellations/<uid>/resume"): Access(303, "admin"),
     ("POST", "/cancellations/<uid>/abort"): Access(422, "admin"),
     ("POST", "/cancellations/<uid>/retry"): Access(303, "admin"),
+    ("POST", "/cancellations/<uid>/paid-all"): Access(303, "admin", fields={"number": "0"}),
     ("POST", "/cancellations/<uid>/paid"): Access(422, "admin", fields={"item": "{item}"}),
     ("GET", "/refunds"): READ,
     ("GET", "/refunds/<uid>"): READ,

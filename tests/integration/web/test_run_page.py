@@ -290,3 +290,21 @@ def test_a_refund_by_hand_is_written_down_with_how(stage: Stage) -> None:
     assert done.status_code == 303
     states = {each.id: each.refund_state for each in stage.conference.items()}
     assert states[item.id] == "done"
+
+
+def test_all_refunds_by_hand_are_written_down_once_their_number_is_typed(stage: Stage) -> None:
+    stage.conference.cancel(CancelOptions(refund_mode="manual"))
+    waiting = stage.conference.states().count("manual")
+    page = stage.admin.page(stage.run_path)
+    assert f'action="{stage.run_path}/paid-all"' in page
+    listed = stage.admin.get(f"{stage.run_path}/report.csv?refund_state=manual")
+    assert len(listed.text.splitlines()) == 1 + waiting
+    for number, reason in (("", "cash"), (str(waiting + 1), "cash"), (str(waiting), " ")):
+        refused = stage.admin.post(f"{stage.run_path}/paid-all", number=number, reason=reason)
+        assert refused.status_code == 422
+    assert stage.conference.states().count("manual") == waiting
+    for _ in range(2):  # pressed twice, it says that nobody is left
+        done = stage.admin.post(f"{stage.run_path}/paid-all", number=str(waiting), reason="cash")
+        assert done.status_code == 303
+    assert "manual" not in stage.conference.states()
+    assert "paid-all" not in stage.admin.page(stage.run_path)
