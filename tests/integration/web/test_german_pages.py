@@ -115,7 +115,8 @@ def test_figures_and_amounts_are_written_as_germans_write_them(stage: Stage) -> 
     made, german = stage.conference, stage.web.person(stage.conference.tenant, locale="de-DE")
     assert compute_tx(made.database, made.tenant.id, made.event.uid, made.clock.now())
     page = german.page(f"{stage.event_path}/figures")
-    drawn = re.findall(r"<text[^>]*>([^<]+)</text>", page)
+    beside = re.findall(r'<ol class="(?:values|places)".*?</ol>', page, re.DOTALL)
+    drawn = [words for each in beside for words in re.findall(r"<li>([^<]+)</li>", each)]
     assert [each for each in drawn if re.fullmatch(r"[0-9]{2}[.][0-9]{2}[.][0-9]{4}", each)]
     assert not [each for each in drawn if re.search(r"[A-Z][a-z]{2} [0-9]", each)]
     assert not re.search(r"[0-9]:[0-9]{2}:[0-9]{2}", visible_text(page)), "to the minute"
