@@ -92,8 +92,10 @@ def rows_of(name: str, file: BinaryIO) -> Iterator[RawRow]:
 def misfit(values: int, columns: int) -> Message:
     """Return what is wrong with a row that does not fit its header."""
     return Message(
-        "has %(values)s values where the first row names %(columns)s columns",
+        "has %(values)s value where the first row names %(columns)s columns",
         {"values": values, "columns": columns},
+        "has %(values)s values where the first row names %(columns)s columns",
+        values,
     )
 
 

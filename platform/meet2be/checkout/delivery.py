@@ -133,8 +133,10 @@ def _check_rate(number: int, rate: Rate, seen: set[tuple[str, int]]) -> None:
         if country != EVERYWHERE:
             _check_country(where, country)
         if (country, rate.most_tickets) in seen:
-            values = {"country": country, "number": rate.most_tickets}
-            why = Message("%(country)s has a row for %(number)s tickets already.", values)
+            why = Message(
+                "%(country)s has a row for %(number)s ticket already.", {"country": country},
+                "%(country)s has a row for %(number)s tickets already.", rate.most_tickets,
+            )  # fmt: skip
             raise DeliveryRefused(where, why)
         seen.add((country, rate.most_tickets))
     if not 0 < rate.most_tickets <= MOST_TICKETS:

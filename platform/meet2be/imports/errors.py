@@ -53,7 +53,10 @@ def packed(message: Message) -> dict[str, Any]:
         name: packed(value) if isinstance(value, Message) else _plain(value)
         for name, value in message.values.items()
     }
-    return {"sentence": message.sentence, "values": values}
+    kept: dict[str, Any] = {"sentence": message.sentence, "values": values}
+    if message.plural is not None:
+        kept |= {"plural": message.plural, "number": message.number}
+    return kept
 
 
 def unpacked(document: Mapping[str, Any]) -> Message:
@@ -63,7 +66,7 @@ def unpacked(document: Mapping[str, Any]) -> Message:
         for name, value in document["values"].items()
     }
     sentence = str(document["sentence"])
-    return Message(sentence, values)
+    return Message(sentence, values, document.get("plural"), document.get("number"))
 
 
 def message_of(error: BaseException) -> Message:

@@ -257,8 +257,11 @@ def _check_capacity(session: Session, event: Event, capacity: int) -> None:
     mine = TicketType.event_id == event.id
     gone = session.scalar(select(func.sum(TicketType.held + TicketType.sold)).where(mine)) or 0
     if capacity < gone:
-        why = Message("%(number)s tickets are sold or set aside already, so there cannot be fewer"
-                      " places.", {"number": int(gone)})  # fmt: skip
+        why = Message(
+            "%(number)s ticket is sold or set aside already, so there cannot be fewer places.", {},
+            "%(number)s tickets are sold or set aside already, so there cannot be fewer places.",
+            int(gone),
+        )  # fmt: skip
         raise EntryRefused("capacity", why)
 
 

@@ -137,6 +137,7 @@ def test_07_ragged_empty_and_sum_rows_are_errors_of_their_own(rig: Importing) ->
     )
     assert rig.states(uid) == {2: "created", 3: "invalid", 6: "created", 7: "invalid", 8: "invalid"}
     assert "has 4 values where the first row names 3 columns" in rig.why(uid, 3)
+    assert "has 1 value where the first row names 3 columns" in rig.why(uid, 7)
     assert "total" in rig.why(uid, 8)
 
 

@@ -62,7 +62,9 @@ def _count(caller: Caller) -> None:
         raise Problem(
             "too_many_requests",
             Message(
-                N_("A token may make %(limit)s requests a minute. Come again in %(wait)s seconds."),
+                "A token may make %(limit)s requests a minute. Come again in %(wait)s second.",
                 {"limit": rate.limit, "wait": rate.reset},
+                "A token may make %(limit)s requests a minute. Come again in %(wait)s seconds.",
+                rate.reset,
             ),
         )
