@@ -122,7 +122,7 @@ SESSION_IDLE_MINUTES = Variable(
     "SESSION_IDLE_MINUTES",
     whole_number(1, 1440),
     default=30,
-    about="A log-in ends after so many minutes without a request.",
+    about="A log-in ends after so many minutes without a request; who types in a form makes some.",
 )
 SESSION_ABSOLUTE_HOURS = Variable(
     "SESSION_ABSOLUTE_HOURS",
