@@ -48,7 +48,9 @@ class ExportWish(Given):
     timezone: Annotated[Text, Field(max_length=60)] | None = Field(
         None, description="Null: the event's.", examples=["Europe/Berlin"]
     )
-    delimiter: Literal["semicolon", "comma", "tab", "bar"] | None = None
+    delimiter: Literal["semicolon", "comma", "tab", "bar"] | None = Field(
+        None, description="csv; null: what spreadsheets take in that language."
+    )
     bom: bool = Field(default=True, description="csv: begin with a mark of the encoding.")
     raw: bool = Field(default=False, description="csv for programs: cells as they are.")
 
@@ -158,8 +160,8 @@ def delete_export(call: Call, export_uid: str) -> None:
 
 
 def spec_of(call: Call, body: ExportWish, timezone: str) -> ExportSpec:
-    """Return what a wish asks for; what it leaves out is as usual in that zone."""
-    usual = usual_spec(call.caller.tenant_locale, timezone)
+    """Return what a wish asks for; what it leaves out is as usual in its language and that zone."""
+    usual = usual_spec(body.language or call.caller.tenant_locale, timezone)
     given: dict[str, Any] = {
         name: value
         for name, value in body.model_dump(include=set(ExportWish.model_fields)).items()

@@ -210,7 +210,11 @@ def get_import_progress(call: Call, import_uid: str) -> ImportProgress:
 
 @operation("GET", "/imports/<import_uid>/rows", "imports:read")
 def list_import_rows(call: Call, import_uid: str, query: RowQuery) -> Page[RowTold]:
-    """List rows by number, with what is wrong in each."""
+    """List rows by number, with what is wrong in each.
+
+    Without `state` those to look at: what was not taken, or is warned of. Ask for a state to see
+    the others.
+    """
     imported = _found(call, import_uid, writes=False)
     found = listing.rows_page(call.reading, imported, query.state or "", call.part(query))
     return call.page(query, found, lambda row: (row.row_no,), _row)
