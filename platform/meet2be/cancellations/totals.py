@@ -88,7 +88,7 @@ class Totals:
         is_sent = any(share.outcome == REFUND for share in shares)
         sums = self.refund_minor if is_sent else self.manual_minor
         sums[payment.currency] += times * amount
-        self.payments += times
+        self.payments += times if is_sent else 0
         if not payment.is_outside:
             self.accounts.add(payment.account)
 

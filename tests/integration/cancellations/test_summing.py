@@ -20,6 +20,8 @@ from meet2be.cancellations.summing import totals_of
 from meet2be.cancellations.totals import Totals, counted
 from meet2be.db import Database
 from meet2be.events.models import Event
+from meet2be.payments.models import Payment
+from meet2be.payments.provider import OUTSIDE
 from support.cancelling import Conference
 from support.factories import Ticket, make_event, make_order, make_tenant
 
@@ -48,7 +50,14 @@ def event(database: Database) -> Event:
     make_order(database, made, [Ticket(price=7_000)], payment=None)
     make_order(database, made, [Ticket(price=7_000, status="cancelled")])
     hidden = make_order(database, made, [Ticket(price=1_000)]).attendees[0]
+    elsewhere = make_order(database, made, [Ticket(price=10_000)]).payment
+    assert elsewhere is not None
     with database.tenant_session(tenant.id) as session:
+        session.execute(
+            update(Payment)
+            .where(Payment.id == elsewhere.id)
+            .values(provider=OUTSIDE, provider_ref=None)
+        )
         session.execute(
             update(Attendee)
             .where(Attendee.id == hidden.id)
@@ -82,7 +91,7 @@ def test_kinds_of_payments_add_up_to_what_their_items_do(
         assert found.fingerprint.digest() == expected.fingerprint.digest()
         found.fingerprint = expected.fingerprint
         assert found == expected
-        assert (found.attendees, found.checked_in, found.without_email) == (18, 2, 3)
+        assert (found.attendees, found.checked_in, found.without_email) == (19, 2, 3)
 
 
 def test_a_preview_works_out_what_is_alike_once_and_asks_the_database_twice(
@@ -97,7 +106,7 @@ def test_a_preview_works_out_what_is_alike_once_and_asks_the_database_twice(
 
     sql_event.listen(database.engine, "before_cursor_execute", note)
     found = by_kinds(database, event, CancelOptions())
-    assert (worked_out.call_count, found.payments) == (8, 8)
+    assert (worked_out.call_count, found.payments) == (9, 8)
     assert len([text for text in statements if "FROM attendees" in text]) == 2
 
 

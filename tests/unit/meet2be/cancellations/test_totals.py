@@ -44,6 +44,14 @@ def test_a_plan_is_added_up_by_outcome_and_currency() -> None:
     assert totals.accounts == {"stripe:"}
 
 
+def test_what_came_in_elsewhere_is_paid_by_hand_and_needs_no_account() -> None:
+    elsewhere = paid(1, 2_000)._replace(account="outside:")
+    totals = added_up([line(2_000, elsewhere), line(3_000, paid(2, 3_000))])
+    assert totals.outcomes == {"manual": 1, "refund": 1}
+    assert (totals.manual_minor, totals.refund_minor) == ({"EUR": 1_500}, {"EUR": 2_500})
+    assert (totals.payments, totals.accounts) == (1, {"stripe:"})
+
+
 def test_units_that_are_alike_are_counted_together() -> None:
     one, many = Totals(), Totals()
     [item] = plan([line(2_000, paid(1, 2_000), email=None)], RULES)
