@@ -17,9 +17,11 @@ from meet2be.language import N_, _
 _SHORTEST: Final = 3
 """Letters from which on a value is worth keeping: shorter ones are switches and numbers."""
 _MOST: Final = 60
-_NOT_SHOWN: Final = (
-    "csrf", "password", "secret", "token", "code", "key", "seen", "action", "next", "method",
-)  # fmt: skip
+_NOT_SHOWN: Final = frozenset({
+    "password", "again", "present", "secret", "code", "headers", "csrf", "token", "key",
+    "seen", "action", "next", "method",
+})  # fmt: skip
+"""Words in the names of fields: what is typed hidden or kept encrypted, and what nobody typed."""
 
 
 def came_from() -> str:
@@ -60,6 +62,6 @@ def _typed() -> list[tuple[str, str]]:
     found = [
         (name, value)
         for name, value in request.form.items(multi=True)
-        if len(value.strip()) >= _SHORTEST and not any(word in name for word in _NOT_SHOWN)
+        if len(value.strip()) >= _SHORTEST and _NOT_SHOWN.isdisjoint(name.lower().split("_"))
     ]
     return found[:_MOST]

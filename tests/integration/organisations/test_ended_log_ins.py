@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 
+import meet2be.web
 from onqueue.testing.clock import FakeClock
 from support.house import House
 
@@ -35,6 +38,32 @@ def test_it_is_shown_too_where_the_cookie_is_gone(house: House) -> None:
     assert old.status_code == 400
     assert "This form is too old" in old.text
     assert "Hours of work." in old.text
+
+
+def test_nothing_secret_is_shown_whatever_its_field_is_called(house: House) -> None:
+    pages = (Path(meet2be.web.__file__).parent / "templates").rglob("*.html")
+    secrets = {
+        name
+        for page in pages
+        for field in re.findall(r"<input [^>]*type=\"password\"[^>]*>", page.read_text())
+        for name in re.findall(r" name=\"(\w+)\"", field)
+    }
+    assert {"password", "again", "present", "secret"} <= secrets
+    secrets.add("headers")  # of webhooks: kept encrypted, never shown again
+    data = {name: f"{name}: my own secret" for name in secrets} | TYPED
+    answer = house.web.anybody().client.post("/account/password", data=data, headers=OURS)
+    assert "Hours of work." in answer.text
+    assert "my own secret" not in answer.text
+    only = dict.fromkeys(secrets, "my own secret")
+    answer = house.web.anybody().client.post("/account/password", data=only, headers=OURS)
+    assert "my own secret" not in answer.text
+
+
+def test_a_postcode_is_no_code(house: House) -> None:
+    data = {"address_postcode": "10115", "code": "424242"}
+    answer = house.web.anybody().client.post("/settings/warehouse", data=data, headers=OURS)
+    assert "10115" in answer.text
+    assert "424242" not in answer.text
 
 
 def test_another_site_gets_nothing_shown(house: House) -> None:
