@@ -63,11 +63,9 @@ def _form_too_old(_error: CSRFError) -> ResponseReturnValue:
     is_open = getattr(view, "permission", PUBLIC) == PUBLIC
     needs_login = g.get("identity") is None and not is_open
     page = page_of_what_was_typed(needs_login=needs_login)
-
     if page is not None:
         return page
     advice = N_("Go back, reload the page and send it again.")
-
     return _page(400, N_("This form is too old"), advice)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from typing import Final
 from urllib.parse import urlsplit
 
-from flask import render_template, request, url_for
+from flask import current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
 
 from meet2be.language import N_, _
 
@@ -25,9 +26,15 @@ _NOT_SHOWN: Final = frozenset({
 
 
 def came_from() -> str:
-    """Return the page of ours that a form was on, as its browser tells; empty when it does not."""
-    there = urlsplit(request.referrer or "")
-    if there.netloc != request.host or not there.path.startswith("/"):
+    """Return the page of ours that a form was on, as its browser tells; empty when it does not.
+
+    Empty as well for what opens as no page: an address that only takes forms, or ``//elsewhere``.
+    """
+    try:
+        there = urlsplit(request.referrer or "")
+    except ValueError:
+        return ""
+    if there.netloc != request.host or not _is_page(there.path):
         return ""
     return f"{there.path}?{there.query}" if there.query else there.path
 
@@ -55,7 +62,15 @@ def _is_from_us() -> bool:
     site = request.headers.get("Sec-Fetch-Site", "")
     if site:
         return site == "same-origin"
-    return urlsplit(request.headers.get("Origin", "")).netloc == request.host
+    return request.headers.get("Origin", "").partition("://")[2] == request.host
+
+
+def _is_page(path: str) -> bool:
+    ways = current_app.create_url_adapter(request)
+    try:
+        return ways is not None and bool(ways.match(path, "GET"))
+    except HTTPException:  # also for what would be led on to another address
+        return False
 
 
 def _typed() -> list[tuple[str, str]]:

@@ -82,3 +82,19 @@ def test_a_button_without_words_leads_to_the_log_in_and_says_why(
     answer = person.client.post("/logout", data={"csrf_token": token}, headers=OURS)
     assert answer.status_code == 302
     assert "so nothing was done" in person.client.get(answer.location).text
+
+
+def test_no_way_on_leads_to_another_site_or_to_a_page_that_only_takes_forms(house: House) -> None:
+    for path in ("//other.example/x", "/settings/sender/confirm", "/no/such/page"):
+        headers = OURS | {"Referer": f"http://localhost{path}"}
+        page = house.web.person(house.tenant).client.post(
+            "/events/new", data=TYPED, headers=headers
+        )
+        assert "Hours of work." in page.text
+        assert re.findall(r'<a class="button primary" href="([^"]*)"', page.text) == ["/"], path
+
+
+def test_a_browser_that_says_nonsense_of_itself_breaks_nothing(house: House) -> None:
+    for headers in ({"Origin": "http://["}, {**OURS, "Referer": "http://["}):
+        answer = house.web.anybody().client.post("/events/new", data=TYPED, headers=headers)
+        assert answer.status_code < 500, headers
