@@ -261,7 +261,8 @@ def _to_the_log_in() -> ResponseReturnValue:
         page = page_of_what_was_typed(needs_login=True)
         if page is not None:
             return page
-        flash(_("Your log-in has ended, so nothing was done. Log in and try again."), "warning")
+        if request.headers.get("Sec-Fetch-Mode", "navigate") == "navigate":  # no script reads it
+            flash(_("Your log-in has ended, so nothing was done. Log in and try again."), "warning")
     return redirect(target)
 
 

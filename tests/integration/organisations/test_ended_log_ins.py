@@ -98,3 +98,18 @@ def test_a_browser_that_says_nonsense_of_itself_breaks_nothing(house: House) -> 
     for headers in ({"Origin": "http://["}, {**OURS, "Referer": "http://["}):
         answer = house.web.anybody().client.post("/events/new", data=TYPED, headers=headers)
         assert answer.status_code < 500, headers
+
+
+def test_who_types_on_is_told_once_that_the_log_in_has_ended(
+    house: House, clock: FakeClock
+) -> None:
+    person = house.web.person(house.tenant)
+    data = {"csrf_token": person.token()}
+    clock.advance(timedelta(hours=13).total_seconds())
+    for _ in range(3):
+        told = person.client.post(
+            "/account/here", data=data, headers=OURS | {"Sec-Fetch-Mode": "cors"}
+        )
+        assert told.status_code == 302
+    person.client.post("/logout", data=data, headers=OURS)
+    assert person.client.get("/login").text.count("so nothing was done") == 1
