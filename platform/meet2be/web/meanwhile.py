@@ -90,7 +90,7 @@ def check_unchanged(
 def _shown() -> dict[str, str]:
     try:
         found = json.loads(request.form.get(FIELD, "") or "{}")
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

@@ -170,3 +170,9 @@ def test_settings_are_not_put_back(
     assert value_in(refused.text, name) == value
     wanted = {**start, **second, name: value}
     assert person.post(address, seen=seen_in(refused.text), **wanted).status_code == 303
+
+
+def test_nonsense_for_what_was_seen_breaks_nothing(person: Person) -> None:
+    for nonsense in ("[" * 50_000, "{", "[1]", "7"):
+        assert person.post("/settings", **SETTINGS, seen=nonsense).status_code == 303
+    assert person.post("/settings", **SETTINGS, seen='{"name": [1]}').status_code in {303, 409}
