@@ -4,13 +4,15 @@ import re
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.listing import buyers_view
 from meet2be.db import Database, GuardedSession
 from meet2be.figures.computing import compute_tx
 from meet2be.orders.models import Order
-from meet2be.payments.provider import PAGE_METHOD
+from meet2be.payments.models import Payment
+from meet2be.payments.provider import OUTSIDE, PAGE_METHOD
 from meet2be.tenancy.models import Tenant
 from support.ordering import BERLIN, Shop
 from support.stage import Stage
@@ -314,6 +316,16 @@ def test_a_failed_refund_is_tried_again_or_marked_as_paid(stage: Stage, shop: Sh
         each.refunded_minor for each in shop.of.rows(Attendee, Attendee.order_id == order.id)
     } == {4_200}
     assert shop.paid_back(order) == 4_200
+
+
+def test_money_that_came_in_elsewhere_is_told_as_such(stage: Stage) -> None:
+    with stage.conference.database.tenant_session(stage.conference.tenant.id) as session:
+        payment = session.scalars(select(Payment).order_by(Payment.id)).first()
+        assert payment is not None
+        uid = session.get_one(Order, payment.order_id).uid
+        payment.provider, payment.provider_ref = OUTSIDE, None
+        session.commit()
+    assert "came in elsewhere" in stage.admin.page(f"/orders/{uid}")
 
 
 def test_a_failed_step_is_tried_again(stage: Stage, shop: Shop) -> None:
