@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -17,8 +17,10 @@ from meet2be.cancellations import statements as sql
 from meet2be.cancellations.context import Desk, RunContext, context_of
 from meet2be.cancellations.errors import RunNotInState, UnknownItem
 from meet2be.cancellations.following import rule
-from meet2be.cancellations.items import follow
+from meet2be.cancellations.items import Finish, finish, follow
+from meet2be.cancellations.letters import told_for_skip
 from meet2be.cancellations.models import CancelItem
+from meet2be.cancellations.planning import ALREADY_REFUNDED
 from meet2be.cancellations.services import get_run, write_audit
 from meet2be.db import clock_of
 from meet2be.db.columns import new_uid
@@ -29,6 +31,7 @@ from meet2be.payments.provider import ProviderRefund
 from meet2be.payments.services import Booked, next_seqs
 from meet2be.payments.statements import INSERT_REFUNDS, LOCK_PAYMENTS, MOVE_MONEY
 from meet2be.payments.verdicts import Declined, Ruling, Told, Verdict
+from meet2be.refunding.opening import tickets_left
 
 DECIDED_NOT_MADE = "decided_not_made"
 AT_ONCE: Final = 200
@@ -39,9 +42,9 @@ def mark_paid(
 ) -> None:
     """Write down that an attendee's refund was paid by hand; the caller commits.
 
-    It counts against the payment like any refund, so nothing can be paid on top of it. Raises
-    ``ReasonMissing``, ``UnknownItem``, and ``RunNotInState`` for an item that is not the
-    organiser's to pay.
+    It counts against the payment like any refund, so nothing can be paid on top of it; of what went
+    back in another way meanwhile only the rest is written down, if any. Raises ``ReasonMissing``,
+    ``UnknownItem``, and ``RunNotInState`` for an item that is not the organiser's to pay.
     """
     if not reason.strip():
         raise ReasonMissing("mark a refund as paid by hand")
@@ -57,11 +60,10 @@ def mark_paid(
         raise RunNotInState(run_uid, item.refund_state, "marked as paid by hand")
     now = clock_of(session).now()
     context = context_of(session.connection(), run.tenant_id, run.id, desk.sender)
-    follow(session, context, _book_by_hand(session, context, [item], by, reason, now), now)
-    facts.note(session, EventDataStale(context.event_uid))
+    paid = _book_by_hand(session, context, [item], by, reason, now)
     write_audit(
         session, run, "refund.paid_by_hand", by, now,
-        {"item": item_id, "reason": reason, "amount_minor": item.planned_minor},
+        {"item": item_id, "reason": reason, "amount_minor": sum(paid.amounts)},
     )  # fmt: skip
 
 
@@ -91,20 +93,25 @@ def mark_all_paid(
 ) -> int:
     """Write down that all a run left to be paid by hand was paid; return how many attendees.
 
-    Done and committed in parts, so that nobody waits long for a lock; ends after so many seconds
-    whatever is left, and can be called again for that. Raises ``ReasonMissing``.
+    Whose money went back in another way meanwhile is not among them, and waits no longer. Done and
+    committed in parts, so that nobody waits long for a lock; ends after so many seconds whatever is
+    left, and can be called again for that. Raises ``ReasonMissing``.
     """
     if not reason.strip():
         raise ReasonMissing("mark all refunds as paid by hand")
     clock = clock_of(session)
     until, number = clock.monotonic() + seconds, 0
-    while clock.monotonic() < until and (part := _mark_part(session, desk, run_uid, by, reason)):
+    while clock.monotonic() < until:
+        part = _mark_part(session, desk, run_uid, by, reason)
+        if part is None:
+            break
         number += part
         session.commit()
     return number
 
 
-def _mark_part(session: Session, desk: Desk, run_uid: str, by: By, reason: str) -> int:
+def _mark_part(session: Session, desk: Desk, run_uid: str, by: By, reason: str) -> int | None:
+    """Mark some; return how many were paid, None when nobody waits any more."""
     run = get_run(session, run_uid)
     items = session.scalars(
         select(CancelItem)
@@ -115,22 +122,30 @@ def _mark_part(session: Session, desk: Desk, run_uid: str, by: By, reason: str) 
         .execution_options(populate_existing=True)
     ).all()
     if not items:
-        return 0
+        return None
     now = clock_of(session).now()
     context = context_of(session.connection(), run.tenant_id, run.id, desk.sender)
-    follow(session, context, _book_by_hand(session, context, items, by, reason, now), now)
-    facts.note(session, EventDataStale(context.event_uid))
-    sums: Counter[str] = Counter()
-    for item in items:
-        sums[item.currency] += item.planned_minor
-    after = {"items": len(items), "reason": reason, "amounts_minor": dict(sums)}
-    write_audit(session, run, "refund.paid_by_hand", by, now, after)
-    return len(items)
+    paid = _book_by_hand(session, context, items, by, reason, now)
+    if paid.items:
+        sums: Counter[str] = Counter()
+        for item, amount in zip(paid.items, paid.amounts, strict=True):
+            sums[item.currency] += amount
+        after = {"items": len(paid.items), "reason": reason, "amounts_minor": dict(sums)}
+        write_audit(session, run, "refund.paid_by_hand", by, now, after)
+    return len(paid.items)
 
 
 def _waiting(run_id: int) -> tuple[ColumnElement[bool], ...]:
     is_manual = CancelItem.refund_state == "manual"
     return CancelItem.run_id == run_id, is_manual, CancelItem.planned_minor > 0
+
+
+@dataclass(slots=True)
+class _Paid:
+    """Items with the amounts that were paid by hand (minor units)."""
+
+    items: list[CancelItem] = field(default_factory=list)
+    amounts: list[int] = field(default_factory=list)
 
 
 def _book_by_hand(
@@ -140,50 +155,106 @@ def _book_by_hand(
     by: By,
     reason: str,
     now: datetime,
-) -> list[Booked]:
+) -> _Paid:
+    """Book what is planned, cut to what is left of it; end the items of which nothing is."""
     connection, tenant = session.connection(), context.tenant_id
     payments = sorted({item.payment_id for item in items if item.payment_id is not None})
+    left: dict[int, int] = {}
     seqs: dict[int, int] = {}
     if payments:
-        connection.execute(LOCK_PAYMENTS, {"tenant": tenant, "payments": payments})
+        locked = connection.execute(LOCK_PAYMENTS, {"tenant": tenant, "payments": payments})
+        left = {
+            row.id: row.amount_minor - row.reserved_minor - row.refunded_minor for row in locked
+        }
         seqs = next_seqs(connection, tenant, payments)
-    uids, rows, money = [new_uid() for _ in items], [], []
-    for uid, item in zip(uids, items, strict=True):
-        rows.append(_row(context, item, uid, seqs.get(item.payment_id or 0, 1), by, reason, now))
+    tickets = tickets_left(session, [item.attendee_id for item in items])
+    paid, over = _Paid(), []
+    uids, rows, money = [], [], []
+    for item in items:
+        amount = min(item.planned_minor, tickets.get(item.attendee_id, item.planned_minor))
+        if item.payment_id is not None:
+            amount = min(amount, left[item.payment_id])
+        if amount <= 0:
+            over.append(item.id)
+            continue
+        uid = new_uid()
+        uids.append(uid)
+        seq = seqs.get(item.payment_id or 0, 1)
+        rows.append(_row(context, item, amount, uid, seq, by, reason, now))
         if item.payment_id is not None:
             seqs[item.payment_id] += 1
+            left[item.payment_id] -= amount
             key = {"tenant": tenant, "payment": item.payment_id, "now": now}
-            money.append({**key, "reserved": 0, "back": item.planned_minor})
+            money.append({**key, "reserved": 0, "back": amount})
+        paid.items.append(item)
+        paid.amounts.append(amount)
     MOVE_MONEY.run_many(connection, money)
+    if rows:
+        follow(session, context, _written(session, context, paid, uids, rows, now), now)
+    _end_paid_already(session, context, over, now)
+    facts.note(session, EventDataStale(context.event_uid))
+    return paid
+
+
+def _written(
+    session: Session,
+    context: RunContext,
+    paid: _Paid,
+    uids: Sequence[str],
+    rows: Sequence[dict[str, Any]],
+    now: datetime,
+) -> list[Booked]:
+    connection = session.connection()
     ids = {uid: number for number, uid in connection.execute(INSERT_REFUNDS, rows)}
+    whole = list(zip(uids, paid.items, paid.amounts, strict=True))
     sql.SEND_ITEMS.run_many(
         connection,
         [
             {
-                "tenant": tenant, "item": item.id, "refund": ids[uid], "now": now,
-                "amount": item.planned_minor,
+                "tenant": context.tenant_id, "item": item.id, "refund": ids[uid], "now": now,
+                "amount": amount,
             }
-            for uid, item in zip(uids, items, strict=True)
+            for uid, item, amount in whole
         ],
     )  # fmt: skip
     return [
         Booked(
             ids[uid], uid, item.payment_id or 0, context.run_id, item.order_id, item.invoice_id,
-            item.planned_minor, item.currency, "planned", "succeeded", None, None, None,
+            amount, item.currency, "planned", "succeeded", None, None, None,
             by_hand=True,
         )
-        for uid, item in zip(uids, items, strict=True)
+        for uid, item, amount in whole
     ]  # fmt: skip
 
 
+def _end_paid_already(
+    session: Session, context: RunContext, items: Sequence[int], now: datetime
+) -> None:
+    """End the items whose money went back in another way, such as from the order's page."""
+    if not items:
+        return
+    parameters = {"tenant": context.tenant_id, "items": items}
+    details = session.connection().execute(sql.DETAILS_OF_ITEMS, parameters).all()
+    told = told_for_skip(ALREADY_REFUNDED)
+    ends = [Finish(each, "none_needed", told, 0, ALREADY_REFUNDED) for each in details]
+    finish(session, context, ends, now)
+
+
 def _row(
-    context: RunContext, item: CancelItem, uid: str, seq: int, by: By, reason: str, now: datetime
+    context: RunContext,
+    item: CancelItem,
+    amount: int,
+    uid: str,
+    seq: int,
+    by: By,
+    reason: str,
+    now: datetime,
 ) -> dict[str, Any]:
     return {
         "uid": uid, "tenant_id": context.tenant_id, "payment_id": item.payment_id,
         "invoice_id": item.invoice_id, "order_id": item.order_id,
         "attendee_id": item.attendee_id, "run_id": None, "lane": None, "seq": seq,
-        "amount_minor": item.planned_minor, "currency": item.currency, "mode": "manual",
+        "amount_minor": amount, "currency": item.currency, "mode": "manual",
         "source": "organiser", "status": "succeeded", "idempotency_key": f"hand:{uid}",
         "requested_by": person_of(by), "reason": reason, "settled_at": now,
     }  # fmt: skip

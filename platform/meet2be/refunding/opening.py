@@ -149,13 +149,24 @@ def is_replaced(session: Session, refund: Refund) -> bool:
     return bool(session.scalar(select(exists().where(*mine))))
 
 
-def _ticket_left(session: Session, attendee_id: int) -> int:
-    open_amount = session.scalar(
-        select(Attendee.price_minor - Attendee.refunded_minor).where(Attendee.id == attendee_id)
-    )
-    under_way = session.scalar(
-        select(func.sum(Refund.amount_minor)).where(
-            Refund.attendee_id == attendee_id, Refund.status.in_(_UNDER_WAY)
+def tickets_left(session: Session, attendees: Sequence[int]) -> dict[int, int]:
+    """Return what may still go back for these tickets, whatever their payments have left."""
+    under_way = (
+        select(func.coalesce(func.sum(Refund.amount_minor), 0))
+        .where(
+            # By the order, as there is an index of that.
+            Refund.tenant_id == Attendee.tenant_id, Refund.order_id == Attendee.order_id,
+            Refund.attendee_id == Attendee.id, Refund.status.in_(_UNDER_WAY),
+        )
+        .scalar_subquery()
+    )  # fmt: skip
+    found = session.execute(
+        select(Attendee.id, Attendee.price_minor - Attendee.refunded_minor, under_way).where(
+            Attendee.id.in_(attendees)
         )
     )
-    return int(open_amount or 0) - int(under_way or 0)
+    return {number: int(owed) - int(reserved) for number, owed, reserved in found}
+
+
+def _ticket_left(session: Session, attendee_id: int) -> int:
+    return tickets_left(session, [attendee_id]).get(attendee_id, 0)

@@ -8,6 +8,7 @@ from sqlalchemy import select
 from meet2be.attendees.models import Attendee
 from meet2be.audit.models import AuditEntry
 from meet2be.cancellations.by_hand import mark_all_paid, waiting_by_hand
+from meet2be.cancellations.options import CancelOptions
 from meet2be.cancellations.preview import Preview
 from meet2be.cancellations.report import report_rows
 from meet2be.checkout.cancelling import refund_tickets
@@ -81,6 +82,29 @@ def test_all_that_is_left_to_be_paid_by_hand_is_marked_at_once(
     assert [each.refunded_minor for each in meeting.payments()] == [1_500, 700]
     assert [each.refunded_minor for each in meeting.rows(Attendee)] == [1_000, 500, 700, 0]
     assert {each.mode for each in meeting.refunds()} == {"manual"}
+
+
+def test_what_went_back_from_an_orders_page_is_not_marked_as_paid_by_hand_too(
+    any_meeting: Conference,
+) -> None:
+    meeting = any_meeting
+    meeting.sell(Ticket(price=5_000), Ticket(price=5_000))
+    meeting.sell(Ticket(price=3_000))
+    meeting.cancel(CancelOptions(refund_mode="manual"))
+    shop, ada = Shop(meeting), meeting.rows(Attendee)[0]
+    order = meeting.rows(Order, Order.id == ada.order_id)[0]
+    with meeting.database.tenant_session(meeting.tenant.id) as session:
+        given = order.uid, [ada.uid], meeting.admin, "Ill."
+        refund_tickets(session, shop.desk, *given, cancel=False)
+        session.commit()
+    shop.send_refunds()
+    run = meeting.run()
+    with meeting.database.tenant_session(meeting.tenant.id) as session:
+        assert mark_all_paid(session, meeting.desk, run.uid, meeting.admin, "In cash.") == 2
+        assert waiting_by_hand(session, run.id).number == 0
+    assert meeting.states() == ["none_needed", "done", "done"]
+    assert [each.refunded_minor for each in meeting.payments()] == [10_000, 3_000]
+    assert [each.refunded_minor for each in meeting.rows(Attendee)] == [5_000, 5_000, 3_000]
 
 
 def test_a_refund_of_an_imported_ticket_fails_at_once_with_what_to_do(
