@@ -38,7 +38,7 @@ class Hello(Job):
         RUNS.append((self.label, self.attempts, threading.current_thread().name))
 
 
-class Meeting(Job):
+class Gathering(Job):
     """Ends when four run on one loop at the same moment."""
 
     async def handle(self) -> None:
@@ -103,7 +103,7 @@ def test_an_async_job_runs_like_any_other_and_on_the_same_loop_as_the_next() -> 
 def test_many_async_jobs_run_at_once_on_one_loop() -> None:
     bench = CrewBench(4)
     for _ in range(4):
-        bench.put(Meeting())
+        bench.put(Gathering())
     assert bench.run() == (Exit.STOPPED, StopReason.EMPTY)
     assert len(RUNS) == 4
     assert len(set(RUNS)) == 1
