@@ -500,8 +500,8 @@ def test_an_order_paid_with_and_without_an_invoice_has_two_payments(rig: Importi
     with rig.database.tenant_session(rig.tenant.id) as session:
         payments = session.scalars(select(Payment).order_by(Payment.amount_minor)).all()
     assert [payment.amount_minor for payment in payments] == [500, 1_000]
-        assert len({payment.key for payment in payments}) == 2
-        assert {(payment.provider, payment.provider_ref) for payment in payments} == {(OUTSIDE, None)}
+    assert len({payment.key for payment in payments}) == 2
+    assert {(each.provider, each.provider_ref) for each in payments} == {(OUTSIDE, None)}
 
 
 def test_what_a_database_says_is_not_what_people_read() -> None:
