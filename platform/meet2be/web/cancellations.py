@@ -203,7 +203,9 @@ def paid_all(uid: str) -> ResponseReturnValue:
         "success",
     )
     if left:
-        flash(_("Still left: %(number)s. Mark them in the same way.", number=count(left)), "warning")
+        flash(
+            _("Still left: %(number)s. Mark them in the same way.", number=count(left)), "warning"
+        )
     return redirect(address("cancellations.show", uid=uid), 303)
 
 
