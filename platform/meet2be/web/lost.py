@@ -20,7 +20,7 @@ _SHORTEST: Final = 3
 _MOST: Final = 60
 _NOT_SHOWN: Final = frozenset({
     "password", "again", "present", "secret", "code", "headers", "csrf", "token", "key",
-    "seen", "action", "next", "method",
+    "seen", "shown", "hash", "action", "next", "method",
 })  # fmt: skip
 """Words in the names of fields: what is typed hidden or kept encrypted, and what nobody typed."""
 

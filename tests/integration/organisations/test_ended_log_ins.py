@@ -60,10 +60,11 @@ def test_nothing_secret_is_shown_whatever_its_field_is_called(house: House) -> N
 
 
 def test_a_postcode_is_no_code(house: House) -> None:
-    data = {"address_postcode": "10115", "code": "424242"}
+    data = {"address_postcode": "10115", "code": "424242", "shown": "5000 EUR"}
     answer = house.web.anybody().client.post("/settings/warehouse", data=data, headers=OURS)
     assert "10115" in answer.text
     assert "424242" not in answer.text
+    assert "5000 EUR" not in answer.text, "nobody typed it"
 
 
 def test_another_site_gets_nothing_shown(house: House) -> None:
@@ -113,3 +114,16 @@ def test_who_types_on_is_told_once_that_the_log_in_has_ended(
         assert told.status_code == 302
     person.client.post("/logout", data=data, headers=OURS)
     assert person.client.get("/login").text.count("so nothing was done") == 1
+
+
+def test_who_types_on_is_logged_out_at_the_end_of_the_day_all_the_same(
+    house: House, clock: FakeClock
+) -> None:
+    person = house.web.person(house.tenant)
+    data = {"csrf_token": person.token()}
+    answers = []
+    for _ in range(26):
+        clock.advance(timedelta(minutes=29).total_seconds())
+        answers.append(person.client.post("/account/here", data=data).status_code)
+    assert answers == [204] * 24 + [302] * 2
+    assert person.client.post("/account/here").status_code == 400, "only pages of ours may ask"
