@@ -51,11 +51,17 @@ def end_lane(session: Session, lane: Lane, now: datetime) -> bool:
     goes_on = state in {"running", "sweeping"} or (state == "paused" and pause_code == "provider")
     if is_last and goes_on:
         if _cancel_orders(connection, context, now):
+            lane.looking.first = 0
             return False
         if _sweep(session, context):
+            lane.looking.first = 0
             _go_on(session, lane)
             return True
-        if _tell_unsettled(session, context, now) or pay_postage_back(session, context, now):
+        if _tell_unsettled(session, context, now):
+            return False
+        go_on_with = pay_postage_back(session, context, now, lane.looking.first)
+        if go_on_with is not None:
+            lane.looking.first = go_on_with
             return False
     connection.execute(sql.END_LANE, {**lane.key, "now": now})
     if is_last and (goes_on or state == "aborted"):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
@@ -26,6 +26,13 @@ HALF_OPEN_WAIT = timedelta(seconds=5)
 Mode = Literal["work", "probe", "follow", "wait", "over"]
 
 
+@dataclass(slots=True)
+class Looking:
+    """How far the worker that ends a run has looked for postage: the next order's number."""
+
+    first: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Lane:
     """One lane under the fence that its present worker raised."""
@@ -33,6 +40,7 @@ class Lane:
     context: RunContext
     lane: int
     fence: int
+    looking: Looking = field(default_factory=Looking, compare=False)
 
     @property
     def token(self) -> str:

@@ -28,6 +28,8 @@ from meet2be.refunding.opening import Share, open_shares
 REASON = "event_cancelled_postage"
 """The mark of such a refund: a payment has one at most, whatever becomes of it."""
 BATCH = 20
+LOOKED_AT = 100
+"""Orders that a step looks at; one of an event of thousands must not look at all in each step."""
 
 
 def postage_of(session: Session, event: Event, options: CancelOptions) -> dict[str, int]:
@@ -45,31 +47,39 @@ def postage_of(session: Session, event: Event, options: CancelOptions) -> dict[s
     return dict(found)
 
 
-def pay_postage_back(session: Session, context: RunContext, now: datetime) -> int:
-    """Open the refund of some orders' postage; return how many. The caller commits.
+def pay_postage_back(
+    session: Session, context: RunContext, now: datetime, first: int = 0
+) -> int | None:
+    """Open the refund of some orders' postage; return from which order's number to go on.
 
-    Of orders that the run has cancelled tickets of. What is there already is not opened again.
+    None when all have been looked at. Looks at some from the number ``first`` on, at such that the
+    run has cancelled tickets of. What is there already is not opened again. The caller commits.
     """
     if not context.has_postage or context.options.refund_mode != "auto":
-        return 0
-    is_of_run = exists().where(CancelItem.run_id == context.run_id, CancelItem.order_id == Order.id)
+        return None
+    # By the attendees, as there is an index of their orders and of their items.
+    is_of_run = exists().where(
+        Attendee.order_id == Order.id, CancelItem.attendee_id == Attendee.id,
+        CancelItem.run_id == context.run_id,
+    )  # fmt: skip
     wanted = (
         _unreturned(context.event_id)
         .where(
             is_of_run, Order.status == "cancelled", Payment.status == "succeeded",
-            Payment.test_mode.is_(context.test_mode),
+            Payment.test_mode.is_(context.test_mode), Payment.order_id >= first,
         )
-        .order_by(Payment.id)
+        .order_by(Payment.order_id, Payment.id)
+        .limit(LOOKED_AT)
     )  # fmt: skip
-    opened = 0
-    for row in session.execute(wanted).all():
+    rows, opened = session.execute(wanted).all(), 0
+    for row in rows:
+        if opened == BATCH:
+            return int(row.order_id)
         due = _due(row)
         if due:
             _open(session, context, row.id, due, now)
             opened += 1
-        if opened == BATCH:
-            break
-    return opened
+    return max(int(rows[-1].order_id), first + 1) if len(rows) == LOOKED_AT else None
 
 
 def _unreturned(event_id: int) -> Select[Any]:
@@ -77,16 +87,17 @@ def _unreturned(event_id: int) -> Select[Any]:
     tickets = select(func.coalesce(func.sum(Attendee.price_minor), 0)).where(
         Attendee.payment_id == Payment.id
     )
+    # By the order, too, as SQLite else reads all refunds of the organisation for each payment.
+    mine = (Refund.payment_id == Payment.id, Refund.order_id == Payment.order_id)
     others = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
-        Refund.payment_id == Payment.id, Refund.attendee_id.is_(None), Refund.run_id.is_(None),
-        Refund.status != "failed",
+        *mine, Refund.attendee_id.is_(None), Refund.run_id.is_(None), Refund.status != "failed",
     )  # fmt: skip
-    is_marked = exists().where(Refund.payment_id == Payment.id, Refund.reason == REASON)
+    is_marked = exists().where(*mine, Refund.reason == REASON)
     return (
         select(
             Payment.id, Payment.currency, Payment.status, Payment.test_mode, Payment.amount_minor,
             (Payment.amount_minor - Payment.reserved_minor - Payment.refunded_minor).label("left"),
-            Order.shipping_minor, tickets.scalar_subquery().label("tickets"),
+            Payment.order_id, Order.shipping_minor, tickets.scalar_subquery().label("tickets"),
             others.scalar_subquery().label("others"),
         )
         .join(Order, Order.id == Payment.order_id)

@@ -92,7 +92,7 @@ def test_a_run_that_dies_while_it_looks_for_postage_sends_each_once(
     shop.of.confirm(lanes=1)
     opening, deaths = postage.pay_postage_back, iter((True, False, True))
 
-    def dying(*given: Any) -> int:
+    def dying(*given: Any) -> int | None:
         number = opening(*given)
         if next(deaths, False):
             raise KeyboardInterrupt
@@ -114,3 +114,22 @@ def test_the_code_and_the_balance_count_postage(shop: Shop) -> None:
     assert exceeds_limit(preview, 4_500, "EUR")
     assert not exceeds_limit(preview, 4_590, "EUR")
     assert preview.sent_minor == {"EUR": 4_590}
+
+
+def test_each_step_looks_at_some_orders_and_all_are_looked_at(
+    any_shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = any_shop
+    bought(shop, 4_200, 1_000, 0, 700, 300)
+    opening, began_with = postage.pay_postage_back, []
+
+    def noting(session: Any, context: Any, now: Any, first: int) -> int | None:
+        began_with.append(first)
+        return opening(session, context, now, first)
+
+    monkeypatch.setattr(closing, "pay_postage_back", noting)
+    monkeypatch.setattr(postage, "LOOKED_AT", 2)
+    cancelled(shop)
+    assert began_with == sorted(set(began_with))
+    assert len(began_with) > 2
+    assert [sent.count(POSTAGE) for sent in amounts(shop)] == [1] * 5
