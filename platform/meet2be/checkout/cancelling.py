@@ -155,7 +155,8 @@ def _pay_tickets_back(
             )  # fmt: skip
             paid_back.append(attendee)
             total += amount
-        below[payment.id, invoice_id] += max(0, owed - amount)
+            # Only now: of one that went back before, this may have gone back with others.
+            below[payment.id, invoice_id] += owed - amount
     for (payment_id, invoice_id), rest in below.items():
         payment = session.get_one(Payment, payment_id)
         amount = movable(min(rest, left_of(session, payment_id)), payment.currency)

@@ -11,7 +11,7 @@ import pytest
 
 from meet2be.attendees.models import Attendee
 from meet2be.checkout.cancelling import cancel_order, refund_tickets
-from meet2be.checkout.errors import BadWish
+from meet2be.checkout.errors import BadWish, OrderNotInState
 from meet2be.events.models import Event
 from meet2be.orders.models import Order
 from support.cancelling import change
@@ -54,6 +54,14 @@ def test_all_of_an_order_goes_back_though_no_ticket_could_alone(dinars: Shop, un
 def test_a_single_ticket_goes_back_as_far_as_a_card_moves_it(dinars: Shop) -> None:
     found = refunds_after(dinars, partial(paid_back, most=1))
     assert found == [(12_340, "succeeded")]
+
+
+def test_what_is_below_the_step_goes_back_once_however_often_it_is_asked_for(dinars: Shop) -> None:
+    order = dinars.buy(dinars.wish(dinars.ticket(price=ODD), (*PAIR, "Eve Early", "Joe Jolly")))
+    paid_back(dinars, order, most=2)
+    with pytest.raises(OrderNotInState, match="Nothing of these tickets is left"):
+        paid_back(dinars, order, most=2)
+    assert sorted(each.amount_minor for each in dinars.send_refunds()) == [10, 12_340, 12_340]
 
 
 def test_an_order_that_no_card_can_pay_is_refused_before_anything_is_held(dinars: Shop) -> None:
