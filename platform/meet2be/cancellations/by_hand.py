@@ -89,9 +89,18 @@ def waiting_by_hand(session: Session, run_id: int) -> Waiting:
 
 
 def mark_all_paid(
-    session: Session, desk: Desk, run_uid: str, by: By, reason: str, *, seconds: float = 15.0
+    session: Session,
+    desk: Desk,
+    run_uid: str,
+    by: By,
+    reason: str,
+    *,
+    most: int,
+    seconds: float = 15.0,
 ) -> int:
     """Write down that all a run left to be paid by hand was paid; return how many attendees.
+
+    At most as many as were confirmed: a run that goes on may leave others meanwhile.
 
     Whose money went back in another way meanwhile is not among them, and waits no longer. Done and
     committed in parts, so that nobody waits long for a lock; ends after so many seconds whatever is
@@ -100,24 +109,26 @@ def mark_all_paid(
     if not reason.strip():
         raise ReasonMissing("mark all refunds as paid by hand")
     clock = clock_of(session)
-    until, number = clock.monotonic() + seconds, 0
-    while clock.monotonic() < until:
-        part = _mark_part(session, desk, run_uid, by, reason)
+    until, number, looked_at = clock.monotonic() + seconds, 0, 0
+    while looked_at < most and clock.monotonic() < until:
+        part = _mark_part(session, desk, run_uid, by, reason, min(AT_ONCE, most - looked_at))
         if part is None:
             break
-        number += part
+        looked_at, number = looked_at + part[0], number + part[1]
         session.commit()
     return number
 
 
-def _mark_part(session: Session, desk: Desk, run_uid: str, by: By, reason: str) -> int | None:
-    """Mark some; return how many were paid, None when nobody waits any more."""
+def _mark_part(
+    session: Session, desk: Desk, run_uid: str, by: By, reason: str, most: int
+) -> tuple[int, int] | None:
+    """Mark some; return how many waited and how many were paid, None when nobody waits."""
     run = get_run(session, run_uid)
     items = session.scalars(
         select(CancelItem)
         .where(*_waiting(run.id))
         .order_by(CancelItem.id)
-        .limit(AT_ONCE)
+        .limit(most)
         .with_for_update()
         .execution_options(populate_existing=True)
     ).all()
@@ -132,7 +143,7 @@ def _mark_part(session: Session, desk: Desk, run_uid: str, by: By, reason: str) 
             sums[item.currency] += amount
         after = {"items": len(paid.items), "reason": reason, "amounts_minor": dict(sums)}
         write_audit(session, run, "refund.paid_by_hand", by, now, after)
-    return len(paid.items)
+    return len(items), len(paid.items)
 
 
 def _waiting(run_id: int) -> tuple[ColumnElement[bool], ...]:

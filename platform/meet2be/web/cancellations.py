@@ -188,7 +188,8 @@ def paid_all(uid: str) -> ResponseReturnValue:
         words = _("Type the number %(number)s to confirm. Nothing was changed.", number=waiting)
         return _page(uid, words, 422)
     try:
-        done = by_hand.mark_all_paid(session, services().desk, uid, actor(), _reason())
+        confirmed = session, services().desk, uid, actor(), _reason()
+        done = by_hand.mark_all_paid(*confirmed, most=waiting)
     except ReasonMissing as error:
         return _page(uid, _("%(problem)s. Nothing was changed.", problem=said(error)), 422)
     left = by_hand.waiting_by_hand(session, run.id).number

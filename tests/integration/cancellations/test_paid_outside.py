@@ -68,11 +68,14 @@ def test_all_that_is_left_to_be_paid_by_hand_is_marked_at_once(
         assert (waiting.number, waiting.minor) == (3, {"EUR": 2_200})
         assert len(list(report_rows(session, run, "manual"))) == 1 + 3
         with pytest.raises(ReasonMissing):
-            mark_all_paid(session, meeting.desk, run.uid, meeting.admin, " ")
+            mark_all_paid(session, meeting.desk, run.uid, meeting.admin, " ", most=3)
         monkeypatch.setattr("meet2be.cancellations.by_hand.AT_ONCE", 2)
-        assert mark_all_paid(session, meeting.desk, run.uid, meeting.admin, "In cash.") == 3
+        given = session, meeting.desk, run.uid, meeting.admin, "In cash."
+        assert mark_all_paid(*given, most=1) == 1
+        assert waiting_by_hand(session, run.id).number == 2
+        assert mark_all_paid(*given, most=3) == 2
         assert waiting_by_hand(session, run.id).number == 0
-        assert mark_all_paid(session, meeting.desk, run.uid, meeting.admin, "In cash.") == 0
+        assert mark_all_paid(*given, most=3) == 0
         told = session.scalars(
             select(AuditEntry).where(
                 AuditEntry.action == "refund.paid_by_hand", AuditEntry.object_type == "cancel_run"
@@ -100,7 +103,8 @@ def test_what_went_back_from_an_orders_page_is_not_marked_as_paid_by_hand_too(
     shop.send_refunds()
     run = meeting.run()
     with meeting.database.tenant_session(meeting.tenant.id) as session:
-        assert mark_all_paid(session, meeting.desk, run.uid, meeting.admin, "In cash.") == 2
+        by_cash = session, meeting.desk, run.uid, meeting.admin, "In cash."
+        assert mark_all_paid(*by_cash, most=3) == 2
         assert waiting_by_hand(session, run.id).number == 0
     assert meeting.states() == ["none_needed", "done", "done"]
     assert [each.refunded_minor for each in meeting.payments()] == [10_000, 3_000]
