@@ -109,8 +109,10 @@ class _Shift:
 
     def put(self, line: _Line) -> bool:
         """Have the thread go on with a conversation; False when there is no thread any more."""
+        if self._pid != os.getpid():  # a copy of the process has no thread, but maybe a held lock
+            return False
         with self._lock:
-            if self._is_over or self._pid != os.getpid():  # a copy of the process has no thread
+            if self._is_over:
                 return False
             self._arrived.append(line)
             if not self._is_knocked:
@@ -129,6 +131,8 @@ class _Shift:
                 self._is_over = True
             for line in {*self._under_way, *self._arrived}:
                 self._go_on(line, error)
+                if not line.is_over:  # it would wait for what nobody tells it any more
+                    self._end(line, None, error)
         finally:
             self._poller.close()
             os.close(self._bell)

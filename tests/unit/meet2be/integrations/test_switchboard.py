@@ -173,3 +173,24 @@ def test_the_thread_ends_without_work_and_another_one_begins(
         heard.threads[-1].join(10)
         assert not heard.threads[-1].is_alive()
     assert heard.threads[0] is not heard.threads[1]
+
+
+def test_a_thread_that_cannot_go_on_ends_also_who_would_wait_again(
+    pair: tuple[socket.socket, socket.socket], caplog: pytest.LogCaptureFixture
+) -> None:
+    def stopped() -> float:
+        raise OSError("no clock")
+
+    def trying(sock: socket.socket) -> Steps[bytes]:
+        for _ in range(4):
+            try:
+                yield from reading(sock, 1)
+            except OSError:
+                continue
+        return b"tried"
+
+    heard, board = Heard(), Switchboard(stopped)
+    board.begin(trying(pair[0]), heard)
+    heard.wait()
+    assert str(heard.found[0]) == "no clock"
+    assert "cannot go on" in caplog.text
