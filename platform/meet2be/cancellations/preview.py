@@ -58,8 +58,9 @@ class Preview:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Preview:
-        """Return the preview stored with a run."""
-        return cls(**{**data, "made_at": datetime.fromisoformat(data["made_at"])})
+        """Return the preview stored with a run; what a later release keeps more is left out."""
+        known = {name: data[name] for name in cls.__slots__ if name in data}
+        return cls(**{**known, "made_at": datetime.fromisoformat(data["made_at"])})
 
     @property
     def sent_minor(self) -> dict[str, int]:
