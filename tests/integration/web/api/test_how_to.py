@@ -61,7 +61,7 @@ def test_the_commands_of_the_page_run(
         )
         done = subprocess.run(
             ["bash", "-ec", script], env=known, cwd=tmp_path, capture_output=True, text=True,
-            timeout=60, check=False,
+            timeout=180, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         said.append(done.stdout)
