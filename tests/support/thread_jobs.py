@@ -84,10 +84,11 @@ class Hoard(Job):
     label: str
     mebibytes: int
     seconds: float = 0.0
+    limit: float = 0.0
 
     def memory_limit(self) -> float:
         """Allow 100 MiB more than the test's own process has: workers are forks of it."""
-        return resident_memory() + 100
+        return self.limit or resident_memory() + 100
 
     def handle(self) -> None:
         note(self, "start")

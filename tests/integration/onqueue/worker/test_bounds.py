@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 
 from onqueue import dispatch_many
+from onqueue.worker.bounds import FACTOR
+from onqueue.worker.processes import resident_memory
 from support.thread_jobs import CutAtStop, Hoard, Linger, Stage
 from support.worker_jobs import Quick
 
@@ -63,7 +65,9 @@ def test_a_job_that_takes_far_too_much_memory_is_killed_and_alone_pays(
     Linger("beside", 1.5).dispatch()
     stage.work(concurrency=concurrency)
     stage.wait_for("start", 1)
-    job_id = Hoard("heap", 500, seconds=300).dispatch()
+    # However much this process has: its forks are killed for 150 MiB more, and this takes 500.
+    limit = (resident_memory() + 150) / FACTOR
+    job_id = Hoard("heap", 500, seconds=300, limit=limit).dispatch()
     stage.wait_for("failed:MemoryExceeded", 1)
     [end] = stage.wait_for("end", 1)
     assert stage.failures() == [(job_id, "MemoryExceeded", 1)]
