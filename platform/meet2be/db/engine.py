@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from pathlib import Path
 from typing import Any, Final, cast
 
 from sqlalchemy import Connection, Engine, create_engine, event
@@ -11,6 +12,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from meet2be.db.base import CLOCK_OPTION
 from meet2be.db.errors import UnsupportedDatabaseError
+from meet2be.db.turns import Turns, WritingConnection
 from onqueue.clock import SystemClock
 from onqueue.contracts import Clock
 
@@ -56,7 +58,9 @@ def make_engine(url: str | URL, clock: Clock, **options: Any) -> Engine:
     target = normal_url(url)
     sqlite = target.get_backend_name() == "sqlite"
     defaults: dict[str, Any] = (
-        {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS}} if sqlite else {"pool_pre_ping": True}
+        {"connect_args": {"timeout": BUSY_TIMEOUT_SECONDS, "factory": WritingConnection}}
+        if sqlite
+        else {"pool_pre_ping": True}
     )
     engine = create_engine(
         target,
@@ -65,12 +69,23 @@ def make_engine(url: str | URL, clock: Clock, **options: Any) -> Engine:
         **{**defaults, **options},
     )
     if sqlite:
-        event.listen(engine, "connect", _set_up_sqlite)
+        turns = _turns_at(target)
+        event.listen(engine, "connect", lambda made, _record: _set_up_sqlite(made, turns))
         event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
-def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+def _turns_at(url: URL) -> Turns | None:
+    """Return the turns of those who write to the file; None for a database in memory."""
+    name = url.database
+    if not name or name == ":memory:" or name.startswith("file:"):
+        return None
+    return Turns(Path(name).absolute())
+
+
+def _set_up_sqlite(connection: sqlite3.Connection, turns: Turns | None) -> None:
+    if isinstance(connection, WritingConnection):
+        connection.turns = turns
     # The driver's own idea of transactions begins them too late; `_begin_sqlite` does it.
     connection.isolation_level = None
     for pragma in _PRAGMAS:
@@ -94,10 +109,25 @@ def _begin_sqlite(connection: Connection) -> None:
 
 
 def _begin_writing(driver: sqlite3.Connection, statement: str) -> None:
-    """Wait for the one writer's turn, with the same chance in each round; raise when it is late."""
+    """Wait to be the one writer; raise when that takes too long.
+
+    First for the turn among the platform's own processes, then for SQLite's lock, which others may
+    have, with the same chance in each round.
+    """
+    ends_at = _monotonic() + BUSY_TIMEOUT_SECONDS
+    try:
+        if isinstance(driver, WritingConnection):
+            driver.take_turn()
+        _begin_in_rounds(driver, statement, ends_at)
+    except BaseException:
+        if isinstance(driver, WritingConnection):
+            driver.give_turn()
+        raise
+
+
+def _begin_in_rounds(driver: sqlite3.Connection, statement: str, ends_at: float) -> None:
     driver.execute(f"PRAGMA busy_timeout = {_ROUND_MS}")
     try:
-        ends_at = _monotonic() + BUSY_TIMEOUT_SECONDS
         while True:
             try:
                 driver.execute(statement)
