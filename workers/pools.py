@@ -13,6 +13,7 @@ class Pool:
     """Worker processes of one kind; ``timeout`` is the longest job's, in seconds.
 
     ``concurrency`` is how many jobs each of them runs at once, in threads: for jobs that wait.
+    ``core`` is the processor's core that they keep to, -1 for the last: for a pool of one.
     """
 
     name: str
@@ -21,6 +22,7 @@ class Pool:
     processes: int
     timeout: int
     concurrency: int = 1
+    core: int | None = None
 
     @property
     def stop_wait(self) -> int:
@@ -31,14 +33,15 @@ class Pool:
     def command(self) -> str:
         """What Supervisor runs, without the interpreter in front."""
         at_once = f" --concurrency={self.concurrency}" if self.concurrency > 1 else ""
-        return f"-m workers queue {self.connection} --queue={','.join(self.queues)}{at_once}"
+        kept = "" if self.core is None else f" --core={self.core}"
+        return f"-m workers queue {self.connection} --queue={','.join(self.queues)}{at_once}{kept}"
 
 
 POOLS = (
     Pool("worker-default", "redis", ("critical", "high", "default", "low"), 1, 600),
     Pool("worker-cancellations", "redis-cancellations", ("cancellations",), 2, 18_000),
     Pool("worker-emails", "redis", ("transactional-emails", "emails"), 2, 600),
-    Pool("worker-webhooks", "redis", ("webhooks",), 1, 60, concurrency=64),
+    Pool("worker-webhooks", "redis", ("webhooks",), 1, 60, concurrency=64, core=-1),
     Pool("worker-imports", "redis", ("imports",), 2, 1800),
     Pool("worker-long", "redis-long", ("exports",), 2, 3600),
     Pool("worker-figures", "redis-long", ("processing",), 1, 120),

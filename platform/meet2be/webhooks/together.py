@@ -26,7 +26,7 @@ log = logging.getLogger("meet2be.webhooks")
 MOST: Final = 128
 IDLE: Final = 5.0
 """Seconds without work after which the thread ends; the next item begins another one."""
-PACE: Final = 0.008
+PACE: Final = 0.005
 """Seconds from the beginning of one batch to that of the next, while several come at once."""
 
 

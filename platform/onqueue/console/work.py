@@ -118,7 +118,7 @@ def _params() -> list[click.Parameter]:
         _option("max_time", float, help="Stop after so many seconds; 0: never."),
         _option("memory", float, help="Stop when a child has so many MiB; 0: never."),
         _option("concurrency", int, help="Jobs to run at once, in threads, or on one event loop."),
-        _option("core", int, help="Keep the jobs to this core of the processor, counted from 0."),
+        _option("core", int, help="Keep the jobs to this core, counted from 0; -1: the last one."),
         _option("once", bool, help="Run one job, if there is one, and stop."),
         _option("stop_when_empty", bool, help="Stop when no job is ready."),
         _option("force", bool, help="Work on paused queues, too."),

@@ -69,8 +69,9 @@ def _flush() -> None:
 
 
 def _work(manager: QueueManager, errand: Errand, shared: Shared, notices: int) -> Exit:
-    if errand.options.core is not None:
-        keep_to(errand.options.core)
+    core = errand.options.kept_core
+    if core is not None:
+        keep_to(core)
     lifeline = Lifeline(errand.holder, shared, manager.clock)
     outfit = Outfit(manager, errand, shared, lifeline, notices)
     manager.close()

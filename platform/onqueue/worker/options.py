@@ -9,6 +9,8 @@ from onqueue.errors import ConfigurationError
 
 MOST_THREADS = 1000
 """Jobs one child can run at once; for more there are more workers."""
+LAST_CORE = -1
+"""The `core` that stands for the last one which the process may use, whatever its number."""
 
 
 @dataclass(slots=True, frozen=True)
@@ -19,7 +21,7 @@ class WorkerOptions:
     pause between two looks while paused, `rest` the one after each job. `concurrency` is how many
     jobs run at once, each in a thread of its own when there are several. `weights` are those of
     the `queues`, in their order; without any the queues are served by strict priority. All threads
-    of a child keep to the processor core `core`, where one is named.
+    of a child keep to the processor core `core`, where one is named; -1 is the last.
     """
 
     connection: str | None = None
@@ -58,14 +60,22 @@ class WorkerOptions:
             problems.append(f"'weights' must be one for each of the queues, not {self.weights!r}")
         if not all(weight >= 1 for weight in self.weights):
             problems.append(f"'weights' must be whole numbers from 1 on, not {self.weights!r}")
-        if self.core is not None and self.core not in (cores := os.sched_getaffinity(0)):
+        if self.core not in {None, LAST_CORE, *(cores := os.sched_getaffinity(0))}:
             shown = ", ".join(map(str, sorted(cores)))
-            problems.append(f"'core' must be one this process may use ({shown}), not {self.core}")
+            problems.append(
+                f"'core' must be one this process may use ({shown}), or {LAST_CORE} for the last"
+                f" of them, not {self.core}"
+            )
         if not all(self.queues):
             problems.append(f"'queues' must be names, not {self.queues!r}")
         if problems:
             subject = "The options of the worker"
             raise ConfigurationError(subject, problems)
+
+    @property
+    def kept_core(self) -> int | None:
+        """The number of the core that jobs are kept to, None for none."""
+        return max(os.sched_getaffinity(0)) if self.core == LAST_CORE else self.core
 
     @property
     def job_limit(self) -> int:

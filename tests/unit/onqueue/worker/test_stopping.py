@@ -73,9 +73,14 @@ def test_all_unusable_options_are_named_at_once() -> None:
 
 
 def test_a_core_that_is_not_there_is_no_option() -> None:
-    assert WorkerOptions(core=min(os.sched_getaffinity(0))).core is not None
+    cores = os.sched_getaffinity(0)
+    assert WorkerOptions(core=min(cores)).kept_core == min(cores)
+    assert WorkerOptions(core=-1).kept_core == max(cores)
+    assert WorkerOptions().kept_core is None
     with pytest.raises(ConfigurationError, match="'core' must be one this process may use"):
         WorkerOptions(core=99_999)
+    with pytest.raises(ConfigurationError, match="or -1 for the last of them, not -2"):
+        WorkerOptions(core=-2)
 
 
 @pytest.mark.parametrize("figure", [float("nan"), float("inf")])
